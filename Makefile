@@ -1,0 +1,38 @@
+# make run     serve the app on 127.0.0.1:8501 (another port: make run PORT=8600)
+# make test    run every test, the browser ones included
+# make tables  measure every figure of the README again (needs DATA=FILE.npz)
+
+PORT ?= 8501
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+DATA ?=
+PY := .venv/bin/python
+# Threads that spin while they wait steal the cores from a second visitor.
+export OMP_WAIT_POLICY := PASSIVE
+
+.PHONY: run test tables chromium clean
+
+run: .venv/app
+	@echo "Purescan is at http://127.0.0.1:$(PORT)"
+	@$(PY) -m streamlit run app.py --server.address 127.0.0.1 --server.port $(PORT)
+
+test: .venv/test chromium
+	$(PY) -m pytest
+
+tables: .venv/app
+	@test -n "$(DATA)" || { echo "Say which data set to measure on: make tables DATA=FILE.npz"; exit 2; }
+	$(PY) -m training.tables --data $(DATA)
+
+chromium: .venv/test
+	@sh tests/browser/get-chromium.sh
+
+.venv/app: requirements.txt
+	@sh tests/make-venv.sh "$(PYTHON)"
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/test: .venv/app tests/requirements.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+clean:
+	rm -rf .venv

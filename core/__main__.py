@@ -1,0 +1,259 @@
+"""The command line: python -m core examine | attack | evaluate."""
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any, Sequence
+
+from core.bundles import Bundle, BundleError, load_bundle
+from core.examination import Examination
+from core.scans import ScanError, load_scan
+
+NOTICE = "Purescan is not a medical device."
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0, or 2 where an input was bad."""
+    words = list(sys.argv[1:] if words is None else words)
+    arguments = _parser().parse_args(words)
+    try:
+        return arguments.run(arguments, shlex.join(["python", "-m", "core", *words]))
+    except (ScanError, BundleError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m core", description=f"Purescan's commands. {NOTICE}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--bundle", default="brain-mri", help="folder under weights/ (default brain-mri)")
+    common.add_argument("--classifier", help="one of the bundle's (default: the bundle's own)")
+    common.add_argument("--seed", type=_natural, default=0)
+    common.add_argument("--json", action="store_true", help="print nothing but JSON")
+
+    examine = commands.add_parser("examine", parents=[common], help="decide, with the evidence")
+    examine.add_argument("files", nargs="+", metavar="FILE")
+    examine.add_argument("--frame", type=_natural, help="which frame of a volume, from 0 (default: the middle one)")
+    examine.set_defaults(run=_examine)
+
+    budget = argparse.ArgumentParser(add_help=False)
+    budget.add_argument("--eps", type=float, default=8, help="in 1/255 for linf, plain for l2 and l1 (default 8)")
+    budget.add_argument("--norm", default="linf", choices=("linf", "l2", "l1"))
+    budget.add_argument("--steps", type=int, default=40)
+    budget.add_argument("--restarts", type=int, default=1)
+
+    attack = commands.add_parser("attack", parents=[common, budget], help="attack a scan and write it to a file")
+    attack.add_argument("file", metavar="FILE")
+    attack.add_argument("--method", default="pgd", help="fgsm or pgd (default)")
+    attack.add_argument("--frame", type=_natural)
+    attack.add_argument("--out", required=True, type=Path, help=".dcm or .png to write")
+    attack.set_defaults(run=_attack)
+
+    evaluate = commands.add_parser("evaluate", parents=[common, budget], help="measure the defence over a data set")
+    evaluate.add_argument("--data", required=True, type=Path, help=".npz or .zip")
+    evaluate.add_argument("--split", default="val", choices=("val", "all"))
+    evaluate.add_argument("--attack", help=f"one of: {', '.join(ATTACKS)} (default: none)")
+    evaluate.add_argument("--eot", type=int, default=1, help="gradients averaged per step (white-box)")
+    evaluate.add_argument("--severity", type=int, default=1, choices=range(1, 6), help="of a corruption (default 1)")
+    evaluate.add_argument("--white-box", action="store_true", help="the attacker differentiates through the purifier")
+    evaluate.add_argument("--limit", type=int, help="measure on so many images, drawn with --seed")
+    evaluate.set_defaults(run=_evaluate)
+    return parser
+
+
+def _natural(text: str) -> int:
+    number = int(text) if text.isdecimal() else -1
+    if not 0 <= number < 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 4294967295")
+    return number
+
+
+def _examine(arguments: argparse.Namespace, command: str) -> int:
+    from core.pipeline import examine
+
+    bundle = load_bundle(arguments.bundle)
+    bundle.classifier_name(arguments.classifier)
+    answers, failed = [], False
+    for file in arguments.files:
+        try:
+            scan = load_scan(file)
+            exam = examine(
+                scan, bundle, frame=arguments.frame, classifier=arguments.classifier, seed=arguments.seed
+            )
+        except ScanError as error:
+            print(f"{file}: {error}", file=sys.stderr)
+            failed = True
+            continue
+        answers.append(examination_record(file, exam, bundle.classifier_name(arguments.classifier)))
+        if not arguments.json:
+            print(examination_text(answers[-1]))
+    if arguments.json:
+        _print_json("examine", answers)
+    return 2 if failed else 0
+
+
+def examination_record(file: str, exam: Examination, classifier: str) -> dict[str, Any]:
+    """An examination as `core.schema.EXAMINE` declares it; what a refused scan lacks is empty."""
+    detection = exam.detection
+    answer = exam.prediction or exam.undefended
+    return {
+        "file": file,
+        "bundle": exam.bundle,
+        "classifier": classifier,
+        "label": exam.label,
+        "refused": exam.refused,
+        "probabilities": dict(answer.probabilities) if exam.prediction else {},
+        "flagged": bool(detection and detection.flagged),
+        "flagged_by": list(detection.flagged_by) if detection else [],
+        "scores": dict(detection.scores) if detection else {},
+        "thresholds": dict(detection.thresholds) if detection else {},
+        "purified": exam.purification is not None,
+        "t_star": exam.purification.t_star if exam.purification else None,
+        "seconds": dict(exam.seconds),
+    }
+
+
+def examination_text(record: dict[str, Any]) -> str:
+    """The same for a person, in one line."""
+    if record["refused"]:
+        return f"{record['file']}: refused. {record['refused']}"
+    share = record["probabilities"][record["label"]]
+    flag = f"flagged by {', '.join(record['flagged_by'])}; purified at t* = {record['t_star']}"
+    return f"{record['file']}: {record['label']} ({share:.1%}), {flag if record['flagged'] else 'not flagged'}"
+
+
+def _attack(arguments: argparse.Namespace, command: str) -> int:
+    from core.attacks import attack_pixels, displayable
+    from core.preparation import prepare
+    from core.scans import write_derived_dicom, write_derived_png
+
+    if arguments.out.suffix.lower() not in (".dcm", ".png"):
+        raise ValueError(f"--out must end in .dcm or .png, not {arguments.out.suffix or 'nothing'!r}.")
+    bundle = load_bundle(arguments.bundle)
+    name = bundle.classifier_name(arguments.classifier)
+    scan = load_scan(arguments.file)
+    before = prepare(scan.frame(arguments.frame), bundle.resolution, bundle.channels)
+    start = time.perf_counter()
+    after = attack_pixels(
+        before,
+        bundle,
+        method=arguments.method,
+        eps=arguments.eps,
+        norm=arguments.norm,
+        steps=arguments.steps,
+        restarts=arguments.restarts,
+        classifier=name,
+        seed=arguments.seed,
+    )
+    seconds = time.perf_counter() - start
+    if arguments.out.suffix.lower() == ".dcm":
+        write_derived_dicom(
+            arguments.out, displayable(after), kind="attacked", description=f"{command}. {NOTICE}", source=scan
+        )
+    else:
+        write_derived_png(arguments.out, displayable(after), "attacked")
+    labels = [_label(bundle, name, pixels) for pixels in (before, after)]
+    record = {
+        "file": arguments.file,
+        "bundle": bundle.name,
+        "classifier": name,
+        "method": arguments.method,
+        "eps": arguments.eps,
+        "norm": arguments.norm,
+        "steps": arguments.steps,
+        "restarts": arguments.restarts,
+        "seed": arguments.seed,
+        "out": str(arguments.out),
+        "label_before": labels[0],
+        "label_after": labels[1],
+        "linf": (after - before).abs().max().item() * 255,
+        "l2": (after - before).norm().item(),
+        "seconds": seconds,
+    }
+    if arguments.json:
+        _print_json("attack", record)
+    else:
+        print(f"{arguments.out}: {labels[0]} → {labels[1]}, ℓ∞ {record['linf']:.2f}/255, ℓ2 {record['l2']:.2f}")
+    return 0
+
+
+def _label(bundle: Bundle, classifier: str, pixels: Any) -> str:
+    import torch
+
+    from core import compute
+
+    with torch.no_grad():
+        return bundle.classes[bundle.classifiers[classifier](pixels.to(compute.device())).argmax(1).item()]
+
+
+def _evaluate(arguments: argparse.Namespace, command: str) -> int:
+    import torch
+    from tqdm import tqdm
+
+    from core.attacks import ATTACKS
+    from core.audit.datasets import load_dataset
+    from core.audit.evaluation import AttackSettings, evaluate, settings_record
+
+    if arguments.attack not in (None, *ATTACKS):
+        raise ValueError(f"There is no attack named {arguments.attack!r}; choose one of: {', '.join(ATTACKS)}.")
+    if arguments.white_box and not arguments.attack:
+        raise ValueError("--white-box needs --attack.")
+    bundle = load_bundle(arguments.bundle)
+    data = load_dataset(arguments.data, bundle.classes, bundle.resolution, bundle.channels)
+    data = data.split("val") if arguments.split == "val" else data
+    data = data.limited(arguments.limit, arguments.seed)
+    attack = AttackSettings(
+        method=arguments.attack,
+        eps=arguments.eps,
+        norm=arguments.norm,
+        steps=arguments.steps,
+        restarts=arguments.restarts,
+        eot=arguments.eot,
+        severity=arguments.severity,
+        white_box=arguments.white_box,
+    )
+    passes = 2 if arguments.attack else 1
+    with tqdm(total=passes * len(data), unit="image", disable=not sys.stderr.isatty()) as bar:
+        report = evaluate(
+            data,
+            bundle,
+            classifier=arguments.classifier,
+            attack=attack,
+            attack_bundle=load_bundle(arguments.bundle, torch.float32) if arguments.white_box else None,
+            seed=arguments.seed,
+            progress=bar.update,
+        )
+    report["settings"] = settings_record(data, bundle, arguments.classifier, attack, arguments.split, arguments.seed, command)
+    if arguments.json:
+        _print_json("evaluate", report)
+    else:
+        print(evaluation_text(report))
+    return 0
+
+
+def evaluation_text(report: dict[str, Any]) -> str:
+    """A report for a person, one figure a line."""
+    lines = [f"n = {report['n']}, refused {report['refused']}, {report['seconds_per_image']:.3f} s per image"]
+    for name, (low, high) in report["intervals"].items():
+        lines.append(f"{name:28} {report[name]:7.2%}  [{low:.2%}, {high:.2%}]")
+    for score, figures in report["detection"].items():
+        shown = ", ".join(f"{key} {'–' if value is None else f'{value:.3f}'}" for key, value in figures.items())
+        lines.append(f"{score:28} {shown}")
+    return "\n".join(lines)
+
+
+def _print_json(command: str, answer: Any) -> None:
+    from core.schema import checked
+
+    print(json.dumps(checked(command, answer), indent=1, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

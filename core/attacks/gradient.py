@@ -1,0 +1,158 @@
+"""FGSM (Goodfellow et al. 2015) and PGD (Madry et al. 2018), in the ℓ∞, ℓ2 and ℓ1 balls."""
+
+from typing import Callable, Iterator, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+NORMS = ("linf", "l2", "l1")
+Model = Callable[[Tensor], Tensor]
+
+
+class AttackStep(NamedTuple):
+    """One step of an attack.
+
+    index 0, 1, …; loss (B,) cross-entropy of each image before the step; attacked (B, C, H, W) in [0, 1] after it.
+    """
+
+    index: int
+    loss: Tensor
+    attacked: Tensor
+
+
+def radius(eps: float, norm: str) -> float:
+    """ε as given to a command → pixel units: n/255 for ℓ∞, plain for ℓ2 and ℓ1."""
+    if norm not in NORMS:
+        raise ValueError(f"There is no norm named {norm!r}; choose one of: {', '.join(NORMS)}.")
+    if not 0 < eps <= 255:
+        raise ValueError(f"ε must be above 0 and at most 255, not {eps}.")
+    return eps / 255 if norm == "linf" else eps
+
+
+def fgsm(
+    model: Model, pixels: Tensor, labels: Tensor, *, eps: float, norm: str = "linf", eot: int = 1, **_: object
+) -> Iterator[AttackStep]:
+    """One step of full length along the gradient, from the image itself. Parameters as for `pgd`."""
+    size = radius(eps, norm)
+    loss, gradient = _gradient(model, pixels, labels, eot)
+    attacked = pixels + project(size * steepest(gradient, norm), size, norm)
+    yield AttackStep(0, loss, attacked.clamp(0, 1))
+
+
+def pgd(
+    model: Model,
+    pixels: Tensor,
+    labels: Tensor,
+    *,
+    eps: float,
+    generator: torch.Generator,
+    norm: str = "linf",
+    steps: int = 40,
+    step_size: float | None = None,
+    restarts: int = 1,
+    eot: int = 1,
+    **_: object,
+) -> Iterator[AttackStep]:
+    """Projected gradient ascent on the cross-entropy, from a random start in the ball.
+
+    Parameters
+    ----------
+    model : callable
+        (B, C, H, W) in [0, 1] → (B, classes) logits; differentiable.
+    pixels, labels : Tensor
+        (B, C, H, W) in [0, 1]; (B,) class indices to get away from.
+    eps : float
+        Radius: in 1/255 for ℓ∞, plain for ℓ2 and ℓ1.
+    generator : torch.Generator
+        Source of the random starts.
+    step_size : float, optional
+        In the units of `eps`; by default 2.5 · eps / steps (Madry et al. 2018, section 5).
+    restarts : int
+        Independent starts; each image keeps the attempt with the highest loss.
+    eot : int
+        Gradient is averaged over so many calls of a randomised model (Athalye et al. 2018).
+
+    Yields
+    ------
+    AttackStep
+        restarts × steps of them; the last one's `attacked` is the result.
+
+    Raises
+    ------
+    ValueError
+        A parameter is out of range; one sentence.
+    """
+    if steps < 1 or restarts < 1 or eot < 1:
+        raise ValueError("Steps, restarts and EOT samples must each be at least 1.")
+    size = radius(eps, norm)
+    stride = 2.5 * size / steps if step_size is None else radius(step_size, norm)
+    best, best_loss = pixels, torch.full((len(pixels),), -torch.inf, device=pixels.device)
+    for restart in range(restarts):
+        attacked = (pixels + random_start(pixels, size, norm, generator)).clamp(0, 1)
+        for step in range(steps):
+            loss, gradient = _gradient(model, attacked, labels, eot)
+            moved = attacked + stride * steepest(gradient, norm)
+            attacked = (pixels + project(moved - pixels, size, norm)).clamp(0, 1)
+            shown = attacked
+            if step == steps - 1 and restarts > 1:
+                best, best_loss = _better(model, attacked, labels, best, best_loss)
+                shown = best
+            yield AttackStep(restart * steps + step, loss, shown)
+
+
+def steepest(gradient: Tensor, norm: str) -> Tensor:
+    """The direction of unit length in `norm` along which a linear loss grows fastest; for ℓ1 the top 1 % of pixels."""
+    if norm == "linf":
+        return gradient.sign()
+    flat = gradient.flatten(1)
+    if norm == "l1":
+        kept = flat.abs().topk(max(1, flat.shape[1] // 100), dim=1)
+        flat = torch.zeros_like(flat).scatter(1, kept.indices, flat.gather(1, kept.indices).sign())
+        return (flat / flat.abs().sum(1, keepdim=True).clamp_min(1e-12)).view_as(gradient)
+    return (flat / flat.norm(dim=1, keepdim=True).clamp_min(1e-12)).view_as(gradient)
+
+
+def project(delta: Tensor, size: float, norm: str) -> Tensor:
+    """Nearest point of the ball of radius `size` (pixel units) around 0."""
+    if norm == "linf":
+        return delta.clamp(-size, size)
+    flat = delta.flatten(1)
+    if norm == "l2":
+        return (flat * (size / flat.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp(max=1)).view_as(delta)
+    return _project_l1(flat, size).view_as(delta)
+
+
+def random_start(pixels: Tensor, size: float, norm: str, generator: torch.Generator) -> Tensor:
+    """A random point of the ball, shaped like `pixels`; uniform in it for ℓ∞."""
+    noise = torch.rand(pixels.shape, generator=generator).to(pixels.device) * 2 - 1
+    return size * noise if norm == "linf" else project(size * noise, size, norm)
+
+
+def _project_l1(flat: Tensor, size: float) -> Tensor:
+    """Euclidean projection onto the ℓ1 ball (Duchi et al. 2008, figure 1)."""
+    magnitudes = flat.abs()
+    descending = magnitudes.sort(dim=1, descending=True).values
+    ranks = torch.arange(1, flat.shape[1] + 1, device=flat.device)
+    excess = descending.cumsum(1) - size
+    active = (descending * ranks > excess).sum(1, keepdim=True)
+    shrink = (excess.gather(1, active - 1) / active).clamp_min(0)
+    return flat.sign() * (magnitudes - shrink).clamp_min(0)
+
+
+def _gradient(model: Model, pixels: Tensor, labels: Tensor, eot: int) -> tuple[Tensor, Tensor]:
+    with torch.enable_grad():
+        pixels = pixels.detach().requires_grad_()
+        losses, gradients = [], []
+        for _ in range(eot):
+            loss = cross_entropy(model(pixels), labels, reduction="none")
+            gradients.append(torch.autograd.grad(loss.sum(), pixels)[0])
+            losses.append(loss.detach())
+    return torch.stack(losses).mean(0), torch.stack(gradients).mean(0)
+
+
+@torch.no_grad()
+def _better(model: Model, attacked: Tensor, labels: Tensor, best: Tensor, best_loss: Tensor) -> tuple[Tensor, Tensor]:
+    loss = cross_entropy(model(attacked), labels, reduction="none")
+    won = loss > best_loss
+    return torch.where(won.view(-1, 1, 1, 1), attacked, best), torch.where(won, loss, best_loss)

@@ -1,0 +1,1 @@
+"""How well the defence does, measured over a data set."""

@@ -1,0 +1,214 @@
+"""weights/<name>/ → Bundle: everything learned for one clinical task, checked before it is used."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Mapping
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from core import compute
+from core.calibration import Limits
+from core.models.diffusion import Diffusion
+from core.models.mae import MaskedAutoencoder
+from core.models.resnet import HalfResNet18
+
+WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
+ARCHITECTURES = {"half-resnet18": HalfResNet18}
+
+
+class BundleError(ValueError):
+    """One sentence: which bundle or file is at fault, and what to do."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the thresholds were made from, kept so that pages can draw it.
+
+    Attributes
+    ----------
+    clean : mapping of str to list of float
+        Score name → one value for each clean calibration scan.
+    attacked : mapping of str to (mapping of str to list of float)
+        Attack name (such as ``pgd 8/255``) → score name → values.
+    scope : list of float
+        Distance of each clean calibration scan to the training scans.
+    groups : list of str
+        Near-duplicate group of each calibration scan.
+    digests : list of str
+        `core.audit.datasets.image_digest` of each, by which an evaluation knows the scans that the thresholds saw.
+    """
+
+    clean: Mapping[str, list[float]]
+    attacked: Mapping[str, Mapping[str, list[float]]]
+    scope: list[float]
+    groups: list[str]
+    digests: list[str]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which scans the bundle was made for.
+
+    Attributes
+    ----------
+    modalities : tuple of str
+        DICOM Modality values that are accepted; a file that states none is judged by its content alone.
+    references : Tensor
+        (R, D) unit-length features of training scans.
+    """
+
+    modalities: tuple[str, ...]
+    references: Tensor
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Everything learned for one clinical task. Shared between visitors: never modify its networks.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        Class names in the order of the logits.
+    resolution, channels : int
+        Side in pixels and channels of the square images that the models take.
+    classifiers : mapping of str to Module
+        (B, C, H, W) in [0, 1] → logits, float32.
+    mae, diffusion : Module
+        In the precision that `load_bundle` was asked for.
+    limits : mapping of str to Limits
+        Classifier → thresholds, scope limit and t* ladder.
+    hashes : mapping of str to str
+        File → SHA-256 in hex.
+    facts : mapping
+        The rest of bundle.json: detection settings, provenance, measured figures.
+    """
+
+    name: str
+    title: str
+    classes: tuple[str, ...]
+    resolution: int
+    channels: int
+    classifiers: Mapping[str, nn.Module]
+    default_classifier: str
+    mae: MaskedAutoencoder
+    diffusion: Diffusion
+    limits: Mapping[str, Limits]
+    calibrations: Mapping[str, Calibration]
+    scope: Scope
+    hashes: Mapping[str, str]
+    facts: Mapping[str, Any]
+
+    def classifier_name(self, name: str | None) -> str:
+        """`name`, or the default where None; BundleError where the bundle has no such classifier."""
+        name = name or self.default_classifier
+        if name not in self.classifiers:
+            known = ", ".join(sorted(self.classifiers))
+            raise BundleError(f"The bundle {self.name} has no classifier named {name!r}; choose one of: {known}.")
+        return name
+
+
+def bundle_names() -> tuple[str, ...]:
+    """Names of the bundles that are installed."""
+    return tuple(sorted(path.parent.name for path in WEIGHTS.glob("*/bundle.json")))
+
+
+def load_bundle(name: str = "brain-mri", dtype: torch.dtype | None = None) -> Bundle:
+    """Load and check a bundle.
+
+    Parameters
+    ----------
+    name : str
+        A folder under weights/.
+    dtype : torch.dtype, optional
+        Precision of the MAE and the U-Net; by default the fastest that the hardware has. Take float32 where
+        gradients through the defence are needed.
+
+    Raises
+    ------
+    BundleError
+        No such bundle, a file is missing, or a file's SHA-256 is not the one that bundle.json states.
+    """
+    if name not in bundle_names():
+        raise BundleError(f"There is no bundle named {name!r}; choose one of: {', '.join(bundle_names())}.")
+    folder = WEIGHTS / name
+    facts = _read_json(folder / "bundle.json")
+    _check_files(folder, facts["files"])
+    dtype = dtype or compute.fast_dtype()
+    channels, resolution = facts["input"]["channels"], facts["input"]["resolution"]
+    classifiers = {
+        key: _filled(ARCHITECTURES[entry["architecture"]](channels, len(facts["classes"])), folder / entry["file"])
+        for key, entry in facts["classifiers"].items()
+    }
+    mae = MaskedAutoencoder(resolution=resolution, channels=channels, **facts["mae"]["config"])
+    diffusion = Diffusion(facts["unet"]["config"], facts["unet"]["unconditional"])
+    _filled(diffusion.unet, folder / facts["unet"]["file"])
+    calibrations = _read_json(folder / facts["calibration"])
+    return Bundle(
+        name=name,
+        title=facts["title"],
+        classes=tuple(facts["classes"]),
+        resolution=resolution,
+        channels=channels,
+        classifiers={key: _placed(network, torch.float32) for key, network in classifiers.items()},
+        default_classifier=facts["default_classifier"],
+        mae=_placed(_filled(mae, folder / facts["mae"]["file"]), dtype),
+        diffusion=_placed(diffusion, dtype),
+        limits={key: _limits(entry) for key, entry in facts["limits"].items()},
+        calibrations={key: Calibration(**entry) for key, entry in calibrations.items()},
+        scope=Scope(
+            modalities=tuple(facts["scope"]["modalities"]),
+            references=load_file(folder / facts["scope"]["file"])["references"].float().to(compute.device()),
+        ),
+        hashes=facts["files"],
+        facts=facts,
+    )
+
+
+def _limits(entry: Mapping[str, Any]) -> Limits:
+    return Limits(
+        thresholds={score: threshold["value"] for score, threshold in entry["thresholds"].items()},
+        scope_limit=entry["scope_limit"],
+        ladder=tuple((float("inf") if largest is None else largest, t) for largest, t in entry["ladder"]),
+    )
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path.parent.name}/{path.name} can't be read; restore it from the repository.") from error
+
+
+def _check_files(folder: Path, hashes: Mapping[str, str]) -> None:
+    for file, expected in hashes.items():
+        path = folder / file
+        if not path.is_file():
+            raise BundleError(f"{folder.name}/{file} is missing; restore it from the repository.")
+        if file_sha256(path) != expected:
+            raise BundleError(
+                f"{folder.name}/{file} is not the file that bundle.json describes (its SHA-256 differs); "
+                "restore it from the repository."
+            )
+
+
+def _filled(network: nn.Module, path: Path) -> nn.Module:
+    try:
+        network.load_state_dict({key: value.float() for key, value in load_file(path).items()})
+    except (RuntimeError, SafetensorError) as error:
+        raise BundleError(f"{path.parent.name}/{path.name} doesn't fit the network that bundle.json names.") from error
+    return network
+
+
+def _placed(network: nn.Module, dtype: torch.dtype) -> nn.Module:
+    network = network.to(compute.device(), dtype).to(memory_format=torch.channels_last)
+    return network.eval().requires_grad_(False)

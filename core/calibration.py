@@ -1,0 +1,93 @@
+"""From scores of calibration scans to thresholds, scope limit and t* ladder; and the folds that keep them honest."""
+
+from dataclasses import dataclass
+from typing import Mapping, Sequence
+
+import numpy as np
+
+FOLDS = 5
+FALSE_ALARM_BUDGET = 0.05
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What turns scores into decisions, for one classifier.
+
+    Attributes
+    ----------
+    thresholds : mapping of str to float
+        A scan with any score above its threshold is flagged.
+    scope_limit : float
+        A scan farther than this from the training scans is refused.
+    ladder : tuple of (float, int)
+        (largest attention variation, t*), ascending.
+    """
+
+    thresholds: Mapping[str, float]
+    scope_limit: float
+    ladder: tuple[tuple[float, int], ...]
+
+
+def folds(groups: Sequence[str], seed: int = 0) -> np.ndarray:
+    """(N,) fold of each scan in [0, FOLDS); a group never spans two folds."""
+    names = sorted(set(groups))
+    order = np.random.default_rng(seed).permutation(len(names))
+    fold_of = {names[index]: position % FOLDS for position, index in enumerate(order)}
+    return np.array([fold_of[group] for group in groups])
+
+
+# The budget is joint. Where it is spent follows from what each score can do: the reconstruction error hardly sees
+# attacks, so it gets the least.
+SHARES = {"mae_error": 0.1, "amv": 0.4, "instability": 0.5}
+# A fifth of the budget is kept back, as scans that the thresholds have not seen pass them a little more often.
+CALIBRATED_FALSE_ALARMS = 0.8 * FALSE_ALARM_BUDGET
+SCOPE_MARGIN = 1.5
+LADDER = ((2, 60), (4, 100), (8, 140))
+
+
+def fit_limits(
+    clean: Mapping[str, np.ndarray], scope: np.ndarray, attacked_amv: Mapping[int, np.ndarray]
+) -> Limits:
+    """Fit everything that decisions need.
+
+    Parameters
+    ----------
+    clean : mapping of str to ndarray
+        Score → (N,) values on clean calibration scans.
+    scope : ndarray
+        (N,) distances of the same scans to the training scans.
+    attacked_amv : mapping of int to ndarray
+        ε in 1/255 → (N,) attention variation of the same scans under PGD.
+    """
+    return Limits(fit_thresholds(clean)[0], SCOPE_MARGIN * float(scope.max()), fit_ladder(attacked_amv))
+
+
+def fit_thresholds(clean: Mapping[str, np.ndarray]) -> tuple[dict[str, float], dict[str, float]]:
+    """Thresholds that all together flag at most `CALIBRATED_FALSE_ALARMS` of the clean scans.
+
+    Returns
+    -------
+    tuple
+        score → threshold, and score → the percentile of the clean scores that it stands at.
+    """
+    for spend in np.arange(CALIBRATED_FALSE_ALARMS * 2, 0, -0.0005):
+        percentiles = {name: 100 * (1 - spend * share) for name, share in SHARES.items()}
+        thresholds = {name: float(np.percentile(clean[name], at)) for name, at in percentiles.items()}
+        if joint_false_alarms(clean, thresholds) <= CALIBRATED_FALSE_ALARMS:
+            return thresholds, percentiles
+    raise ValueError("There are too few calibration scans to fit thresholds; bring at least 50.")
+
+
+def joint_false_alarms(clean: Mapping[str, np.ndarray], thresholds: Mapping[str, float]) -> float:
+    """Share of scans with any score above its threshold."""
+    return float(np.any([clean[name] > limit for name, limit in thresholds.items()], axis=0).mean())
+
+
+def fit_ladder(attacked_amv: Mapping[int, np.ndarray]) -> tuple[tuple[float, int], ...]:
+    """Attention variation → t*: each ε of `LADDER` has its t*, and the border lies halfway between two medians.
+
+    Halfway on a logarithmic scale, as the variation grows roughly in proportion to ε.
+    """
+    medians = [float(np.median(attacked_amv[eps])) for eps, _ in LADDER]
+    borders = [float(np.sqrt(low * high)) for low, high in zip(medians, medians[1:])]
+    return tuple(zip((*borders, float("inf")), (t for _, t in LADDER)))

@@ -1,0 +1,16 @@
+"""Where and in which precision the networks run."""
+
+import torch
+
+
+def device() -> torch.device:
+    """The GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def fast_dtype() -> torch.dtype:
+    """bfloat16 where the hardware multiplies it natively, else float32: emulated bfloat16 is slower than float32."""
+    if torch.cuda.is_available():
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if native else torch.float32

@@ -1,0 +1,129 @@
+"""Three scores that tell an attacked scan from a clean one, and how far a scan is from what the bundle knows.
+
+mae_error    mean reconstruction error of hidden patches: MedFedPure's detector.
+amv          attention-matrix variation (MAE-Pure) of the MAE encoder, against a lightly denoised copy of the scan
+             itself, as the clean scan is never known.
+instability  Jensen-Shannon divergence between the classifier's answers to the scan and to a denoised copy.
+"""
+
+from typing import Mapping, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from core.bundles import Bundle
+from core.models.mae import MaskedAutoencoder, complementary_masks, unpatchify, patchify, visible_patches
+from core.purification.ddim import denoise_once, fixed_noise
+
+SCORES = ("mae_error", "amv", "instability")
+MASKS = 4
+AMV_T = 10
+INSTABILITY_T = 40
+
+
+class Evidence(NamedTuple):
+    """What the detector sees in a batch.
+
+    scores: name → (B,); reconstruction (B, C, H, W) in [0, 1]; error_map (B, H, W) pixel units; attention_map
+    (B, rows, columns); scope_distance (B,); logits (B, classes) of the undefended classifier.
+    """
+
+    scores: Mapping[str, Tensor]
+    reconstruction: Tensor
+    error_map: Tensor
+    attention_map: Tensor
+    scope_distance: Tensor
+    logits: Tensor
+
+
+class MaskedViews(NamedTuple):
+    """A batch through the MAE under complementary masks.
+
+    attention: a (B, M, heads, 1 + K, 1 + K) tensor a layer; tokens (B, M, 1 + K, D); prediction (B, N, C·p·p), each
+    patch as predicted while hidden, or None where no decoder was asked for.
+    """
+
+    attention: tuple[Tensor, ...]
+    tokens: Tensor
+    prediction: Tensor | None
+
+
+def masked_views(pixels: Tensor, masks: Tensor, mae: MaskedAutoencoder, decode: bool) -> MaskedViews:
+    """Run the MAE on (B, C, H, W) pixels under each of `masks` (M, N), True where hidden."""
+    batch, count = len(pixels), len(masks)
+    visible = visible_patches(masks).repeat(batch, 1)
+    encoding = mae.encode(pixels.repeat_interleave(count, 0), visible)
+    prediction = None
+    if decode:
+        whole = mae.decode(encoding, visible).pixels.float()
+        whole = whole.view(batch, count, *whole.shape[1:])
+        prediction = (whole * masks.view(1, count, -1, 1)).sum(1)
+    split = tuple(layer.view(batch, count, *layer.shape[1:]) for layer in encoding.attention)
+    return MaskedViews(split, encoding.tokens.view(batch, count, *encoding.tokens.shape[1:]), prediction)
+
+
+def attention_variation(before: MaskedViews, after: MaskedViews, masks: Tensor) -> tuple[Tensor, Tensor]:
+    """AMV: Frobenius norm of the difference of the attention matrices, summed over layers, mean over masks.
+
+    MAE-Pure, section 4, with the clean scan replaced by the caller's copy; heads are averaged first.
+
+    Returns
+    -------
+    tuple
+        (B,) the score, and (B, N) the same split by the patch whose attention moved (each patch's mean over the
+        masks that show it).
+    """
+    score, by_patch = 0.0, 0.0
+    for first, second in zip(before.attention, after.attention):
+        moved = (first.float().mean(2) - second.float().mean(2)).square()  # (B, M, 1 + K, 1 + K)
+        score = score + moved.sum((-1, -2)).sqrt().mean(1)
+        by_patch = by_patch + moved[:, :, 1:].sum(-1).sqrt()  # (B, M, K)
+    shown = visible_patches(masks).expand(len(by_patch), -1, -1)
+    sums = torch.zeros(len(by_patch), masks.shape[1], device=by_patch.device)
+    sums = sums.scatter_add(1, shown.flatten(1), by_patch.flatten(1))
+    return score, sums / (~masks).sum(0)
+
+
+def instability(first: Tensor, second: Tensor) -> Tensor:
+    """Jensen-Shannon divergence in nats, (B,), of the class distributions that two (B, classes) logits stand for."""
+    first, second = first.double().softmax(1), second.double().softmax(1)
+    middle = (first + second) / 2
+    return ((_divergence(first, middle) + _divergence(second, middle)) / 2).float()
+
+
+def _divergence(first: Tensor, second: Tensor) -> Tensor:
+    return torch.xlogy(first, first / second.clamp_min(1e-300)).sum(1)
+
+
+def scope_features(views: MaskedViews) -> Tensor:
+    """(B, D) unit-length mean token over all masks: what kind of picture this is."""
+    mean = views.tokens[:, :, 1:].float().mean((1, 2))
+    return mean / mean.norm(dim=1, keepdim=True)
+
+
+def gather_evidence(pixels: Tensor, bundle: Bundle, classifier: nn.Module, seed: int) -> Evidence:
+    """Everything that the detector measures on (B, C, H, W) pixels in [0, 1].
+
+    The masks are part of the calibration and stay fixed; `seed` draws the noise.
+    """
+    batch, size = len(pixels), bundle.mae.patch
+    masks = complementary_masks(bundle.mae.patch_count, MASKS, torch.Generator().manual_seed(0)).to(pixels.device)
+    times = torch.tensor([AMV_T, INSTABILITY_T], device=pixels.device).repeat_interleave(batch)
+    noise = fixed_noise((2 * batch, *pixels.shape[1:]), seed, pixels.device)
+    light, strong = denoise_once(pixels.repeat(2, 1, 1, 1), times, bundle.diffusion, noise).split(batch)
+    before = masked_views(pixels, masks, bundle.mae, decode=True)
+    after = masked_views(light, masks, bundle.mae, decode=False)
+    logits, calm = classifier(torch.cat([pixels, strong])).split(batch)
+    variation, by_patch = attention_variation(before, after, masks)
+    side = int(bundle.mae.patch_count**0.5)
+    error = (before.prediction - patchify(pixels, size)).square().mean((1, 2))
+    reconstruction = unpatchify(before.prediction, size, bundle.channels)
+    features = scope_features(before)
+    return Evidence(
+        scores={"mae_error": error, "amv": variation, "instability": instability(logits, calm)},
+        reconstruction=reconstruction.clamp(0, 1),
+        error_map=(reconstruction - pixels).abs().mean(1),
+        attention_map=by_patch.view(batch, side, side),
+        scope_distance=1 - (features @ bundle.scope.references.T).amax(1),
+        logits=logits,
+    )

@@ -1,0 +1,55 @@
+"""Denoising diffusion (Ho et al. 2020) around diffusers' U-Net, on pixels in [0, 1]."""
+
+import torch
+from diffusers import UNet2DModel
+from torch import Tensor, nn
+
+TRAIN_STEPS = 1000
+BETA_FIRST, BETA_LAST = 1e-4, 0.02
+
+
+def cumulative_alphas() -> Tensor:
+    """(1000,) ᾱ_t of the linear schedule (Ho et al. 2020, section 4), float32."""
+    betas = torch.linspace(BETA_FIRST, BETA_LAST, TRAIN_STEPS, dtype=torch.float64)
+    return (1 - betas).cumprod(0).float()
+
+
+def noise_level(t: int) -> float:
+    """Standard deviation of the noise at step `t` in pixel units: √((1 − ᾱ_t) / ᾱ_t) / 2, as pixels span half of [−1, 1]."""
+    alpha = cumulative_alphas()[t].item()
+    return ((1 - alpha) / alpha) ** 0.5 / 2
+
+
+class Diffusion(nn.Module):
+    """An ε-predicting U-Net with its noise schedule.
+
+    Parameters
+    ----------
+    config : dict
+        Arguments of `diffusers.UNet2DModel`.
+    unconditional : int or None
+        The class label that stands for 'no class given'; None for a U-Net without classes.
+    """
+
+    def __init__(self, config: dict, unconditional: int | None = None):
+        super().__init__()
+        self.unet = UNet2DModel(**{k: v for k, v in config.items() if not k.startswith("_")})
+        self.unconditional = unconditional
+        self._alphas = cumulative_alphas()  # no buffer: it must stay float32 when the U-Net goes to bfloat16
+
+    def diffuse(self, pixels: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """Forward process, eq. 4 of Ho et al.: (B, C, H, W) in [0, 1] and t (B,) → the noisy image in [−1, 1] units."""
+        alpha = self._alphas.to(t.device)[t].view(-1, 1, 1, 1)
+        return alpha.sqrt() * (2 * pixels - 1) + (1 - alpha).sqrt() * noise
+
+    def predict_noise(self, noisy: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
+        """ε_θ for a noisy (B, C, H, W) image at steps t (B,); `label` (B,) or none for the unconditional estimate."""
+        if label is None and self.unconditional is not None:
+            label = torch.full_like(t, self.unconditional)
+        return self.unet(noisy.to(self.unet.dtype), t, class_labels=label).sample.float()
+
+    def estimate(self, noisy: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """The clean image that a noise prediction implies (eq. 15 of Ho et al.), clamped to [0, 1]."""
+        alpha = self._alphas.to(t.device)[t].view(-1, 1, 1, 1)
+        clean = (noisy - (1 - alpha).sqrt() * noise) / alpha.sqrt()
+        return ((clean + 1) / 2).clamp(0, 1)

@@ -1,0 +1,108 @@
+"""Scans and maps → PNG bytes for the screen: spacing-correct, at the scan's own resolution or above.
+
+A map is drawn over its scan as a picture, with colour maps that stay apart for every kind of colour vision and whose
+lightness rises (or, for signed maps, rises on both sides of black) with the value.
+"""
+
+import io
+
+import matplotlib
+import numpy as np
+from PIL import Image
+
+from core.preparation import to_native
+
+SEQUENTIAL = "plasma"
+DIVERGING = "berlin"  # black in the middle: what didn't change stays as dark as the background of a scan
+LEAST_SIDE = 640
+_LEGEND_SHAPE = (10, 512)
+
+Spacing = tuple[float, float, float] | None
+
+
+def scan_png(frame: np.ndarray, spacing: Spacing = None) -> bytes:
+    """A frame, (H, W) or (H, W, 3) in [0, 1], as PNG."""
+    return _encoded(_bytes(frame), spacing)
+
+
+def model_png(pixels: np.ndarray, shape: tuple[int, ...], spacing: Spacing = None) -> bytes:
+    """(C, H, W) in [0, 1] at a bundle's resolution → PNG with the outline of the frame of `shape` it was made from."""
+    planes = [to_native(plane, shape) for plane in pixels]
+    frame = planes[0] if len(planes) == 1 else np.stack(planes, axis=-1)
+    return scan_png(frame, spacing)
+
+
+def overlay_png(
+    frame: np.ndarray, values: np.ndarray, limit: float, opacity: float, spacing: Spacing = None
+) -> bytes:
+    """A map over its frame.
+
+    Parameters
+    ----------
+    frame : ndarray
+        (H, W) or (H, W, 3) in [0, 1].
+    values : ndarray
+        (rows, columns) of any square size, as the models give it; not negative.
+    limit : float
+        The value that the colour map ends at.
+    opacity : float
+        In [0, 1], at `limit`; lower values are more transparent in proportion, so that 0 hides nothing.
+    """
+    strength = np.clip(to_native(values, frame.shape) / limit, 0, 1)
+    colours = matplotlib.colormaps[SEQUENTIAL](strength)[..., :3]
+    grey = frame if frame.ndim == 3 else np.repeat(frame[..., None], 3, axis=-1)
+    alpha = (opacity * strength)[..., None]
+    return _encoded(_bytes(grey * (1 - alpha) + colours * alpha), spacing)
+
+
+def residual_png(
+    before: np.ndarray, after: np.ndarray, limit: float, shape: tuple[int, ...], spacing: Spacing = None
+) -> bytes:
+    """`after` − `before`, both (C, H, W) in [0, 1], mean over channels; the colours end at ±`limit`."""
+    signed = to_native((after - before).mean(0), shape)
+    colours = matplotlib.colormaps[DIVERGING](np.clip(signed / limit, -1, 1) / 2 + 0.5)[..., :3]
+    return _encoded(_bytes(colours), spacing)
+
+
+def legend_png(signed: bool = False) -> bytes:
+    """The colour map from left to right: of `overlay_png`, or of `residual_png` where `signed`."""
+    ramp = np.linspace(0, 1, _LEGEND_SHAPE[1])
+    colours = matplotlib.colormaps[DIVERGING if signed else SEQUENTIAL](ramp)[None, :, :3]
+    return _png(Image.fromarray(np.repeat(_bytes(colours), _LEGEND_SHAPE[0], axis=0)))
+
+
+def map_limit(values: np.ndarray) -> float:
+    """A round number that 99.5 % of a map's values stay below, for its legend: 1, 2 or 5 times a power of ten."""
+    high = max(float(np.percentile(values, 99.5)), 1e-6)
+    power = 10.0 ** np.floor(np.log10(high))
+    return float(next(step * power for step in (1, 2, 5, 10) if high <= step * power))
+
+
+def mean_change(before: np.ndarray, after: np.ndarray) -> float:
+    """Mean absolute difference of two images of one shape, pixel units."""
+    return float(np.abs(after - before).mean())
+
+
+def _bytes(image: np.ndarray) -> np.ndarray:
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
+def _encoded(image: np.ndarray, spacing: Spacing) -> bytes:
+    picture = Image.fromarray(image)
+    return _png(picture.resize(_size(picture.size, spacing), Image.Resampling.BICUBIC))
+
+
+def _size(size: tuple[int, int], spacing: Spacing) -> tuple[int, int]:
+    """(width, height) on screen: pixels as wide and high as in the body, no side below the scan's own."""
+    width, height = float(size[0]), float(size[1])
+    if spacing:
+        _, row, column = spacing
+        width, height = (width * column / row, height) if column > row else (width, height * row / column)
+    scale = max(1.0, LEAST_SIDE / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _png(picture: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", compress_level=3)
+    return stream.getvalue()

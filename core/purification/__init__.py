@@ -1,0 +1,1 @@
+"""One purification method a file; each is a generator of steps."""

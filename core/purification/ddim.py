@@ -1,0 +1,68 @@
+"""Diffusion purification (Nie et al. 2022): noise the scan to t*, then denoise it in a few DDIM steps."""
+
+from typing import Iterator, NamedTuple
+
+import torch
+from torch import Tensor
+
+from core.models.diffusion import Diffusion
+
+
+class DdimStep(NamedTuple):
+    """index; t (int) that `noisy` stands at; noisy (B, C, H, W) in [−1, 1] units; estimate (B, C, H, W) in [0, 1]."""
+
+    index: int
+    t: int
+    noisy: Tensor
+    estimate: Tensor
+
+
+def fixed_noise(shape: torch.Size | tuple[int, ...], seed: int, device: torch.device) -> Tensor:
+    """(B, C, H, W) standard normal noise, the same for every image of the batch.
+
+    Drawn per image shape and not per batch, so that an image's result doesn't depend on its neighbours.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn((1, *shape[1:]), generator=generator).to(device).expand(shape)
+
+
+def denoise_once(pixels: Tensor, t: Tensor, diffusion: Diffusion, noise: Tensor) -> Tensor:
+    """One-step estimate of the clean image: forward to t (B,), then one U-Net call.
+
+    Parameters and result in [0, 1], (B, C, H, W).
+    """
+    noisy = diffusion.diffuse(pixels, t, noise)
+    return diffusion.estimate(noisy, t, diffusion.predict_noise(noisy, t))
+
+
+def purify_steps(pixels: Tensor, t_star: int, steps: int, diffusion: Diffusion, noise: Tensor) -> Iterator[DdimStep]:
+    """Forward to `t_star`, then back in `steps` evenly spaced DDIM steps (η = 0, eq. 12 of Song et al. 2021).
+
+    Parameters
+    ----------
+    pixels : Tensor
+        (B, C, H, W) in [0, 1].
+    t_star : int
+        In [1, 999]; the more, the more is washed out, and the more is made up.
+    steps : int
+        At least 1, at most `t_star`; one U-Net call each.
+    noise : Tensor
+        Standard normal, shaped like `pixels`.
+
+    Yields
+    ------
+    DdimStep
+        The last one's `estimate` is the purified scan.
+    """
+    if not 1 <= t_star <= 999:
+        raise ValueError(f"t* must be between 1 and 999, not {t_star}.")
+    if not 1 <= steps <= t_star:
+        raise ValueError(f"The number of steps must be between 1 and t* = {t_star}, not {steps}.")
+    times = torch.linspace(t_star, 0, steps + 1).round().int().tolist()
+    t = torch.full((len(pixels),), t_star, device=pixels.device)
+    noisy = diffusion.diffuse(pixels, t, noise)
+    for index, (now, after) in enumerate(zip(times, times[1:])):
+        predicted = diffusion.predict_noise(noisy, torch.full_like(t, now))
+        estimate = diffusion.estimate(noisy, torch.full_like(t, now), predicted)
+        yield DdimStep(index, now, noisy, estimate)
+        noisy = diffusion.diffuse(estimate, torch.full_like(t, after), predicted)

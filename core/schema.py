@@ -1,0 +1,95 @@
+"""What every command prints with --json, declared once as JSON Schema (draft 2020-12)."""
+
+from typing import Any
+
+import jsonschema
+
+_TEXT = {"type": "string"}
+_TEXT_OR_NULL = {"type": ["string", "null"]}
+_NUMBER = {"type": "number"}
+_NUMBER_OR_NULL = {"type": ["number", "null"]}
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+_COUNT = {"type": "integer", "minimum": 0}
+_COUNT_OR_NULL = {"type": ["integer", "null"]}
+_FLAG = {"type": "boolean"}
+
+
+def _map(values: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": values}
+
+
+def _record(**fields: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+
+
+_INTERVAL = {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}
+
+EXAMINE = _record(
+    file=_TEXT,
+    bundle=_TEXT,
+    classifier=_TEXT,
+    label=_TEXT_OR_NULL,
+    refused=_TEXT_OR_NULL,
+    probabilities=_map(_SHARE),
+    flagged=_FLAG,
+    flagged_by={"type": "array", "items": _TEXT},
+    scores=_map(_NUMBER),
+    thresholds=_map(_NUMBER),
+    purified=_FLAG,
+    t_star=_COUNT_OR_NULL,
+    seconds=_map(_NUMBER),
+)
+
+ATTACK = _record(
+    file=_TEXT,
+    bundle=_TEXT,
+    classifier=_TEXT,
+    method=_TEXT,
+    eps=_NUMBER,
+    norm=_TEXT,
+    steps=_COUNT,
+    restarts=_COUNT,
+    seed=_COUNT,
+    out=_TEXT,
+    label_before=_TEXT,
+    label_after=_TEXT,
+    linf=_NUMBER,
+    l2=_NUMBER,
+    seconds=_NUMBER,
+)
+
+EVALUATE = _record(
+    n=_COUNT,
+    refused=_COUNT,
+    refused_attacked=_COUNT_OR_NULL,
+    clean_accuracy=_SHARE,
+    attacked_accuracy=_NUMBER_OR_NULL,
+    defended_clean_accuracy=_SHARE,
+    defended_attacked_accuracy=_NUMBER_OR_NULL,
+    intervals=_map(_INTERVAL),
+    detection=_map(
+        _record(
+            auc=_NUMBER_OR_NULL,
+            auc_successful=_NUMBER_OR_NULL,
+            tpr_at_5_fpr=_NUMBER_OR_NULL,
+            tpr_at_5_fpr_successful=_NUMBER_OR_NULL,
+        )
+    ),
+    flagged_clean=_SHARE,
+    flagged_attacked=_NUMBER_OR_NULL,
+    flagged_successful=_NUMBER_OR_NULL,
+    ssim_purified=_NUMBER_OR_NULL,
+    seconds_per_image=_NUMBER,
+    settings={
+        "type": "object",
+        "required": ["command", "bundle", "classifier", "data_sha256", "weights_sha256", "split", "seed", "device", "versions"],
+    },
+)
+
+SCHEMAS = {"examine": {"type": "array", "items": EXAMINE}, "attack": ATTACK, "evaluate": EVALUATE}
+
+
+def checked(command: str, answer: Any) -> Any:
+    """`answer` itself, once it is known to be what `command` promises; jsonschema.ValidationError otherwise."""
+    jsonschema.validate(answer, SCHEMAS[command])
+    return answer

@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+
+from core.calibration import CALIBRATED_FALSE_ALARMS, fit_ladder, fit_thresholds, folds, joint_false_alarms
+from core.pipeline import choose_t
+from core.calibration import Limits
+
+
+def scores(count=400):
+    random = np.random.default_rng(0)
+    return {name: random.random(count) for name in ("mae_error", "amv", "instability")}
+
+
+def test_thresholds_spend_the_joint_budget_and_no_more():
+    clean = scores()
+    thresholds, percentiles = fit_thresholds(clean)
+    spent = joint_false_alarms(clean, thresholds)
+    assert 0.6 * CALIBRATED_FALSE_ALARMS <= spent <= CALIBRATED_FALSE_ALARMS
+    assert percentiles["mae_error"] > percentiles["amv"] > percentiles["instability"]
+
+
+def test_folds_keep_groups_together_and_cover_everything():
+    groups = [str(i // 3) for i in range(90)]
+    assigned = folds(groups)
+    assert set(assigned) == set(range(5))
+    assert all(len(set(assigned[i : i + 3])) == 1 for i in range(0, 90, 3))
+    assert (assigned == folds(groups)).all()
+
+
+def test_ladder_is_split_halfway_between_the_medians():
+    ladder = fit_ladder({2: np.array([1.0]), 4: np.array([4.0]), 8: np.array([16.0])})
+    assert [border for border, _ in ladder] == pytest.approx([2, 8, np.inf])
+    limits = Limits({}, 1.0, ladder)
+    assert choose_t(0.1, limits) < choose_t(5, limits) < choose_t(1e9, limits)

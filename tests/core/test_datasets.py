@@ -1,0 +1,79 @@
+import io
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from core.audit.datasets import DatasetError, image_digest, load_dataset
+
+CLASSES = ("no tumour", "tumour")
+
+
+def npz(path, **changes):
+    fields = {
+        "image": np.arange(4 * 64, dtype=np.uint8).reshape(4, 8, 8),
+        "label": np.array([0, 1, 1, 0]),
+        "group": np.array([5, 5, 6, 7]),
+        "split": np.array([0, 0, 1, 1]),
+    } | changes
+    np.savez(path, **{key: value for key, value in fields.items() if value is not None})
+    return path
+
+
+def test_npz_is_read_and_split(tmp_path):
+    data = load_dataset(npz(tmp_path / "a.npz"), CLASSES, 8, 1)
+    assert data.pixels.shape == (4, 1, 8, 8)
+    assert data.pixels[0, 0, 0, 1].item() == pytest.approx(1 / 255)
+    val = data.split("val")
+    assert val.labels.tolist() == [1, 0]
+    assert val.groups == ("6", "7")
+
+
+def test_npz_without_groups_puts_each_image_in_its_own(tmp_path):
+    data = load_dataset(npz(tmp_path / "a.npz", group=None, split=None), CLASSES, 8, 1)
+    assert len(set(data.groups)) == 4
+    with pytest.raises(DatasetError, match="--split all"):
+        data.split("val")
+
+
+def test_zip_with_index_is_read(tmp_path):
+    picture = io.BytesIO()
+    Image.new("L", (10, 8), 255).save(picture, "PNG")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("tumour/1.png", picture.getvalue())
+        archive.writestr("index.csv", "file,label,group,split\ntumour/1.png,tumour,g1,val\n")
+    data = load_dataset(tmp_path / "a.zip", CLASSES, 16, 1)
+    assert data.labels.tolist() == [1]
+    assert data.splits == ("val",)
+    assert data.pixels.shape == (1, 1, 16, 16)
+
+
+def test_same_seed_and_limit_pick_the_same_images(tmp_path):
+    data = load_dataset(npz(tmp_path / "a.npz"), CLASSES, 8, 1)
+    first, second = data.limited(2, 3), data.limited(2, 3)
+    assert len(first) == 2
+    assert torch.equal(first.pixels, second.pixels)
+    assert len(data.limited(100, 0)) == 4
+
+
+def test_digest_tells_images_apart_and_survives_rounding():
+    pixels = torch.rand(1, 8, 8)
+    assert image_digest(pixels) == image_digest((pixels * 255).round() / 255)
+    assert image_digest(pixels) != image_digest(1 - pixels)
+
+
+@pytest.mark.parametrize(
+    "changes, reason", [({"label": np.array([0, 1, 2, 0])}, "classes"), ({"label": None}, "should hold")]
+)
+def test_wrong_data_is_refused_in_a_sentence(tmp_path, changes, reason):
+    with pytest.raises(DatasetError, match=reason):
+        load_dataset(npz(tmp_path / "a.npz", **changes), CLASSES, 8, 1)
+
+
+def test_no_data_set_is_a_sentence(tmp_path):
+    (tmp_path / "a.zip").write_bytes(b"no archive")
+    for name in ("a.zip", "b.npz"):
+        with pytest.raises(DatasetError, match=r"\.$"):
+            load_dataset(tmp_path / name, CLASSES, 8, 1)

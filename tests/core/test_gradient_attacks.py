@@ -1,0 +1,103 @@
+import pytest
+import torch
+
+from core.attacks.gradient import fgsm, pgd, project, radius, steepest
+
+WEIGHTS = torch.tensor([[1.0, -2.0, 0.0, 3.0], [-1.0, 2.0, 0.0, -3.0]])
+
+
+def linear(pixels):
+    return pixels.flatten(1) @ WEIGHTS.T
+
+
+def last(steps):
+    for step in steps:
+        pass
+    return step
+
+
+def middle(count=1):
+    return torch.full((count, 1, 2, 2), 0.5)
+
+
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+def test_fgsm_moves_each_pixel_against_the_sign_of_the_weight():
+    step = last(fgsm(linear, middle(), torch.tensor([0]), eps=51))
+    assert torch.allclose(step.attacked.flatten(), torch.tensor([0.3, 0.7, 0.5, 0.3]))
+
+
+def test_pgd_ends_in_the_same_corner_as_fgsm_on_a_linear_model():
+    step = last(pgd(linear, middle(), torch.tensor([0]), eps=51, steps=20, generator=generator()))
+    moved = (step.attacked - 0.5).flatten()
+    assert torch.allclose(moved[[0, 1, 3]], torch.tensor([-0.2, 0.2, -0.2]), atol=1e-6)
+
+
+def test_pgd_l2_follows_the_gradient_to_the_sphere():
+    step = last(pgd(linear, middle(), torch.tensor([0]), eps=0.2, norm="l2", steps=50, step_size=0.2, generator=generator()))
+    direction = WEIGHTS[1] / WEIGHTS[1].norm()
+    assert torch.allclose((step.attacked - 0.5).flatten(), 0.2 * direction, atol=1e-3)
+
+
+@pytest.mark.parametrize("norm, order", [("linf", float("inf")), ("l2", 2), ("l1", 1)])
+def test_attacks_stay_in_the_ball_and_in_the_pixels_range(norm, order):
+    pixels, eps = torch.rand(6, 1, 2, 2, generator=generator()), 30 if norm == "linf" else 0.3
+    labels = torch.tensor([0, 1] * 3)
+    for step in pgd(linear, pixels, labels, eps=eps, norm=norm, steps=7, restarts=2, generator=generator()):
+        sizes = (step.attacked - pixels).flatten(1).norm(p=order, dim=1)
+        assert (sizes <= radius(eps, norm) + 1e-6).all()
+        assert 0 <= step.attacked.min() and step.attacked.max() <= 1
+
+
+def test_projection_onto_the_l1_ball_is_the_known_one():
+    delta = torch.tensor([3.0, -1.0, 0.5, 0.0]).view(1, 1, 2, 2)
+    assert torch.allclose(project(delta, 2.0, "l1").flatten(), torch.tensor([2.0, 0.0, 0.0, 0.0]))
+    assert torch.allclose(project(delta, 3.0, "l1").flatten(), torch.tensor([2.5, -0.5, 0.0, 0.0]))
+    inside = 0.1 * delta
+    assert torch.equal(project(inside, 2.0, "l1"), inside)
+
+
+def test_steepest_directions_have_unit_length():
+    gradient = torch.randn(3, 1, 8, 8, generator=generator())
+    assert torch.allclose(steepest(gradient, "l2").flatten(1).norm(dim=1), torch.ones(3))
+    assert torch.allclose(steepest(gradient, "l1").flatten(1).abs().sum(1), torch.ones(3))
+
+
+def test_same_seed_same_pixels_and_no_global_randomness():
+    before = torch.random.get_rng_state()
+    first, second = (
+        last(pgd(linear, middle(2), torch.tensor([0, 1]), eps=8, steps=3, generator=generator())) for _ in range(2)
+    )
+    assert torch.equal(first.attacked, second.attacked)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_restarts_keep_the_worst_for_each_image():
+    def bumpy(pixels):
+        flat = pixels.flatten(1)
+        return torch.stack([torch.cos(40 * flat).sum(1), torch.zeros(len(flat))], 1)
+
+    pixels, labels = middle(4), torch.zeros(4, dtype=torch.long)
+    one = last(pgd(bumpy, pixels, labels, eps=30, steps=2, generator=generator())).attacked
+    many = last(pgd(bumpy, pixels, labels, eps=30, steps=2, restarts=8, generator=generator())).attacked
+    assert (bumpy(many)[:, 0] <= bumpy(one)[:, 0] + 1e-6).all()
+    assert (bumpy(many)[:, 0] < bumpy(one)[:, 0] - 1e-3).any()
+
+
+def test_eot_averages_a_random_model():
+    noise = torch.Generator().manual_seed(1)
+
+    def random_model(pixels):
+        return linear(pixels) + torch.randn(len(pixels), 2, generator=noise)
+
+    step = last(pgd(random_model, middle(), torch.tensor([0]), eps=51, steps=10, eot=4, generator=generator()))
+    assert torch.allclose((step.attacked - 0.5).flatten()[[1, 3]], torch.tensor([0.2, -0.2]), atol=1e-6)
+
+
+@pytest.mark.parametrize("change", [{"eps": -1}, {"eps": 300}, {"steps": 0}, {"norm": "l7"}, {"restarts": 0}, {"eot": 0}])
+def test_wrong_parameters_give_a_sentence(change):
+    settings = {"eps": 8, "generator": generator()} | change
+    with pytest.raises(ValueError, match=r"^[A-Zε].*\.$"):
+        last(pgd(linear, middle(), torch.tensor([0]), **settings))

@@ -1,0 +1,43 @@
+"""The sample scans open, and none of them is fetched."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.scans import load_scan, sample_scans, samples, write_derived_dicom
+
+
+def test_every_sample_opens() -> None:
+    found = sample_scans()
+    assert {"mr-small", "ct-small"} <= {sample.key for sample in found}
+    assert len({sample.key for sample in found}) == len(found)
+    for sample in found:
+        scan = load_scan(sample.path)
+        assert scan.frame().size and sample.title and sample.origin in ("synthetic", "installed package")
+
+
+def test_our_samples_come_first_with_their_texts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("b.dcm", "a-tumour.dcm"):
+        write_derived_dicom(tmp_path / name, np.zeros((4, 4)), kind="synthetic", description="Black.")
+    (tmp_path / "samples.json").write_text(json.dumps({"b.dcm": {"title": "Bee", "description": "Text."}}))
+    monkeypatch.setattr(samples, "_ASSETS", tmp_path)
+    first, second, *_ = sample_scans()
+    assert (first.key, first.title, first.origin) == ("a-tumour", "A tumour", "synthetic")
+    assert (second.title, second.description) == ("Bee", "Text.")
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"b.dcm": 3}', "{"])
+def test_texts_that_are_damaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> None:
+    write_derived_dicom(tmp_path / "b.dcm", np.zeros((4, 4)), kind="synthetic", description="Black.")
+    (tmp_path / "samples.json").write_text(text)
+    monkeypatch.setattr(samples, "_ASSETS", tmp_path)
+    assert sample_scans()[0].title == "B"
+
+
+def test_packages_that_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samples, "find_spec", lambda package: None)
+    assert all(sample.origin == "synthetic" for sample in sample_scans())

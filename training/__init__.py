@@ -1,0 +1,1 @@
+"""One recipe a component: data in, weights/<bundle>/ out, with the metrics it measured."""

@@ -1,0 +1,88 @@
+"""Put trained components into weights/<bundle>/ as fp16 and write down what they are; calibrate.py then fills in the rest.
+
+    python -m training.assemble --mae FILE --unet FOLDER --classifier resnet18=FILE
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from core.bundles import WEIGHTS, file_sha256
+
+BUNDLE = {
+    "name": "brain-mri",
+    "title": "Brain MRI: tumour or no tumour",
+    "classes": ["no tumour", "tumour"],
+    "input": {"resolution": 128, "channels": 1},
+    "default_classifier": "resnet18",
+    "scope": {"modalities": ["MR"], "file": "scope.safetensors"},
+    "calibration": "calibration.json",
+}
+MAE_CONFIG = {
+    "patch": 8,
+    "width": 256,
+    "depth": 8,
+    "heads": 8,
+    "decoder_width": 192,
+    "decoder_depth": 4,
+    "decoder_heads": 6,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mae", type=Path)
+    parser.add_argument("--unet", type=Path, help="folder that diffusers' save_pretrained wrote")
+    parser.add_argument("--classifier", action="append", default=[], metavar="NAME=FILE")
+    arguments = parser.parse_args()
+    folder = WEIGHTS / BUNDLE["name"]
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = read_facts(folder)
+    if arguments.mae:
+        copy_fp16(arguments.mae, folder / "mae.safetensors")
+        facts["mae"] = {"file": "mae.safetensors", "config": MAE_CONFIG}
+    if arguments.unet:
+        copy_fp16(arguments.unet / "diffusion_pytorch_model.safetensors", folder / "unet.safetensors")
+        config = json.loads((arguments.unet / "config.json").read_text(encoding="utf-8"))
+        config = {key: value for key, value in config.items() if not key.startswith("_") and value is not None}
+        facts["unet"] = {"file": "unet.safetensors", "unconditional": 2, "config": config}
+    for entry in arguments.classifier:
+        name, file = entry.split("=", 1)
+        copy_fp16(Path(file), folder / f"{name}.safetensors", prefix="network.")
+        facts.setdefault("classifiers", {})[name] = {
+            "file": f"{name}.safetensors",
+            "architecture": "half-resnet18",
+        }
+    write_facts(folder, facts)
+
+
+def read_facts(folder: Path) -> dict:
+    """bundle.json of a folder, or what every bundle starts from."""
+    path = folder / "bundle.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else dict(BUNDLE)
+
+
+def write_facts(folder: Path, facts: dict) -> None:
+    """Write bundle.json with the SHA-256 of every file beside it that the bundle loads."""
+    loaded = sorted(path for path in folder.iterdir() if path.suffix == ".safetensors" or path.name == facts["calibration"])
+    facts = facts | {"files": {path.name: file_sha256(path) for path in loaded}}
+    (folder / "bundle.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def copy_fp16(source: Path, target: Path, prefix: str = "") -> None:
+    """Copy weights as fp16, naming them as our module does (`prefix` is added where it is missing)."""
+    weights = load_file(source)
+    named = {key if key.startswith(prefix) else prefix + key: value for key, value in weights.items()}
+    save_file({key: half(value) for key, value in named.items()}, target)
+
+
+def half(value: torch.Tensor) -> torch.Tensor:
+    """Floating point → fp16; integers (a batch counter, say) as they are."""
+    return value.half().contiguous() if value.is_floating_point() else value.contiguous()
+
+
+if __name__ == "__main__":
+    main()

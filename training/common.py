@@ -1,0 +1,180 @@
+"""What every recipe shares: data, augmentation, a resumable run with an average of the weights, and the card."""
+
+import argparse
+import json
+import math
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from core import compute
+from core.audit.datasets import Dataset, load_dataset
+from training.assemble import BUNDLE, half
+
+EMA_DECAY = 0.999
+WARM_UP = 0.05
+
+
+def arguments(description: str, **defaults: Any) -> argparse.ArgumentParser:
+    """The options that all recipes take, with the defaults of one."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help=".npz with image, label, group, split")
+    parser.add_argument("--out", type=Path, required=True, help="folder for weights, card and checkpoint")
+    parser.add_argument("--init", type=Path, help="safetensors to start from instead of random weights")
+    parser.add_argument("--steps", type=int, default=defaults["steps"], help="optimiser steps in all")
+    parser.add_argument("--batch", type=int, default=defaults["batch"])
+    parser.add_argument("--lr", type=float, default=defaults["lr"])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop and save after so long; run again to go on")
+    return parser
+
+
+def load_splits(path: Path) -> tuple[Dataset, Dataset]:
+    """Training and validation scans of a data set, on the device."""
+    data = load_dataset(path, tuple(BUNDLE["classes"]), BUNDLE["input"]["resolution"], BUNDLE["input"]["channels"])
+    return data.split("train"), data.split("val")
+
+
+def augmented(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Flips, rotation by up to 15°, gamma and gain jitter of (B, C, H, W) pixels in [0, 1]."""
+    count, place = len(pixels), pixels.device
+
+    def uniform(low: float, high: float) -> Tensor:
+        return (torch.rand(count, generator=generator) * (high - low) + low).to(place)
+
+    angle = uniform(-15, 15).deg2rad()
+    mirror = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)
+    zero = torch.zeros_like(angle)
+    rows = [torch.stack([mirror * angle.cos(), -angle.sin(), zero], 1)]
+    rows += [torch.stack([mirror * angle.sin(), angle.cos(), zero], 1)]
+    grid = functional.affine_grid(torch.stack(rows, 1), list(pixels.shape), align_corners=False)
+    turned = functional.grid_sample(pixels, grid, align_corners=False).clamp(0, 1)
+    gamma, gain = uniform(0.7, 1.4).view(-1, 1, 1, 1), uniform(0.85, 1.15).view(-1, 1, 1, 1)
+    return (gain * turned.clamp_min(1e-6) ** gamma).clamp(0, 1)
+
+
+def random_batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Endless shuffled batches of indices into `count` images."""
+    while True:
+        order = torch.randperm(count, generator=generator)
+        yield from order.split(size) if count < size else order[: count - count % size].split(size)
+
+
+class Run:
+    """A training run that can be cut off and taken up again.
+
+    Parameters
+    ----------
+    network : Module
+        Trained in place; `average` holds the exponential moving average of its weights.
+    options : Namespace
+        As `arguments` parses them.
+    """
+
+    def __init__(self, network: nn.Module, options: argparse.Namespace):
+        self.options = options
+        place = compute.device()
+        if options.init:
+            network.load_state_dict({key: value.float() for key, value in load_file(options.init).items()})
+        self.network = network.to(place).to(memory_format=torch.channels_last).train()
+        self.average = torch.optim.swa_utils.AveragedModel(
+            self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True
+        )
+        self.optimizer = torch.optim.AdamW(network.parameters(), lr=options.lr, weight_decay=0.05, fused=True)
+        self.step, self.seconds, self.started = 0, 0.0, time.perf_counter()
+        options.out.mkdir(parents=True, exist_ok=True)
+        self.checkpoint = options.out / "checkpoint.safetensors"
+        if self.checkpoint.is_file():
+            self._resume()
+        self.generator = torch.Generator().manual_seed(options.seed + self.step)
+
+    def train(self, loss: Callable[[nn.Module, torch.Generator], Tensor]) -> None:
+        """Take the steps that are left, or as many as the minutes allow; `loss` draws its own batch."""
+        while self.step < self.options.steps and self._minutes() < self.options.minutes:
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.options.lr * self._schedule()
+            with torch.autocast(compute.device().type, torch.bfloat16, compute.fast_dtype() == torch.bfloat16):
+                value = loss(self.network, self.generator)
+            self.optimizer.zero_grad(set_to_none=True)
+            value.backward()
+            nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+            self.optimizer.step()
+            self.average.update_parameters(self.network)
+            self.step += 1
+            if self.step % 50 == 0:
+                print(f"step {self.step}/{self.options.steps} loss {value.item():.5f} {self._minutes():.1f} min", flush=True)
+        self._save()
+
+    def averaged(self) -> nn.Module:
+        """The averaged network, ready to be measured."""
+        return self.average.module.eval()
+
+    def finish(self, name: str, metrics: dict[str, Any]) -> None:
+        """Write the averaged weights as fp16, and the card."""
+        weights = {key: half(value.cpu()) for key, value in self.averaged().state_dict().items()}
+        save_file(weights, self.options.out / f"{name}.safetensors")
+        card = {
+            "component": name,
+            "command": " ".join(["python", "-m", *_command()]),
+            "data": self.options.data.name,
+            "split": "trained on train, measured on val; no near-duplicate group is in both",
+            "seed": self.options.seed,
+            "commit": _commit(),
+            "steps": self.step,
+            "minutes": round(self._minutes(), 1),
+            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU ({platform.machine()})",
+            "torch": torch.__version__,
+            "metrics": metrics,
+        }
+        (self.options.out / f"{name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+        print(json.dumps(card, indent=1))
+
+    def _minutes(self) -> float:
+        return (self.seconds + time.perf_counter() - self.started) / 60
+
+    def _schedule(self) -> float:
+        done = self.step / self.options.steps
+        return min(1.0, done / WARM_UP + 1e-3) * (0.5 * (1 + math.cos(math.pi * done)) * 0.99 + 0.01)
+
+    def _save(self) -> None:
+        state = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        state |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            state |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in moments.items()}
+        state = {key: value.detach().cpu().clone().contiguous() for key, value in state.items()}
+        save_file(state, self.checkpoint, {"step": str(self.step), "seconds": str(60 * self._minutes())})
+
+    def _resume(self) -> None:
+        from safetensors import safe_open
+
+        with safe_open(self.checkpoint, "pt") as file:
+            self.step, self.seconds = int(file.metadata()["step"]), float(file.metadata()["seconds"])
+        state = load_file(self.checkpoint)
+        self.network.load_state_dict(_below(state, "network."))
+        self.average.load_state_dict(_below(state, "average."))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in _below(state, "optimizer.").items():
+            index, name = key.split(".", 1)
+            moments.setdefault(int(index), {})[name] = value
+        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": moments})
+
+
+def _below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+
+
+def _command() -> list[str]:
+    return [f"training.{Path(sys.argv[0]).stem}", *sys.argv[1:]]
+
+
+def _commit() -> str:
+    answer = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return answer.stdout.strip() or "unknown"

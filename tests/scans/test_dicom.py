@@ -358,6 +358,14 @@ def test_wrong_syntax_is_refused() -> None:
     refused(_encapsulated(b"\x01\x02\x03\x04" * 8, uid.JPEGBaseline8Bit), "JPEG Baseline")
 
 
+def test_jp2_box_without_length_is_refused() -> None:
+    boxed = picture(ramp(8, 8, np.uint8, 1), "JPEG2000")
+    assert boxed[:4] == b"\0\0\0\x0c"
+    np.testing.assert_array_equal(load_scan(_encapsulated(boxed, uid.JPEG2000)).values[0], ramp(8, 8, np.uint8, 1))
+    refused(_encapsulated(boxed[:12] + b"\0\0\0\0" + boxed[16:], uid.JPEG2000), "JPEG 2000")
+    refused(_encapsulated(boxed.replace(b"jp2c", b"jp3c"), uid.JPEG2000), "JPEG 2000")
+
+
 def test_missing_frames_are_counted() -> None:
     frame = picture(ramp(8, 8, np.uint8, 1), "JPEG")
     text = refused(_encapsulated(frame, uid.JPEGBaseline8Bit, NumberOfFrames=3))

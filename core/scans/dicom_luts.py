@@ -1,0 +1,49 @@
+"""Lookup tables of a data set: modality, VOI and palette share one form."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from core.scans.scan import ScanError
+from core.scans.windowing import Lut
+
+
+def read_lut(ds: Dataset, item: Dataset, name: str, prefix: str = "LUT") -> Lut:
+    """Read a lookup table (PS3.3 C.11.1.1.1, C.11.2.1.1, and C.7.6.3.1.5 for palettes).
+
+    Parameters
+    ----------
+    ds : pydicom.dataset.Dataset
+        The data set, which knows the byte order.
+    item : pydicom.dataset.Dataset
+        Where the descriptor and the data are.
+    name : str
+        File name for the message.
+    prefix : str
+        Start of the keywords ``...Descriptor`` and ``...Data``.
+
+    Raises
+    ------
+    ScanError
+        Where the table is damaged.
+    """
+    try:
+        count, first, bits = (int(number) for number in item[f"{prefix}Descriptor"].value)
+        entries = _entries(ds, item[f"{prefix}Data"].value, (count & 0xFFFF) or 65536)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ScanError(f"'{name}' has a damaged lookup table: export or download it again.") from error
+    if not 1 <= bits <= 16 or len(entries) == 0:
+        raise ScanError(f"'{name}' has a lookup table of {bits} bits, which is not allowed: export it again.")
+    return Lut(first, entries, bits)
+
+
+def _entries(ds: Dataset, data: object, count: int) -> np.ndarray:
+    if isinstance(data, (bytes, bytearray)):
+        # One byte an entry where the data are half as long as 16-bit entries would be.
+        narrow = len(data) < 2 * count
+        little = ds.original_encoding[1] is not False
+        kind = np.dtype("u1") if narrow else np.dtype("<u2" if little else ">u2")
+        return np.frombuffer(data[: count * kind.itemsize], kind).astype(np.uint16)
+    numbers = [data] if isinstance(data, int) else list(data)  # type: ignore[call-overload]
+    return np.asarray(numbers[:count], dtype=np.int64).astype(np.uint16)

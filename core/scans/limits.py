@@ -1,0 +1,34 @@
+"""What a source may ask of the machine, checked before anything is decoded.
+
+A few hundred bytes can claim a picture of many gigabytes, so every reader compares what a file announces with these
+numbers first. They are far above any clinical scan and far below what would stop a small server.
+"""
+
+MEBIBYTE = 2**20
+
+MAX_UPLOAD_BYTES = 200 * MEBIBYTE
+"""Size of one file, or of all the files of a folder together."""
+
+MAX_FRAME_PIXELS = 64_000_000
+"""Rows times columns of one frame."""
+
+MAX_VALUES = 256_000_000
+"""Frames times rows times columns times channels: 1 GB once in 32-bit floats."""
+
+MAX_FRAMES = 20_000
+"""Frames of one scan."""
+
+MAX_FILES = 5_000
+"""Entries of an archive, or files of a folder."""
+
+MAX_ARCHIVE_BYTES = 600 * MEBIBYTE
+"""Total size of an archive once unpacked."""
+
+MAX_RATIO = 250
+"""Unpacked over packed size of an archive entry; an image compresses 2 to 50 times, a bomb a thousand times."""
+
+RATIO_FREE_BYTES = 4 * MEBIBYTE
+"""Entries that unpack to less than this are harmless at any ratio (a black frame compresses very well)."""
+
+MAX_INFLATED_BYTES = 600 * MEBIBYTE
+"""Size of a deflated DICOM file once inflated."""

@@ -1,0 +1,226 @@
+"""PNG, JPEG, TIFF, BMP, WebP and GIF → Scan.
+
+Grey of 8 bits is shown as it is (value / 255). Grey of 16 bits is shown as it is (value / 65535) where it uses the
+range, i.e. where its highest value needs the fifteenth bit or more, or where Purescan wrote it; otherwise it is a 10-
+or 12-bit picture in a 16-bit file, and is shown from its lowest to its highest value, with a note. Floating-point
+pictures within [0, 1] are shown as they are, others from lowest to highest.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from contextlib import nullcontext
+from io import BytesIO
+
+import numpy as np
+import tifffile
+from PIL import Image, ImageOps
+
+from core.scans import limits
+from core.scans.dicom import collapsed
+from core.scans.dicom_pixels import check_size
+from core.scans.dicom_values import finite_float32, joined
+from core.scans.markers import png_kind
+from core.scans.quiet import quiet_decoder
+from core.scans.scan import Scan, ScanError
+from core.scans.sniffing import TIFF
+from core.scans.windowing import FULL_RANGE, Window, full_window, identity_window, range_window, robust_window
+
+# Damaged pictures are told in the sentence of a ScanError; what the libraries print besides helps nobody.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+# The lowest value that needs fifteen bits.
+_WIDE = 2**14
+_PILLOW_NAMES = {"WebP": "WEBP"}
+_FRAME_BY_FRAME = (TIFF,)
+
+
+def load_raster(data: bytes, kind: str, name: str, sha256: str) -> Scan:
+    """Build a scan from a raster picture.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    kind : str
+        One of `sniffing.RASTERS`.
+    name : str
+        Name of the scan.
+    sha256 : str
+        Digest of the source.
+
+    Returns
+    -------
+    Scan
+        Pages of a TIFF as frames; of an animation, the first frame.
+
+    Raises
+    ------
+    ScanError
+        Where the picture is damaged, too large, or of a kind that cannot be kept.
+    """
+    notes: list[str] = []
+    values, derived, bits = _decoded(data, kind, name, notes)
+    if values.ndim == 4 and derived is None:
+        values = collapsed(values)
+    windows = _windows(values, derived, notes) if values.ndim == 3 else ()
+    tags = {"Format": kind, "Rows": str(values.shape[1]), "Columns": str(values.shape[2]), "Bits": str(bits)}
+    return Scan(
+        name=name,
+        kind="raster",
+        values=values,
+        modality=None,
+        windows=windows,
+        inverted=False,
+        spacing=None,
+        tags=tags,
+        notes=tuple(notes),
+        derived=derived,
+        sha256=sha256,
+        exact=derived is not None and values.dtype == np.uint16,
+    )
+
+
+def _decoded(data: bytes, kind: str, name: str, notes: list[str]) -> tuple[np.ndarray, str | None, int]:
+    try:
+        if kind == TIFF:
+            deep = _deep_tiff(data, name, notes)
+            if deep is not None:
+                return deep, None, 8 * deep.dtype.itemsize
+        # libtiff prints to the terminal as well.
+        with quiet_decoder() if kind == TIFF else nullcontext():
+            values, derived = _with_pillow(data, kind, name, notes)
+        return values, derived, 8 * values.dtype.itemsize
+    except (ScanError, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:
+        most = limits.MAX_FRAME_PIXELS // 1_000_000
+        raise ScanError(f"'{name}' has more than {most} megapixels: make it smaller first.") from error
+    except Exception as error:
+        raise ScanError(f"'{name}' is a damaged or cut-off {kind} picture: export or download it again.") from error
+
+
+def _with_pillow(data: bytes, kind: str, name: str, notes: list[str]) -> tuple[np.ndarray, str | None]:
+    with Image.open(BytesIO(data), formats=[_PILLOW_NAMES.get(kind, kind)]) as image:
+        check_size(name, 1, image.height, image.width, len(image.getbands()))
+        count = int(getattr(image, "n_frames", 1))
+        if count > 1 and kind not in _FRAME_BY_FRAME:
+            notes.append(f"The picture is an animation of {count} frames; the first is shown.")
+            count = 1
+        check_size(name, count, image.height, image.width, len(image.getbands()))
+        frames = _pages(image, count, name, notes)
+        derived = png_kind(image.info)
+    return frames, derived
+
+
+def _pages(image: Image.Image, count: int, name: str, notes: list[str]) -> np.ndarray:
+    pages: list[np.ndarray] = []
+    skipped = 0
+    for index in range(count):
+        if count > 1:
+            image.seek(index)
+        check_size(name, count, image.height, image.width, len(image.getbands()))
+        page = _array(ImageOps.exif_transpose(image), notes)
+        if pages and (page.shape != pages[0].shape or page.dtype != pages[0].dtype):
+            skipped += 1
+            continue
+        pages.append(page)
+    if skipped:
+        notes.append(f"{skipped} pages of another size or kind were left out.")
+    return joined(pages, np.stack)
+
+
+def _array(image: Image.Image, notes: list[str]) -> np.ndarray:
+    """Return (H, W) or (H, W, 3) of one page."""
+    if image.mode in ("P", "PA"):
+        image = image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
+    if image.mode in ("LA", "La", "RGBA", "RGBa"):
+        return _on_black(image)
+    if image.mode == "1":
+        return np.asarray(image).astype(np.uint8) * np.uint8(255)
+    if image.mode in ("L", "RGB"):
+        return np.asarray(image)
+    if image.mode.startswith("I;16"):
+        return np.asarray(image).astype(np.uint16)
+    if image.mode == "I":
+        return _narrow(np.asarray(image))
+    if image.mode == "F":
+        return _finite(np.asarray(image), notes)
+    return np.asarray(image.convert("RGB"))
+
+
+def _narrow(values: np.ndarray) -> np.ndarray:
+    """Return whole numbers as uint16 where they fit, as pictures of 16 bits may come in 32."""
+    return values.astype(np.uint16) if values.min() >= 0 and values.max() <= 65535 else values
+
+
+def _finite(values: np.ndarray, notes: list[str]) -> np.ndarray:
+    note = "Values that are no numbers were replaced by 0."
+    if not np.isfinite(values).all() and note not in notes:
+        notes.append(note)
+    return finite_float32(values)
+
+
+def _on_black(image: Image.Image) -> np.ndarray:
+    """Compose a picture with transparency on black, as an image box without a picture is black."""
+    whole = np.asarray(image.convert("RGBA")).astype(np.uint16)
+    colour = (whole[..., :3] * whole[..., 3:] + 127) // 255
+    return colour.astype(np.uint8)
+
+
+def _deep_tiff(data: bytes, name: str, notes: list[str]) -> np.ndarray | None:
+    """Read what Pillow would narrow or refuses: uncompressed TIFF of more than 8 bits that is no plain grey.
+
+    Compressed pages stay with Pillow, whose decoder never writes beyond the size announced.
+    """
+    with tifffile.TiffFile(BytesIO(data)) as tiff:
+        first = tiff.pages.first
+        plain = first.compression == 1 and not first.is_tiled and first.is_contiguous
+        bits = first.bitspersample if isinstance(first.bitspersample, int) else max(first.bitspersample)
+        grey = first.samplesperpixel == 1
+        if not plain or bits not in (16, 32, 64) or grey and bits == 16 and first.sampleformat == 1:
+            return None
+        return _contiguous_pages(tiff, name, notes)
+
+
+def _contiguous_pages(tiff: tifffile.TiffFile, name: str, notes: list[str]) -> np.ndarray | None:
+    first = tiff.pages.first
+    rows, columns, samples = first.imagelength, first.imagewidth, first.samplesperpixel
+    check_size(name, 1, rows, columns, samples)
+    count = len(tiff.pages)
+    check_size(name, count, rows, columns, samples)
+    pages = [tiff.pages[index] for index in range(count)]
+    same = [page for page in pages if page.shape == first.shape and page.dtype == first.dtype]
+    if len(same) < count:
+        notes.append(f"{count - len(same)} pages of another size or kind were left out.")
+    values = np.stack([page.asarray(maxworkers=1) for page in same])
+    if samples > 1:
+        return _deep_colour(values, samples)
+    if int(first.photometric) == 0:
+        values = values.max() - values
+    return _finite(values, notes) if values.dtype.kind == "f" else values
+
+
+def _deep_colour(values: np.ndarray, samples: int) -> np.ndarray | None:
+    if values.dtype != np.uint16 or samples < 3 or values.ndim != 4:
+        return None
+    if values.shape[-1] != samples:
+        values = np.moveaxis(values, 1, -1)
+    return np.ascontiguousarray(values[..., :3])
+
+
+def _windows(values: np.ndarray, derived: str | None, notes: list[str]) -> tuple[Window, ...]:
+    full, robust = full_window(values), robust_window(values)
+    whole = None
+    if values.dtype == np.uint8:
+        whole = identity_window(8)
+    elif values.dtype == np.uint16 and (derived or values.max() >= _WIDE):
+        whole = identity_window(16)
+    elif values.dtype.kind == "f" and values.min() >= 0 and values.max() <= 1:
+        whole = range_window(0.0, 1.0, FULL_RANGE)
+    if whole is None:
+        notes.append("The picture uses a part of its range only, so it is shown from its lowest to its highest value.")
+        return full, robust
+    return Window(whole.center, whole.width, "Stored range", whole.function), full, robust

@@ -33,8 +33,9 @@ class Calibration:
     ----------
     clean : mapping of str to list of float
         Score name → one value for each clean calibration scan.
-    attacked : mapping of str to (mapping of str to list of float)
-        Attack name (such as ``pgd 8/255``) → score name → values.
+    attacked, benign : mapping of str to (mapping of str to list of float)
+        Attack (such as ``pgd 8/255``) or benign change (such as ``gamma 2``, the number being its severity) → score
+        name → values on the same scans.
     scope : list of float
         Distance of each clean calibration scan to the training scans.
     groups : list of str
@@ -45,25 +46,36 @@ class Calibration:
 
     clean: Mapping[str, list[float]]
     attacked: Mapping[str, Mapping[str, list[float]]]
+    benign: Mapping[str, Mapping[str, list[float]]]
     scope: list[float]
     groups: list[str]
     digests: list[str]
 
 
 @dataclass(frozen=True)
-class Scope:
-    """Which scans the bundle was made for.
+class Content:
+    """What is known of the training scans' content, in the MAE's features.
 
     Attributes
     ----------
-    modalities : tuple of str
-        DICOM Modality values that are accepted; a file that states none is judged by its content alone.
     references : Tensor
         (R, D) unit-length features of training scans.
+    amv_weight, amv_bias : Tensor
+        (D,) and (): ridge regression from features to the logarithm of a clean scan's attention variation.
     """
 
-    modalities: tuple[str, ...]
     references: Tensor
+    amv_weight: Tensor
+    amv_bias: Tensor
+
+    def distance(self, features: Tensor) -> Tensor:
+        """(B, D) features → (B,) cosine distance to the nearest training scan, in [0, 2]."""
+        unit = features / features.norm(dim=1, keepdim=True)
+        return 1 - (unit @ self.references.T).amax(1)
+
+    def usual_variation(self, features: Tensor) -> Tensor:
+        """(B, D) features → (B,) the attention variation that clean scans of such content have."""
+        return (features @ self.amv_weight + self.amv_bias).exp()
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,8 @@ class Bundle:
         (B, C, H, W) in [0, 1] → logits, float32.
     mae, diffusion : Module
         In the precision that `load_bundle` was asked for.
+    modalities : tuple of str
+        DICOM Modality values that are accepted; a file that states none is judged by its content alone.
     limits : mapping of str to Limits
         Classifier → thresholds, scope limit and t* ladder.
     hashes : mapping of str to str
@@ -99,7 +113,8 @@ class Bundle:
     diffusion: Diffusion
     limits: Mapping[str, Limits]
     calibrations: Mapping[str, Calibration]
-    scope: Scope
+    modalities: tuple[str, ...]
+    content: Content
     hashes: Mapping[str, str]
     facts: Mapping[str, Any]
 
@@ -137,8 +152,14 @@ def load_bundle(name: str = "brain-mri", dtype: torch.dtype | None = None) -> Bu
         raise BundleError(f"There is no bundle named {name!r}; choose one of: {', '.join(bundle_names())}.")
     folder = WEIGHTS / name
     facts = _read_json(folder / "bundle.json")
+    try:
+        return _load(name, folder, facts, dtype or compute.fast_dtype())
+    except KeyError as error:
+        raise BundleError(f"{name}/bundle.json lacks the entry {error}; restore it from the repository.") from error
+
+
+def _load(name: str, folder: Path, facts: Mapping[str, Any], dtype: torch.dtype) -> Bundle:
     _check_files(folder, facts["files"])
-    dtype = dtype or compute.fast_dtype()
     channels, resolution = facts["input"]["channels"], facts["input"]["resolution"]
     classifiers = {
         key: _filled(ARCHITECTURES[entry["architecture"]](channels, len(facts["classes"])), folder / entry["file"])
@@ -148,6 +169,7 @@ def load_bundle(name: str = "brain-mri", dtype: torch.dtype | None = None) -> Bu
     diffusion = Diffusion(facts["unet"]["config"], facts["unet"]["unconditional"])
     _filled(diffusion.unet, folder / facts["unet"]["file"])
     calibrations = _read_json(folder / facts["calibration"])
+    content = load_file(folder / facts["content"])
     return Bundle(
         name=name,
         title=facts["title"],
@@ -160,10 +182,8 @@ def load_bundle(name: str = "brain-mri", dtype: torch.dtype | None = None) -> Bu
         diffusion=_placed(diffusion, dtype),
         limits={key: _limits(entry) for key, entry in facts["limits"].items()},
         calibrations={key: Calibration(**entry) for key, entry in calibrations.items()},
-        scope=Scope(
-            modalities=tuple(facts["scope"]["modalities"]),
-            references=load_file(folder / facts["scope"]["file"])["references"].float().to(compute.device()),
-        ),
+        modalities=tuple(facts["modalities"]),
+        content=Content(**{key: value.float().to(compute.device()) for key, value in content.items()}),
         hashes=facts["files"],
         facts=facts,
     )

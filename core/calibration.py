@@ -5,7 +5,10 @@ from typing import Mapping, Sequence
 
 import numpy as np
 
+Scores = Mapping[str, np.ndarray]
+
 FOLDS = 5
+FEWEST_SCANS = 50
 FALSE_ALARM_BUDGET = 0.05
 
 
@@ -42,11 +45,12 @@ SHARES = {"mae_error": 0.1, "amv": 0.4, "instability": 0.5}
 # A fifth of the budget is kept back, as scans that the thresholds have not seen pass them a little more often.
 CALIBRATED_FALSE_ALARMS = 0.8 * FALSE_ALARM_BUDGET
 SCOPE_MARGIN = 1.5
+BENIGN = (("gaussian-noise", 1), ("gaussian-blur", 2), ("gamma", 2), ("rotation", 2))
 LADDER = ((2, 60), (4, 100), (8, 140))
 
 
 def fit_limits(
-    clean: Mapping[str, np.ndarray], scope: np.ndarray, attacked_amv: Mapping[int, np.ndarray]
+    clean: Scores, benign: Sequence[Scores], scope: np.ndarray, attacked_amv: Mapping[int, np.ndarray]
 ) -> Limits:
     """Fit everything that decisions need.
 
@@ -54,31 +58,32 @@ def fit_limits(
     ----------
     clean : mapping of str to ndarray
         Score → (N,) values on clean calibration scans.
+    benign : sequence of such mappings
+        The same scans under benign changes, which should not be called attacks either.
     scope : ndarray
-        (N,) distances of the same scans to the training scans.
+        (N,) distances of the clean scans to the training scans.
     attacked_amv : mapping of int to ndarray
         ε in 1/255 → (N,) attention variation of the same scans under PGD.
     """
-    return Limits(fit_thresholds(clean)[0], SCOPE_MARGIN * float(scope.max()), fit_ladder(attacked_amv))
+    return Limits(fit_thresholds(clean, benign), SCOPE_MARGIN * float(scope.max()), fit_ladder(attacked_amv))
 
 
-def fit_thresholds(clean: Mapping[str, np.ndarray]) -> tuple[dict[str, float], dict[str, float]]:
-    """Thresholds that all together flag at most `CALIBRATED_FALSE_ALARMS` of the clean scans.
-
-    Returns
-    -------
-    tuple
-        score → threshold, and score → the percentile of the clean scores that it stands at.
-    """
+def fit_thresholds(clean: Scores, benign: Sequence[Scores] = ()) -> dict[str, float]:
+    """Thresholds that together flag at most `CALIBRATED_FALSE_ALARMS` of the clean scans, and of each benign set."""
+    if len(clean["amv"]) < FEWEST_SCANS:
+        raise ValueError(f"There are too few calibration scans to fit thresholds; bring at least {FEWEST_SCANS}.")
+    populations = (clean, *benign)
     for spend in np.arange(CALIBRATED_FALSE_ALARMS * 2, 0, -0.0005):
-        percentiles = {name: 100 * (1 - spend * share) for name, share in SHARES.items()}
-        thresholds = {name: float(np.percentile(clean[name], at)) for name, at in percentiles.items()}
-        if joint_false_alarms(clean, thresholds) <= CALIBRATED_FALSE_ALARMS:
-            return thresholds, percentiles
-    raise ValueError("There are too few calibration scans to fit thresholds; bring at least 50.")
+        thresholds = {
+            name: max(float(np.quantile(scores[name], 1 - spend * share)) for scores in populations)
+            for name, share in SHARES.items()
+        }
+        if all(joint_false_alarms(scores, thresholds) <= CALIBRATED_FALSE_ALARMS for scores in populations):
+            return thresholds
+    raise ValueError("No thresholds keep the false alarms within their budget: too many scans share their scores.")
 
 
-def joint_false_alarms(clean: Mapping[str, np.ndarray], thresholds: Mapping[str, float]) -> float:
+def joint_false_alarms(clean: Scores, thresholds: Mapping[str, float]) -> float:
     """Share of scans with any score above its threshold."""
     return float(np.any([clean[name] > limit for name, limit in thresholds.items()], axis=0).mean())
 

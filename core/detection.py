@@ -2,7 +2,7 @@
 
 mae_error    mean reconstruction error of hidden patches: MedFedPure's detector.
 amv          attention-matrix variation (MAE-Pure) of the MAE encoder, against a lightly denoised copy of the scan
-             itself, as the clean scan is never known.
+             itself, as the clean scan is never known; in units of what is usual for a scan of such content.
 instability  Jensen-Shannon divergence between the classifier's answers to the scan and to a denoised copy.
 """
 
@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from core.bundles import Bundle
-from core.models.mae import MaskedAutoencoder, complementary_masks, unpatchify, patchify, visible_patches
+from core.models.mae import MaskedAutoencoder, complementary_masks, patchify, unpatchify, visible_patches
 from core.purification.ddim import denoise_once, fixed_noise
 
 SCORES = ("mae_error", "amv", "instability")
 MASKS = 4
-AMV_T = 10
+AMV_T = 5
 INSTABILITY_T = 40
 
 
@@ -63,9 +63,9 @@ def masked_views(pixels: Tensor, masks: Tensor, mae: MaskedAutoencoder, decode: 
 
 
 def attention_variation(before: MaskedViews, after: MaskedViews, masks: Tensor) -> tuple[Tensor, Tensor]:
-    """AMV: Frobenius norm of the difference of the attention matrices, summed over layers, mean over masks.
+    """AMV: Frobenius norm of the difference of the attention matrices, summed over layers, mean over masks and heads.
 
-    MAE-Pure, section 4, with the clean scan replaced by the caller's copy; heads are averaged first.
+    MAE-Pure, section 4, with the clean scan replaced by the caller's copy.
 
     Returns
     -------
@@ -75,9 +75,9 @@ def attention_variation(before: MaskedViews, after: MaskedViews, masks: Tensor) 
     """
     score, by_patch = 0.0, 0.0
     for first, second in zip(before.attention, after.attention):
-        moved = (first.float().mean(2) - second.float().mean(2)).square()  # (B, M, 1 + K, 1 + K)
-        score = score + moved.sum((-1, -2)).sqrt().mean(1)
-        by_patch = by_patch + moved[:, :, 1:].sum(-1).sqrt()  # (B, M, K)
+        moved = (first.float() - second.float()).square()  # (B, M, heads, 1 + K, 1 + K)
+        score = score + moved.sum((-1, -2)).sqrt().mean((1, 2))
+        by_patch = by_patch + moved[..., 1:, :].sum(-1).sqrt().mean(2)  # (B, M, K)
     shown = visible_patches(masks).expand(len(by_patch), -1, -1)
     sums = torch.zeros(len(by_patch), masks.shape[1], device=by_patch.device)
     sums = sums.scatter_add(1, shown.flatten(1), by_patch.flatten(1))
@@ -95,35 +95,40 @@ def _divergence(first: Tensor, second: Tensor) -> Tensor:
     return torch.xlogy(first, first / second.clamp_min(1e-300)).sum(1)
 
 
-def scope_features(views: MaskedViews) -> Tensor:
-    """(B, D) unit-length mean token over all masks: what kind of picture this is."""
-    mean = views.tokens[:, :, 1:].float().mean((1, 2))
-    return mean / mean.norm(dim=1, keepdim=True)
+def content_features(views: MaskedViews) -> Tensor:
+    """(B, D) mean token over all masks and visible patches: what kind of picture this is."""
+    return views.tokens[:, :, 1:].float().mean((1, 2))
+
+
+def detection_masks(bundle: Bundle, device: torch.device) -> Tensor:
+    """The masks of the detector. They are part of the calibration: another draw would ask for other thresholds."""
+    return complementary_masks(bundle.mae.patch_count, MASKS, torch.Generator().manual_seed(0)).to(device)
 
 
 def gather_evidence(pixels: Tensor, bundle: Bundle, classifier: nn.Module, seed: int) -> Evidence:
-    """Everything that the detector measures on (B, C, H, W) pixels in [0, 1].
-
-    The masks are part of the calibration and stay fixed; `seed` draws the noise.
-    """
-    batch, size = len(pixels), bundle.mae.patch
-    masks = complementary_masks(bundle.mae.patch_count, MASKS, torch.Generator().manual_seed(0)).to(pixels.device)
-    times = torch.tensor([AMV_T, INSTABILITY_T], device=pixels.device).repeat_interleave(batch)
-    noise = fixed_noise((2 * batch, *pixels.shape[1:]), seed, pixels.device)
+    """Everything that the detector measures on (B, C, H, W) pixels in [0, 1]; `seed` draws the noise."""
+    batch, size, device = len(pixels), bundle.mae.patch, pixels.device
+    masks = detection_masks(bundle, device)
+    times = torch.tensor([AMV_T, INSTABILITY_T], device=device).repeat_interleave(batch)
+    noise = fixed_noise((2 * batch, *pixels.shape[1:]), seed, device)
     light, strong = denoise_once(pixels.repeat(2, 1, 1, 1), times, bundle.diffusion, noise).split(batch)
     before = masked_views(pixels, masks, bundle.mae, decode=True)
     after = masked_views(light, masks, bundle.mae, decode=False)
     logits, calm = classifier(torch.cat([pixels, strong])).split(batch)
     variation, by_patch = attention_variation(before, after, masks)
+    content = content_features(after)
     side = int(bundle.mae.patch_count**0.5)
     error = (before.prediction - patchify(pixels, size)).square().mean((1, 2))
     reconstruction = unpatchify(before.prediction, size, bundle.channels)
-    features = scope_features(before)
     return Evidence(
-        scores={"mae_error": error, "amv": variation, "instability": instability(logits, calm)},
+        scores={
+            "mae_error": error,
+            "amv": variation / bundle.content.usual_variation(content),
+            "instability": instability(logits, calm),
+        },
         reconstruction=reconstruction.clamp(0, 1),
         error_map=(reconstruction - pixels).abs().mean(1),
         attention_map=by_patch.view(batch, side, side),
-        scope_distance=1 - (features @ bundle.scope.references.T).amax(1),
+        scope_distance=bundle.content.distance(content),
         logits=logits,
     )

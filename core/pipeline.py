@@ -110,9 +110,9 @@ def choose_t(variation: float, limits: Limits) -> int:
 
 def wrong_modality(scan: Scan, bundle: Bundle) -> str | None:
     """Why a scan whose file states another modality is refused, in one sentence; None where it isn't."""
-    if scan.modality is None or scan.modality in bundle.scope.modalities:
+    if scan.modality is None or scan.modality in bundle.modalities:
         return None
-    wanted = " or ".join(bundle.scope.modalities)
+    wanted = " or ".join(bundle.modalities)
     return (
         f"Not a scan this model was made for: the file says modality {scan.modality}, "
         f"and “{bundle.title}” takes {wanted} only."

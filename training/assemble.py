@@ -18,7 +18,8 @@ BUNDLE = {
     "classes": ["no tumour", "tumour"],
     "input": {"resolution": 128, "channels": 1},
     "default_classifier": "resnet18",
-    "scope": {"modalities": ["MR"], "file": "scope.safetensors"},
+    "modalities": ["MR"],
+    "content": "content.safetensors",
     "calibration": "calibration.json",
 }
 MAE_CONFIG = {
@@ -41,17 +42,22 @@ def main() -> None:
     folder = WEIGHTS / BUNDLE["name"]
     folder.mkdir(parents=True, exist_ok=True)
     facts = read_facts(folder)
+    provenance = facts.setdefault("provenance", {})
     if arguments.mae:
         copy_fp16(arguments.mae, folder / "mae.safetensors")
+        provenance["mae"] = recipe_card(arguments.mae)
         facts["mae"] = {"file": "mae.safetensors", "config": MAE_CONFIG}
     if arguments.unet:
-        copy_fp16(arguments.unet / "diffusion_pytorch_model.safetensors", folder / "unet.safetensors")
+        weights = arguments.unet / "diffusion_pytorch_model.safetensors"
+        copy_fp16(weights, folder / "unet.safetensors")
+        provenance["unet"] = recipe_card(weights)
         config = json.loads((arguments.unet / "config.json").read_text(encoding="utf-8"))
         config = {key: value for key, value in config.items() if not key.startswith("_") and value is not None}
         facts["unet"] = {"file": "unet.safetensors", "unconditional": 2, "config": config}
     for entry in arguments.classifier:
         name, file = entry.split("=", 1)
         copy_fp16(Path(file), folder / f"{name}.safetensors", prefix="network.")
+        provenance[name] = recipe_card(Path(file))
         facts.setdefault("classifiers", {})[name] = {
             "file": f"{name}.safetensors",
             "architecture": "half-resnet18",
@@ -77,6 +83,12 @@ def copy_fp16(source: Path, target: Path, prefix: str = "") -> None:
     weights = load_file(source)
     named = {key if key.startswith(prefix) else prefix + key: value for key, value in weights.items()}
     save_file({key: half(value) for key, value in named.items()}, target)
+
+
+def recipe_card(weights: Path) -> dict:
+    """The card that a recipe wrote beside its weights; empty where there is none."""
+    path = weights.with_suffix(".json")
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def half(value: torch.Tensor) -> torch.Tensor:

@@ -13,16 +13,27 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import save_file
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from tqdm import tqdm
 
 from core import compute
 from core.audit.datasets import Dataset, image_digest, load_dataset
-from core.audit.evaluation import AttackSettings, attack_target, batches, run_attack
-from core.bundles import WEIGHTS, Bundle, load_bundle
-from core.calibration import LADDER, fit_ladder, fit_limits, fit_thresholds
-from core.detection import MASKS, SCORES, gather_evidence, masked_views, scope_features
-from core.models.mae import complementary_masks
+from core.audit.evaluation import AttackSettings, attack_target, batches, fitted_limits, run_attack
+from core.bundles import WEIGHTS, Bundle, Calibration, load_bundle
+from core.calibration import BENIGN, LADDER
+from core.detection import (
+    AMV_T,
+    SCORES,
+    attention_variation,
+    content_features,
+    detection_masks,
+    gather_evidence,
+    masked_views,
+)
+from core.purification.ddim import denoise_once, fixed_noise
 from training.assemble import read_facts, write_facts
 
 
@@ -36,15 +47,14 @@ def main() -> None:
     _blank(folder)
     bundle = load_bundle(options.bundle)
     data = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels)
-    references = scope_references(data.split("train"), bundle)
-    save_file({"references": references.half().cpu()}, folder / "scope.safetensors")
+    save_file(describe_content(data.split("train"), bundle, options.seed), folder / "content.safetensors")
     write_facts(folder, read_facts(folder))
     bundle = load_bundle(options.bundle)
     val = data.split("val")
     facts, calibrations = read_facts(folder), {}
     for name in bundle.classifiers:
         calibrations[name] = calibrate(val, bundle, name, options.seed)
-        facts["limits"][name] = limits_record(calibrations[name])
+        facts["limits"][name] = limits_record(Calibration(**calibrations[name]))
     (folder / "calibration.json").write_text(json.dumps(calibrations), encoding="utf-8")
     facts["calibrated"] = {
         "command": f"python -m training.calibrate --data {options.data.name} --seed {options.seed}",
@@ -57,17 +67,21 @@ def main() -> None:
 
 
 def calibrate(val: Dataset, bundle: Bundle, classifier: str, seed: int) -> dict:
-    """Scores of the validation scans, clean and under PGD-40, as `core.bundles.Calibration` holds them."""
+    """Scores of the validation scans, clean, under benign changes and PGD-40, as `core.bundles.Calibration` has them."""
     clean = measure(val, bundle, classifier, AttackSettings(), seed)
     scope = clean.pop("scope")
-    attacked = {}
+    attacked, benign = {}, {}
     for eps, _ in LADDER:
-        scores = measure(val, bundle, classifier, AttackSettings("pgd", eps=eps), seed)
+        attacked[f"pgd {eps}/255"] = measure(val, bundle, classifier, AttackSettings("pgd", eps=eps), seed)
+    for name, severity in BENIGN:
+        changed = measure(val, bundle, classifier, AttackSettings(name, severity=severity), seed)
+        benign[f"{name} {severity}"] = changed
+    for scores in (*attacked.values(), *benign.values()):
         scores.pop("scope")
-        attacked[f"pgd {eps}/255"] = scores
     return {
         "clean": clean,
         "attacked": attacked,
+        "benign": benign,
         "scope": scope,
         "groups": list(val.groups),
         "digests": [image_digest(pixels) for pixels in val.pixels],
@@ -80,7 +94,7 @@ def measure(val: Dataset, bundle: Bundle, classifier: str, attack: AttackSetting
     values: dict[str, list[float]] = {name: [] for name in (*SCORES, "scope")}
     network = bundle.classifiers[classifier]
     target = attack_target(bundle, classifier, attack, seed)
-    for indices in tqdm(batches(len(val)), desc=f"{attack.method or 'clean'} {attack.eps}"):
+    for indices in tqdm(batches(len(val)), desc=f"{attack.method or 'clean'} {attack.eps}", disable=None):
         pixels = val.pixels[indices]
         if attack.method:
             pixels = run_attack(target, pixels, val.labels[indices], attack, seed + int(indices[0]))
@@ -91,30 +105,49 @@ def measure(val: Dataset, bundle: Bundle, classifier: str, attack: AttackSetting
     return values
 
 
-def limits_record(calibration: dict) -> dict:
+def limits_record(calibration: Calibration) -> dict:
     """The limits of one classifier as bundle.json holds them."""
-    clean = {name: np.array(values) for name, values in calibration["clean"].items()}
-    amv = {eps: np.array(calibration["attacked"][f"pgd {eps}/255"]["amv"]) for eps, _ in LADDER}
-    limits = fit_limits(clean, np.array(calibration["scope"]), amv)
-    percentiles = fit_thresholds(clean)[1]
+    limits = fitted_limits(calibration)
+    clean = {name: np.array(calibration.clean[name]) for name in limits.thresholds}
     return {
         "thresholds": {
-            name: {"percentile": round(percentiles[name], 3), "value": value} for name, value in limits.thresholds.items()
+            name: {"percentile": round(100 * float((clean[name] <= value).mean()), 2), "value": value}
+            for name, value in limits.thresholds.items()
         },
         "scope_limit": limits.scope_limit,
-        "ladder": [[largest if np.isfinite(largest) else None, t] for largest, t in fit_ladder(amv)],
+        "ladder": [[largest if np.isfinite(largest) else None, t] for largest, t in limits.ladder],
     }
 
 
 @torch.no_grad()
-def scope_references(train: Dataset, bundle: Bundle) -> Tensor:
-    """(N, D) scope features of the training scans."""
-    masks = complementary_masks(bundle.mae.patch_count, MASKS, torch.Generator().manual_seed(0)).to(compute.device())
-    features = []
-    for indices in tqdm(batches(len(train)), desc="scope"):
-        views = masked_views(train.pixels[indices].to(compute.device()), masks, bundle.mae, decode=False)
-        features.append(scope_features(views))
-    return torch.cat(features)
+def describe_content(train: Dataset, bundle: Bundle, seed: int) -> dict[str, Tensor]:
+    """What `core.bundles.Content` holds, from the training scans."""
+    masks = detection_masks(bundle, compute.device())
+    features, variations = [], []
+    for indices in tqdm(batches(len(train)), desc="content", disable=None):
+        pixels = train.pixels[indices].to(compute.device())
+        noise = fixed_noise(pixels.shape, seed, pixels.device)
+        t = torch.full((len(pixels),), AMV_T, device=pixels.device)
+        light = denoise_once(pixels, t, bundle.diffusion, noise)
+        before, after = (masked_views(image, masks, bundle.mae, decode=False) for image in (pixels, light))
+        features.append(content_features(after))
+        variations.append(attention_variation(before, after, masks)[0])
+    content, variation = torch.cat(features).cpu(), torch.cat(variations).cpu()
+    weight, bias = fit_usual_variation(content.numpy(), variation.numpy(), train.groups)
+    return {
+        "references": (content / content.norm(dim=1, keepdim=True)).half(),
+        "amv_weight": torch.from_numpy(weight).float(),
+        "amv_bias": torch.tensor(bias).float(),
+    }
+
+
+def fit_usual_variation(features: np.ndarray, variation: np.ndarray, groups: tuple[str, ...]) -> tuple[np.ndarray, float]:
+    """Ridge regression from features (N, D) to log variation (N,); its strength is chosen over held-out groups."""
+    scale = StandardScaler().fit(features)
+    grid = GridSearchCV(Ridge(), {"alpha": np.logspace(0, 5, 21)}, cv=GroupKFold(5))
+    ridge = grid.fit(scale.transform(features), np.log(variation), groups=groups).best_estimator_
+    weight = ridge.coef_ / scale.scale_
+    return weight, float(ridge.intercept_ - weight @ scale.mean_)
 
 
 def _blank(folder: Path) -> None:
@@ -123,8 +156,10 @@ def _blank(folder: Path) -> None:
     facts.setdefault("limits", {})
     if not (folder / "calibration.json").is_file():
         (folder / "calibration.json").write_text("{}", encoding="utf-8")
-    if not (folder / "scope.safetensors").is_file():
-        save_file({"references": torch.zeros(1, facts["mae"]["config"]["width"])}, folder / "scope.safetensors")
+    if not (folder / "content.safetensors").is_file():
+        nothing = torch.zeros(facts["mae"]["config"]["width"])
+        blank = {"references": nothing.clone().unsqueeze(0), "amv_weight": nothing, "amv_bias": torch.zeros(())}
+        save_file(blank, folder / "content.safetensors")
     write_facts(folder, facts)
 
 

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from core import compute
 from core.audit.datasets import Dataset, load_dataset
+from core.bundles import file_sha256
 from training.assemble import BUNDLE, half
 
 EMA_DECAY = 0.999
@@ -83,7 +84,7 @@ class Run:
         self.options = options
         place = compute.device()
         if options.init:
-            network.load_state_dict({key: value.float() for key, value in load_file(options.init).items()})
+            network.load_state_dict(named_as(network, load_file(options.init)))
         self.network = network.to(place).to(memory_format=torch.channels_last).train()
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True
@@ -126,6 +127,7 @@ class Run:
             "command": " ".join(["python", "-m", *_command()]),
             "data": self.options.data.name,
             "split": "trained on train, measured on val; no near-duplicate group is in both",
+            "started_from": started_from(self.options.init),
             "seed": self.options.seed,
             "commit": _commit(),
             "steps": self.step,
@@ -165,6 +167,18 @@ class Run:
             index, name = key.split(".", 1)
             moments.setdefault(int(index), {})[name] = value
         self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": moments})
+
+
+def named_as(network: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights in float32, under the names that `network` gives them (bare timm weights lack our wrapper's prefix)."""
+    if set(weights) != set(network.state_dict()):
+        weights = {f"network.{key}": value for key, value in weights.items()}
+    return {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
+
+
+def started_from(init: Path | None) -> str:
+    """What a card says of the weights that a run began with."""
+    return f"{init.name}, SHA-256 {file_sha256(init)}" if init else "random weights"
 
 
 def _below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

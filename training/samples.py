@@ -85,7 +85,7 @@ def draw(bundle: Bundle, label: int, seed: int) -> Tensor:
     noisy = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(place)
     given = torch.tensor([label], device=place)
     times = torch.linspace(TRAIN_STEPS - 1, 0, STEPS + 1).round().long()
-    for now, after in tqdm(zip(times, times[1:]), total=STEPS, desc=f"{bundle.classes[label]} {seed}", leave=False):
+    for now, after in tqdm(zip(times, times[1:]), total=STEPS, desc=f"{bundle.classes[label]} {seed}", leave=False, disable=None):
         now, after = now.view(1).to(place), after.view(1).to(place)
         predicted = diffusion.predict_noise(noisy, now, given)
         estimate = diffusion.estimate(noisy, now, predicted)

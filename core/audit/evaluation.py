@@ -15,8 +15,8 @@ from core.attacks import ATTACKS
 from core.attacks.gradient import Model
 from core.audit.datasets import Dataset, image_digest
 from core.audit.statistics import auc, bootstrap_interval, tpr_at_false_alarms
-from core.bundles import Bundle
-from core.calibration import FOLDS, Limits, fit_limits, folds
+from core.bundles import Bundle, Calibration
+from core.calibration import LADDER, Limits, fit_limits, folds
 from core.detection import SCORES, gather_evidence
 from core.pipeline import PURIFY_STEPS, choose_t
 from core.purification.ddim import fixed_noise, purify_steps
@@ -236,11 +236,20 @@ def _ssim(first: Tensor, second: Tensor) -> float:
     return float(structural_similarity(first.numpy(), second.numpy(), data_range=1, channel_axis=0))
 
 
-def _limits_without(fold: int, calibration: Any) -> Limits:
+def _limits_without(fold: int, calibration: Calibration) -> Limits:
     kept = folds(calibration.groups) != fold
-    clean = {name: np.array(values)[kept] for name, values in calibration.clean.items()}
-    amv = {eps: np.array(calibration.attacked[f"pgd {eps}/255"]["amv"])[kept] for eps in (2, 4, 8)}
-    return fit_limits(clean, np.array(calibration.scope)[kept], amv)
+    return fitted_limits(calibration, kept)
+
+
+def fitted_limits(calibration: Calibration, kept: np.ndarray | slice = slice(None)) -> Limits:
+    """The limits that the calibration scans in `kept` ask for."""
+
+    def arrays(scores: Mapping[str, list[float]]) -> dict[str, np.ndarray]:
+        return {name: np.array(values)[kept] for name, values in scores.items()}
+
+    benign = [arrays(scores) for scores in calibration.benign.values()]
+    amv = {eps: arrays(calibration.attacked[f"pgd {eps}/255"])["amv"] for eps, _ in LADDER}
+    return fit_limits(arrays(calibration.clean), benign, np.array(calibration.scope)[kept], amv)
 
 
 def _summary(data: Dataset, clean: Answers, attacked: Answers | None) -> dict[str, Any]:

@@ -13,10 +13,22 @@ def scores(count=400):
 
 def test_thresholds_spend_the_joint_budget_and_no_more():
     clean = scores()
-    thresholds, percentiles = fit_thresholds(clean)
+    thresholds = fit_thresholds(clean)
     spent = joint_false_alarms(clean, thresholds)
     assert 0.6 * CALIBRATED_FALSE_ALARMS <= spent <= CALIBRATED_FALSE_ALARMS
-    assert percentiles["mae_error"] > percentiles["amv"] > percentiles["instability"]
+    assert thresholds["mae_error"] > thresholds["amv"] > thresholds["instability"]
+
+
+def test_thresholds_spare_benign_changes_too():
+    clean, noisy = scores(), scores() | {"amv": scores()["amv"] + 5}
+    thresholds = fit_thresholds(clean, [noisy])
+    assert thresholds["amv"] > 5
+    assert joint_false_alarms(noisy, thresholds) <= CALIBRATED_FALSE_ALARMS
+
+
+def test_too_few_scans_are_a_sentence():
+    with pytest.raises(ValueError, match="too few"):
+        fit_thresholds({name: np.array([1.0, 2.0]) for name in ("mae_error", "amv", "instability")})
 
 
 def test_folds_keep_groups_together_and_cover_everything():

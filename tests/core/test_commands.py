@@ -1,0 +1,91 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.__main__ import main
+from core.scans import load_scan
+from core.schema import SCHEMAS, checked
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def answer(capsys, *words):
+    status = main([*map(str, words), "--json"])
+    printed = capsys.readouterr()
+    return status, json.loads(printed.out), printed.err
+
+
+def shape(value):
+    """Keys, all the way down, of what a command printed."""
+    if isinstance(value, dict):
+        return {key: shape(entry) for key, entry in value.items()}
+    return [shape(value[0])] if isinstance(value, list) and value and isinstance(value[0], dict) else None
+
+
+@pytest.mark.parametrize("command", SCHEMAS)
+def test_golden_examples_are_what_the_schema_declares(command):
+    checked(command, json.loads((GOLDEN / f"{command}.json").read_text()))
+
+
+def test_examine_prints_the_golden_shape(capsys, sample_files):
+    status, records, _ = answer(capsys, "examine", sample_files[0])
+    assert status == 0
+    golden = json.loads((GOLDEN / "examine.json").read_text())
+    assert set(records[0]) == set(golden[0])
+    assert shape(records[0]["scores"]) == shape(golden[0]["scores"])
+
+
+def test_examine_answers_the_good_files_and_names_the_bad(capsys, sample_files, tmp_path):
+    (tmp_path / "bad.dcm").write_text("nothing of the kind")
+    status, records, complaints = answer(capsys, "examine", tmp_path / "bad.dcm", sample_files[0], tmp_path / "none.dcm")
+    assert status == 2
+    assert [record["file"] for record in records] == [str(sample_files[0])]
+    assert len(complaints.strip().splitlines()) == 2
+
+
+def test_attack_writes_what_it_says(capsys, sample_files, tmp_path):
+    out = tmp_path / "attacked.dcm"
+    status, record, _ = answer(capsys, "attack", sample_files[-1], "--eps", 4, "--steps", 10, "--out", out)
+    assert status == 0
+    assert set(record) == set(json.loads((GOLDEN / "attack.json").read_text()))
+    moved = np.abs(load_scan(out).frame() - load_scan(sample_files[-1]).frame()).max() * 255
+    assert record["linf"] == pytest.approx(moved, abs=0.01)
+    assert moved <= 4.01
+
+
+def test_attack_as_png_is_read_back_exactly(capsys, sample_files, tmp_path):
+    words = ["attack", sample_files[0], "--steps", 2, "--out"]
+    answer(capsys, *words, tmp_path / "a.dcm")
+    answer(capsys, *words, tmp_path / "a.png")
+    assert np.array_equal(load_scan(tmp_path / "a.dcm").frame(), load_scan(tmp_path / "a.png").frame())
+
+
+def test_evaluate_prints_the_golden_shape(capsys, sample_set):
+    status, report, _ = answer(capsys, "evaluate", "--data", sample_set, "--attack", "fgsm", "--limit", 2)
+    assert status == 0
+    golden = json.loads((GOLDEN / "evaluate.json").read_text())
+    assert set(report) == set(golden) and set(report["settings"]) == set(golden["settings"])
+    assert set(report["detection"]) == set(golden["detection"])
+
+
+@pytest.mark.parametrize(
+    "words, reason",
+    [
+        (["attack", "SAMPLE", "--eps", "-1", "--out", "a.dcm"], "above 0"),
+        (["attack", "SAMPLE", "--steps", "0", "--out", "a.dcm"], "at least 1"),
+        (["attack", "SAMPLE", "--method", "magic", "--out", "a.dcm"], "magic"),
+        (["attack", "SAMPLE", "--out", "a.txt"], ".dcm or .png"),
+        (["evaluate", "--data", "none.npz"], "no data set"),
+        (["evaluate", "--data", "none.npz", "--white-box"], "--attack"),
+        (["examine", "SAMPLE", "--classifier", "vgg"], "vgg"),
+        (["examine", "SAMPLE", "--bundle", "../x"], "no bundle"),
+    ],
+)
+def test_wrong_words_give_one_sentence_and_status_2(capsys, sample_files, words, reason, tmp_path, monkeypatch):
+    files = [str(sample_files[0]) if word == "SAMPLE" else word for word in words]
+    monkeypatch.chdir(tmp_path)
+    assert main(files) == 2
+    complaint = capsys.readouterr().err.strip()
+    assert reason in complaint and "\n" not in complaint and complaint.endswith(".")

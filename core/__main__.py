@@ -8,9 +8,17 @@ import time
 from pathlib import Path
 from typing import Any, Sequence
 
+import torch
+from tqdm import tqdm
+
+from core import compute
+from core.attacks import ATTACKS, attack_pixels, displayable
 from core.bundles import Bundle, BundleError, load_bundle
 from core.examination import Examination
-from core.scans import ScanError, load_scan
+from core.pipeline import examine
+from core.preparation import prepare
+from core.scans import ScanError, load_scan, write_derived_dicom, write_derived_png
+from core.schema import checked
 
 NOTICE = "Purescan is not a medical device."
 
@@ -38,10 +46,10 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--seed", type=_natural, default=0)
     common.add_argument("--json", action="store_true", help="print nothing but JSON")
 
-    examine = commands.add_parser("examine", parents=[common], help="decide, with the evidence")
-    examine.add_argument("files", nargs="+", metavar="FILE")
-    examine.add_argument("--frame", type=_natural, help="which frame of a volume, from 0 (default: the middle one)")
-    examine.set_defaults(run=_examine)
+    single = commands.add_parser("examine", parents=[common], help="decide, with the evidence")
+    single.add_argument("files", nargs="+", metavar="FILE")
+    single.add_argument("--frame", type=_natural, help="which frame of a volume, from 0 (default: the middle one)")
+    single.set_defaults(run=_examine)
 
     budget = argparse.ArgumentParser(add_help=False)
     budget.add_argument("--eps", type=float, default=8, help="in 1/255 for linf, plain for l2 and l1 (default 8)")
@@ -76,11 +84,9 @@ def _natural(text: str) -> int:
 
 
 def _examine(arguments: argparse.Namespace, command: str) -> int:
-    from core.pipeline import examine
-
     bundle = load_bundle(arguments.bundle)
     bundle.classifier_name(arguments.classifier)
-    answers, failed = [], False
+    failed = False
     for file in arguments.files:
         try:
             scan = load_scan(file)
@@ -91,11 +97,12 @@ def _examine(arguments: argparse.Namespace, command: str) -> int:
             print(f"{file}: {error}", file=sys.stderr)
             failed = True
             continue
-        answers.append(examination_record(file, exam, bundle.classifier_name(arguments.classifier)))
-        if not arguments.json:
-            print(examination_text(answers[-1]))
-    if arguments.json:
-        _print_json("examine", answers)
+        record = examination_record(file, exam, bundle.classifier_name(arguments.classifier))
+        if arguments.json:
+            # A line a file, as soon as it is answered: a caller can read along.
+            print(json.dumps(checked("examine", record), ensure_ascii=False), flush=True)
+        else:
+            print(examination_text(record))
     return 2 if failed else 0
 
 
@@ -130,10 +137,6 @@ def examination_text(record: dict[str, Any]) -> str:
 
 
 def _attack(arguments: argparse.Namespace, command: str) -> int:
-    from core.attacks import attack_pixels, displayable
-    from core.preparation import prepare
-    from core.scans import write_derived_dicom, write_derived_png
-
     if arguments.out.suffix.lower() not in (".dcm", ".png"):
         raise ValueError(f"--out must end in .dcm or .png, not {arguments.out.suffix or 'nothing'!r}.")
     bundle = load_bundle(arguments.bundle)
@@ -184,20 +187,13 @@ def _attack(arguments: argparse.Namespace, command: str) -> int:
     return 0
 
 
-def _label(bundle: Bundle, classifier: str, pixels: Any) -> str:
-    import torch
-
-    from core import compute
-
+def _label(bundle: Bundle, classifier: str, pixels: torch.Tensor) -> str:
     with torch.no_grad():
         return bundle.classes[bundle.classifiers[classifier](pixels.to(compute.device())).argmax(1).item()]
 
 
 def _evaluate(arguments: argparse.Namespace, command: str) -> int:
-    import torch
-    from tqdm import tqdm
-
-    from core.attacks import ATTACKS
+    # Here and not above: scikit-learn takes a second to load, and `examine` has no use for it.
     from core.audit.datasets import load_dataset
     from core.audit.evaluation import AttackSettings, evaluate, settings_record
 
@@ -250,8 +246,6 @@ def evaluation_text(report: dict[str, Any]) -> str:
 
 
 def _print_json(command: str, answer: Any) -> None:
-    from core.schema import checked
-
     print(json.dumps(checked(command, answer), indent=1, ensure_ascii=False))
 
 

@@ -54,27 +54,31 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Content:
-    """What is known of the training scans' content, in the MAE's features.
+    """What is known of the training scans' content, in the features of `core.detection.content_features`.
 
     Attributes
     ----------
+    centre, projection : Tensor
+        (2D,) and (2D, Q): features minus centre, times projection, are whitened principal components.
     references : Tensor
-        (R, D) unit-length features of training scans.
+        (R, Q) training scans in these components.
     amv_weight, amv_bias : Tensor
-        (D,) and (): ridge regression from features to the logarithm of a clean scan's attention variation.
+        (2D,) and (): ridge regression from features to the logarithm of a clean scan's attention variation.
     """
 
+    centre: Tensor
+    projection: Tensor
     references: Tensor
     amv_weight: Tensor
     amv_bias: Tensor
 
     def distance(self, features: Tensor) -> Tensor:
-        """(B, D) features → (B,) cosine distance to the nearest training scan, in [0, 2]."""
-        unit = features / features.norm(dim=1, keepdim=True)
-        return 1 - (unit @ self.references.T).amax(1)
+        """(B, 2D) features → (B,) distance to the nearest training scan, in standard deviations."""
+        whitened = (features - self.centre) @ self.projection
+        return torch.cdist(whitened, self.references).amin(1)
 
     def usual_variation(self, features: Tensor) -> Tensor:
-        """(B, D) features → (B,) the attention variation that clean scans of such content have."""
+        """(B, 2D) features → (B,) the attention variation that clean scans of such content have."""
         return (features @ self.amv_weight + self.amv_bias).exp()
 
 

@@ -44,9 +44,9 @@ def folds(groups: Sequence[str], seed: int = 0) -> np.ndarray:
 SHARES = {"mae_error": 0.1, "amv": 0.4, "instability": 0.5}
 # A fifth of the budget is kept back, as scans that the thresholds have not seen pass them a little more often.
 CALIBRATED_FALSE_ALARMS = 0.8 * FALSE_ALARM_BUDGET
-SCOPE_MARGIN = 1.5
+SCOPE_MARGIN = 1.15
 BENIGN = (("gaussian-noise", 1), ("gaussian-blur", 2), ("gamma", 2), ("rotation", 2))
-LADDER = ((2, 60), (4, 100), (8, 140))
+LADDER = ((2, 40), (4, 60), (8, 100))
 
 
 def fit_limits(

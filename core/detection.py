@@ -96,8 +96,9 @@ def _divergence(first: Tensor, second: Tensor) -> Tensor:
 
 
 def content_features(views: MaskedViews) -> Tensor:
-    """(B, D) mean token over all masks and visible patches: what kind of picture this is."""
-    return views.tokens[:, :, 1:].float().mean((1, 2))
+    """(B, 2D) mean and standard deviation of the tokens over masks and visible patches: what kind of picture this is."""
+    tokens = views.tokens[:, :, 1:].float()
+    return torch.cat([tokens.mean((1, 2)), tokens.std((1, 2))], dim=1)
 
 
 def detection_masks(bundle: Bundle, device: torch.device) -> Tensor:

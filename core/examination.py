@@ -39,8 +39,8 @@ class Detection:
     Attributes
     ----------
     scores, thresholds : mapping of str to float
-        ``mae_error`` (mean squared error, pixel units²), ``amv`` (sum of Frobenius norms) and ``instability``
-        (Jensen-Shannon divergence, nats); a score above its threshold flags the scan.
+        ``mae_error`` (mean squared error, pixel units²), ``amv`` (attention variation, times what is usual for such
+        content) and ``instability`` (Jensen-Shannon divergence, nats); a score above its threshold flags the scan.
     percentiles : mapping of str to float
         Share in percent of the clean calibration scans whose score is lower, in [0, 100].
     reconstruction : ndarray
@@ -124,7 +124,7 @@ class Examination:
         The decision: the classifier on the purified estimate where the scan was flagged, else `undefended`.
         None where the scan is refused.
     detection : Detection or None
-        None where the scan is refused before any score is computed (a modality that the bundle does not take).
+        None where the scan is refused before any score is computed (another modality, or colour for a grey bundle).
     purification : Purification or None
         None where nothing was flagged, or the scan is refused.
     refused : str or None

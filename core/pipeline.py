@@ -69,7 +69,7 @@ def examine(
     facts = {"file": scan.name, "bundle": bundle.name, "frame_index": index, "frame": shown, "seed": seed}
     facts |= {"pixels": pixels[0].cpu().numpy(), "scope_limit": limits.scope_limit}
     watch.lap("prepare")
-    if reason := wrong_modality(scan, bundle):
+    if reason := wrong_kind(scan, bundle):
         nothing = dict.fromkeys(("undefended", "prediction", "detection", "purification", "scope_distance"))
         return Examination(**facts, **nothing, refused=reason, seconds=watch.finish())
 
@@ -108,15 +108,17 @@ def choose_t(variation: float, limits: Limits) -> int:
     return next(t_star for largest, t_star in limits.ladder if variation <= largest)
 
 
-def wrong_modality(scan: Scan, bundle: Bundle) -> str | None:
-    """Why a scan whose file states another modality is refused, in one sentence; None where it isn't."""
-    if scan.modality is None or scan.modality in bundle.modalities:
-        return None
-    wanted = " or ".join(bundle.modalities)
-    return (
-        f"Not a scan this model was made for: the file says modality {scan.modality}, "
-        f"and “{bundle.title}” takes {wanted} only."
-    )
+def wrong_kind(scan: Scan, bundle: Bundle) -> str | None:
+    """Why a scan of another modality, or in colour where the bundle takes grey, is refused; None where it isn't."""
+    if scan.modality is not None and scan.modality not in bundle.modalities:
+        wanted = " or ".join(bundle.modalities)
+        return (
+            f"Not a scan this model was made for: the file says modality {scan.modality}, "
+            f"and “{bundle.title}” takes {wanted} only."
+        )
+    if scan.is_colour and bundle.channels == 1:
+        return f"Not a scan this model was made for: it is in colour, and “{bundle.title}” takes grey scans only."
+    return None
 
 
 def out_of_scope(distance: float, limit: float, title: str) -> str | None:

@@ -1,4 +1,7 @@
-"""What every command prints with --json, declared once as JSON Schema (draft 2020-12)."""
+"""What every command prints with --json, declared once as JSON Schema (draft 2020-12).
+
+`examine` prints one such object a file, each on a line of its own; the others print one.
+"""
 
 from typing import Any
 
@@ -86,7 +89,7 @@ EVALUATE = _record(
     },
 )
 
-SCHEMAS = {"examine": {"type": "array", "items": EXAMINE}, "attack": ATTACK, "evaluate": EVALUATE}
+SCHEMAS = {"examine": EXAMINE, "attack": ATTACK, "evaluate": EVALUATE}
 
 
 def checked(command: str, answer: Any) -> Any:

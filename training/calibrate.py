@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import save_file
+from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.preprocessing import StandardScaler
@@ -35,6 +36,8 @@ from core.detection import (
 )
 from core.purification.ddim import denoise_once, fixed_noise
 from training.assemble import read_facts, write_facts
+
+COMPONENTS = 64
 
 
 def main() -> None:
@@ -132,22 +135,37 @@ def describe_content(train: Dataset, bundle: Bundle, seed: int) -> dict[str, Ten
         before, after = (masked_views(image, masks, bundle.mae, decode=False) for image in (pixels, light))
         features.append(content_features(after))
         variations.append(attention_variation(before, after, masks)[0])
-    content, variation = torch.cat(features).cpu(), torch.cat(variations).cpu()
-    weight, bias = fit_usual_variation(content.numpy(), variation.numpy(), train.groups)
+    content, variation = torch.cat(features).cpu().numpy(), torch.cat(variations).cpu().numpy()
+    fitted = fit_components(content) | fit_usual_variation(content, variation, train.groups)
+    return {name: torch.as_tensor(value, dtype=torch.float32).contiguous() for name, value in fitted.items()}
+
+
+def fit_components(features: np.ndarray) -> dict[str, np.ndarray]:
+    """Whitened principal components of standardised features (N, 2D), and the scans in them."""
+    scale = StandardScaler().fit(features)
+    pca = PCA(COMPONENTS, whiten=True, random_state=0).fit(scale.transform(features))
+    projection = pca.components_.T / np.sqrt(pca.explained_variance_) / scale.scale_[:, None]
     return {
-        "references": (content / content.norm(dim=1, keepdim=True)).half(),
-        "amv_weight": torch.from_numpy(weight).float(),
-        "amv_bias": torch.tensor(bias).float(),
+        "centre": scale.mean_,
+        "projection": projection,
+        "references": (features - scale.mean_) @ projection,
     }
 
 
-def fit_usual_variation(features: np.ndarray, variation: np.ndarray, groups: tuple[str, ...]) -> tuple[np.ndarray, float]:
-    """Ridge regression from features (N, D) to log variation (N,); its strength is chosen over held-out groups."""
-    scale = StandardScaler().fit(features)
+def fit_usual_variation(features: np.ndarray, variation: np.ndarray, groups: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Ridge regression from mean tokens to log variation (N,); its strength is chosen over held-out groups.
+
+    The spread of the tokens gets no weight: with it the regression does worse on scans that it has not seen.
+    """
+    width = features.shape[1] // 2
+    scale = StandardScaler().fit(features[:, :width])
     grid = GridSearchCV(Ridge(), {"alpha": np.logspace(0, 5, 21)}, cv=GroupKFold(5))
-    ridge = grid.fit(scale.transform(features), np.log(variation), groups=groups).best_estimator_
+    ridge = grid.fit(scale.transform(features[:, :width]), np.log(variation), groups=groups).best_estimator_
     weight = ridge.coef_ / scale.scale_
-    return weight, float(ridge.intercept_ - weight @ scale.mean_)
+    return {
+        "amv_weight": np.concatenate([weight, np.zeros(width)]),
+        "amv_bias": ridge.intercept_ - weight @ scale.mean_,
+    }
 
 
 def _blank(folder: Path) -> None:
@@ -157,9 +175,9 @@ def _blank(folder: Path) -> None:
     if not (folder / "calibration.json").is_file():
         (folder / "calibration.json").write_text("{}", encoding="utf-8")
     if not (folder / "content.safetensors").is_file():
-        nothing = torch.zeros(facts["mae"]["config"]["width"])
-        blank = {"references": nothing.clone().unsqueeze(0), "amv_weight": nothing, "amv_bias": torch.zeros(())}
-        save_file(blank, folder / "content.safetensors")
+        width = 2 * facts["mae"]["config"]["width"]
+        shapes = {"centre": (width,), "projection": (width, 1), "references": (1, 1), "amv_weight": (width,), "amv_bias": ()}
+        save_file({name: torch.zeros(shape) for name, shape in shapes.items()}, folder / "content.safetensors")
     write_facts(folder, facts)
 
 

@@ -240,8 +240,8 @@ def evaluation_text(report: dict[str, Any]) -> str:
     for name, (low, high) in report["intervals"].items():
         lines.append(f"{name:28} {report[name]:7.2%}  [{low:.2%}, {high:.2%}]")
     for score, figures in report["detection"].items():
-        shown = ", ".join(f"{key} {'–' if value is None else f'{value:.3f}'}" for key, value in figures.items())
-        lines.append(f"{score:28} {shown}")
+        low, high = figures["auc_interval"]
+        lines.append(f"{f'AUC {score}':28} {figures['auc']:7.3f}  [{low:.3f}, {high:.3f}]")
     return "\n".join(lines)
 
 

@@ -39,11 +39,12 @@ def folds(groups: Sequence[str], seed: int = 0) -> np.ndarray:
     return np.array([fold_of[group] for group in groups])
 
 
-# The budget is joint. Where it is spent follows from what each score can do: the reconstruction error hardly sees
-# attacks, so it gets the least.
-SHARES = {"mae_error": 0.1, "amv": 0.4, "instability": 0.5}
+# The budget is joint. Where it is spent follows from what each score can do: instability separates best and hardly minds
+# noise, attention variation does mind it, and the reconstruction error is blind to attacks.
+SHARES = {"mae_error": 0.02, "amv": 0.28, "instability": 0.7}
 # A fifth of the budget is kept back, as scans that the thresholds have not seen pass them a little more often.
 CALIBRATED_FALSE_ALARMS = 0.8 * FALSE_ALARM_BUDGET
+BENIGN_FALSE_ALARMS = FALSE_ALARM_BUDGET
 SCOPE_MARGIN = 1.15
 BENIGN = (("gaussian-noise", 1), ("gaussian-blur", 2), ("gamma", 2), ("rotation", 2))
 LADDER = ((2, 40), (4, 60), (8, 100))
@@ -69,16 +70,17 @@ def fit_limits(
 
 
 def fit_thresholds(clean: Scores, benign: Sequence[Scores] = ()) -> dict[str, float]:
-    """Thresholds that together flag at most `CALIBRATED_FALSE_ALARMS` of the clean scans, and of each benign set."""
+    """Thresholds that together flag at most `CALIBRATED_FALSE_ALARMS` of the clean scans, and `BENIGN_FALSE_ALARMS` of
+    each benign set."""
     if len(clean["amv"]) < FEWEST_SCANS:
         raise ValueError(f"There are too few calibration scans to fit thresholds; bring at least {FEWEST_SCANS}.")
-    populations = (clean, *benign)
-    for spend in np.arange(CALIBRATED_FALSE_ALARMS * 2, 0, -0.0005):
+    populations = ((clean, CALIBRATED_FALSE_ALARMS), *((scores, BENIGN_FALSE_ALARMS) for scores in benign))
+    for spend in np.arange(2 * FALSE_ALARM_BUDGET, 0, -0.0005):
         thresholds = {
-            name: max(float(np.quantile(scores[name], 1 - spend * share)) for scores in populations)
+            name: max(float(np.quantile(scores[name], 1 - spend * share)) for scores, _ in populations)
             for name, share in SHARES.items()
         }
-        if all(joint_false_alarms(scores, thresholds) <= CALIBRATED_FALSE_ALARMS for scores in populations):
+        if all(joint_false_alarms(scores, thresholds) <= allowed for scores, allowed in populations):
             return thresholds
     raise ValueError("No thresholds keep the false alarms within their budget: too many scans share their scores.")
 

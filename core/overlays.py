@@ -46,12 +46,12 @@ def overlay_png(
     limit : float
         The value that the colour map ends at.
     opacity : float
-        In [0, 1], at `limit`; lower values are more transparent in proportion, so that 0 hides nothing.
+        In [0, 1], at `limit`; below it goes with the square root of the value, so that 0 hides nothing.
     """
     strength = np.clip(to_native(values, frame.shape) / limit, 0, 1)
     colours = matplotlib.colormaps[SEQUENTIAL](strength)[..., :3]
     grey = frame if frame.ndim == 3 else np.repeat(frame[..., None], 3, axis=-1)
-    alpha = (opacity * strength)[..., None]
+    alpha = (opacity * np.sqrt(strength))[..., None]
     return _encoded(_bytes(grey * (1 - alpha) + colours * alpha), spacing)
 
 
@@ -72,10 +72,10 @@ def legend_png(signed: bool = False) -> bytes:
 
 
 def map_limit(values: np.ndarray) -> float:
-    """A round number that 99.5 % of a map's values stay below, for its legend: 1, 2 or 5 times a power of ten."""
+    """A round number that 99.5 % of a map's values stay below, for its legend."""
     high = max(float(np.percentile(values, 99.5)), 1e-6)
     power = 10.0 ** np.floor(np.log10(high))
-    return float(next(step * power for step in (1, 2, 5, 10) if high <= step * power))
+    return float(next(step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if high <= step * power))
 
 
 def mean_change(before: np.ndarray, after: np.ndarray) -> float:

@@ -73,6 +73,7 @@ EVALUATE = _record(
     detection=_map(
         _record(
             auc=_NUMBER_OR_NULL,
+            auc_interval=_INTERVAL,
             auc_successful=_NUMBER_OR_NULL,
             tpr_at_5_fpr=_NUMBER_OR_NULL,
             tpr_at_5_fpr_successful=_NUMBER_OR_NULL,

@@ -1,6 +1,7 @@
 """Fit a bundle's thresholds, scope and t* ladder on its validation scans, and write them into bundle.json.
 
     python -m training.calibrate --data br35h.npz
+    python -m training.calibrate --data br35h.npz --refit      only the limits, from the scores that were measured
 
 Run it again whenever a weight file changes: the old thresholds are false then. The validation scans trained nothing.
 What an evaluation reports on the same scans is cross-fitted over their groups (`core.audit.evaluation`).
@@ -45,8 +46,19 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--bundle", default="brain-mri")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--refit", action="store_true", help="don't measure again")
     options = parser.parse_args()
     folder = WEIGHTS / options.bundle
+    if not options.refit:
+        measure_bundle(folder, options)
+    facts = read_facts(folder)
+    calibrations = json.loads((folder / facts["calibration"]).read_text(encoding="utf-8"))
+    facts["limits"] = {name: limits_record(Calibration(**entry)) for name, entry in calibrations.items()}
+    write_facts(folder, facts)
+
+
+def measure_bundle(folder: Path, options: argparse.Namespace) -> None:
+    """Write content.safetensors and calibration.json, and how they were made into bundle.json."""
     _blank(folder)
     bundle = load_bundle(options.bundle)
     data = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels)
@@ -54,11 +66,9 @@ def main() -> None:
     write_facts(folder, read_facts(folder))
     bundle = load_bundle(options.bundle)
     val = data.split("val")
-    facts, calibrations = read_facts(folder), {}
-    for name in bundle.classifiers:
-        calibrations[name] = calibrate(val, bundle, name, options.seed)
-        facts["limits"][name] = limits_record(Calibration(**calibrations[name]))
-    (folder / "calibration.json").write_text(json.dumps(calibrations), encoding="utf-8")
+    calibrations = {name: calibrate(val, bundle, name, options.seed) for name in bundle.classifiers}
+    facts = read_facts(folder)
+    (folder / facts["calibration"]).write_text(json.dumps(calibrations), encoding="utf-8")
     facts["calibrated"] = {
         "command": f"python -m training.calibrate --data {options.data.name} --seed {options.seed}",
         "split": "val",

@@ -13,20 +13,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from core import compute
 from core.attacks import displayable
 from core.audit.datasets import load_dataset
 from core.bundles import Bundle, load_bundle
-from core.models.diffusion import TRAIN_STEPS
+from core.models.diffusion import cumulative_alphas
 from core.pipeline import examine
 from core.scans import load_scan, write_derived_dicom
 
 FOLDER = Path(__file__).resolve().parent.parent / "assets" / "samples"
 PER_CLASS = 6
 CANDIDATES = 16
-STEPS = 100
+START = 600
+STEPS = 80
 CONFIDENT = 0.9
 
 
@@ -38,19 +38,22 @@ def main() -> None:
     options = parser.parse_args()
     bundle = load_bundle(options.bundle)
     data = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels)
-    train = data.split("train").pixels
+    known = data.split("train")
+    train = known.pixels
     needed = float(np.median([nearest(pixels, train) for pixels in data.split("val").pixels]))
     FOLDER.mkdir(parents=True, exist_ok=True)
     for old in FOLDER.glob("*.dcm"):
         old.unlink()
     record = {}
     for label, name in enumerate(bundle.classes):
-        kept = 0
+        kept, mean = 0, train[known.labels == label].mean(0, keepdim=True)
         for candidate in range(CANDIDATES):
+            if kept == PER_CLASS:
+                break
             seed = options.seed + 1000 * label + candidate
-            pixels = draw(bundle, label, seed)
+            pixels = draw(bundle, label, mean, seed)
             distance = nearest(pixels[0], train)
-            if kept == PER_CLASS or distance <= needed:
+            if distance <= needed:
                 continue
             file = FOLDER / f"{name.replace(' ', '-')}-{kept + 1:02d}.dcm"
             description = (
@@ -78,18 +81,25 @@ def main() -> None:
 
 
 @torch.no_grad()
-def draw(bundle: Bundle, label: int, seed: int) -> Tensor:
-    """(1, C, R, R) in [0, 1]: `STEPS` DDIM steps from pure noise, given the class."""
+def draw(bundle: Bundle, label: int, mean: Tensor, seed: int) -> Tensor:
+    """(1, C, R, R) in [0, 1]: ancestral sampling (Ho et al. 2020, algorithm 2, on every few steps), given the class.
+
+    It begins at t = `START` from the noised `mean` (1, C, R, R) of the class and not from pure noise: where hardly any
+    signal is left, small errors of the U-Net grow into a wrong brightness of the whole picture.
+    """
     place, diffusion = compute.device(), bundle.diffusion
-    shape = (1, bundle.channels, bundle.resolution, bundle.resolution)
-    noisy = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(place)
+    generator = torch.Generator().manual_seed(seed)
     given = torch.tensor([label], device=place)
-    times = torch.linspace(TRAIN_STEPS - 1, 0, STEPS + 1).round().long()
-    for now, after in tqdm(zip(times, times[1:]), total=STEPS, desc=f"{bundle.classes[label]} {seed}", leave=False, disable=None):
-        now, after = now.view(1).to(place), after.view(1).to(place)
-        predicted = diffusion.predict_noise(noisy, now, given)
-        estimate = diffusion.estimate(noisy, now, predicted)
-        noisy = diffusion.diffuse(estimate, after, predicted)
+    times = torch.linspace(START, 0, STEPS + 1).round().long().to(place)
+    alphas = cumulative_alphas().to(place)
+    noisy = diffusion.diffuse(mean.to(place), times[:1], torch.randn(mean.shape, generator=generator).to(place))
+    for now, after in zip(times, times[1:]):
+        estimate = diffusion.estimate(noisy, now.view(1), diffusion.predict_noise(noisy, now.view(1), given))
+        alpha, following = alphas[now], alphas[after]
+        noise = (noisy - alpha.sqrt() * (2 * estimate - 1)) / (1 - alpha).sqrt()
+        fresh = ((1 - following) / (1 - alpha) * (1 - alpha / following)).sqrt()
+        noisy = following.sqrt() * (2 * estimate - 1) + (1 - following - fresh**2).clamp_min(0).sqrt() * noise
+        noisy = noisy + fresh * torch.randn(mean.shape, generator=generator).to(place)
     return estimate.cpu()
 
 

@@ -128,7 +128,7 @@ def tables_text(record: dict[str, Any]) -> str:
 def row_text(row: dict[str, Any]) -> str:
     """One row of the attack table."""
     report = row["report"]
-    scores = [report["detection"][name]["auc"] for name in ("mae_error", "amv", "instability")]
+    scores = [area(report["detection"][name]) for name in ("mae_error", "amv", "instability")]
     ssim = "–" if report["ssim_purified"] is None else f"{report['ssim_purified']:.3f}"
     cells = [
         row["title"],
@@ -136,11 +136,17 @@ def row_text(row: dict[str, Any]) -> str:
         share(report, "attacked_accuracy"),
         share(report, "defended_attacked_accuracy"),
         share(report, "flagged_attacked"),
-        *(f"{score:.3f}" for score in scores),
+        *scores,
         ssim,
         f"`{report['settings']['command'].removeprefix('python -m core ')}`",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def area(figures: dict[str, Any]) -> str:
+    """An AUC with its interval."""
+    low, high = figures["auc_interval"]
+    return f"{figures['auc']:.3f} ({low:.3f}–{high:.3f})"
 
 
 def share(report: dict[str, Any], name: str) -> str:

@@ -14,7 +14,7 @@ from core import compute
 from core.attacks import ATTACKS
 from core.attacks.gradient import Model
 from core.audit.datasets import Dataset, image_digest
-from core.audit.statistics import auc, bootstrap_interval, tpr_at_false_alarms
+from core.audit.statistics import auc, auc_interval, bootstrap_interval, tpr_at_false_alarms
 from core.bundles import Bundle, Calibration
 from core.calibration import LADDER, Limits, fit_limits, folds
 from core.detection import SCORES, gather_evidence
@@ -283,7 +283,7 @@ def _summary(data: Dataset, clean: Answers, attacked: Answers | None) -> dict[st
         },
         "intervals": {name: list(bootstrap_interval(values, data.groups)) for name, values in measured.items()},
         "detection": {
-            name: _separation(np.array(clean.scores[name]), np.array(attacked.scores[name]), fooled)
+            name: _separation(np.array(clean.scores[name]), np.array(attacked.scores[name]), fooled, data.groups)
             for name in (SCORES if attacked else ())
         },
         "flagged_successful": float(np.array(attacked.flagged)[fooled].mean()) if fooled.any() else None,
@@ -292,9 +292,12 @@ def _summary(data: Dataset, clean: Answers, attacked: Answers | None) -> dict[st
     }
 
 
-def _separation(clean: np.ndarray, attacked: np.ndarray, fooled: np.ndarray) -> Mapping[str, float | None]:
+def _separation(
+    clean: np.ndarray, attacked: np.ndarray, fooled: np.ndarray, groups: tuple[str, ...]
+) -> Mapping[str, Any]:
     return {
         "auc": auc(clean, attacked),
+        "auc_interval": list(auc_interval(clean, attacked, groups)),
         "auc_successful": auc(clean, attacked[fooled]),
         "tpr_at_5_fpr": tpr_at_false_alarms(clean, attacked),
         "tpr_at_5_fpr_successful": tpr_at_false_alarms(clean, attacked[fooled]),

@@ -34,6 +34,24 @@ def auc(clean: np.ndarray, attacked: np.ndarray) -> float | None:
     return float(roc_auc_score(truth, np.r_[clean, attacked]))
 
 
+def auc_interval(
+    clean: np.ndarray, attacked: np.ndarray, groups: Sequence[str], seed: int = 0
+) -> tuple[float, float]:
+    """95 % percentile interval of the AUC of the same images clean and attacked, (N,) each, resampling whole groups."""
+    _, member = np.unique(np.asarray(groups), return_inverse=True)
+    count = member.max() + 1
+    wins = np.zeros((count, count))  # between the clean images of one group and the attacked ones of another
+    for group in range(count):
+        own = clean[member == group][:, None]
+        against = (attacked > own).sum(0) + 0.5 * (attacked == own).sum(0)
+        wins[group] = np.bincount(member, against, minlength=count)
+    sizes = np.bincount(member)
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES)
+    areas = ((drawn @ wins) * drawn).sum(1) / (drawn @ sizes) ** 2
+    low, high = np.quantile(areas, [0.025, 0.975])
+    return float(low), float(high)
+
+
 def tpr_at_false_alarms(clean: np.ndarray, attacked: np.ndarray, false_alarms: float = 0.05) -> float | None:
     """Share of attacked scans above the threshold that the given share of clean scans passes; None where none."""
     if not len(clean) or not len(attacked):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from core.audit.statistics import auc, bootstrap_interval, tpr_at_false_alarms
+from core.audit.statistics import auc, auc_interval, bootstrap_interval, tpr_at_false_alarms
 
 
 def test_interval_holds_the_mean_and_widens_with_larger_groups():
@@ -21,3 +21,11 @@ def test_auc_of_small_sets_by_hand():
 def test_tpr_counts_what_lies_above_the_quantile():
     clean = np.arange(100.0)
     assert tpr_at_false_alarms(clean, np.array([94.0, 96.0, 99.0, 200.0])) == 0.75
+
+
+def test_auc_interval_surrounds_the_auc():
+    random = np.random.default_rng(0)
+    clean, attacked = random.normal(0, 1, 120), random.normal(1, 1, 120)
+    low, high = auc_interval(clean, attacked, [str(i // 2) for i in range(120)])
+    assert low < auc(clean, attacked) < high < low + 0.2
+    assert auc_interval(np.zeros(10), np.ones(10), [str(i) for i in range(10)]) == (1, 1)

@@ -6,8 +6,6 @@ PORT ?= 8501
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 DATA ?=
 PY := .venv/bin/python
-# Threads that spin while they wait steal the cores from a second visitor.
-export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: run test tables chromium clean
 

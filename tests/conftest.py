@@ -1,9 +1,5 @@
 """Small things that many tests need."""
 
-import os
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """One attack family a file; each attack is a generator of steps, on pixels in [0, 1], with ε in 1/255."""
 
-import io
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,7 +9,7 @@ from core.attacks.corruptions import SEVERITIES, corruption
 from core.attacks.gradient import NORMS, AttackStep, fgsm, pgd
 from core.bundles import Bundle
 from core.preparation import prepare
-from core.scans import Scan, load_scan, write_derived_dicom
+from core.scans import Scan, Window, derived_dicom, load_scan
 
 ATTACKS = {"fgsm": fgsm, "pgd": pgd} | {name: corruption(name) for name in SEVERITIES}
 
@@ -30,8 +28,9 @@ def attack_scan(
     classifier: str | None = None,
     seed: int = 0,
     frame: int | None = None,
+    window: Window | None = None,
 ) -> Scan:
-    """Attack the classifier's own answer to a frame.
+    """Attack the classifier's own answer to a frame, as `window` shows it.
 
     Returns
     -------
@@ -43,14 +42,13 @@ def attack_scan(
     ValueError
         Unknown method or a parameter out of range; one sentence.
     """
-    pixels = prepare(scan.frame(frame), bundle.resolution, bundle.channels)
+    pixels = prepare(scan.frame(frame, window), bundle.resolution, bundle.channels)
     attacked = attack_pixels(
         pixels, bundle, method=method, eps=eps, norm=norm, steps=steps, restarts=restarts, classifier=classifier, seed=seed
     )
     description = f"{method.upper()} attack, eps {eps:g}, {norm}, {steps} steps, on the classifier of {bundle.name}"
-    file = io.BytesIO()
-    write_derived_dicom(file, displayable(attacked), kind="attacked", description=description, source=scan)
-    return load_scan(file.getvalue(), name=f"{scan.name} (attacked)")
+    file = derived_dicom(displayable(attacked), kind="attacked", description=description, source=scan)
+    return load_scan(file, name=f"{scan.name} (attacked)")
 
 
 def attack_pixels(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from datetime import datetime
 from pathlib import Path
@@ -21,8 +22,7 @@ from core.scans.scan import Scan
 _TOP = 65535
 
 
-def write_derived_dicom(
-    path: str | os.PathLike[str],
+def derived_dicom(
     pixels: np.ndarray,
     *,
     kind: str,
@@ -30,8 +30,8 @@ def write_derived_dicom(
     modality: str = "MR",
     source: Scan | None = None,
     extra: dict[str, Any] | None = None,
-) -> Path:
-    """Write pixels as a DICOM file of 16 bits with an identity window.
+) -> bytes:
+    """Pixels as a DICOM file of 16 bits with an identity window.
 
     The file is a Secondary Capture Image (PS3.3 A.8.1), which asks for nothing but pixels and where they come from.
     MR Image Storage would oblige us to state an acquisition, a frame of reference and a position in a patient that
@@ -43,8 +43,6 @@ def write_derived_dicom(
 
     Parameters
     ----------
-    path : str or os.PathLike
-        File to write.
     pixels : numpy.ndarray
         (H, W) or (H, W, 3), finite, in [0, 1].
     kind : str
@@ -60,8 +58,8 @@ def write_derived_dicom(
 
     Returns
     -------
-    pathlib.Path
-        `path`.
+    bytes
+        The file's content.
 
     Raises
     ------
@@ -76,8 +74,16 @@ def write_derived_dicom(
     _add_spacing(ds, stored, source)
     _add_extra(ds, extra or {})
     _add_pixels(ds, stored)
-    ds.save_as(path, enforce_file_format=True)
-    return Path(path)
+    file = io.BytesIO()
+    ds.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
+def write_derived_dicom(path: str | os.PathLike[str], pixels: np.ndarray, **facts: Any) -> Path:
+    """Write `derived_dicom` of the same arguments to a file, and return its path."""
+    path = Path(path)
+    path.write_bytes(derived_dicom(pixels, **facts))
+    return path
 
 
 def _stored(pixels: np.ndarray) -> np.ndarray:

@@ -1,0 +1,123 @@
+"""The sidebar: which bundle, which scan. The same on every page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.components.engine import Engine, bundle, open_scan
+from pages.components.state import TOUR_SAMPLE, Visit, current_visit
+from pages.components.words import plain
+
+if TYPE_CHECKING:
+    from streamlit.typing import UploadedFile
+
+    from core.scans import Sample
+
+ORIGINS = {"synthetic": "Synthetic", "installed package": "Real"}
+
+
+def draw_pickers(visit: Visit, engine: Engine) -> UploadedFile | None:
+    """Draw the pickers, or nothing until the library is loaded; the file in the uploader, if any."""
+    with st.sidebar:
+        if not engine.ready.is_set():
+            return None
+        _draw_bundle(visit)
+        st.subheader("Scan", anchor=False)
+        st.markdown(f"**{plain(visit.scan.name)}**" if visit.scan else "None chosen yet.")
+        _draw_samples(visit)
+        return st.file_uploader(
+            "Upload a scan",
+            key="upload",
+            help="DICOM, NIfTI, PNG, JPEG, TIFF, BMP or WebP. Pack the slices of a series into one ZIP. "
+            "The file stays in this server's memory and is written nowhere.",
+        )
+
+
+def samples() -> dict[str, Sample]:
+    """The samples on this machine by key, ours first."""
+    from core.scans import sample_scans
+
+    return {sample.key: sample for sample in sample_scans()}
+
+
+def open_wanted(visit: Visit, file: UploadedFile | None) -> None:
+    """Open what was just picked or uploaded, and go where it is shown; a bad one leaves the last scan in place."""
+    # What is done is noted only after it is done: a click in between stops this run, and the next one begins anew.
+    if file is not None and file.file_id != visit.upload_id:
+        _open(visit, file.getvalue(), file.name, None)
+        # The uploader stays the same for the whole visit: only then does Streamlit drop one file for the next.
+        visit.upload_id = file.file_id
+        visit.tour = visit.wanted = None
+    elif visit.wanted and (key := _sample_key(visit)):
+        _open(visit, str(samples()[key].path), None, key)
+        visit.wanted = None
+    else:
+        return
+    st.switch_page("pages/examine.py")
+
+
+def _open(visit: Visit, source: bytes | str, name: str | None, sample: str | None) -> None:
+    from core import ScanError
+
+    try:
+        visit.take(open_scan(source, name), sample)
+    except ScanError as error:
+        visit.problem = str(error)
+
+
+def _sample_key(visit: Visit) -> str | None:
+    """The wanted sample's key; None while the library is still loading, or where there is no such sample."""
+    from pages.components.engine import engine
+
+    if not engine().ready.is_set():
+        return None
+    known = samples()
+    if visit.wanted != TOUR_SAMPLE:
+        return visit.wanted if visit.wanted in known else None
+    ours = [key for key, sample in known.items() if sample.origin == "synthetic"]
+    tumours = [key for key in ours if "tumour" in key and "no-tumour" not in key]
+    return next(iter([*tumours, *ours, *known]), None)
+
+
+def _draw_bundle(visit: Visit) -> None:
+    from core import bundle_names
+
+    names = bundle_names()
+    index = names.index(visit.bundle) if visit.bundle in names else None
+    chosen = st.selectbox("Model bundle", names, index, help="Everything learned for one clinical task.")
+    if chosen and chosen != visit.bundle:
+        visit.bundle, visit.classifier = chosen, None
+    st.caption(bundle(visit.bundle).title)
+
+
+def _draw_samples(visit: Visit) -> None:
+    known = samples()
+    # The state is the truth and the widget mirrors it: tours and uploads change the choice as well.
+    st.session_state["sample"] = visit.sample
+    st.selectbox(
+        "Sample scans",
+        list(known),
+        key="sample",
+        format_func=lambda key: _group_and_title(known[key]),
+        placeholder="Choose a sample",
+        on_change=_sample_chosen,
+    )
+    if visit.sample in known:
+        st.caption(known[visit.sample].description)
+
+
+def _group_and_title(sample: Sample) -> str:
+    group = ORIGINS.get(sample.origin, sample.origin)
+    return sample.title if sample.title.startswith(group) else f"{group} · {sample.title}"
+
+
+def _sample_chosen() -> None:
+    want(st.session_state["sample"])
+
+
+def want(key: str | None) -> None:
+    """Have a sample opened, which ends a tour that speaks of another."""
+    visit = current_visit()
+    visit.wanted, visit.tour = key, None

@@ -1,0 +1,151 @@
+"""What the three tours say: data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PLACES = {
+    "decision": "the decision card, right of the picture",
+    "picture": "the picture, and the choices below it",
+    "evidence": "‘The evidence’, further down",
+    "attack": "‘What the attack changed’, further down",
+    "purification": "‘What purification changed’, further down",
+    "about": "‘About this scan’, at the end of the page",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: what to say, the place it speaks of (one of `PLACES`), and whether the scan is attacked by then."""
+
+    title: str
+    text: str
+    focus: str
+    attacked: bool = False
+
+
+@dataclass(frozen=True)
+class Tour:
+    """A walk for one kind of visitor."""
+
+    key: str
+    title: str
+    icon: str
+    promise: str
+    steps: tuple[Step, ...]
+
+
+TOURS = {
+    tour.key: tour
+    for tour in (
+        Tour(
+            "clinician",
+            "Clinician",
+            ":material/stethoscope:",
+            "One scan, one decision, and what it rests on.",
+            (
+                Step(
+                    "A scan has come in",
+                    "The slice on the left is a sample, and its badges say where it comes from. The card beside it "
+                    "holds the one decision, how sure the classifier is, and whether the scan looks manipulated.",
+                    "decision",
+                ),
+                Step(
+                    "What speaks for it",
+                    "Three scores compare this scan with clean scans that the thresholds were made from. A scan is "
+                    "flagged where any score lies right of its dashed line.",
+                    "evidence",
+                ),
+                Step(
+                    "Where to look twice",
+                    "Choose ‘Error map’ below the picture: bright places are those that the network could "
+                    "not predict from their surroundings. It may be the lesion, it may be a manipulation.",
+                    "picture",
+                ),
+                Step(
+                    "Now your own",
+                    "Upload a scan in the sidebar. Another modality, or a picture that is no brain MRI, gets a reason "
+                    "instead of a label.",
+                    "decision",
+                ),
+            ),
+        ),
+        Tour(
+            "educator",
+            "Educator",
+            ":material/school:",
+            "Break the classifier in front of the class, and watch the defence.",
+            (
+                Step(
+                    "The honest answer",
+                    "Read the decision out, and ask the class: could a change of 8/255 a pixel, hardly visible, turn "
+                    "it round?",
+                    "decision",
+                ),
+                Step(
+                    "The same scan, attacked",
+                    "PGD-40 has just changed every pixel by at most 8/255. The card shows the answer before the "
+                    "attack, the one without a defence, and, where the scan was flagged, the one with it.",
+                    "decision",
+                    attacked=True,
+                ),
+                Step(
+                    "Caught by what?",
+                    "The picture looks the same to us. See which score moved into the range of attacked scans, and "
+                    "which one saw nothing.",
+                    "evidence",
+                    attacked=True,
+                ),
+                Step(
+                    "Too small to see",
+                    "The third picture shows what the attack added. Amplify it until the back row can see it.",
+                    "attack",
+                    attacked=True,
+                ),
+                Step(
+                    "What the defence did",
+                    "Noise over everything, then a diffusion model draws what is likely. Raise the amplification to "
+                    "see what that changed.",
+                    "purification",
+                    attacked=True,
+                ),
+            ),
+        ),
+        Tour(
+            "reviewer",
+            "Reviewer",
+            ":material/fact_check:",
+            "Audit one attacked scan: the evidence, the cure, and its cost.",
+            (
+                Step(
+                    "An attacked scan",
+                    "This copy was attacked with PGD-40 at 8/255, and is marked so. Was it flagged, and does the "
+                    "defended answer match the one before the attack?",
+                    "decision",
+                    attacked=True,
+                ),
+                Step(
+                    "The evidence",
+                    "Every point is a calibration scan. Judge for yourself how far clean and attacked ones lie apart "
+                    "for each score, and where the threshold cuts.",
+                    "evidence",
+                    attacked=True,
+                ),
+                Step(
+                    "What purification changed",
+                    "The signed difference shows what the estimate lost or gained. Does it touch what the diagnosis "
+                    "rests on?",
+                    "purification",
+                    attacked=True,
+                ),
+                Step(
+                    "Do it again",
+                    "Under ‘About this scan’ are the seed, the bundle and the hashes. The same scan and seed give the "
+                    "same pixels; another seed shows how stable the decision is.",
+                    "about",
+                    attacked=True,
+                ),
+            ),
+        ),
+    )
+}

@@ -1,0 +1,82 @@
+"""Numbers and names as sentences for people."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&])")
+
+
+@dataclass(frozen=True)
+class ScoreWords:
+    """A detection score in plain words: its name, what it asks, and what its axis shows."""
+
+    name: str
+    question: str
+    axis: str
+
+
+SCORES = {
+    "mae_error": ScoreWords(
+        "Reconstruction error",
+        "How badly are hidden patches predicted from the patches around them?",
+        "mean squared error (grey level²)",
+    ),
+    "amv": ScoreWords(
+        "Attention variation",
+        "How much does the network's attention move when the scan is lightly denoised?",
+        "times what is usual",
+    ),
+    "instability": ScoreWords(
+        "Decision instability",
+        "How much does the classifier's answer change when the scan is denoised?",
+        "Jensen-Shannon divergence (nats)",
+    ),
+}
+
+
+def score_words(name: str) -> ScoreWords:
+    """Words for a score; a score that a later method adds is shown by its own name."""
+    return SCORES.get(name, ScoreWords(name.replace("_", " ").capitalize(), "", "score"))
+
+
+def plain(text: str) -> str:
+    """Text from a file, with every sign that Markdown would read escaped: it must not load or style anything."""
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def heading(label: str) -> str:
+    """A class name at the start of a line."""
+    return label[:1].upper() + label[1:]
+
+
+def percent(share: float) -> str:
+    """A probability in per cent; never a 0 or 100 that was only rounded to."""
+    if share > 0.999:
+        return "over 99.9 %"
+    if share < 0.001:
+        return "under 0.1 %"
+    return f"{100 * share:.1f} %"
+
+
+def standing(percentile: float, count: int) -> str:
+    """Where a score stands among `count` clean calibration scans."""
+    if percentile >= 100:
+        return f"higher than all {count} clean scans"
+    if percentile <= 0:
+        return f"lower than all {count} clean scans"
+    return f"higher than {percentile:.1f} % of clean scans"
+
+
+def number(value: float) -> str:
+    """A score or limit in three digits."""
+    return f"{value:.3g}"
+
+
+def timings(seconds: dict[str, float] | object) -> str:
+    """Stages and their times on one line."""
+    stages = dict(seconds)  # type: ignore[call-overload]
+    total = stages.pop("total", None)
+    parts = " · ".join(f"{stage} {time:.2f} s" for stage, time in stages.items())
+    return f"{total:.2f} s ({parts})" if total is not None else parts

@@ -1,0 +1,38 @@
+"""Home: what Purescan is, in one screen, and three ways in."""
+
+import streamlit as st
+
+from pages.components.state import current_visit
+from pages.components.tour_steps import TOURS
+from pages.components.tours import start_tour
+
+ROOMS = (
+    ("Scan", ":material/radiology:", "A slice comes in as DICOM, NIfTI or a picture."),
+    ("Detect", ":material/search_insights:", "Three scores ask whether it was manipulated."),
+    ("Purify", ":material/cleaning_services:", "A flagged scan is replaced by an estimate without the attack."),
+    ("Classify", ":material/clinical_notes:", "One decision, with its evidence and its cost."),
+)
+
+visit = current_visit()
+st.title("See a medical image classifier attacked, and defended", anchor=False)
+st.markdown(
+    "A change too small to see can turn a classifier’s answer round. Purescan shows the attack, detects it, undoes "
+    "it, and checks what the cure cost."
+)
+rooms = st.grid(len(ROOMS), min_column_width=220)
+for name, icon, text in ROOMS:
+    with rooms.container(border=True, height="stretch"):
+        st.subheader(f"{icon} {name}", anchor=False)
+        st.markdown(text)
+
+st.header("Take a tour", anchor=False)
+tours = st.grid(len(TOURS), min_column_width=280)
+for tour in TOURS.values():
+    with tours.container(border=True, height="stretch"):
+        st.subheader(f"{tour.icon} {tour.title}", anchor=False)
+        st.markdown(tour.promise)
+        st.markdown("\n".join(f"{number}. {step.title}" for number, step in enumerate(tour.steps, 1)))
+        st.space("stretch")
+        if st.button("Start this tour", key=f"tour-{tour.key}", type="primary", width="stretch"):
+            start_tour(visit, tour.key)
+            st.switch_page("pages/examine.py")

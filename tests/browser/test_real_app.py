@@ -1,0 +1,141 @@
+"""The real app in a real browser: what only a server, sockets and several visitors can show."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from helpers import WAIT_MS, decision, settle, upload
+from playwright.sync_api import Browser, Page, expect
+from pydicom.data import get_testdata_file
+from skimage.draw import ellipse
+
+from core import examine, load_bundle, load_scan
+from core.scans import write_derived_dicom
+
+Visit = Callable[[], Page]
+FIRST_PAGE_SECONDS = 3.0
+UPLOADS = int(os.environ.get("PURESCAN_UPLOADS", "15"))
+GROWTH_MB = 25
+
+
+def installed(name: str) -> bytes:
+    """A DICOM file that comes with pydicom."""
+    return Path(get_testdata_file(name, download=False)).read_bytes()
+
+
+def phantom(folder: Path, seed: int, side: int = 128) -> bytes:
+    """A synthetic head of ellipses as DICOM; every seed gives another one."""
+    random = np.random.default_rng(seed)
+    image = np.zeros((side, side))
+    for grey, radius in ((0.9, 0.42), (0.3, 0.38), (0.5, 0.35)):
+        image[ellipse(side / 2, side / 2, radius * side, radius * side * 0.85)] = grey
+    for _ in range(8):
+        row, column = random.uniform(0.3, 0.7, 2) * side
+        image[ellipse(row, column, *random.uniform(0.03, 0.1, 2) * side, shape=image.shape)] = random.uniform(0.2, 0.8)
+    noisy = np.clip(image + random.normal(0, 0.01, image.shape), 0, 1)
+    path = write_derived_dicom(folder / f"{seed}.dcm", noisy, kind="synthetic", description="Ellipses for a test")
+    return path.read_bytes()
+
+
+def expected_words(content: bytes, name: str) -> str:
+    """What the card must say, by core's own account."""
+    label = examine(load_scan(content, name=name), load_bundle()).label
+    return label.capitalize() if label else "No answer"
+
+
+def test_examine_opens_from_its_own_address(browser: Browser, server) -> None:
+    # The first test on a fresh server: until its first page, Streamlit would run the page's file by itself.
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{server.url}/examine")
+    page.get_by_role("button", name="I understand").click(timeout=WAIT_MS)
+    expect(page.get_by_role("heading", name="Examine a scan")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_text("Sample scans")).to_be_visible(timeout=WAIT_MS)
+    context.close()
+
+
+def test_first_page_within_three_seconds(browser: Browser, server, visit: Visit) -> None:
+    visit()  # warm: the models are loaded
+    seconds = []
+    for _ in range(3):
+        context = browser.new_context()
+        page = context.new_page()
+        start = time.perf_counter()
+        page.goto(server.url)
+        page.get_by_role("heading", name="See a medical image classifier attacked").wait_for(timeout=WAIT_MS)
+        seconds.append(time.perf_counter() - start)
+        context.close()
+    # The best of three: what the app needs, not what else the machine was doing.
+    assert min(seconds) <= FIRST_PAGE_SECONDS, seconds
+
+
+def test_nothing_is_fetched_from_outside(browser: Browser, server) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    urls: list[str] = []
+    page.on("request", lambda request: urls.append(request.url))
+    page.goto(server.url)
+    page.get_by_role("button", name="I understand").click(timeout=WAIT_MS)
+    page.get_by_role("link", name="Examine").click()
+    page.locator(".st-key-start-mr-small button").click(timeout=WAIT_MS)
+    decision(page, "MR_small.dcm")
+    outside = [url for url in urls if not url.startswith((server.url, "data:", "blob:"))]
+    context.close()
+    assert urls and not outside
+
+
+def test_uploaded_dicom_gets_its_decision(visit: Visit) -> None:
+    page, content = visit(), installed("MR_small.dcm")
+    upload(page, "slice.dcm", content)
+    card = decision(page, "slice.dcm")
+    assert expected_words(content, "slice.dcm") in card
+    assert "seed 0" in card
+    picture = page.get_by_role("img", name="Scan slice.dcm, slice 1 of 1")
+    expect(picture).to_be_visible(timeout=WAIT_MS)
+
+
+def test_garbage_gets_its_sentence_and_the_scan_stays(visit: Visit) -> None:
+    page = visit()
+    upload(page, "slice.dcm", installed("MR_small.dcm"))
+    before = decision(page, "slice.dcm")
+    upload(page, "garbage.dcm", bytes(range(256)) * 40)
+    alert = page.get_by_test_id("stAlert")
+    expect(alert).to_contain_text("garbage.dcm", timeout=WAIT_MS)
+    settle(page)
+    assert "Traceback" not in page.content()
+    assert page.locator(".st-key-decision").inner_text() == before
+
+
+def test_two_visitors_do_not_change_each_other_s_result(visit: Visit, tmp_path: Path) -> None:
+    first, second = visit(), visit()
+    scans = {"first.dcm": installed("MR_small.dcm"), "second.dcm": installed("CT_small.dcm")}
+    upload(first, "first.dcm", scans["first.dcm"])
+    upload(second, "second.dcm", scans["second.dcm"])
+    assert expected_words(scans["first.dcm"], "first.dcm") in decision(first, "first.dcm")
+    assert "No answer" in decision(second, "second.dcm")
+    third = phantom(tmp_path, 3)
+    upload(second, "third.dcm", third)
+    assert expected_words(third, "third.dcm") in decision(second, "third.dcm")
+    assert expected_words(scans["first.dcm"], "first.dcm") in decision(first, "first.dcm")
+    first.get_by_text("Error map").click()
+    settle(first)
+    assert first.get_by_role("heading", name="first.dcm", exact=True).is_visible()
+    assert second.get_by_role("heading", name="third.dcm", exact=True).is_visible()
+
+
+def test_memory_stays_flat_over_uploads(
+    visit: Visit, server, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    page, used = visit(), []
+    for number in range(UPLOADS):
+        # Large, so that what is left behind weighs something: 4.7 MB a file.
+        upload(page, f"upload-{number}.dcm", phantom(tmp_path, number, side=1536))
+        decision(page, f"upload-{number}.dcm")
+        used.append(server.memory_mb())
+    record_property("memory_mb", [round(value) for value in used])
+    print(f"Memory over {UPLOADS} uploads, MB: {[round(value) for value in used]}")
+    # Medians, as the allocator gives memory back in jumps; the first two uploads fill what is kept on purpose.
+    assert median(used[-5:]) - median(used[2:7]) < GROWTH_MB, used

@@ -1,0 +1,45 @@
+"""The app, run in this process without a browser."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydicom.data import get_testdata_file
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.testing.v1 import AppTest
+
+from pages.components.engine import engine
+from pages.components.state import Visit
+
+ROOT = Path(__file__).resolve().parents[2]
+_INIT = PagesManager.__init__
+
+
+def _without_legacy_pages(self: PagesManager, *args: object, **kwargs: object) -> None:
+    """AppTest forgets in every run that this is no legacy multipage app; a server is told once, in `pages`."""
+    _INIT(self, *args, **kwargs)  # type: ignore[arg-type]
+    PagesManager.uses_pages_directory = False
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """A visit that has closed the notice, on Home, with the library loaded."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(PagesManager, "__init__", _without_legacy_pages)
+    engine().warm_up()
+    assert engine().ready.wait(120)
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    test.session_state["visit"] = Visit(notice_seen=True)
+    return test.run()
+
+
+@pytest.fixture
+def mr_file() -> bytes:
+    """A real MR slice that comes with pydicom."""
+    return Path(get_testdata_file("MR_small.dcm", download=False)).read_bytes()
+
+
+@pytest.fixture
+def choose() -> Callable[[AppTest, str], AppTest]:
+    """Pick a sample in the sidebar."""
+    return lambda app, key: app.selectbox(key="sample").select(key).run()

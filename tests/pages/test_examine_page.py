@@ -1,0 +1,163 @@
+"""Examine: what a visitor reads after a choice, and what stays after a mistake."""
+
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core import examine, load_bundle, load_scan
+from core.scans import sample_scans
+from pages.components.words import heading, percent
+
+Choose = Callable[[AppTest, str], AppTest]
+
+
+def texts(app: AppTest) -> str:
+    """Everything in words on the page, escapes taken out."""
+    kinds = (app.title, app.header, app.subheader, app.markdown, app.caption)
+    return "\n".join(element.value for kind in kinds for element in kind).replace("\\", "")
+
+
+def upload(app: AppTest, name: str, content: bytes) -> AppTest:
+    app.file_uploader[0].upload(name, content)
+    return app.run()
+
+
+def test_start_offers_samples(app: AppTest) -> None:
+    app.switch_page("pages/examine.py").run()
+    assert not app.exception and not app.error
+    assert app.title[0].value == "Examine a scan"
+    app.button(key="start-mr-small").click().run()
+    assert app.session_state["visit"].scan.name == "MR_small.dcm"
+
+
+def test_sample_gives_the_decision_that_core_gives(app: AppTest, choose: Choose) -> None:
+    choose(app, "mr-small")
+    path = next(sample.path for sample in sample_scans() if sample.key == "mr-small")
+    expected = examine(load_scan(path), load_bundle())
+    assert not app.exception and not app.error
+    assert app.title[0].value == (heading(expected.label) if expected.label else "No answer")
+    page = texts(app)
+    assert "Decision instability" in page
+    assert "clean scans" in page
+    assert "seed 0" in page
+    if expected.prediction:
+        assert percent(expected.prediction.confidence) in app.get("progress")[0].text
+
+
+def test_ct_is_refused_without_a_label(app: AppTest, choose: Choose) -> None:
+    choose(app, "ct-small")
+    page = texts(app)
+    assert app.title[0].value == "No answer"
+    assert "Refused" in page
+    assert "modality CT" in page
+    assert "confidence" not in page
+    assert not app.exception
+
+
+def test_upload_is_examined(app: AppTest, mr_file: bytes) -> None:
+    upload(app, "slice.dcm", mr_file)
+    visit = app.session_state["visit"]
+    assert visit.scan.name == "slice.dcm"
+    assert visit.examination.file == "slice.dcm"
+    assert app.selectbox(key="sample").value is None
+
+
+def test_bad_upload_gives_its_sentence_and_keeps_the_scan(app: AppTest, choose: Choose) -> None:
+    choose(app, "mr-small")
+    before = app.session_state["visit"].examination
+    upload(app, "notes.dcm", b"not a scan at all")
+    assert len(app.error) == 1
+    assert "notes.dcm" in app.error[0].value.replace("\\", "")
+    visit = app.session_state["visit"]
+    assert visit.scan.name == "MR_small.dcm"
+    assert visit.examination is before
+    assert app.title[0].value != "Examine a scan"
+    choose(app, "ct-small")
+    assert not app.error
+
+
+def test_markdown_in_a_file_name_is_not_read(app: AppTest, mr_file: bytes) -> None:
+    upload(app, "![x](http://example.org/x.png).dcm", mr_file)
+    assert not app.exception
+    assert all("![x](" not in element.value for element in [*app.markdown, *app.subheader])
+
+
+def test_window_changes_what_the_models_see(app: AppTest, choose: Choose) -> None:
+    choose(app, "mr-small")
+    first = app.session_state["visit"].examination
+    picker = next(box for box in app.selectbox if box.label == "Window")
+    picker.select("Full range").run()
+    second = app.session_state["visit"].examination
+    assert second is not first
+    assert (second.pixels != first.pixels).any()
+    assert "another window is another examination" in texts(app)
+
+
+def test_own_window(app: AppTest, choose: Choose) -> None:
+    choose(app, "mr-small")
+    next(box for box in app.selectbox if box.label == "Window").select("Custom").run()
+    width = next(slider for slider in app.slider if slider.label == "Width")
+    width.set_value(width.max / 2).run()
+    assert app.session_state["visit"].window.width == pytest.approx(width.max / 2)
+    assert not app.exception
+
+
+def test_slices_of_a_volume(app: AppTest, choose: Choose) -> None:
+    choose(app, "mni152")
+    visit = app.session_state["visit"]
+    assert visit.examination.frame_index == visit.scan.default_frame
+    next(slider for slider in app.slider if slider.label.startswith("Slice")).set_value(60).run()
+    assert app.session_state["visit"].examination.frame_index == 59
+    assert not app.exception
+
+
+def test_result_is_kept_while_only_the_picture_changes(app: AppTest, choose: Choose) -> None:
+    choose(app, "mr-small")
+    first = app.session_state["visit"].examination
+    app.segmented_control(key="overlay").set_value("Error map").run()
+    assert app.session_state["visit"].examination is first
+    assert "grey levels" in texts(app)
+
+
+def test_seed_gives_another_examination(app: AppTest, choose: Choose) -> None:
+    choose(app, "mr-small")
+    app.number_input(key="seed").set_value(7).run()
+    assert app.session_state["visit"].examination.seed == 7
+
+
+def test_choice_survives_a_page_change(app: AppTest, choose: Choose) -> None:
+    choose(app, "mr-small")
+    app.switch_page("pages/home.py").run()
+    app.switch_page("pages/examine.py").run()
+    assert app.session_state["visit"].scan.name == "MR_small.dcm"
+    assert app.selectbox(key="sample").value == "mr-small"
+
+
+def test_unexpected_exception_is_hidden(
+    app: AppTest, choose: Choose, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a secret path /srv/data")
+
+    monkeypatch.setattr("pages.components.about.draw_title", fail)
+    choose(app, "mr-small")
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "secret" not in app.error[0].value
+    assert "another scan" in app.error[0].value
+    assert "a secret path" in caplog.text
+
+
+def test_broken_bundle_gives_its_sentence(
+    app: AppTest, choose: Choose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core import BundleError
+
+    def fail(_: str) -> None:
+        raise BundleError("brain-mri/mae.safetensors is missing; restore it from the repository.")
+
+    monkeypatch.setattr("pages.components.pickers.bundle", fail)
+    app.run()
+    assert not app.exception
+    assert "is missing; restore it from the repository" in app.error[0].value.replace("\\", "")

@@ -1,0 +1,66 @@
+"""Home, the notice, and the tours that start there."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages.components.state import Visit
+from pages.components.tour_steps import TOURS
+
+
+def test_home_offers_the_tours(app: AppTest) -> None:
+    assert not app.exception and not app.error
+    assert [button.key for button in app.button if button.key and button.key.startswith("tour-")] == [
+        "tour-clinician",
+        "tour-educator",
+        "tour-reviewer",
+    ]
+
+
+def test_notice_is_said_once(app: AppTest) -> None:
+    app.session_state["visit"] = Visit()
+    app.run()
+    assert any("not a medical device" in element.value for element in app.markdown)
+    app.button(key="notice-understood").click().run()
+    assert not any("not a medical device" in element.value for element in app.markdown)
+
+
+@pytest.mark.parametrize("key", TOURS)
+def test_tour_runs_from_first_step_to_last(app: AppTest, key: str) -> None:
+    app.button(key=f"tour-{key}").click().run()
+    for number, step in enumerate(TOURS[key].steps, 1):
+        visit = app.session_state["visit"]
+        assert not app.exception and not app.error
+        assert any(element.value == step.title for element in app.subheader)
+        assert any(f"step {number} of" in element.value for element in app.caption)
+        assert (visit.scan.derived == "attacked") == step.attacked
+        assert (visit.origin is not None) == step.attacked
+        if number < len(TOURS[key].steps):
+            next(button for button in app.button if button.label == "Next").click().run()
+    next(button for button in app.button if button.label == "Finish").click().run()
+    assert app.session_state["visit"].tour is None
+
+
+def test_going_back_brings_the_original_scan_back(app: AppTest) -> None:
+    app.button(key="tour-educator").click().run()
+    original = app.session_state["visit"].scan.sha256
+    next(button for button in app.button if button.label == "Next").click().run()
+    assert app.session_state["visit"].scan.sha256 != original
+    next(button for button in app.button if button.label == "Back").click().run()
+    assert app.session_state["visit"].scan.sha256 == original
+
+
+def test_attacked_scan_shows_the_answer_before(app: AppTest) -> None:
+    app.button(key="tour-educator").click().run()
+    next(button for button in app.button if button.label == "Next").click().run()
+    shown = {element.value for element in app.markdown}
+    # Where the machine has no sample of ours, the tour's scan may be one that the bundle refuses.
+    refused = app.session_state["visit"].examination.refused
+    assert app.title[0].value == "No answer" if refused else {"Original", "Undefended"} <= shown
+    assert any(element.value == "What the attack changed" for element in app.header)
+
+
+def test_picking_a_sample_ends_the_tour(app: AppTest) -> None:
+    app.button(key="tour-clinician").click().run()
+    app.selectbox(key="sample").select("ct-small").run()
+    assert app.session_state["visit"].tour is None
+    assert app.title[0].value == "No answer"

@@ -5,14 +5,15 @@ import json
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from core import compute
-from core.attacks import ATTACKS, attack_pixels, displayable
+from core.attacks import ATTACKS, NORMS, attack_pixels, describe_attack, displayable
 from core.bundles import Bundle, BundleError, load_bundle
 from core.examination import Examination
 from core.pipeline import examine
@@ -53,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
 
     budget = argparse.ArgumentParser(add_help=False)
     budget.add_argument("--eps", type=float, default=8, help="in 1/255 for linf, plain for l2 and l1 (default 8)")
-    budget.add_argument("--norm", default="linf", choices=("linf", "l2", "l1"))
+    budget.add_argument("--norm", default="linf", choices=NORMS)
     budget.add_argument("--steps", type=int, default=40)
     budget.add_argument("--restarts", type=int, default=1)
 
@@ -90,9 +91,7 @@ def _examine(arguments: argparse.Namespace, command: str) -> int:
     for file in arguments.files:
         try:
             scan = load_scan(file)
-            exam = examine(
-                scan, bundle, frame=arguments.frame, classifier=arguments.classifier, seed=arguments.seed
-            )
+            exam = examine(scan, bundle, frame=arguments.frame, classifier=arguments.classifier, seed=arguments.seed)
         except ScanError as error:
             print(f"{file}: {error}", file=sys.stderr)
             failed = True
@@ -157,9 +156,9 @@ def _attack(arguments: argparse.Namespace, command: str) -> int:
     )
     seconds = time.perf_counter() - start
     if arguments.out.suffix.lower() == ".dcm":
-        write_derived_dicom(
-            arguments.out, displayable(after), kind="attacked", description=f"{command}. {NOTICE}", source=scan
-        )
+        settings = (arguments.method, arguments.eps, arguments.norm, arguments.steps)
+        description = describe_attack(*settings, name, bundle.name)
+        write_derived_dicom(arguments.out, displayable(after), kind="attacked", description=description, source=scan)
     else:
         write_derived_png(arguments.out, displayable(after), "attacked")
     labels = [_label(bundle, name, pixels) for pixels in (before, after)]
@@ -226,7 +225,9 @@ def _evaluate(arguments: argparse.Namespace, command: str) -> int:
             seed=arguments.seed,
             progress=bar.update,
         )
-    report["settings"] = settings_record(data, bundle, arguments.classifier, attack, arguments.split, arguments.seed, command)
+    report["settings"] = settings_record(
+        data, bundle, arguments.classifier, attack, arguments.split, arguments.seed, command
+    )
     if arguments.json:
         _print_json("evaluate", report)
     else:

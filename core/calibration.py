@@ -1,7 +1,7 @@
 """From scores of calibration scans to thresholds, scope limit and t* ladder; and the folds that keep them honest."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Mapping, Sequence
 
 import numpy as np
 
@@ -39,8 +39,8 @@ def folds(groups: Sequence[str], seed: int = 0) -> np.ndarray:
     return np.array([fold_of[group] for group in groups])
 
 
-# The budget is joint. Where it is spent follows from what each score can do: instability separates best and hardly minds
-# noise, attention variation does mind it, and the reconstruction error is blind to attacks.
+# The budget is joint. Where it is spent follows from what each score can do: instability separates best and hardly
+# minds noise, attention variation does mind it, and the reconstruction error is blind to attacks.
 SHARES = {"mae_error": 0.02, "amv": 0.28, "instability": 0.7}
 # A fifth of the budget is kept back, as scans that the thresholds have not seen pass them a little more often.
 CALIBRATED_FALSE_ALARMS = 0.8 * FALSE_ALARM_BUDGET

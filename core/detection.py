@@ -6,7 +6,8 @@ amv          attention-matrix variation (MAE-Pure) of the MAE encoder, against a
 instability  Jensen-Shannon divergence between the classifier's answers to the scan and to a denoised copy.
 """
 
-from typing import Mapping, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -96,7 +97,7 @@ def _divergence(first: Tensor, second: Tensor) -> Tensor:
 
 
 def content_features(views: MaskedViews) -> Tensor:
-    """(B, 2D) mean and standard deviation of the tokens over masks and visible patches: what kind of picture this is."""
+    """(B, 2D) mean and spread of the tokens over masks and visible patches: what kind of picture this is."""
     tokens = views.tokens[:, :, 1:].float()
     return torch.cat([tokens.mean((1, 2)), tokens.std((1, 2))], dim=1)
 

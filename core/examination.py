@@ -1,7 +1,7 @@
 """What one pass through the pipeline produced. Every page and every command is a view of these records."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Mapping
 
 import numpy as np
 

@@ -32,9 +32,7 @@ def model_png(pixels: np.ndarray, shape: tuple[int, ...], spacing: Spacing = Non
     return scan_png(frame, spacing)
 
 
-def overlay_png(
-    frame: np.ndarray, values: np.ndarray, limit: float, opacity: float, spacing: Spacing = None
-) -> bytes:
+def overlay_png(frame: np.ndarray, values: np.ndarray, limit: float, opacity: float, spacing: Spacing = None) -> bytes:
     """A map over its frame.
 
     Parameters

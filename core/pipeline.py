@@ -82,9 +82,7 @@ def examine(
     if reason := out_of_scope(distance, limits.scope_limit, bundle.title):
         return Examination(**facts, prediction=None, purification=None, refused=reason, seconds=watch.finish())
     if not detection.flagged:
-        return Examination(
-            **facts, prediction=undefended, purification=None, refused=None, seconds=watch.finish()
-        )
+        return Examination(**facts, prediction=undefended, purification=None, refused=None, seconds=watch.finish())
 
     t_star = choose_t(detection.scores["amv"], limits)
     noise = fixed_noise(pixels.shape, seed, pixels.device)
@@ -93,9 +91,7 @@ def examine(
     prediction = _prediction(network(steps[-1].estimate), bundle, name)
     watch.lap("classify")
     purification = Purification(t_star, tuple(_record(step) for step in steps))
-    return Examination(
-        **facts, prediction=prediction, purification=purification, refused=None, seconds=watch.finish()
-    )
+    return Examination(**facts, prediction=prediction, purification=purification, refused=None, seconds=watch.finish())
 
 
 def choose_t(variation: float, limits: Limits) -> int:

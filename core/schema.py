@@ -86,7 +86,17 @@ EVALUATE = _record(
     seconds_per_image=_NUMBER,
     settings={
         "type": "object",
-        "required": ["command", "bundle", "classifier", "data_sha256", "weights_sha256", "split", "seed", "device", "versions"],
+        "required": [
+            "command",
+            "bundle",
+            "classifier",
+            "data_sha256",
+            "weights_sha256",
+            "split",
+            "seed",
+            "device",
+            "versions",
+        ],
     },
 )
 

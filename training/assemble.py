@@ -1,6 +1,6 @@
-"""Put trained components into weights/<bundle>/ as fp16 and write down what they are; calibrate.py then fills in the rest.
+"""Put trained components into weights/<bundle>/ as fp16 and write down what they are; calibrate.py adds the rest.
 
-    python -m training.assemble --mae FILE --unet FOLDER --classifier resnet18=FILE
+python -m training.assemble --mae FILE --unet FOLDER --classifier resnet18=FILE
 """
 
 import argparse
@@ -73,7 +73,9 @@ def read_facts(folder: Path) -> dict:
 
 def write_facts(folder: Path, facts: dict) -> None:
     """Write bundle.json with the SHA-256 of every file beside it that the bundle loads."""
-    loaded = sorted(path for path in folder.iterdir() if path.suffix == ".safetensors" or path.name == facts["calibration"])
+    loaded = sorted(
+        path for path in folder.iterdir() if path.suffix == ".safetensors" or path.name == facts["calibration"]
+    )
     facts = facts | {"files": {path.name: file_sha256(path) for path in loaded}}
     (folder / "bundle.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 

@@ -80,7 +80,7 @@ def measure_bundle(folder: Path, options: argparse.Namespace) -> None:
 
 
 def calibrate(val: Dataset, bundle: Bundle, classifier: str, seed: int) -> dict:
-    """Scores of the validation scans, clean, under benign changes and PGD-40, as `core.bundles.Calibration` has them."""
+    """Scores of the validation scans, clean, benignly changed and attacked, as `core.bundles.Calibration` has them."""
     clean = measure(val, bundle, classifier, AttackSettings(), seed)
     scope = clean.pop("scope")
     attacked, benign = {}, {}
@@ -186,7 +186,13 @@ def _blank(folder: Path) -> None:
         (folder / "calibration.json").write_text("{}", encoding="utf-8")
     if not (folder / "content.safetensors").is_file():
         width = 2 * facts["mae"]["config"]["width"]
-        shapes = {"centre": (width,), "projection": (width, 1), "references": (1, 1), "amv_weight": (width,), "amv_bias": ()}
+        shapes = {
+            "centre": (width,),
+            "projection": (width, 1),
+            "references": (1, 1),
+            "amv_weight": (width,),
+            "amv_bias": (),
+        }
         save_file({name: torch.zeros(shape) for name, shape in shapes.items()}, folder / "content.safetensors")
     write_facts(folder, facts)
 

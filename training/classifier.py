@@ -1,8 +1,8 @@
 """Train the half-width ResNet-18 on plain and, with --purify, on purified scans.
 
-    python -m training.classifier --data br35h.npz --out build/resnet18
-    python -m training.classifier --data br35h.npz --out build/resnet18-purified --init build/resnet18/resnet18.safetensors \\
-        --purify brain-mri --steps 1500 --lr 3e-4
+    python -m training.classifier --data br35h.npz --out build/plain
+    python -m training.classifier --data br35h.npz --out build/resnet18 --init build/plain/resnet18.safetensors \\
+        --purify brain-mri --steps 1200 --lr 5e-4
 """
 
 import torch
@@ -41,7 +41,10 @@ def main() -> None:
         return functional.cross_entropy(logits.float(), labels[chosen], label_smoothing=0.05)
 
     run.train(loss)
-    run.finish("resnet18", {"val_accuracy": accuracy(run.averaged(), val.pixels.to(place), val.labels.to(place)), "n": len(val)})
+    run.finish(
+        "resnet18",
+        {"val_accuracy": accuracy(run.averaged(), val.pixels.to(place), val.labels.to(place)), "n": len(val)},
+    )
 
 
 @torch.no_grad()

@@ -4,11 +4,13 @@ import argparse
 import json
 import math
 import platform
+import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -34,7 +36,9 @@ def arguments(description: str, **defaults: Any) -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=int, default=defaults["batch"])
     parser.add_argument("--lr", type=float, default=defaults["lr"])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=math.inf, help="stop and save after so long; run again to go on")
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="stop and save after so long; run again to go on"
+    )
     return parser
 
 
@@ -111,7 +115,10 @@ class Run:
             self.average.update_parameters(self.network)
             self.step += 1
             if self.step % 50 == 0:
-                print(f"step {self.step}/{self.options.steps} loss {value.item():.5f} {self._minutes():.1f} min", flush=True)
+                print(
+                    f"step {self.step}/{self.options.steps} loss {value.item():.5f} {self._minutes():.1f} min",
+                    flush=True,
+                )
         self._save()
 
     def averaged(self) -> nn.Module:
@@ -124,7 +131,7 @@ class Run:
         save_file(weights, self.options.out / f"{name}.safetensors")
         card = {
             "component": name,
-            "command": " ".join(["python", "-m", *_command()]),
+            "command": self._command(),
             "data": self.options.data.name,
             "split": "trained on train, measured on val; no near-duplicate group is in both",
             "started_from": started_from(self.options.init),
@@ -138,6 +145,11 @@ class Run:
         }
         (self.options.out / f"{name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
         print(json.dumps(card, indent=1))
+
+    def _command(self) -> str:
+        """The command as typed, with files by their names: where they lay is nobody's business."""
+        words = [Path(word).name if Path(word).is_file() else word for word in sys.argv[1:]]
+        return shlex.join(["python", "-m", f"training.{Path(sys.argv[0]).stem}", *words])
 
     def _minutes(self) -> float:
         return (self.seconds + time.perf_counter() - self.started) / 60
@@ -183,10 +195,6 @@ def started_from(init: Path | None) -> str:
 
 def _below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-
-
-def _command() -> list[str]:
-    return [f"training.{Path(sys.argv[0]).stem}", *sys.argv[1:]]
 
 
 def _commit() -> str:

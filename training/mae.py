@@ -1,7 +1,7 @@
 """Train the masked autoencoder.
 
-    python -m training.mae --data br35h.npz --out build/mae                     one GPU, about 10 minutes
-    python -m training.mae --data br35h.npz --out build/mae --steps 600 --batch 32 --init FILE     two cores
+python -m training.mae --data br35h.npz --out build/mae                     one GPU, about 10 minutes
+python -m training.mae --data br35h.npz --out build/mae --steps 600 --batch 32 --init FILE     two cores
 """
 
 import torch
@@ -38,7 +38,9 @@ def masked_error(
     network: MaskedAutoencoder, images: Tensor, parts: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Squared error (B, N) per patch, its predicted log variance (B, N), and which patches were hidden (B, N)."""
-    masks = torch.stack([complementary_masks(network.patch_count, parts, generator)[0] for _ in images]).to(images.device)
+    masks = torch.stack([complementary_masks(network.patch_count, parts, generator)[0] for _ in images]).to(
+        images.device
+    )
     visible = visible_patches(masks)
     guess = network.decode(network.encode(images, visible), visible)
     error = (guess.pixels.float() - patchify(images, network.patch)).square().mean(-1)

@@ -61,7 +61,11 @@ def main() -> None:
                 "no patient. Not for diagnosis."
             )
             write_derived_dicom(
-                file, displayable(pixels), kind="synthetic", description=description, extra={"BodyPartExamined": "BRAIN"}
+                file,
+                displayable(pixels),
+                kind="synthetic",
+                description=description,
+                extra={"BodyPartExamined": "BRAIN"},
             )
             if not convincing(file, bundle, name):
                 file.unlink()
@@ -113,9 +117,7 @@ def nearest(pixels: Tensor, train: Tensor) -> float:
 def convincing(file: Path, bundle: Bundle, label: str) -> bool:
     """Whether the pipeline reads the file as what it was drawn as, with confidence and without suspicion."""
     exam = examine(load_scan(file), bundle)
-    return (
-        exam.label == label and not exam.detection.flagged and exam.prediction.confidence >= CONFIDENT
-    )
+    return exam.label == label and not exam.detection.flagged and exam.prediction.confidence >= CONFIDENT
 
 
 if __name__ == "__main__":

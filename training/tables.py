@@ -108,8 +108,9 @@ def tables_text(record: dict[str, Any]) -> str:
         "cross-fitted over groups; attacker knows the classifier and not the defence, unless the row says white-box. "
         f"All of it by `{record['command']}`.",
         "",
-        f"Without an attack: undefended {share(first, 'clean_accuracy')}, defended {share(first, 'defended_clean_accuracy')}; "
-        f"false alarms {share(first, 'flagged_clean')}; refused {first['refused']} of {first['n']}.",
+        f"Without an attack: undefended {share(first, 'clean_accuracy')}, "
+        f"defended {share(first, 'defended_clean_accuracy')}; false alarms {share(first, 'flagged_clean')}; "
+        f"refused {first['refused']} of {first['n']}.",
         "",
         "| attack | n | undefended | defended | flagged | AUC `mae_error` | `amv` | `instability` | SSIM | command |",
         "|---|---|---|---|---|---|---|---|---|---|",
@@ -119,8 +120,8 @@ def tables_text(record: dict[str, Any]) -> str:
     lines += [f"| {name} | {value} |" for name, value in record["timings"].items()]
     lines += [
         "",
-        "SSIM is between the purified estimates and the scans before the attack. AUC is over all attacked scans against "
-        "the clean ones. A refusal counts as a wrong answer.",
+        "SSIM is between the purified estimates and the scans before the attack. AUC is over all attacked scans "
+        "against the clean ones. A refusal counts as a wrong answer.",
     ]
     return "\n".join(lines)
 

@@ -1,6 +1,6 @@
 """Train the diffusion model that purifies and denoises.
 
-    python -m training.unet --data br35h.npz --out build/unet        one GPU; run again until its steps are done
+python -m training.unet --data br35h.npz --out build/unet        one GPU; run again until its steps are done
 """
 
 import json
@@ -11,7 +11,6 @@ from torch.nn import functional
 
 from core import compute
 from core.models.diffusion import TRAIN_STEPS, Diffusion
-from training.assemble import BUNDLE
 from training.common import Run, arguments, augmented, load_splits, random_batches
 
 CONFIG = {

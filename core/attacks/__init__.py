@@ -13,7 +13,7 @@ from core.scans import Scan, Window, derived_dicom, load_scan
 
 ATTACKS = {"fgsm": fgsm, "pgd": pgd} | {name: corruption(name) for name in SEVERITIES}
 
-__all__ = ["ATTACKS", "NORMS", "AttackStep", "attack_pixels", "attack_scan", "fgsm", "pgd"]
+__all__ = ["ATTACKS", "NORMS", "AttackStep", "attack_pixels", "attack_scan", "describe_attack", "fgsm", "pgd"]
 
 
 def attack_scan(
@@ -44,11 +44,28 @@ def attack_scan(
     """
     pixels = prepare(scan.frame(frame, window), bundle.resolution, bundle.channels)
     attacked = attack_pixels(
-        pixels, bundle, method=method, eps=eps, norm=norm, steps=steps, restarts=restarts, classifier=classifier, seed=seed
+        pixels,
+        bundle,
+        method=method,
+        eps=eps,
+        norm=norm,
+        steps=steps,
+        restarts=restarts,
+        classifier=classifier,
+        seed=seed,
     )
-    description = f"{method.upper()} attack, eps {eps:g}, {norm}, {steps} steps, on the classifier of {bundle.name}"
+    description = describe_attack(method, eps, norm, steps, bundle.classifier_name(classifier), bundle.name)
     file = derived_dicom(displayable(attacked), kind="attacked", description=description, source=scan)
     return load_scan(file, name=f"{scan.name} (attacked)")
+
+
+def describe_attack(method: str, eps: float, norm: str, steps: int, classifier: str, bundle: str) -> str:
+    """What an attacked file says of itself. No file names: they may name a patient."""
+    size = f"{eps:g}/255" if norm == "linf" else f"{eps:g}"
+    return (
+        f"Attacked on purpose: {method}, {norm}, eps {size}, {steps} steps, against {classifier} of {bundle}. "
+        "Not for diagnosis; Purescan is not a medical device."
+    )
 
 
 def attack_pixels(

@@ -1,6 +1,9 @@
-"""Benign changes as controls: what scanners and viewers do to a scan, at severities 1 to 5 (Hendrycks & Dietterich 2019)."""
+"""Benign changes as controls: what scanners and viewers do to a scan.
 
-from typing import Callable, Iterator
+Severities 1 to 5, as in Hendrycks & Dietterich 2019; the strengths are ours.
+"""
+
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor

@@ -1,6 +1,7 @@
 """FGSM (Goodfellow et al. 2015) and PGD (Madry et al. 2018), in the ℓ∞, ℓ2 and ℓ1 balls."""
 
-from typing import Callable, Iterator, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor

@@ -64,7 +64,9 @@ class Dataset:
             raise DatasetError(f"The data set states no splits, so there is no {name!r} in it; use --split all.")
         chosen = np.flatnonzero(np.array(self.splits) == name)
         if not len(chosen):
-            raise DatasetError(f"The data set holds no image of the split {name!r}; it has: {', '.join(sorted(set(self.splits)))}.")
+            raise DatasetError(
+                f"The data set holds no image of the split {name!r}; it has: {', '.join(sorted(set(self.splits)))}."
+            )
         return self.subset(chosen)
 
     def limited(self, limit: int | None, seed: int) -> "Dataset":

@@ -2,8 +2,9 @@
 
 import platform
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ class AttackSettings:
 
 @dataclass
 class Answers:
-    """What the pipeline answered, one entry an image: undefended and defended class (−1 where refused), and evidence."""
+    """What the pipeline answered, one entry an image: undefended and defended class (−1: refused), and evidence."""
 
     undefended: list[int] = field(default_factory=list)
     defended: list[int] = field(default_factory=list)
@@ -99,7 +100,12 @@ def evaluate(
 
 
 def answer_clean(
-    data: Dataset, bundle: Bundle, *, classifier: str | None = None, seed: int = 0, progress: Progress = lambda images: None
+    data: Dataset,
+    bundle: Bundle,
+    *,
+    classifier: str | None = None,
+    seed: int = 0,
+    progress: Progress = lambda images: None,
 ) -> Answers:
     """The pipeline's answers to the images as they are."""
     name = bundle.classifier_name(classifier)

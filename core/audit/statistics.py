@@ -1,6 +1,6 @@
 """Intervals and detection figures, with near-duplicate groups kept together."""
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
@@ -34,9 +34,7 @@ def auc(clean: np.ndarray, attacked: np.ndarray) -> float | None:
     return float(roc_auc_score(truth, np.r_[clean, attacked]))
 
 
-def auc_interval(
-    clean: np.ndarray, attacked: np.ndarray, groups: Sequence[str], seed: int = 0
-) -> tuple[float, float]:
+def auc_interval(clean: np.ndarray, attacked: np.ndarray, groups: Sequence[str], seed: int = 0) -> tuple[float, float]:
     """95 % percentile interval of the AUC of the same images clean and attacked, (N,) each, resampling whole groups."""
     _, member = np.unique(np.asarray(groups), return_inverse=True)
     count = member.max() + 1

@@ -1,11 +1,10 @@
 """How long an examination takes on this machine.
 
-    python -m core.audit.timing
+python -m core.audit.timing
 """
 
 import statistics
 import time
-
 
 from core import compute
 from core.attacks import attack_scan

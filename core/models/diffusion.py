@@ -14,12 +14,6 @@ def cumulative_alphas() -> Tensor:
     return (1 - betas).cumprod(0).float()
 
 
-def noise_level(t: int) -> float:
-    """Standard deviation of the noise at step `t` in pixel units: √((1 − ᾱ_t) / ᾱ_t) / 2, as pixels span half of [−1, 1]."""
-    alpha = cumulative_alphas()[t].item()
-    return ((1 - alpha) / alpha) ** 0.5 / 2
-
-
 class Diffusion(nn.Module):
     """An ε-predicting U-Net with its noise schedule.
 

@@ -1,6 +1,5 @@
 """ResNet classifiers, with their normaliser inside so that pixels stay in [0, 1] everywhere else."""
 
-import torch
 from timm.models.resnet import BasicBlock, ResNet
 from torch import Tensor, nn
 
@@ -33,8 +32,3 @@ class HalfResNet18(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, C, H, W) pixels in [0, 1] → (B, classes) logits."""
         return self.network((pixels - PIXEL_MEAN) / PIXEL_STD)
-
-    def features(self, pixels: Tensor) -> Tensor:
-        """(B, C, H, W) pixels in [0, 1] → (B, 256) pooled features before the last layer."""
-        maps = self.network.forward_features((pixels - PIXEL_MEAN) / PIXEL_STD)
-        return self.network.forward_head(maps, pre_logits=True)

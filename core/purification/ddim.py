@@ -1,6 +1,7 @@
 """Diffusion purification (Nie et al. 2022): noise the scan to t*, then denoise it in a few DDIM steps."""
 
-from typing import Iterator, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor

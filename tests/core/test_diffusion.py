@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from core.models.diffusion import Diffusion, cumulative_alphas, noise_level
+from core.models.diffusion import Diffusion, cumulative_alphas
 from core.purification.ddim import denoise_once, fixed_noise, purify_steps
 
 
@@ -22,7 +22,6 @@ def test_schedule_is_the_linear_one_of_the_paper():
     assert len(alphas) == 1000
     assert alphas[0].item() == pytest.approx(1 - 1e-4)
     assert alphas[-1].item() == pytest.approx(4.04e-5, rel=0.01)
-    assert noise_level(10) < noise_level(100)
 
 
 @pytest.mark.parametrize("steps", [1, 3, 40])
@@ -52,4 +51,6 @@ def test_noise_does_not_depend_on_the_neighbours():
 @pytest.mark.parametrize("t_star, steps", [(0, 1), (1000, 1), (10, 0), (10, 11)])
 def test_impossible_steps_are_refused_in_a_sentence(t_star, steps):
     with pytest.raises(ValueError, match="must be between"):
-        list(purify_steps(torch.rand(1, 1, 8, 8), t_star, steps, Oracle(torch.rand(1, 1, 8, 8)), torch.rand(1, 1, 8, 8)))
+        list(
+            purify_steps(torch.rand(1, 1, 8, 8), t_star, steps, Oracle(torch.rand(1, 1, 8, 8)), torch.rand(1, 1, 8, 8))
+        )

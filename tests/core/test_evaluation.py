@@ -64,12 +64,18 @@ def test_unknown_scans_meet_the_bundles_own_thresholds(data, bundle):
 
 def test_white_box_gradient_through_the_purifier_is_the_real_one():
     """Against central differences, in float64, through diffusion, U-Net and classifier."""
-    from core.models.resnet import HalfResNet18
     from core.models.diffusion import Diffusion
+    from core.models.resnet import HalfResNet18
     from core.purification.ddim import purify_steps
 
     torch.manual_seed(0)
-    config = {"sample_size": 16, "in_channels": 1, "out_channels": 1, "block_out_channels": [8, 8], "norm_num_groups": 4}
+    config = {
+        "sample_size": 16,
+        "in_channels": 1,
+        "out_channels": 1,
+        "block_out_channels": [8, 8],
+        "norm_num_groups": 4,
+    }
     config |= {"layers_per_block": 1, "down_block_types": ["DownBlock2D"] * 2, "up_block_types": ["UpBlock2D"] * 2}
     diffusion = Diffusion(config).double().eval()
     diffusion.predict_noise = lambda noisy, t, label=None: diffusion.unet(noisy, t).sample

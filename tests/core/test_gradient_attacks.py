@@ -11,9 +11,7 @@ def linear(pixels):
 
 
 def last(steps):
-    for step in steps:
-        pass
-    return step
+    return list(steps)[-1]
 
 
 def middle(count=1):
@@ -36,7 +34,9 @@ def test_pgd_ends_in_the_same_corner_as_fgsm_on_a_linear_model():
 
 
 def test_pgd_l2_follows_the_gradient_to_the_sphere():
-    step = last(pgd(linear, middle(), torch.tensor([0]), eps=0.2, norm="l2", steps=50, step_size=0.2, generator=generator()))
+    step = last(
+        pgd(linear, middle(), torch.tensor([0]), eps=0.2, norm="l2", steps=50, step_size=0.2, generator=generator())
+    )
     direction = WEIGHTS[1] / WEIGHTS[1].norm()
     assert torch.allclose((step.attacked - 0.5).flatten(), 0.2 * direction, atol=1e-3)
 
@@ -96,7 +96,9 @@ def test_eot_averages_a_random_model():
     assert torch.allclose((step.attacked - 0.5).flatten()[[1, 3]], torch.tensor([0.2, -0.2]), atol=1e-6)
 
 
-@pytest.mark.parametrize("change", [{"eps": -1}, {"eps": 300}, {"steps": 0}, {"norm": "l7"}, {"restarts": 0}, {"eot": 0}])
+@pytest.mark.parametrize(
+    "change", [{"eps": -1}, {"eps": 300}, {"steps": 0}, {"norm": "l7"}, {"restarts": 0}, {"eot": 0}]
+)
 def test_wrong_parameters_give_a_sentence(change):
     settings = {"eps": 8, "generator": generator()} | change
     with pytest.raises(ValueError, match=r"^[A-Zε].*\.$"):

@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
+    UID,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     MRImageStorage,
-    UID,
     generate_uid,
 )
 

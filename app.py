@@ -1,7 +1,5 @@
 """The entry point: theme, navigation, the pickers that all pages share, and the boundary that hides tracebacks."""
 
-import os
-
 import streamlit as st
 
 from pages.components.boundary import shown_errors
@@ -9,9 +7,6 @@ from pages.components.engine import engine, wait_until_ready
 from pages.components.notice import draw_notice
 from pages.components.pickers import draw_pickers, open_wanted
 from pages.components.state import current_visit
-
-# Torch's threads would spin while they wait, and steal the cores from a second visitor; read when torch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 st.set_page_config(page_title="Purescan", page_icon="assets/icon.svg", layout="wide")
 st.logo("assets/logo.svg", size="large", icon_image="assets/icon.svg")

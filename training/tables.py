@@ -1,6 +1,7 @@
 """Measure every figure of the README and of the bundle card again, and rewrite them.
 
     python -m training.tables --data br35h.npz
+    python -m training.tables --data br35h.npz --resume      only the rows that an earlier run did not come to
 
 Each row is one `python -m core evaluate` command, which the table names. The clean answers are made once and shared.
 """
@@ -8,6 +9,7 @@ Each row is one `python -m core evaluate` command, which the table names. The cl
 import argparse
 import json
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,23 +52,35 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--bundle", default="brain-mri")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resume", action="store_true", help="keep the rows that results.json already holds")
     options = parser.parse_args()
-    bundle, exact = load_bundle(options.bundle), load_bundle(options.bundle, torch.float32)
-    data = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels).split("val")
-    with tqdm(total=len(data), desc="clean", unit="image", disable=None) as bar:
-        clean = answer_clean(data, bundle, seed=options.seed, progress=bar.update)
-    results = [measure(row, data, bundle, exact, clean, options) for row in ROWS]
-    timings = measure_timings(bundle)
-    folder = WEIGHTS / bundle.name
-    record = {"command": f"make tables DATA={options.data.name}", "rows": results, "timings": timings}
-    (folder / "results.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    bundle = load_bundle(options.bundle)
+    results = WEIGHTS / bundle.name / "results.json"
+    rows = json.loads(results.read_text(encoding="utf-8"))["rows"] if options.resume else []
+    record = {"command": f"make tables DATA={options.data.name}", "rows": rows, "timings": measure_timings(bundle)}
+    for row in measured_rows(bundle, options, {row["title"] for row in rows}):
+        record["rows"].append(row)
+        results.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     text = tables_text(record)
-    for page in (ROOT / "README.md", folder / "CARD.md"):
+    for page in (ROOT / "README.md", results.with_name("CARD.md")):
         rewrite(page, text)
 
 
+def measured_rows(bundle: Bundle, options: argparse.Namespace, known: set[str]) -> Iterator[dict[str, Any]]:
+    """Every row of `ROWS` whose title isn't known yet."""
+    missing = [row for row in ROWS if row.title not in known]
+    exact = load_bundle(options.bundle, torch.float32)
+    data = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels).split("val")
+    clean = None
+    for row in missing:
+        if clean is None and not row.limit:
+            with tqdm(total=len(data), desc="clean", unit="image", disable=None) as bar:
+                clean = answer_clean(data, bundle, seed=options.seed, progress=bar.update)
+        yield measure(row, data, bundle, exact, clean, options)
+
+
 def measure(
-    row: Row, data: Dataset, bundle: Bundle, exact: Bundle, clean: Answers, options: argparse.Namespace
+    row: Row, data: Dataset, bundle: Bundle, exact: Bundle, clean: Answers | None, options: argparse.Namespace
 ) -> dict[str, Any]:
     """One row: its title and the report of its evaluation."""
     chosen, known = data, clean

@@ -9,7 +9,8 @@ WAIT_MS = 60_000
 
 
 def upload(page: Page, name: str, content: bytes) -> None:
-    """Put a file into the sidebar's uploader."""
+    """Put a file into the sidebar's uploader; not while the page is still being drawn, which may replace it."""
+    settle(page)
     file = {"name": name, "mimeType": "application/octet-stream", "buffer": content}
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(file)
 

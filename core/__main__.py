@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from core import compute
-from core.attacks import ATTACKS, NORMS, attack_pixels, describe_attack, displayable
+from core.attacks import ATTACKS, GRADIENT_ATTACKS, NORMS, attack_pixels, describe_attack, displayable
 from core.bundles import Bundle, BundleError, load_bundle
 from core.examination import Examination
 from core.pipeline import examine
@@ -32,6 +32,9 @@ def main(words: Sequence[str] | None = None) -> int:
         return arguments.run(arguments, shlex.join(["python", "-m", "core", *words]))
     except (ScanError, BundleError, ValueError) as error:
         print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"The result can't be written: {error.strerror or error}.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
@@ -55,12 +58,12 @@ def _parser() -> argparse.ArgumentParser:
     budget = argparse.ArgumentParser(add_help=False)
     budget.add_argument("--eps", type=float, default=8, help="in 1/255 for linf, plain for l2 and l1 (default 8)")
     budget.add_argument("--norm", default="linf", choices=NORMS)
-    budget.add_argument("--steps", type=int, default=40)
-    budget.add_argument("--restarts", type=int, default=1)
+    budget.add_argument("--steps", type=_positive, default=40)
+    budget.add_argument("--restarts", type=_positive, default=1)
 
     attack = commands.add_parser("attack", parents=[common, budget], help="attack a scan and write it to a file")
     attack.add_argument("file", metavar="FILE")
-    attack.add_argument("--method", default="pgd", help="fgsm or pgd (default)")
+    attack.add_argument("--method", default="pgd", help=f"{' or '.join(GRADIENT_ATTACKS)} (default pgd)")
     attack.add_argument("--frame", type=_natural)
     attack.add_argument("--out", required=True, type=Path, help=".dcm or .png to write")
     attack.set_defaults(run=_attack)
@@ -69,10 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--data", required=True, type=Path, help=".npz or .zip")
     evaluate.add_argument("--split", default="val", choices=("val", "all"))
     evaluate.add_argument("--attack", help=f"one of: {', '.join(ATTACKS)} (default: none)")
-    evaluate.add_argument("--eot", type=int, default=1, help="gradients averaged per step (white-box)")
+    evaluate.add_argument("--eot", type=_positive, default=1, help="gradients averaged per step (white-box)")
     evaluate.add_argument("--severity", type=int, default=1, choices=range(1, 6), help="of a corruption (default 1)")
     evaluate.add_argument("--white-box", action="store_true", help="the attacker differentiates through the purifier")
-    evaluate.add_argument("--limit", type=int, help="measure on so many images, drawn with --seed")
+    evaluate.add_argument("--limit", type=_positive, help="measure on so many images, drawn with --seed")
     evaluate.set_defaults(run=_evaluate)
     return parser
 
@@ -82,6 +85,12 @@ def _natural(text: str) -> int:
     if not 0 <= number < 2**32:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 4294967295")
     return number
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) < 2**31:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    return int(text)
 
 
 def _examine(arguments: argparse.Namespace, command: str) -> int:
@@ -138,6 +147,10 @@ def examination_text(record: dict[str, Any]) -> str:
 def _attack(arguments: argparse.Namespace, command: str) -> int:
     if arguments.out.suffix.lower() not in (".dcm", ".png"):
         raise ValueError(f"--out must end in .dcm or .png, not {arguments.out.suffix or 'nothing'!r}.")
+    if not arguments.out.parent.is_dir():
+        raise ValueError(f"There is no folder {str(arguments.out.parent)!r} to write to; make it first.")
+    if arguments.out.resolve() == Path(arguments.file).resolve():
+        raise ValueError("--out is the scan itself; name another file, so that the scan isn't lost.")
     bundle = load_bundle(arguments.bundle)
     name = bundle.classifier_name(arguments.classifier)
     scan = load_scan(arguments.file)
@@ -169,8 +182,8 @@ def _attack(arguments: argparse.Namespace, command: str) -> int:
         "method": arguments.method,
         "eps": arguments.eps,
         "norm": arguments.norm,
-        "steps": arguments.steps,
-        "restarts": arguments.restarts,
+        "steps": 1 if arguments.method == "fgsm" else arguments.steps,
+        "restarts": 1 if arguments.method == "fgsm" else arguments.restarts,
         "seed": arguments.seed,
         "out": str(arguments.out),
         "label_before": labels[0],

@@ -11,6 +11,6 @@ def device() -> torch.device:
 def fast_dtype() -> torch.dtype:
     """bfloat16 where the hardware multiplies it natively, else float32: emulated bfloat16 is slower than float32."""
     if torch.cuda.is_available():
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if native else torch.float32

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from core.bundles import Bundle
-from core.models.mae import MaskedAutoencoder, complementary_masks, patchify, unpatchify, visible_patches
+from core.models.mae import Encoding, MaskedAutoencoder, complementary_masks, patchify, unpatchify, visible_patches
 from core.purification.ddim import denoise_once, fixed_noise
 
 SCORES = ("mae_error", "amv", "instability")
@@ -38,29 +38,35 @@ class Evidence(NamedTuple):
 
 
 class MaskedViews(NamedTuple):
-    """A batch through the MAE under complementary masks.
+    """A batch through the MAE's encoder under complementary masks.
 
-    attention: a (B, M, heads, 1 + K, 1 + K) tensor a layer; tokens (B, M, 1 + K, D); prediction (B, N, C·p·p), each
-    patch as predicted while hidden, or None where no decoder was asked for.
+    attention: a (B, M, heads, 1 + K, 1 + K) tensor a layer; tokens (B, M, 1 + K, D).
     """
 
     attention: tuple[Tensor, ...]
     tokens: Tensor
-    prediction: Tensor | None
+
+    def split(self, first: int) -> tuple["MaskedViews", "MaskedViews"]:
+        """The first images of the batch, and the others."""
+        start = MaskedViews(tuple(layer[:first] for layer in self.attention), self.tokens[:first])
+        return start, MaskedViews(tuple(layer[first:] for layer in self.attention), self.tokens[first:])
 
 
-def masked_views(pixels: Tensor, masks: Tensor, mae: MaskedAutoencoder, decode: bool) -> MaskedViews:
-    """Run the MAE on (B, C, H, W) pixels under each of `masks` (M, N), True where hidden."""
+def masked_views(pixels: Tensor, masks: Tensor, mae: MaskedAutoencoder) -> MaskedViews:
+    """Encode (B, C, H, W) pixels under each of `masks` (M, N), True where hidden."""
     batch, count = len(pixels), len(masks)
     visible = visible_patches(masks).repeat(batch, 1)
     encoding = mae.encode(pixels.repeat_interleave(count, 0), visible)
-    prediction = None
-    if decode:
-        whole = mae.decode(encoding, visible).pixels.float()
-        whole = whole.view(batch, count, *whole.shape[1:])
-        prediction = (whole * masks.view(1, count, -1, 1)).sum(1)
     split = tuple(layer.view(batch, count, *layer.shape[1:]) for layer in encoding.attention)
-    return MaskedViews(split, encoding.tokens.view(batch, count, *encoding.tokens.shape[1:]), prediction)
+    return MaskedViews(split, encoding.tokens.view(batch, count, *encoding.tokens.shape[1:]))
+
+
+def predict_hidden(views: MaskedViews, masks: Tensor, mae: MaskedAutoencoder) -> Tensor:
+    """(B, N, C·p·p): each patch as the MAE predicts it while it is hidden."""
+    batch, count = views.tokens.shape[:2]
+    encoding = Encoding(views.tokens.flatten(0, 1), ())
+    whole = mae.decode(encoding, visible_patches(masks).repeat(batch, 1)).pixels.float()
+    return (whole.view(batch, count, *whole.shape[1:]) * masks.view(1, count, -1, 1)).sum(1)
 
 
 def attention_variation(before: MaskedViews, after: MaskedViews, masks: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,14 +120,14 @@ def gather_evidence(pixels: Tensor, bundle: Bundle, classifier: nn.Module, seed:
     times = torch.tensor([AMV_T, INSTABILITY_T], device=device).repeat_interleave(batch)
     noise = fixed_noise((2 * batch, *pixels.shape[1:]), seed, device)
     light, strong = denoise_once(pixels.repeat(2, 1, 1, 1), times, bundle.diffusion, noise).split(batch)
-    before = masked_views(pixels, masks, bundle.mae, decode=True)
-    after = masked_views(light, masks, bundle.mae, decode=False)
+    before, after = masked_views(torch.cat([pixels, light]), masks, bundle.mae).split(batch)
+    prediction = predict_hidden(before, masks, bundle.mae)
     logits, calm = classifier(torch.cat([pixels, strong])).split(batch)
     variation, by_patch = attention_variation(before, after, masks)
     content = content_features(after)
     side = int(bundle.mae.patch_count**0.5)
-    error = (before.prediction - patchify(pixels, size)).square().mean((1, 2))
-    reconstruction = unpatchify(before.prediction, size, bundle.channels)
+    error = (prediction - patchify(pixels, size)).square().mean((1, 2))
+    reconstruction = unpatchify(prediction, size, bundle.channels)
     return Evidence(
         scores={
             "mae_error": error,

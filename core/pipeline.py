@@ -2,6 +2,7 @@
 
 import time
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +16,7 @@ from core.purification.ddim import DdimStep, fixed_noise, purify_steps
 from core.scans import Scan, Window
 
 PURIFY_STEPS = 1
+CLEARLY_COLOURED = 24 / 255  # difference between the channels of a pixel
 
 
 class _Stopwatch:
@@ -69,7 +71,7 @@ def examine(
     facts = {"file": scan.name, "bundle": bundle.name, "frame_index": index, "frame": shown, "seed": seed}
     facts |= {"pixels": pixels[0].cpu().numpy(), "scope_limit": limits.scope_limit}
     watch.lap("prepare")
-    if reason := wrong_kind(scan, bundle):
+    if reason := wrong_kind(scan, shown, bundle):
         nothing = dict.fromkeys(("undefended", "prediction", "detection", "purification", "scope_distance"))
         return Examination(**facts, **nothing, refused=reason, seconds=watch.finish())
 
@@ -104,7 +106,7 @@ def choose_t(variation: float, limits: Limits) -> int:
     return next(t_star for largest, t_star in limits.ladder if variation <= largest)
 
 
-def wrong_kind(scan: Scan, bundle: Bundle) -> str | None:
+def wrong_kind(scan: Scan, frame: np.ndarray, bundle: Bundle) -> str | None:
     """Why a scan of another modality, or in colour where the bundle takes grey, is refused; None where it isn't."""
     if scan.modality is not None and scan.modality not in bundle.modalities:
         wanted = " or ".join(bundle.modalities)
@@ -112,9 +114,17 @@ def wrong_kind(scan: Scan, bundle: Bundle) -> str | None:
             f"Not a scan this model was made for: the file says modality {scan.modality}, "
             f"and “{bundle.title}” takes {wanted} only."
         )
-    if scan.is_colour and bundle.channels == 1:
+    if bundle.channels == 1 and is_colourful(frame):
         return f"Not a scan this model was made for: it is in colour, and “{bundle.title}” takes grey scans only."
     return None
+
+
+def is_colourful(frame: np.ndarray) -> bool:
+    """Whether more than a tenth of a frame's pixels are clearly coloured.
+
+    Grey scans saved as JPEG carry a little chroma noise, and many a coloured mark; neither makes a photograph.
+    """
+    return frame.ndim == 3 and float((np.ptp(frame, axis=-1) > CLEARLY_COLOURED).mean()) > 0.1
 
 
 def out_of_scope(distance: float, limit: float, title: str) -> str | None:

@@ -62,6 +62,7 @@ def main() -> None:
             "file": f"{name}.safetensors",
             "architecture": "half-resnet18",
         }
+    write_blanks(folder, facts)
     write_facts(folder, facts)
 
 
@@ -96,6 +97,18 @@ def recipe_card(weights: Path) -> dict:
 def half(value: torch.Tensor) -> torch.Tensor:
     """Floating point → fp16; integers (a batch counter, say) as they are."""
     return value.half().contiguous() if value.is_floating_point() else value.contiguous()
+
+
+def write_blanks(folder: Path, facts: dict) -> None:
+    """Give a fresh bundle what loading it asks for, until calibrate.py has measured it."""
+    facts.setdefault("limits", {})
+    if not (folder / facts["calibration"]).is_file():
+        (folder / facts["calibration"]).write_text("{}", encoding="utf-8")
+    if not (folder / facts["content"]).is_file():
+        width = 2 * MAE_CONFIG["width"]
+        shapes = {"centre": (width,), "projection": (width, 1), "references": (1, 1)}
+        shapes |= {"amv_weight": (width,), "amv_bias": ()}
+        save_file({name: torch.zeros(shape) for name, shape in shapes.items()}, folder / facts["content"])
 
 
 if __name__ == "__main__":

@@ -59,7 +59,6 @@ def main() -> None:
 
 def measure_bundle(folder: Path, options: argparse.Namespace) -> None:
     """Write content.safetensors and calibration.json, and how they were made into bundle.json."""
-    _blank(folder)
     bundle = load_bundle(options.bundle)
     data = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels)
     save_file(describe_content(data.split("train"), bundle, options.seed), folder / "content.safetensors")
@@ -142,7 +141,7 @@ def describe_content(train: Dataset, bundle: Bundle, seed: int) -> dict[str, Ten
         noise = fixed_noise(pixels.shape, seed, pixels.device)
         t = torch.full((len(pixels),), AMV_T, device=pixels.device)
         light = denoise_once(pixels, t, bundle.diffusion, noise)
-        before, after = (masked_views(image, masks, bundle.mae, decode=False) for image in (pixels, light))
+        before, after = (masked_views(image, masks, bundle.mae) for image in (pixels, light))
         features.append(content_features(after))
         variations.append(attention_variation(before, after, masks)[0])
     content, variation = torch.cat(features).cpu().numpy(), torch.cat(variations).cpu().numpy()
@@ -176,25 +175,6 @@ def fit_usual_variation(features: np.ndarray, variation: np.ndarray, groups: tup
         "amv_weight": np.concatenate([weight, np.zeros(width)]),
         "amv_bias": ridge.intercept_ - weight @ scale.mean_,
     }
-
-
-def _blank(folder: Path) -> None:
-    """Give a freshly assembled bundle what loading it asks for."""
-    facts = read_facts(folder)
-    facts.setdefault("limits", {})
-    if not (folder / "calibration.json").is_file():
-        (folder / "calibration.json").write_text("{}", encoding="utf-8")
-    if not (folder / "content.safetensors").is_file():
-        width = 2 * facts["mae"]["config"]["width"]
-        shapes = {
-            "centre": (width,),
-            "projection": (width, 1),
-            "references": (1, 1),
-            "amv_weight": (width,),
-            "amv_bias": (),
-        }
-        save_file({name: torch.zeros(shape) for name, shape in shapes.items()}, folder / "content.safetensors")
-    write_facts(folder, facts)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from core.audit.datasets import Dataset, load_dataset
 from core.audit.evaluation import Answers, AttackSettings, answer_clean, evaluate, settings_record
-from core.audit.timing import measure_timings
+from core.audit.timing import machine, measure_timings
 from core.bundles import WEIGHTS, Bundle, load_bundle
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,14 +56,29 @@ def main() -> None:
     options = parser.parse_args()
     bundle = load_bundle(options.bundle)
     results = WEIGHTS / bundle.name / "results.json"
-    rows = json.loads(results.read_text(encoding="utf-8"))["rows"] if options.resume else []
-    record = {"command": f"make tables DATA={options.data.name}", "rows": rows, "timings": measure_timings(bundle)}
+    rows = kept_rows(results, bundle) if options.resume else []
+    record = {"command": f"make tables DATA={options.data.name}", "rows": rows, "machine": machine()}
+    record["timings"] = measure_timings(bundle)
     for row in measured_rows(bundle, options, {row["title"] for row in rows}):
         record["rows"].append(row)
-        results.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_results(results, record)
+    write_results(results, record)
     text = tables_text(record)
     for page in (ROOT / "README.md", results.with_name("CARD.md")):
         rewrite(page, text)
+
+
+def kept_rows(results: Path, bundle: Bundle) -> list[dict[str, Any]]:
+    """The rows of an earlier run that were measured with the weights and thresholds of today."""
+    if not results.is_file():
+        return []
+    rows = json.loads(results.read_text(encoding="utf-8"))["rows"]
+    return [row for row in rows if row["report"]["settings"]["weights_sha256"] == dict(bundle.hashes)]
+
+
+def write_results(results: Path, record: dict[str, Any]) -> None:
+    """Write results.json."""
+    results.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def measured_rows(bundle: Bundle, options: argparse.Namespace, known: set[str]) -> Iterator[dict[str, Any]]:
@@ -111,6 +126,8 @@ def row_command(row: Row, options: argparse.Namespace) -> str:
             words += [f"--{option}", str(getattr(row.attack, option))]
     words += ["--white-box"] if row.attack.white_box else []
     words += ["--limit", str(row.limit)] if row.limit else []
+    words += ["--seed", str(options.seed)] if options.seed else []
+    words += ["--bundle", options.bundle] if options.bundle != "brain-mri" else []
     return shlex.join(words)
 
 
@@ -130,7 +147,7 @@ def tables_text(record: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [row_text(row) for row in record["rows"]]
-    lines += ["", "| on two CPU cores | median |", "|---|---|"]
+    lines += ["", f"| {record['machine']} | median |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in record["timings"].items()]
     lines += [
         "",

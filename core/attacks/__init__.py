@@ -11,7 +11,8 @@ from core.bundles import Bundle
 from core.preparation import prepare
 from core.scans import Scan, Window, derived_dicom, load_scan
 
-ATTACKS = {"fgsm": fgsm, "pgd": pgd} | {name: corruption(name) for name in SEVERITIES}
+GRADIENT_ATTACKS = {"fgsm": fgsm, "pgd": pgd}
+ATTACKS = GRADIENT_ATTACKS | {name: corruption(name) for name in SEVERITIES}
 
 __all__ = ["ATTACKS", "NORMS", "AttackStep", "attack_pixels", "attack_scan", "describe_attack", "fgsm", "pgd"]
 
@@ -62,8 +63,9 @@ def attack_scan(
 def describe_attack(method: str, eps: float, norm: str, steps: int, classifier: str, bundle: str) -> str:
     """What an attacked file says of itself. No file names: they may name a patient."""
     size = f"{eps:g}/255" if norm == "linf" else f"{eps:g}"
+    length = "1 step" if method == "fgsm" else f"{steps} steps"
     return (
-        f"Attacked on purpose: {method}, {norm}, eps {size}, {steps} steps, against {classifier} of {bundle}. "
+        f"Attacked on purpose: {method}, {norm}, eps {size}, {length}, against {classifier} of {bundle}. "
         "Not for diagnosis; Purescan is not a medical device."
     )
 
@@ -81,14 +83,14 @@ def attack_pixels(
     seed: int,
 ) -> Tensor:
     """(1, C, H, W) pixels in [0, 1] → the same, attacked; parameters as for `attack_scan`."""
-    if method not in ATTACKS:
-        raise ValueError(f"There is no attack named {method!r}; choose one of: {', '.join(ATTACKS)}.")
+    if method not in GRADIENT_ATTACKS:
+        raise ValueError(f"There is no attack named {method!r}; choose one of: {', '.join(GRADIENT_ATTACKS)}.")
     network = bundle.classifiers[bundle.classifier_name(classifier)]
     pixels = pixels.to(compute.device())
     with torch.no_grad():
         labels = network(pixels).argmax(1)
     generator = torch.Generator().manual_seed(seed)
-    run = ATTACKS[method](
+    run = GRADIENT_ATTACKS[method](
         network, pixels, labels, eps=eps, norm=norm, steps=steps, restarts=restarts, generator=generator
     )
     for step in run:

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,12 @@ from torch import Tensor
 from core.preparation import prepare
 
 SPLITS = {"0": "train", "1": "val", "2": "test", "train": "train", "val": "val", "test": "test"}
+
+
+_UNREADABLE = (
+    OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, RuntimeError,
+    zipfile.BadZipFile, zlib.error, UnidentifiedImageError, Image.DecompressionBombError,
+)  # fmt: skip
 
 
 class DatasetError(ValueError):
@@ -99,10 +106,12 @@ def load_dataset(path: Path | str, classes: tuple[str, ...], resolution: int, ch
         raise DatasetError(f"There is no data set at {path}.")
     try:
         frames, labels, groups, splits = _read_npz(path) if path.suffix == ".npz" else _read_zip(path, classes)
-    except (OSError, zipfile.BadZipFile, UnidentifiedImageError, KeyError, ValueError) as error:
-        if isinstance(error, DatasetError):
-            raise
+    except DatasetError:
+        raise
+    except _UNREADABLE as error:
         raise DatasetError(f"{path.name} can't be read as a data set ({error}); it should be .npz or .zip.") from error
+    if len({len(frames), len(labels), len(groups), len(splits) or len(labels)}) > 1:
+        raise DatasetError(f"The fields of {path.name} differ in length; each needs one entry an image.")
     if not len(labels) or min(labels) < 0 or max(labels) >= len(classes):
         raise DatasetError(f"The labels of {path.name} don't fit the bundle's {len(classes)} classes.")
     return Dataset(
@@ -125,6 +134,11 @@ def _read_npz(path: Path) -> tuple[list[np.ndarray], list[int], tuple[str, ...],
         if "image" not in archive or "label" not in archive:
             raise DatasetError(f"{path.name} holds {', '.join(archive)}; it should hold 'image' and 'label'.")
         images, labels = archive["image"], archive["label"].astype(int).ravel().tolist()
+        if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[3:] not in ((), (3,)):
+            shape = "×".join(map(str, images.shape))
+            raise DatasetError(
+                f"'image' in {path.name} is {images.dtype} {shape}; it should be uint8 N×H×W or N×H×W×3."
+            )
         groups = archive["group"].tolist() if "group" in archive else range(len(labels))
         splits = archive["split"].tolist() if "split" in archive else []
     frames = [image.astype(np.float32) / 255 for image in images]
@@ -144,6 +158,8 @@ def _read_zip(
 
 def _picture(data: bytes) -> np.ndarray:
     picture = Image.open(io.BytesIO(data))
+    if picture.mode.startswith("I;16"):
+        return np.asarray(picture, dtype=np.float32) / 65535
     picture = picture if picture.mode == "L" else picture.convert("RGB")
     return np.asarray(picture, dtype=np.float32) / 255
 

@@ -31,8 +31,8 @@ class Server:
 
     def memory_mb(self) -> float:
         """Resident memory of the server's process."""
-        kilobytes = subprocess.run(["ps", "-o", "rss=", "-p", str(self.pid)], capture_output=True, check=True).stdout
-        return int(kilobytes) / 1024
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
 def start_server() -> tuple[subprocess.Popen, Server]:

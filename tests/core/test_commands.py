@@ -74,7 +74,8 @@ def test_evaluate_prints_the_golden_shape(capsys, sample_set):
     "words, reason",
     [
         (["attack", "SAMPLE", "--eps", "-1", "--out", "a.dcm"], "above 0"),
-        (["attack", "SAMPLE", "--steps", "0", "--out", "a.dcm"], "at least 1"),
+        (["attack", "SAMPLE", "--out", "nowhere/a.dcm"], "no folder"),
+        (["attack", "SAMPLE", "--method", "gamma", "--out", "a.dcm"], "gamma"),
         (["attack", "SAMPLE", "--method", "magic", "--out", "a.dcm"], "magic"),
         (["attack", "SAMPLE", "--out", "a.txt"], ".dcm or .png"),
         (["evaluate", "--data", "none.npz"], "no data set"),
@@ -89,3 +90,18 @@ def test_wrong_words_give_one_sentence_and_status_2(capsys, sample_files, words,
     assert main(files) == 2
     complaint = capsys.readouterr().err.strip()
     assert reason in complaint and "\n" not in complaint and complaint.endswith(".")
+
+
+@pytest.mark.parametrize("words", [["--steps", "0"], ["--limit", "-5"], ["--limit", "0"], ["--seed", "x"]])
+def test_numbers_out_of_range_are_refused_by_name(capsys, words):
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", "--data", "none.npz", *words])
+    assert stop.value.code == 2
+    assert words[0] in capsys.readouterr().err
+
+
+def test_the_scan_itself_is_never_overwritten(capsys, sample_files, tmp_path):
+    copy = tmp_path / "scan.dcm"
+    copy.write_bytes(sample_files[0].read_bytes())
+    assert main(["attack", str(copy), "--steps", "1", "--out", str(copy)]) == 2
+    assert copy.read_bytes() == sample_files[0].read_bytes()

@@ -65,7 +65,14 @@ def test_digest_tells_images_apart_and_survives_rounding():
 
 
 @pytest.mark.parametrize(
-    "changes, reason", [({"label": np.array([0, 1, 2, 0])}, "classes"), ({"label": None}, "should hold")]
+    "changes, reason", [
+        ({"label": np.array([0, 1, 2, 0])}, "classes"),
+        ({"label": None}, "should hold"),
+        ({"image": np.zeros((4, 8, 8))}, "float64"),
+        ({"image": np.zeros((4, 8, 8, 1), np.uint8)}, "4×8×8×1"),
+        ({"split": np.array([1, 1])}, "length"),
+        ({"group": np.arange(5)}, "length"),
+    ]
 )
 def test_wrong_data_is_refused_in_a_sentence(tmp_path, changes, reason):
     with pytest.raises(DatasetError, match=reason):
@@ -74,6 +81,9 @@ def test_wrong_data_is_refused_in_a_sentence(tmp_path, changes, reason):
 
 def test_no_data_set_is_a_sentence(tmp_path):
     (tmp_path / "a.zip").write_bytes(b"no archive")
-    for name in ("a.zip", "b.npz"):
+    (tmp_path / "empty.npz").write_bytes(b"")
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    (tmp_path / "array.npy").rename(tmp_path / "array.npz")
+    for name in ("a.zip", "b.npz", "empty.npz", "array.npz"):
         with pytest.raises(DatasetError, match=r"\.$"):
             load_dataset(tmp_path / name, CLASSES, 8, 1)

@@ -7,6 +7,7 @@ import torch
 from core import BundleError, ScanError, examine, load_scan
 from core.attacks import attack_scan
 from core.detection import attention_variation, detection_masks, instability, masked_views
+from core.pipeline import is_colourful
 from core.scans import write_derived_png
 
 
@@ -99,6 +100,15 @@ def test_noise_and_photographs_are_refused_by_content(tmp_path, bundle):
         assert exam.detection is not None
 
 
+def test_colour_is_refused_and_chroma_noise_is_not():
+    grey = np.repeat(np.random.default_rng(0).random((64, 64, 1)), 3, axis=-1)
+    marked = grey.copy()
+    marked[:8, :20] = (1, 0, 0)
+    assert not is_colourful(np.clip(grey + np.random.default_rng(1).normal(0, 0.01, grey.shape), 0, 1))
+    assert not is_colourful(marked)
+    assert is_colourful(np.random.default_rng(2).random((64, 64, 3)))
+
+
 def test_wrong_frame_and_classifier_are_sentences(clean, bundle):
     with pytest.raises(ScanError):
         examine(clean, bundle, frame=7)
@@ -114,6 +124,6 @@ def test_instability_of_known_distributions():
 
 def test_attention_does_not_vary_against_itself(bundle):
     masks = detection_masks(bundle, torch.device("cpu"))
-    views = masked_views(torch.rand(1, 1, 128, 128), masks, bundle.mae, decode=False)
+    views = masked_views(torch.rand(1, 1, 128, 128), masks, bundle.mae)
     score, by_patch = attention_variation(views, views, masks)
     assert score.item() == 0 and by_patch.shape == (1, 256) and not by_patch.any()

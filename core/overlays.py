@@ -1,4 +1,4 @@
-"""Scans and maps → PNG bytes for the screen: spacing-correct, at the scan's own resolution or above.
+"""Scans and maps → PNG bytes for the screen: spacing-correct, at the scan's own resolution where a screen can show it.
 
 A map is drawn over its scan as a picture, with colour maps that stay apart for every kind of colour vision and whose
 lightness rises (or, for signed maps, rises on both sides of black) with the value.
@@ -15,6 +15,7 @@ from core.preparation import to_native
 SEQUENTIAL = "plasma"
 DIVERGING = "berlin"  # black in the middle: what didn't change stays as dark as the background of a scan
 LEAST_SIDE = 640
+MOST_SIDE = 1536  # a scan may have 64 megapixels; coloured in full, they would take gigabytes
 _LEGEND_SHAPE = (10, 512)
 
 Spacing = tuple[float, float, float] | None
@@ -22,12 +23,12 @@ Spacing = tuple[float, float, float] | None
 
 def scan_png(frame: np.ndarray, spacing: Spacing = None) -> bytes:
     """A frame, (H, W) or (H, W, 3) in [0, 1], as PNG."""
-    return _encoded(_bytes(frame), spacing)
+    return _encoded(_bytes(_shrunk(frame)), spacing)
 
 
 def model_png(pixels: np.ndarray, shape: tuple[int, ...], spacing: Spacing = None) -> bytes:
     """(C, H, W) in [0, 1] at a bundle's resolution → PNG with the outline of the frame of `shape` it was made from."""
-    planes = [to_native(plane, shape) for plane in pixels]
+    planes = [to_native(plane, _shown(shape)) for plane in pixels]
     frame = planes[0] if len(planes) == 1 else np.stack(planes, axis=-1)
     return scan_png(frame, spacing)
 
@@ -46,6 +47,7 @@ def overlay_png(frame: np.ndarray, values: np.ndarray, limit: float, opacity: fl
     opacity : float
         In [0, 1], at `limit`; below it goes with the square root of the value, so that 0 hides nothing.
     """
+    frame = _shrunk(frame)
     strength = np.clip(to_native(values, frame.shape) / limit, 0, 1)
     colours = matplotlib.colormaps[SEQUENTIAL](strength)[..., :3]
     grey = frame if frame.ndim == 3 else np.repeat(frame[..., None], 3, axis=-1)
@@ -57,7 +59,7 @@ def residual_png(
     before: np.ndarray, after: np.ndarray, limit: float, shape: tuple[int, ...], spacing: Spacing = None
 ) -> bytes:
     """`after` − `before`, both (C, H, W) in [0, 1], mean over channels; the colours end at ±`limit`."""
-    signed = to_native((after - before).mean(0), shape)
+    signed = to_native((after - before).mean(0), _shown(shape))
     colours = matplotlib.colormaps[DIVERGING](np.clip(signed / limit, -1, 1) / 2 + 0.5)[..., :3]
     return _encoded(_bytes(colours), spacing)
 
@@ -81,6 +83,22 @@ def mean_change(before: np.ndarray, after: np.ndarray) -> float:
     return float(np.abs(after - before).mean())
 
 
+def _shown(shape: tuple[int, ...]) -> tuple[int, int]:
+    """(H, W) that a frame of `shape` is drawn at before its spacing is seen to."""
+    scale = min(1.0, MOST_SIDE / max(shape[:2]))
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+def _shrunk(frame: np.ndarray) -> np.ndarray:
+    height, width = _shown(frame.shape)
+    if (height, width) == frame.shape[:2]:
+        return frame
+    planes = [frame] if frame.ndim == 2 else [frame[..., index] for index in range(frame.shape[2])]
+    pictures = (Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32)) for plane in planes)
+    small = [np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC)) for picture in pictures]
+    return small[0] if frame.ndim == 2 else np.stack(small, axis=-1)
+
+
 def _bytes(image: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
@@ -91,12 +109,13 @@ def _encoded(image: np.ndarray, spacing: Spacing) -> bytes:
 
 
 def _size(size: tuple[int, int], spacing: Spacing) -> tuple[int, int]:
-    """(width, height) on screen: pixels as wide and high as in the body, no side below the scan's own."""
+    """(width, height) on screen: as in the body; no side below the scan's own, none above `MOST_SIDE`."""
     width, height = float(size[0]), float(size[1])
     if spacing:
         _, row, column = spacing
         width, height = (width * column / row, height) if column > row else (width, height * row / column)
-    scale = max(1.0, LEAST_SIDE / max(width, height))
+    longest = max(width, height)
+    scale = min(max(1.0, LEAST_SIDE / longest), MOST_SIDE / longest)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 

@@ -33,6 +33,7 @@ for tour in TOURS.values():
         st.markdown(tour.promise)
         st.markdown("\n".join(f"{number}. {step.title}" for number, step in enumerate(tour.steps, 1)))
         st.space("stretch")
-        if st.button("Start this tour", key=f"tour-{tour.key}", type="primary", width="stretch"):
-            start_tour(visit, tour.key)
+        key, click = f"tour-{tour.key}", {"on_click": start_tour, "args": (visit, tour.key)}
+        # Started in the callback: an upload that is just being opened would be opened before this line is reached.
+        if st.button("Start this tour", key=key, type="primary", width="stretch", **click):
             st.switch_page("pages/examine.py")

@@ -18,6 +18,9 @@ from core.scans.windowing import CT_PRESETS, ROBUST_RANGE, Window, full_window, 
 
 _SAME_POSITION = 1e-3
 _PARALLEL = 1e-2
+_MOST_STRETCH = 20
+
+SPACING_NOTE = "The stated distances between pixels cannot be right, so they are taken as unknown."
 
 
 def load_dicom(files: list[tuple[str, bytes]], name: str, sha256: str) -> Scan:
@@ -53,14 +56,29 @@ def _series(files: list[tuple[str, bytes]], name: str) -> tuple[list[Part], list
     images, first_error = _readable(files)
     if not images:
         raise first_error or ScanError(f"'{name}' holds no DICOM image: choose a folder or ZIP that does.")
+    chosen, more = _largest(images)
+    first = chosen[0][1]
+    samples = int(finite_number(first, "SamplesPerPixel") or 1)
+    check_size(name, sum(_frames(ds) for _, ds in chosen), int(first.Rows), int(first.Columns), samples)
+    parts = _decodable(chosen)
     notes = []
-    unread = len(files) - len(images)
+    unread = len(files) - len(images) + len(chosen) - len(parts)
     if unread:
         notes.append(f"{unread} of the {len(files)} DICOM files hold no readable image and were left out.")
-    chosen, more = _largest(images)
-    check_size(name, sum(_frames(ds) for _, ds in chosen), int(chosen[0][1].Rows), int(chosen[0][1].Columns))
-    parts = [read_part(ds, file_name) for file_name, ds in chosen]
     return parts, notes + more
+
+
+def _decodable(chosen: list[tuple[str, Dataset]]) -> list[Part]:
+    """Decode what can be decoded; raise the first error where nothing can."""
+    parts, first_error = [], None
+    for file_name, ds in chosen:
+        try:
+            parts.append(read_part(ds, file_name))
+        except ScanError as error:
+            first_error = first_error or error
+    if first_error and not parts:
+        raise first_error
+    return parts
 
 
 def _frames(ds: Dataset) -> int:
@@ -248,13 +266,21 @@ def _presets(part: Part, values: np.ndarray, valid: np.ndarray | None, notes: li
     return tuple(presets)
 
 
+def plausible_plane(rows: float, columns: float) -> bool:
+    """Return True where the distances between rows and columns are positive, finite and of similar size."""
+    low, high = sorted((rows, columns))
+    return bool(np.isfinite([low, high]).all()) and low > 0 and high <= _MOST_STRETCH * low
+
+
 def _spacing(
     ds: Dataset, gap: float | None, frames: int, notes: list[str]
 ) -> tuple[float, float, float] | None:
     """Return millimetres between slices, rows and columns (PS3.3 10.7.1.3: row spacing comes first)."""
     measures = group_item(ds, 0, "PixelMeasuresSequence") or ds
     plane = finite_numbers(measures, "PixelSpacing") or finite_numbers(ds, "ImagerPixelSpacing")
-    if len(plane) != 2 or min(plane) <= 0:
+    if len(plane) != 2 or not plausible_plane(*plane):
+        if any(source.get(key) for source in (measures, ds) for key in ("PixelSpacing", "ImagerPixelSpacing")):
+            notes.append(SPACING_NOTE)
         return None
     between = gap or finite_number(measures, "SpacingBetweenSlices") or finite_number(measures, "SliceThickness")
     if not between or between <= 0:

@@ -114,6 +114,9 @@ def check_size(name: str, frames: int, rows: int, columns: int, samples: int = 1
         raise ScanError(
             f"'{name}' holds {frames} frames of {rows} × {columns} pixels, more than can be opened at once: split it."
         )
+    # Pictures are padded to a square later, so a long strip costs as much as the square of its longer side.
+    if max(rows, columns) ** 2 > 4 * limits.MAX_FRAME_PIXELS:
+        raise ScanError(f"'{name}' has frames of {rows} × {columns} pixels, which is too long a strip: crop it first.")
 
 
 def _check_syntax(ds: Dataset, syntax: UID, name: str) -> None:

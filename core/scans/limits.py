@@ -31,4 +31,4 @@ RATIO_FREE_BYTES = 4 * MEBIBYTE
 """Entries that unpack to less than this are harmless at any ratio (a black frame compresses very well)."""
 
 MAX_INFLATED_BYTES = 600 * MEBIBYTE
-"""Size of a deflated DICOM file once inflated."""
+"""Size of a deflated DICOM file once inflated, or of the first volume of a gzipped NIfTI file."""

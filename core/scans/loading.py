@@ -15,7 +15,7 @@ from core.scans import limits
 from core.scans.archive import read_folder, unpack
 from core.scans.dicom import load_dicom
 from core.scans.nifti import load_nifti
-from core.scans.raster import load_raster
+from core.scans.raster import RANGE_NOTE, load_raster, picture_windows
 from core.scans.scan import Scan, ScanError
 from core.scans.sniffing import DICOM, GZIP, NIFTI, RASTERS, ZIP, refusal, sniff
 from core.scans.text import one_line
@@ -171,8 +171,13 @@ def _stacked(pictures: list[tuple[str, str, bytes]], name: str, sha256: str) -> 
     if len({(scan.values.shape[1:], scan.values.dtype) for scan in scans}) > 1:
         raise ScanError(f"'{name}' holds pictures of different sizes or kinds: upload them one by one.")
     values = np.concatenate([scan.values for scan in scans])
-    notes = (*first.notes, f"{len(scans)} pictures are shown as slices, in the order of their names.")
-    return replace(first, name=name, values=values, sha256=sha256, notes=notes, derived=None, exact=False)
+    notes = [note for note in first.notes if note != RANGE_NOTE]
+    notes.append(f"{len(scans)} pictures are shown as slices, in the order of their names.")
+    # The windows of the first picture may cut off what the others hold.
+    windows = picture_windows(values, None, notes) if values.ndim == 3 else ()
+    return replace(
+        first, name=name, values=values, windows=windows, sha256=sha256, notes=tuple(notes), derived=None, exact=False
+    )
 
 
 def _natural(file: str) -> list[tuple[int, int, str]]:

@@ -12,7 +12,8 @@ import numpy as np
 from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
 
-from core.scans.dicom import collapsed
+from core.scans import limits
+from core.scans.dicom import SPACING_NOTE, collapsed, plausible_plane
 from core.scans.dicom_pixels import check_size
 from core.scans.dicom_values import finite_float32
 from core.scans.scan import Scan, ScanError
@@ -65,7 +66,7 @@ def load_nifti(data: bytes, name: str, sha256: str) -> Scan:
         modality=None,
         windows=windows,
         inverted=False,
-        spacing=_spacing(header),
+        spacing=_spacing(header, notes),
         tags=_tags(header),
         notes=tuple(notes),
         derived=None,
@@ -127,8 +128,12 @@ def _first_volume(stream: BinaryIO, header: Nifti1Header, name: str, notes: list
     if not 0 <= offset <= _MAX_OFFSET:
         raise ScanError(f"'{name}' has a damaged NIfTI header (data offset): export or download it again.")
     start = max(int(offset), int(header.single_vox_offset))
-    stream.seek(start)
     size = int(np.prod(shape)) * kind.itemsize
+    # The number of values is limited already, but a value may take 16 bytes.
+    if start + size > limits.MAX_INFLATED_BYTES:
+        most = limits.MAX_INFLATED_BYTES // limits.MEBIBYTE
+        raise ScanError(f"'{name}' unpacks to more than {most} MB: save it with fewer slices or a smaller type.")
+    stream.seek(start)
     block = stream.read(size)
     if len(block) < size:
         raise ScanError(
@@ -176,10 +181,11 @@ def _values(frames: np.ndarray, header: Nifti1Header, notes: list[str]) -> np.nd
     return finite_float32(frames)
 
 
-def _spacing(header: Nifti1Header) -> tuple[float, float, float] | None:
+def _spacing(header: Nifti1Header, notes: list[str]) -> tuple[float, float, float] | None:
     """Return millimetres along the axes as shown; they follow the turn of the volume."""
     zooms = [float(zoom) for zoom in (*header.get_zooms(), 1.0, 1.0)[:3]]
     if not np.isfinite(zooms).all() or min(zooms) <= 0:
+        notes.append(SPACING_NOTE)
         return None
     scale = {1: 1000.0, 3: 0.001}.get(int(header["xyzt_units"]) & 7, 1.0)
     order = [0, 1, 2]
@@ -190,6 +196,9 @@ def _spacing(header: Nifti1Header) -> tuple[float, float, float] | None:
     except Exception:
         order = [0, 1, 2]
     columns, rows, slices = (zooms[axis] * scale for axis in order)
+    if not plausible_plane(rows, columns) or not np.isfinite(slices):
+        notes.append(SPACING_NOTE)
+        return None
     return slices, rows, columns
 
 

@@ -9,6 +9,7 @@ pictures within [0, 1] are shown as they are, others from lowest to highest.
 from __future__ import annotations
 
 import logging
+import struct
 import warnings
 from contextlib import nullcontext
 from io import BytesIO
@@ -35,6 +36,10 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 _WIDE = 2**14
 _PILLOW_NAMES = {"WebP": "WEBP"}
 _FRAME_BY_FRAME = (TIFF,)
+_PHOTOMETRIC = 262
+_SHORT = 3
+
+RANGE_NOTE = "The picture uses a part of its range only, so it is shown from its lowest to its highest value."
 
 
 def load_raster(data: bytes, kind: str, name: str, sha256: str) -> Scan:
@@ -65,7 +70,7 @@ def load_raster(data: bytes, kind: str, name: str, sha256: str) -> Scan:
     values, derived, bits = _decoded(data, kind, name, notes)
     if values.ndim == 4 and derived is None:
         values = collapsed(values)
-    windows = _windows(values, derived, notes) if values.ndim == 3 else ()
+    windows = picture_windows(values, derived, notes) if values.ndim == 3 else ()
     tags = {"Format": kind, "Rows": str(values.shape[1]), "Columns": str(values.shape[2]), "Bits": str(bits)}
     return Scan(
         name=name,
@@ -84,14 +89,18 @@ def load_raster(data: bytes, kind: str, name: str, sha256: str) -> Scan:
 
 
 def _decoded(data: bytes, kind: str, name: str, notes: list[str]) -> tuple[np.ndarray, str | None, int]:
+    white = None
     try:
         if kind == TIFF:
             deep = _deep_tiff(data, name, notes)
             if deep is not None:
                 return deep, None, 8 * deep.dtype.itemsize
+            data, white = _black_is_zero(data, name)
         # libtiff prints to the terminal as well.
         with quiet_decoder() if kind == TIFF else nullcontext():
             values, derived = _with_pillow(data, kind, name, notes)
+        if white is not None:
+            values = _reversed(values.astype(np.int32) if white == "signed" else values)
         return values, derived, 8 * values.dtype.itemsize
     except (ScanError, MemoryError):
         raise
@@ -199,8 +208,37 @@ def _contiguous_pages(tiff: tifffile.TiffFile, name: str, notes: list[str]) -> n
     if samples > 1:
         return _deep_colour(values, samples)
     if int(first.photometric) == 0:
-        values = values.max() - values
+        return _reversed(_finite(values, notes) if values.dtype.kind == "f" else values)
     return _finite(values, notes) if values.dtype.kind == "f" else values
+
+
+def _black_is_zero(data: bytes, name: str) -> tuple[bytes, str | None]:
+    """Declare deep grey of which 0 is white as grey of which 0 is black; tell its kind, None where nothing changed.
+
+    Pillow turns such pictures of 8 bits only: it shows deeper ones inverted, or refuses them.
+    """
+    with tifffile.TiffFile(BytesIO(data)) as tiff:
+        first = tiff.pages.first
+        if int(first.photometric) != 0 or first.samplesperpixel != 1 or first.bitspersample not in (16, 32):
+            return data, None
+        count = len(tiff.pages)
+        check_size(name, count, first.imagelength, first.imagewidth)
+        changed = bytearray(data)
+        for index in range(count):
+            tag = tiff.pages[index].tags.get(_PHOTOMETRIC)
+            if tag is not None and tag.value == 0 and tag.count == 1 and tag.dtype == _SHORT:
+                struct.pack_into(f"{tiff.byteorder}H", changed, tag.valueoffset, 1)
+        return bytes(changed), "signed" if first.sampleformat == 2 else "unsigned"
+
+
+def _reversed(values: np.ndarray) -> np.ndarray:
+    """Exchange black and white."""
+    # The complement reverses the whole type and never overflows, as the highest value minus a negative one would.
+    if values.dtype.kind == "i" or values.dtype == np.uint8 or values.dtype == np.uint16 and values.max() >= _WIDE:
+        return ~values
+    if values.dtype.kind == "f":
+        return finite_float32(values.max().astype(np.float64) - values)
+    return values.max() - values
 
 
 def _deep_colour(values: np.ndarray, samples: int) -> np.ndarray | None:
@@ -211,7 +249,8 @@ def _deep_colour(values: np.ndarray, samples: int) -> np.ndarray | None:
     return np.ascontiguousarray(values[..., :3])
 
 
-def _windows(values: np.ndarray, derived: str | None, notes: list[str]) -> tuple[Window, ...]:
+def picture_windows(values: np.ndarray, derived: str | None, notes: list[str]) -> tuple[Window, ...]:
+    """Return the windows of a grey picture, the default first; a note says where it uses a part of its range only."""
     full, robust = full_window(values), robust_window(values)
     whole = None
     if values.dtype == np.uint8:
@@ -221,6 +260,6 @@ def _windows(values: np.ndarray, derived: str | None, notes: list[str]) -> tuple
     elif values.dtype.kind == "f" and values.min() >= 0 and values.max() <= 1:
         whole = range_window(0.0, 1.0, FULL_RANGE)
     if whole is None:
-        notes.append("The picture uses a part of its range only, so it is shown from its lowest to its highest value.")
+        notes.append(RANGE_NOTE)
         return full, robust
     return Window(whole.center, whole.width, "Stored range", whole.function), full, robust

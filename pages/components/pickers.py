@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.components.engine import Engine, bundle, open_scan
-from pages.components.state import TOUR_SAMPLE, Visit, current_visit
+from pages.components.state import TOUR_SAMPLE, Visit, current_visit, forget_problem
 from pages.components.words import plain
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def draw_pickers(visit: Visit, engine: Engine) -> UploadedFile | None:
         return st.file_uploader(
             "Upload a scan",
             key="upload",
+            on_change=_upload_changed,
             help="DICOM, NIfTI, PNG, JPEG, TIFF, BMP or WebP. Pack the slices of a series into one ZIP. "
             "The file stays in this server's memory and is written nowhere.",
         )
@@ -45,14 +46,16 @@ def samples() -> dict[str, Sample]:
 def open_wanted(visit: Visit, file: UploadedFile | None) -> None:
     """Open what was just picked or uploaded, and go where it is shown; a bad one leaves the last scan in place."""
     # What is done is noted only after it is done: a click in between stops this run, and the next one begins anew.
-    if file is not None and file.file_id != visit.upload_id:
+    if visit.wanted and (key := _sample_key(visit)):
+        _open(visit, str(samples()[key].path), None, key)
+        # An upload that the pick overtook must not come back: a later one would have taken `wanted` away.
+        visit.upload_id = file.file_id if file else visit.upload_id
+        visit.wanted = None
+    elif file is not None and file.file_id != visit.upload_id:
         _open(visit, file.getvalue(), file.name, None)
         # The uploader stays the same for the whole visit: only then does Streamlit drop one file for the next.
         visit.upload_id = file.file_id
         visit.tour = visit.wanted = None
-    elif visit.wanted and (key := _sample_key(visit)):
-        _open(visit, str(samples()[key].path), None, key)
-        visit.wanted = None
     else:
         return
     st.switch_page("pages/examine.py")
@@ -86,7 +89,8 @@ def _draw_bundle(visit: Visit) -> None:
 
     names = bundle_names()
     index = names.index(visit.bundle) if visit.bundle in names else None
-    chosen = st.selectbox("Model bundle", names, index, help="Everything learned for one clinical task.")
+    about = "Everything learned for one clinical task."
+    chosen = st.selectbox("Model bundle", names, index, help=about, on_change=forget_problem)
     if chosen and chosen != visit.bundle:
         visit.bundle, visit.classifier = chosen, None
     st.caption(bundle(visit.bundle).title)
@@ -121,3 +125,10 @@ def want(key: str | None) -> None:
     """Have a sample opened, which ends a tour that speaks of another."""
     visit = current_visit()
     visit.wanted, visit.tour = key, None
+    forget_problem()
+
+
+def _upload_changed() -> None:
+    forget_problem()
+    if st.session_state["upload"] is not None:
+        current_visit().wanted = None  # the last choice counts

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.components.state import Visit
+from pages.components.state import Visit, forget_problem
 
 if TYPE_CHECKING:
     from core import Bundle, Scan, Window
@@ -18,8 +18,9 @@ def draw_slice(visit: Visit, scan: Scan) -> None:
     """A slider over the slices of a volume."""
     if scan.frame_count > 1:
         key = f"slice-{scan.sha256[:12]}"
-        chosen = st.slider(f"Slice (1 to {scan.frame_count})", 1, scan.frame_count, visit.frame + 1, key=key)
-        visit.frame = min(max(int(chosen), 1), scan.frame_count) - 1
+        label, count = f"Slice (1 to {scan.frame_count})", scan.frame_count
+        chosen = st.slider(label, 1, count, visit.frame + 1, key=key, on_change=forget_problem)
+        visit.frame = min(max(int(chosen), 1), count) - 1
 
 
 def draw_window(visit: Visit, scan: Scan) -> None:
@@ -29,29 +30,42 @@ def draw_window(visit: Visit, scan: Scan) -> None:
     if scan.exact:
         st.caption("Purescan wrote this file with a fixed window, so that the models see exactly what was written.")
         return
-    names = ["VOI LUT of the file" if scan.voi_lut else scan.windows[0].name]
-    names += [window.name for window in scan.windows[1:]]
+    # None stands for what the scan is shown with where nothing was chosen.
+    windows = [None, *(scan.windows if scan.voi_lut else scan.windows[1:])]
+    first = "VOI LUT of the file" if scan.voi_lut else scan.windows[0].name
+    labels = _distinct([first, *(window.name for window in windows if window), CUSTOM])
+    current = windows.index(visit.window) if visit.window in windows else len(windows)
     key = scan.sha256[:12]
-    current = visit.window.name if visit.window else names[0]
-    index = [*names, CUSTOM].index(current) if current in names else len(names)
-    chosen = st.selectbox("Window", [*names, CUSTOM], index, key=f"window-{key}")
-    if chosen == CUSTOM:
-        visit.window = _own_window(scan, visit.window or scan.windows[0], key)
-    else:
-        position = names.index(chosen)
-        visit.window = scan.windows[position] if position else None
+    chosen = st.selectbox(
+        "Window", range(len(labels)), current, labels.__getitem__, key=f"window-{key}", on_change=forget_problem
+    )
+    visit.window = windows[chosen] if chosen < len(windows) else _own_window(scan, visit.window, key)
     st.caption("The models see what the window shows: another window is another examination.")
 
 
-def _own_window(scan: Scan, start: Window, key: str) -> Window:
+def _distinct(names: list[str]) -> list[str]:
+    """Number names that come again: Streamlit tells options apart by what it shows of them."""
+    labels: list[str] = []
+    for name in names:
+        label, count = name, 1
+        while label in labels:
+            count += 1
+            label = f"{name} ({count})"
+        labels.append(label)
+    return labels
+
+
+def _own_window(scan: Scan, start: Window | None, key: str) -> Window:
     from core import Window
 
+    start = start or scan.windows[0]
     low = min(window.center - window.width / 2 for window in scan.windows)
     high = max(window.center + window.width / 2 for window in scan.windows)
     span = high - low
     step = span / 200
-    centre = st.slider("Centre", low, high, start.center, step, key=f"centre-{key}")
-    width = st.slider("Width", step, span, min(max(start.width, step), span), step, key=f"width-{key}")
+    centre = st.slider("Centre", low, high, start.center, step, key=f"centre-{key}", on_change=forget_problem)
+    width = min(max(start.width, step), span)
+    width = st.slider("Width", step, span, width, step, key=f"width-{key}", on_change=forget_problem)
     return Window(centre, width, CUSTOM, "LINEAR_EXACT")
 
 
@@ -60,8 +74,8 @@ def draw_settings(visit: Visit, bundle: Bundle) -> None:
     names = list(bundle.classifiers)
     if len(names) > 1:
         current = visit.classifier or bundle.default_classifier
-        visit.classifier = st.selectbox("Classifier", names, names.index(current), key=f"classifier-{bundle.name}")
-    seed = st.number_input(
-        "Seed", 0, 2**31 - 1, visit.seed, key="seed", help="Draws the detector's and the purifier's noise."
-    )
+        index, key = names.index(current), f"classifier-{bundle.name}"
+        visit.classifier = st.selectbox("Classifier", names, index, key=key, on_change=forget_problem)
+    about = "Draws the detector's and the purifier's noise."
+    seed = st.number_input("Seed", 0, 2**31 - 1, visit.seed, key="seed", help=about, on_change=forget_problem)
     visit.seed = int(seed)

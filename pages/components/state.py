@@ -83,3 +83,8 @@ def current_visit() -> Visit:
     if "visit" not in st.session_state:
         st.session_state["visit"] = Visit()
     return st.session_state["visit"]
+
+
+def forget_problem() -> None:
+    """Take back the sentence about what went wrong: whoever chooses something else has read it."""
+    current_visit().problem = None

@@ -12,6 +12,7 @@ from pages.components.tour_steps import PLACES, TOURS, Step
 def start_tour(visit: Visit, key: str) -> None:
     """Begin a tour; the sample it begins with is opened by the next page."""
     visit.tour, visit.step, visit.wanted = key, 0, TOUR_SAMPLE
+    visit.problem = None
 
 
 def draw_tour(visit: Visit) -> str | None:

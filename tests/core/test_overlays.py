@@ -23,6 +23,29 @@ def test_no_side_falls_below_the_scan_s_own() -> None:
     assert max(opened(overlays.scan_png(np.zeros((64, 32)))).shape) == overlays.LEAST_SIDE
 
 
+@pytest.mark.parametrize("shape", [(4000, 2000), (2000, 4000, 3)])
+def test_no_side_exceeds_what_a_screen_shows(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn, in_bytes = [], overlays._bytes
+    monkeypatch.setattr(overlays, "_bytes", lambda image: drawn.append(image.shape) or in_bytes(image))
+    frame = np.full(shape, 0.5, dtype=np.float32)
+    pixels = np.full((frame.ndim // 3 * 2 + 1, 16, 16), 0.5)
+    pictures = [
+        overlays.scan_png(frame),
+        overlays.overlay_png(frame, np.zeros((16, 16)), 1.0, 1.0),
+        overlays.model_png(pixels, shape),
+        overlays.residual_png(pixels, pixels, 0.1, shape),
+    ]
+    expected = tuple(side * overlays.MOST_SIDE // 4000 for side in shape[:2])
+    assert all(opened(picture).shape[:2] == expected for picture in pictures)
+    assert all(size[:2] == expected for size in drawn)  # colours cost the memory: shrunk before them, not after
+    assert (opened(pictures[0]) == 128).all()
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1e-4, 1.0), (1.0, 1.0, 1e-4)])
+def test_extreme_spacing_gives_no_extreme_picture(spacing: tuple[float, float, float]) -> None:
+    assert sorted(opened(overlays.scan_png(np.zeros((512, 512)), spacing)).shape[:2]) == [1, overlays.MOST_SIDE]
+
+
 def test_zero_error_hides_nothing() -> None:
     frame = np.random.default_rng(0).random((64, 64))
     plain = overlays.scan_png(frame)

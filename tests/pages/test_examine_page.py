@@ -1,12 +1,18 @@
 """Examine: what a visitor reads after a choice, and what stays after a mistake."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import examine, load_bundle, load_scan
+from core import Window, examine, load_bundle, load_scan
 from core.scans import sample_scans
+from core.scans.windowing import Lut
+from pages.components import pickers
+from pages.components.state import Visit
 from pages.components.words import heading, percent
 
 Choose = Callable[[AppTest, str], AppTest]
@@ -77,6 +83,70 @@ def test_bad_upload_gives_its_sentence_and_keeps_the_scan(app: AppTest, choose: 
     assert not app.error
 
 
+def test_problem_goes_with_the_next_choice(app: AppTest, choose: Choose) -> None:
+    choose(app, "mni152")
+    upload(app, "notes.dcm", b"not a scan at all")
+    assert len(app.error) == 1
+    app.run()
+    assert len(app.error) == 1  # nothing else was chosen yet
+    next(slider for slider in app.slider if slider.label.startswith("Slice")).set_value(60).run()
+    assert not app.error
+    upload(app, "notes.dcm", b"not a scan at all")
+    assert len(app.error) == 1
+    next(box for box in app.selectbox if box.label == "Window").select(1).run()
+    assert not app.error
+
+
+def test_the_last_choice_wins_over_a_pending_upload(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(pickers, "_open", lambda visit, source, name, key: opened.append(key or name))
+    monkeypatch.setattr(pickers, "_sample_key", lambda visit: visit.wanted)
+    monkeypatch.setattr(pickers, "samples", lambda: {"mr-small": SimpleNamespace(path="mr")})
+    monkeypatch.setattr(pickers.st, "switch_page", lambda page: None)
+    file = SimpleNamespace(file_id="1", name="large.dcm", getvalue=bytes)
+    visit = Visit(wanted="mr-small")
+    for _ in range(2):
+        pickers.open_wanted(visit, file)  # type: ignore[arg-type]
+    assert opened == ["mr-small"]
+    assert (visit.wanted, visit.upload_id) == (None, "1")
+    # A file that comes while a sample is still being opened is the later choice.
+    visit.wanted, file.file_id = "mr-small", "2"
+    monkeypatch.setattr(pickers.st, "session_state", {"upload": file, "visit": visit})
+    pickers._upload_changed()
+    pickers.open_wanted(visit, file)  # type: ignore[arg-type]
+    assert opened == ["mr-small", "large.dcm"]
+
+
+def test_problem_goes_when_the_uploader_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
+    visit = Visit(problem="notes.dcm is no scan.", wanted="mr-small")
+    monkeypatch.setattr(pickers.st, "session_state", {"upload": None, "visit": visit})
+    pickers._upload_changed()
+    assert (visit.problem, visit.wanted) == (None, "mr-small")
+
+
+def test_every_window_can_be_chosen(app: AppTest, choose: Choose) -> None:
+    choose(app, "mr-small")
+    scan = app.session_state["visit"].scan
+    twins = (Window(100.0, 200.0, "Brain"), Window(300.0, 400.0, "Brain"))
+    app.session_state["visit"].scan = replace(scan, windows=twins)
+    app.run()
+    picker = next(box for box in app.selectbox if box.label == "Window")
+    assert picker.options == ["Brain", "Brain (2)", "Custom"]
+    picker.select(1).run()
+    assert app.session_state["visit"].window == twins[1]
+
+
+def test_a_file_s_lut_hides_none_of_its_windows(app: AppTest, choose: Choose) -> None:
+    choose(app, "mr-small")
+    scan = app.session_state["visit"].scan
+    app.session_state["visit"].scan = replace(scan, voi_lut=Lut(0, np.arange(4096), 12))
+    app.run()
+    picker = next(box for box in app.selectbox if box.label == "Window")
+    assert picker.options == ["VOI LUT of the file", *(window.name for window in scan.windows), "Custom"]
+    picker.select(1).run()
+    assert app.session_state["visit"].window == scan.windows[0]
+
+
 def test_markdown_in_a_file_name_is_not_read(app: AppTest, mr_file: bytes) -> None:
     upload(app, "![x](http://example.org/x.png).dcm", mr_file)
     assert not app.exception
@@ -87,7 +157,7 @@ def test_window_changes_what_the_models_see(app: AppTest, choose: Choose) -> Non
     choose(app, "mr-small")
     first = app.session_state["visit"].examination
     picker = next(box for box in app.selectbox if box.label == "Window")
-    picker.select("Full range").run()
+    picker.select(picker.options.index("Full range")).run()
     second = app.session_state["visit"].examination
     assert second is not first
     assert (second.pixels != first.pixels).any()
@@ -96,7 +166,8 @@ def test_window_changes_what_the_models_see(app: AppTest, choose: Choose) -> Non
 
 def test_own_window(app: AppTest, choose: Choose) -> None:
     choose(app, "mr-small")
-    next(box for box in app.selectbox if box.label == "Window").select("Custom").run()
+    picker = next(box for box in app.selectbox if box.label == "Window")
+    picker.select(picker.options.index("Custom")).run()
     width = next(slider for slider in app.slider if slider.label == "Width")
     width.set_value(width.max / 2).run()
     assert app.session_state["visit"].window.width == pytest.approx(width.max / 2)

@@ -277,6 +277,12 @@ def test_spacing() -> None:
     assert load_scan(dicom(FOUR, PixelSpacing=[0, 3])).spacing is None
 
 
+def test_spacing_that_cannot_be_right_is_unknown() -> None:
+    assert load_scan(dicom(FOUR, PixelSpacing=[1, 20])).spacing == (1, 1, 20)
+    scan = load_scan(dicom(FOUR, PixelSpacing=[1, 21]))
+    assert scan.spacing is None and any("taken as unknown" in note for note in scan.notes)
+
+
 def test_ct_presets() -> None:
     names = [window.name for window in load_scan(dicom(FOUR, Modality="CT")).windows]
     assert names[-4:] == ["Brain", "Lung", "Bone", "Soft tissue"]
@@ -379,6 +385,7 @@ def test_cut_pixels_are_counted() -> None:
 def test_too_large_frames_are_refused_before_decoding() -> None:
     refused(dicom(FOUR, Rows=60000, Columns=60000), "megapixels")
     refused(dicom(FOUR, Rows=5000, Columns=5000, NumberOfFrames=4000), "split")
+    refused(dicom(FOUR, Rows=60000, Columns=1), "strip")
 
 
 def test_deflated_bomb(monkeypatch: pytest.MonkeyPatch) -> None:

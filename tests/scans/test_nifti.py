@@ -128,3 +128,14 @@ def test_gzip_bomb_is_refused_by_its_header() -> None:
     header.set_data_shape((30000, 2000, 30000))
     header["magic"], header["vox_offset"] = b"n+1", 352
     refused(gzip.compress(header.binaryblock + b"\0" * 10_000_000), "split")
+
+
+def test_gzip_bomb_is_refused_by_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.scans.limits.MAX_INFLATED_BYTES", 2**20)
+    assert load_scan(nifti(np.zeros((64, 64, 100), np.int16), packed=True)).frame_count == 100
+    refused(nifti(np.zeros((64, 64, 100), np.float64), packed=True), "unpacks to more than 1 MB")
+
+
+def test_spacing_that_cannot_be_right_is_unknown() -> None:
+    scan = load_scan(nifti(stored("RAS"), affine("RAS", (1, 21, 1))))
+    assert scan.spacing is None and any("taken as unknown" in note for note in scan.notes)

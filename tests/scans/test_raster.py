@@ -138,3 +138,22 @@ def test_size_is_checked_before_decoding(size: tuple[int, int]) -> None:
 def test_damaged_pictures() -> None:
     text = outcome(picture(ramp(64, 64, np.uint8, 1))[:80], "a.png")
     assert isinstance(text, str) and "damaged or cut-off PNG" in text
+
+
+def test_long_strips_are_refused() -> None:
+    text = outcome(png_header(60000, 1) + b"\0\0\0\0IDAT" + b"\0" * 8)
+    assert isinstance(text, str) and "strip" in text
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("kind,low,high", [(np.uint8, 0, 255), (np.uint16, 0, 65535), (np.uint16, 0, 4000),
+                                           (np.int16, -30000, 30000), (np.int16, 0, 30000)])  # fmt: skip
+def test_min_is_white_at_every_depth(compression: str | None, kind: type, low: int, high: int) -> None:
+    values = np.array([[[low, high]], [[high, low]]], kind)
+    scan = load_scan(tiff(values, photometric="miniswhite", compression=compression))
+    np.testing.assert_allclose([scan.frame(0), scan.frame(1)], [[[1, 0]], [[0, 1]]], atol=1e-6)
+
+
+def test_min_is_white_big_endian() -> None:
+    data = tiff(np.array([[0, 65535, 5535]], np.uint16), photometric="miniswhite", byteorder=">")
+    assert load_scan(data).values.tolist() == [[[65535, 0, 60000]]]

@@ -123,6 +123,13 @@ def test_unreadable_slices_are_left_out() -> None:
     assert scan.frame_count == 2 and any("left out" in note for note in scan.notes)
 
 
+def test_undecodable_slices_are_left_out() -> None:
+    files = slices([1, 2, 3])
+    scan = load_scan(zipped(files | {"001.dcm": files["001.dcm"][:-4]}))
+    assert scan.frame_count == 2 and any(note.startswith("1 of the 3 DICOM files") for note in scan.notes)
+    refused(zipped({name: data[:-4] for name, data in files.items()}), "'000.dcm'", "cut short")
+
+
 @pytest.mark.parametrize("data", [picture(ramp(4, 4, np.uint8, 1)), nifti(np.zeros((3, 4, 5), np.int16), packed=True),
                                   nifti(np.zeros((3, 4, 5), np.int16)), dicom(ramp())])  # fmt: skip
 def test_archive_of_one_file(data: bytes) -> None:
@@ -136,6 +143,13 @@ def test_pictures_of_one_size_are_stacked_in_natural_order() -> None:
     assert load_scan(zipped(files)).values[:, 0, 0].tolist() == [1, 9, 10]
     files["s2.png"] = picture(ramp(3, 3, np.uint8, 1))
     refused(zipped(files), "different sizes")
+
+
+def test_stack_of_pictures_is_windowed_as_a_whole() -> None:
+    files = {f"{top}.png": picture(np.array([[0, top]], np.uint16)) for top in (1000, 4000)}
+    scan = load_scan(zipped(files))
+    np.testing.assert_allclose([scan.frame(0), scan.frame(1)], [[[0, 0.25]], [[0, 1]]], atol=1e-6)
+    assert sum("part of its range" in note for note in scan.notes) == 1
 
 
 def test_refused_archives(monkeypatch: pytest.MonkeyPatch) -> None:

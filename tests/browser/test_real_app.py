@@ -111,7 +111,7 @@ def test_attacked_upload_is_flagged_and_gets_the_defended_label(visit: Visit, tm
     path = write_derived_dicom(tmp_path / "attacked.dcm", scan.frame(), kind="attacked", description="PGD for a test")
     page = visit()
     upload(page, path.name, path.read_bytes())
-    card = decision(page, path.name).splitlines()
+    card = [line for line in decision(page, path.name).splitlines() if line.strip()]
     exam = examine(load_scan(path), load_bundle())
     assert exam.prediction and exam.undefended and exam.purification
     assert any("Flagged: may have been" in line for line in card)  # after the name of its icon

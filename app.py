@@ -15,12 +15,14 @@ page = st.navigation(
     [
         st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
         st.Page("pages/examine.py", title="Examine", icon=":material/radiology:"),
+        st.Page("pages/detect.py", title="Detect", icon=":material/search_insights:"),
+        st.Page("pages/attack.py", title="Attack", icon=":material/bolt:"),
     ]
 )
 visit = current_visit()
 draw_notice(visit)
 with shown_errors():
-    open_wanted(visit, draw_pickers(visit, engine()))
+    open_wanted(visit, draw_pickers(visit, engine()), stay=page.title != "Home")
 with shown_errors():
     page.run()
 # Only now: the first page must not share the processor with the loading of torch.

@@ -13,11 +13,22 @@ import torch
 from tqdm import tqdm
 
 from core import compute
-from core.attacks import ATTACKS, GRADIENT_ATTACKS, NORMS, attack_pixels, describe_attack, displayable
+from core.attacks import (
+    ATTACKS,
+    METHODS,
+    NORMS,
+    AttackSettings,
+    attack_pixels,
+    attackable_pixels,
+    describe_attack,
+    displayable,
+    find_method,
+    longest_run,
+    sees_defence,
+)
 from core.bundles import Bundle, BundleError, load_bundle
 from core.examination import Examination
 from core.pipeline import examine
-from core.preparation import prepare
 from core.scans import ScanError, load_scan, write_derived_dicom, write_derived_png
 from core.schema import checked
 
@@ -58,12 +69,14 @@ def _parser() -> argparse.ArgumentParser:
     budget = argparse.ArgumentParser(add_help=False)
     budget.add_argument("--eps", type=float, default=8, help="in 1/255 for linf, plain for l2 and l1 (default 8)")
     budget.add_argument("--norm", default="linf", choices=NORMS)
-    budget.add_argument("--steps", type=_positive, default=40)
+    budget.add_argument("--steps", type=_positive, help="steps, or queries (default: the attack's own, 40 for pgd)")
     budget.add_argument("--restarts", type=_positive, default=1)
+    budget.add_argument("--eot", type=_positive, default=1, help="calls that a gradient is averaged over (white-box)")
+    budget.add_argument("--white-box", action="store_true", help="attack the whole defence, not the classifier alone")
 
     attack = commands.add_parser("attack", parents=[common, budget], help="attack a scan and write it to a file")
     attack.add_argument("file", metavar="FILE")
-    attack.add_argument("--method", default="pgd", help=f"{' or '.join(GRADIENT_ATTACKS)} (default pgd)")
+    attack.add_argument("--method", default="pgd", help=f"one of: {', '.join(ATTACKS)} (default pgd)")
     attack.add_argument("--frame", type=_natural)
     attack.add_argument("--out", required=True, type=Path, help=".dcm or .png to write")
     attack.set_defaults(run=_attack)
@@ -71,11 +84,10 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", parents=[common, budget], help="measure the defence over a data set")
     evaluate.add_argument("--data", required=True, type=Path, help=".npz or .zip")
     evaluate.add_argument("--split", default="val", choices=("val", "all"))
-    evaluate.add_argument("--attack", help=f"one of: {', '.join(ATTACKS)} (default: none)")
-    evaluate.add_argument("--eot", type=_positive, default=1, help="gradients averaged per step (white-box)")
+    evaluate.add_argument("--attack", help=f"one of: {', '.join(METHODS)} (default: none)")
     evaluate.add_argument("--severity", type=int, default=1, choices=range(1, 6), help="of a corruption (default 1)")
-    evaluate.add_argument("--white-box", action="store_true", help="the attacker differentiates through the purifier")
     evaluate.add_argument("--limit", type=_positive, help="measure on so many images, drawn with --seed")
+    evaluate.add_argument("--resume", type=Path, metavar="FILE", help="keep the answers here, and go on from them")
     evaluate.set_defaults(run=_evaluate)
     return parser
 
@@ -151,26 +163,24 @@ def _attack(arguments: argparse.Namespace, command: str) -> int:
         raise ValueError(f"There is no folder {str(arguments.out.parent)!r} to write to; make it first.")
     if arguments.out.resolve() == Path(arguments.file).resolve():
         raise ValueError("--out is the scan itself; name another file, so that the scan isn't lost.")
-    bundle = load_bundle(arguments.bundle)
+    settings = _settings(arguments, arguments.method)
+    if arguments.method not in ATTACKS:
+        raise ValueError(f"There is no attack named {arguments.method!r}; choose one of: {', '.join(ATTACKS)}.")
+    bundle = _attack_bundle(arguments, settings) or load_bundle(arguments.bundle)
     name = bundle.classifier_name(arguments.classifier)
     scan = load_scan(arguments.file)
-    before = prepare(scan.frame(arguments.frame), bundle.resolution, bundle.channels)
+    before = attackable_pixels(scan, bundle, arguments.frame)
     start = time.perf_counter()
-    after = attack_pixels(
-        before,
-        bundle,
-        method=arguments.method,
-        eps=arguments.eps,
-        norm=arguments.norm,
-        steps=arguments.steps,
-        restarts=arguments.restarts,
-        classifier=name,
-        seed=arguments.seed,
-    )
+    for step in tqdm(
+        attack_pixels(before, bundle, settings, classifier=name, seed=arguments.seed),
+        total=longest_run(settings),
+        unit="step",
+        disable=not sys.stderr.isatty(),
+    ):
+        after = step.attacked.cpu()
     seconds = time.perf_counter() - start
     if arguments.out.suffix.lower() == ".dcm":
-        settings = (arguments.method, arguments.eps, arguments.norm, arguments.steps)
-        description = describe_attack(*settings, name, bundle.name)
+        description = describe_attack(settings, name, bundle.name)
         write_derived_dicom(arguments.out, displayable(after), kind="attacked", description=description, source=scan)
     else:
         write_derived_png(arguments.out, displayable(after), "attacked")
@@ -182,8 +192,8 @@ def _attack(arguments: argparse.Namespace, command: str) -> int:
         "method": arguments.method,
         "eps": arguments.eps,
         "norm": arguments.norm,
-        "steps": 1 if arguments.method == "fgsm" else arguments.steps,
-        "restarts": 1 if arguments.method == "fgsm" else arguments.restarts,
+        "steps": step.index + 1,
+        "restarts": settings.restarts if "restarts" in find_method(settings).takes else 1,
         "seed": arguments.seed,
         "out": str(arguments.out),
         "label_before": labels[0],
@@ -199,6 +209,16 @@ def _attack(arguments: argparse.Namespace, command: str) -> int:
     return 0
 
 
+def _settings(arguments: argparse.Namespace, method: str | None) -> AttackSettings:
+    names = ("eps", "norm", "steps", "restarts", "eot", "white_box")
+    severity = getattr(arguments, "severity", 1)
+    return AttackSettings(method, severity=severity, **{name: getattr(arguments, name) for name in names})
+
+
+def _attack_bundle(arguments: argparse.Namespace, settings: AttackSettings) -> Bundle | None:
+    return load_bundle(arguments.bundle, torch.float32) if sees_defence(settings) else None
+
+
 def _label(bundle: Bundle, classifier: str, pixels: torch.Tensor) -> str:
     with torch.no_grad():
         return bundle.classes[bundle.classifiers[classifier](pixels.to(compute.device())).argmax(1).item()]
@@ -207,26 +227,17 @@ def _label(bundle: Bundle, classifier: str, pixels: torch.Tensor) -> str:
 def _evaluate(arguments: argparse.Namespace, command: str) -> int:
     # Here and not above: scikit-learn takes a second to load, and `examine` has no use for it.
     from core.audit.datasets import load_dataset
-    from core.audit.evaluation import AttackSettings, evaluate, settings_record
+    from core.audit.evaluation import evaluate, settings_record
 
-    if arguments.attack not in (None, *ATTACKS):
-        raise ValueError(f"There is no attack named {arguments.attack!r}; choose one of: {', '.join(ATTACKS)}.")
-    if arguments.white_box and not arguments.attack:
+    attack = _settings(arguments, arguments.attack)
+    if attack.method:
+        find_method(attack)
+    elif attack.white_box:
         raise ValueError("--white-box needs --attack.")
     bundle = load_bundle(arguments.bundle)
     data = load_dataset(arguments.data, bundle.classes, bundle.resolution, bundle.channels)
     data = data.split("val") if arguments.split == "val" else data
     data = data.limited(arguments.limit, arguments.seed)
-    attack = AttackSettings(
-        method=arguments.attack,
-        eps=arguments.eps,
-        norm=arguments.norm,
-        steps=arguments.steps,
-        restarts=arguments.restarts,
-        eot=arguments.eot,
-        severity=arguments.severity,
-        white_box=arguments.white_box,
-    )
     passes = 2 if arguments.attack else 1
     with tqdm(total=passes * len(data), unit="image", disable=not sys.stderr.isatty()) as bar:
         report = evaluate(
@@ -234,8 +245,9 @@ def _evaluate(arguments: argparse.Namespace, command: str) -> int:
             bundle,
             classifier=arguments.classifier,
             attack=attack,
-            attack_bundle=load_bundle(arguments.bundle, torch.float32) if arguments.white_box else None,
+            attack_bundle=_attack_bundle(arguments, attack),
             seed=arguments.seed,
+            resume=arguments.resume,
             progress=bar.update,
         )
     report["settings"] = settings_record(

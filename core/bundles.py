@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from core import compute
-from core.calibration import Limits
+from core.calibration import Calibration, Limits
 from core.models.diffusion import Diffusion
 from core.models.mae import MaskedAutoencoder
 from core.models.resnet import HalfResNet18
@@ -24,33 +24,6 @@ ARCHITECTURES = {"half-resnet18": HalfResNet18}
 
 class BundleError(ValueError):
     """One sentence: which bundle or file is at fault, and what to do."""
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What the thresholds were made from, kept so that pages can draw it.
-
-    Attributes
-    ----------
-    clean : mapping of str to list of float
-        Score name → one value for each clean calibration scan.
-    attacked, benign : mapping of str to (mapping of str to list of float)
-        Attack (such as ``pgd 8/255``) or benign change (such as ``gamma 2``, the number being its severity) → score
-        name → values on the same scans.
-    scope : list of float
-        Distance of each clean calibration scan to the training scans.
-    groups : list of str
-        Near-duplicate group of each calibration scan.
-    digests : list of str
-        `core.audit.datasets.image_digest` of each, by which an evaluation knows the scans that the thresholds saw.
-    """
-
-    clean: Mapping[str, list[float]]
-    attacked: Mapping[str, Mapping[str, list[float]]]
-    benign: Mapping[str, Mapping[str, list[float]]]
-    scope: list[float]
-    groups: list[str]
-    digests: list[str]
 
 
 @dataclass(frozen=True)
@@ -163,6 +136,11 @@ def load_bundle(name: str = "brain-mri", dtype: torch.dtype | None = None) -> Bu
         raise BundleError(f"{name}/bundle.json lacks the entry {error}; restore it from the repository.") from error
 
 
+def in_float32(bundle: Bundle) -> Bundle:
+    """The same bundle in float32, as gradients through the defence need it; itself where it is that already."""
+    return bundle if bundle.diffusion.unet.dtype == torch.float32 else load_bundle(bundle.name, torch.float32)
+
+
 def _load(name: str, folder: Path, facts: Mapping[str, Any], dtype: torch.dtype) -> Bundle:
     _check_files(folder, facts["files"])
     channels, resolution = facts["input"]["channels"], facts["input"]["resolution"]
@@ -186,7 +164,7 @@ def _load(name: str, folder: Path, facts: Mapping[str, Any], dtype: torch.dtype)
         mae=_placed(_filled(mae, folder / facts["mae"]["file"]), dtype),
         diffusion=_placed(diffusion, dtype),
         limits={key: _limits(entry) for key, entry in facts["limits"].items()},
-        calibrations={key: Calibration(**entry) for key, entry in calibrations.items()},
+        calibrations={key: Calibration.from_json(entry) for key, entry in calibrations.items()},
         modalities=tuple(facts["modalities"]),
         content=Content(**{key: value.float().to(compute.device()) for key, value in content.items()}),
         hashes=facts["files"],

@@ -1,7 +1,9 @@
-"""From scores of calibration scans to thresholds, scope limit and t* ladder; and the folds that keep them honest."""
+"""From answers to calibration scans to thresholds, scope limit and t* ladder; and the folds that keep them honest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +12,110 @@ Scores = Mapping[str, np.ndarray]
 FOLDS = 5
 FEWEST_SCANS = 50
 FALSE_ALARM_BUDGET = 0.05
+
+
+@dataclass(frozen=True)
+class Responses:
+    """What the networks answer to N scans, before any threshold: every decision can be taken from it afterwards.
+
+    Attributes
+    ----------
+    undefended : list of int
+        Class of the classifier on the scan as it is.
+    scores : mapping of str to list of float
+        Detection score → N values.
+    scope : list of float
+        Distance to the training scans.
+    estimates : mapping of int to list of int
+        t* → class of the classifier on the estimate that purification at this t* makes.
+    ssim : mapping of int to list of float
+        t* → structural similarity of this estimate to the scan before any change.
+    seconds : mapping of str to float
+        Mean time a scan: ``detect``, ``purify`` (at one t*).
+    """
+
+    undefended: list[int]
+    scores: Mapping[str, list[float]]
+    scope: list[float]
+    estimates: Mapping[int, list[int]]
+    ssim: Mapping[int, list[float]]
+    seconds: Mapping[str, float]
+
+    def __len__(self) -> int:
+        return len(self.undefended)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Responses"]) -> "Responses":
+        """The responses of several batches as one."""
+        whole = sum(map(len, parts))
+
+        def chained(lists: Iterable[list]) -> list:
+            return [value for values in lists for value in values]
+
+        def merged(name: str) -> dict:
+            keys = getattr(parts[0], name)
+            return {key: chained(getattr(part, name)[key] for part in parts) for key in keys}
+
+        return cls(
+            undefended=chained(part.undefended for part in parts),
+            scores=merged("scores"),
+            scope=chained(part.scope for part in parts),
+            estimates=merged("estimates"),
+            ssim=merged("ssim"),
+            seconds={
+                stage: sum(part.seconds[stage] * len(part) for part in parts) / whole for stage in parts[0].seconds
+            },
+        )
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "Responses":
+        """From what `dataclasses.asdict` and JSON made of it: JSON knows no whole numbers as keys."""
+        by_t = {name: {int(t): values for t, values in record[name].items()} for name in ("estimates", "ssim")}
+        return cls(**{**record, **by_t})
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The recorded answers of one classifier on the calibration scans, which thresholds, tables and pages are made of.
+
+    Attributes
+    ----------
+    groups : list of str
+        Near-duplicate group of each calibration scan.
+    digests : list of str
+        `core.audit.datasets.image_digest` of each, by which an evaluation knows the scans that the thresholds saw.
+    labels : list of int
+        True class of each.
+    conditions : mapping of str to Responses
+        ``clean``, an attack (such as ``pgd 8/255``) or a benign change (such as ``gamma 2``, the number being its
+        severity) → the answers to the same scans.
+    """
+
+    groups: list[str]
+    digests: list[str]
+    labels: list[int]
+    conditions: Mapping[str, Responses]
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "Calibration":
+        """From what `dataclasses.asdict` and JSON made of it."""
+        conditions = {name: Responses.from_json(answers) for name, answers in record["conditions"].items()}
+        return cls(**{**record, "conditions": conditions})
+
+    @property
+    def clean(self) -> Mapping[str, list[float]]:
+        """Score → its values on the clean scans."""
+        return self.conditions["clean"].scores
+
+    @cached_property
+    def attacked(self) -> dict[str, Mapping[str, list[float]]]:
+        """The attacks that the t* ladder was made from → score → values."""
+        return {f"pgd {eps}/255": self.conditions[f"pgd {eps}/255"].scores for eps, _ in LADDER}
+
+    @cached_property
+    def benign(self) -> dict[str, Mapping[str, list[float]]]:
+        """The benign changes that the thresholds spare → score → values."""
+        return {f"{name} {severity}": self.conditions[f"{name} {severity}"].scores for name, severity in BENIGN}
 
 
 @dataclass(frozen=True)
@@ -50,23 +156,23 @@ BENIGN = (("gaussian-noise", 1), ("gaussian-blur", 2), ("gamma", 2), ("rotation"
 LADDER = ((2, 40), (4, 60), (8, 100))
 
 
-def fit_limits(
-    clean: Scores, benign: Sequence[Scores], scope: np.ndarray, attacked_amv: Mapping[int, np.ndarray]
-) -> Limits:
-    """Fit everything that decisions need.
+def fitted_limits(calibration: Calibration, kept: np.ndarray | slice = slice(None)) -> Limits:
+    """Everything that decisions need, from the calibration scans in `kept` (a mask or slice over all of them)."""
 
-    Parameters
-    ----------
-    clean : mapping of str to ndarray
-        Score → (N,) values on clean calibration scans.
-    benign : sequence of such mappings
-        The same scans under benign changes, which should not be called attacks either.
-    scope : ndarray
-        (N,) distances of the clean scans to the training scans.
-    attacked_amv : mapping of int to ndarray
-        ε in 1/255 → (N,) attention variation of the same scans under PGD.
-    """
-    return Limits(fit_thresholds(clean, benign), SCOPE_MARGIN * float(scope.max()), fit_ladder(attacked_amv))
+    def arrays(scores: Mapping[str, list[float]]) -> Scores:
+        return {name: np.array(values)[kept] for name, values in scores.items()}
+
+    thresholds = fit_thresholds(arrays(calibration.clean), [arrays(scores) for scores in calibration.benign.values()])
+    amv = {eps: arrays(calibration.attacked[f"pgd {eps}/255"])["amv"] for eps, _ in LADDER}
+    farthest = float(np.array(calibration.conditions["clean"].scope)[kept].max())
+    return Limits(thresholds, SCOPE_MARGIN * farthest, fit_ladder(amv))
+
+
+def cross_fitted_limits(calibration: Calibration) -> list[Limits]:
+    """For each calibration scan the limits that are fitted without its fold."""
+    fold_of = folds(calibration.groups)
+    fitted = [fitted_limits(calibration, fold_of != fold) for fold in range(FOLDS)]
+    return [fitted[fold] for fold in fold_of]
 
 
 def fit_thresholds(clean: Scores, benign: Sequence[Scores] = ()) -> dict[str, float]:
@@ -98,3 +204,44 @@ def fit_ladder(attacked_amv: Mapping[int, np.ndarray]) -> tuple[tuple[float, int
     medians = [float(np.median(attacked_amv[eps])) for eps, _ in LADDER]
     borders = [float(np.sqrt(low * high)) for low, high in zip(medians, medians[1:])]
     return tuple(zip((*borders, float("inf")), (t for _, t in LADDER)))
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What limits make of N responses.
+
+    flagged, refused (N,) bool; t_star (N,) int, 0 where not flagged; answers (N,) class of the defended classifier, −1
+    where refused; ssim (N,) of the estimates, NaN where not flagged.
+    """
+
+    flagged: np.ndarray
+    refused: np.ndarray
+    t_star: np.ndarray
+    answers: np.ndarray
+    ssim: np.ndarray
+
+
+def choose_t(variation: float, limits: Limits) -> int:
+    """t* for a flagged scan from its attention variation.
+
+    Nie et al. 2022 (section 3.2) ask for a t* that is large enough to wash the perturbation out and no larger, which
+    needs the perturbation's size. Attention variation grows with it (MAE-Pure, figure 4), so the bundle's ladder,
+    measured on calibration scans, maps the one to the other. MedFedPure leaves the rule open.
+    """
+    return next(t_star for largest, t_star in limits.ladder if variation <= largest)
+
+
+def decide(responses: Responses, limits: Sequence[Limits]) -> Decisions:
+    """Detect, purify what is flagged, classify: with recorded answers, and limits (N,) of each scan's own."""
+    flagged = np.array(
+        [
+            any(responses.scores[name][i] > limit for name, limit in own.thresholds.items())
+            for i, own in enumerate(limits)
+        ]
+    )
+    refused = np.array([scope > own.scope_limit for scope, own in zip(responses.scope, limits)])
+    ladder = [choose_t(amv, own) for amv, own in zip(responses.scores["amv"], limits)]
+    t_star = np.where(flagged, ladder, 0)
+    answers = [responses.estimates[t][i] if t else responses.undefended[i] for i, t in enumerate(t_star.tolist())]
+    ssim = [responses.ssim[t][i] if t else np.nan for i, t in enumerate(t_star.tolist())]
+    return Decisions(flagged, refused, t_star, np.where(refused, -1, answers), np.array(ssim))

@@ -26,7 +26,8 @@ class Evidence(NamedTuple):
     """What the detector sees in a batch.
 
     scores: name → (B,); reconstruction (B, C, H, W) in [0, 1]; error_map (B, H, W) pixel units; attention_map
-    (B, rows, columns); scope_distance (B,); logits (B, classes) of the undefended classifier.
+    (B, rows, columns); scope_distance (B,); logits and calm_logits (B, classes) of the undefended classifier on the
+    pixels and on their denoised copy.
     """
 
     scores: Mapping[str, Tensor]
@@ -35,6 +36,7 @@ class Evidence(NamedTuple):
     attention_map: Tensor
     scope_distance: Tensor
     logits: Tensor
+    calm_logits: Tensor
 
 
 class MaskedViews(NamedTuple):
@@ -139,4 +141,5 @@ def gather_evidence(pixels: Tensor, bundle: Bundle, classifier: nn.Module, seed:
         attention_map=by_patch.view(batch, side, side),
         scope_distance=bundle.content.distance(content),
         logits=logits,
+        calm_logits=calm,
     )

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from core import compute
 from core.bundles import Bundle
-from core.calibration import Limits
+from core.calibration import choose_t
 from core.detection import Evidence, gather_evidence
 from core.examination import Detection, Examination, Prediction, Purification, PurifyStep
 from core.preparation import prepare
@@ -94,16 +94,6 @@ def examine(
     watch.lap("classify")
     purification = Purification(t_star, tuple(_record(step) for step in steps))
     return Examination(**facts, prediction=prediction, purification=purification, refused=None, seconds=watch.finish())
-
-
-def choose_t(variation: float, limits: Limits) -> int:
-    """t* for a flagged scan from its attention variation.
-
-    Nie et al. 2022 (section 3.2) ask for a t* that is large enough to wash the perturbation out and no larger, which
-    needs the perturbation's size. Attention variation grows with it (MAE-Pure, figure 4), so the bundle's ladder,
-    measured on calibration scans, maps the one to the other. MedFedPure leaves the rule open.
-    """
-    return next(t_star for largest, t_star in limits.ladder if variation <= largest)
 
 
 def wrong_kind(scan: Scan, frame: np.ndarray, bundle: Bundle) -> str | None:

@@ -82,6 +82,7 @@ EVALUATE = _record(
     flagged_clean=_SHARE,
     flagged_attacked=_NUMBER_OR_NULL,
     flagged_successful=_NUMBER_OR_NULL,
+    flagged_label_kept=_NUMBER_OR_NULL,
     ssim_purified=_NUMBER_OR_NULL,
     seconds_per_image=_NUMBER,
     settings={
@@ -92,6 +93,7 @@ EVALUATE = _record(
             "classifier",
             "data_sha256",
             "weights_sha256",
+            "thresholds",
             "split",
             "seed",
             "device",

@@ -4,26 +4,9 @@ import streamlit as st
 
 from pages.components import about, charts, decision, pictures, settings
 from pages.components.engine import bundle, examination, wait_until_ready
-from pages.components.pickers import samples, want
-from pages.components.state import Visit, current_visit
+from pages.components.start import draw_problem, draw_start
+from pages.components.state import current_visit
 from pages.components.tours import draw_tour
-from pages.components.words import plain
-
-
-def start(visit: Visit) -> None:
-    """What to do where no scan has been chosen yet."""
-    st.title("Examine a scan", anchor=False)
-    st.markdown("Choose a sample, or upload a DICOM, NIfTI or picture file in the sidebar.")
-    known = samples().items()
-    ours = [(key, sample) for key, sample in known if sample.origin == "synthetic"]
-    others = [(key, sample) for key, sample in known if sample.origin != "synthetic"]
-    with st.grid(3):
-        for key, sample in ours[:3] + others[:3]:
-            with st.container(border=True, height="stretch"):
-                st.markdown(f"**{sample.title}**")
-                st.caption(sample.description)
-                st.space("stretch")
-                st.button("Examine", key=f"start-{key}", width="stretch", on_click=want, args=(key,))
 
 
 def section(title: str, focus: str, current: str | None) -> None:
@@ -35,11 +18,9 @@ def section(title: str, focus: str, current: str | None) -> None:
 
 visit = current_visit()
 wait_until_ready()
-if visit.problem:
-    kept = " The scan that was open before stays open." if visit.scan else ""
-    st.error(plain(visit.problem) + kept, icon=":material/error:")
+draw_problem(visit)
 if visit.scan is None:
-    start(visit)
+    draw_start("Examine")
     st.stop()
 
 focus = draw_tour(visit)

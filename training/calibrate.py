@@ -22,20 +22,19 @@ from torch import Tensor
 from tqdm import tqdm
 
 from core import compute
-from core.audit.datasets import Dataset, image_digest, load_dataset
-from core.audit.evaluation import AttackSettings, attack_target, batches, fitted_limits, run_attack
-from core.bundles import WEIGHTS, Bundle, Calibration, load_bundle
-from core.calibration import BENIGN, LADDER
+from core.audit.datasets import Dataset, load_dataset
+from core.audit.evaluation import batches
+from core.bundles import WEIGHTS, Bundle, load_bundle
+from core.calibration import Calibration, fitted_limits
 from core.detection import (
     AMV_T,
-    SCORES,
     attention_variation,
     content_features,
     detection_masks,
-    gather_evidence,
     masked_views,
 )
 from core.purification.ddim import denoise_once, fixed_noise
+from training.answers import NEEDED, record
 from training.assemble import read_facts, write_facts
 
 COMPONENTS = 64
@@ -51,23 +50,26 @@ def main() -> None:
     folder = WEIGHTS / options.bundle
     if not options.refit:
         measure_bundle(folder, options)
+    fit_bundle(folder)
+
+
+def fit_bundle(folder: Path) -> None:
+    """Write the limits that the recorded answers ask for into bundle.json."""
     facts = read_facts(folder)
     calibrations = json.loads((folder / facts["calibration"]).read_text(encoding="utf-8"))
-    facts["limits"] = {name: limits_record(Calibration(**entry)) for name, entry in calibrations.items()}
+    facts["limits"] = {name: limits_record(Calibration.from_json(entry)) for name, entry in calibrations.items()}
     write_facts(folder, facts)
 
 
 def measure_bundle(folder: Path, options: argparse.Namespace) -> None:
-    """Write content.safetensors and calibration.json, and how they were made into bundle.json."""
+    """Write content.safetensors, the answers that thresholds need, and how they were made into bundle.json."""
     bundle = load_bundle(options.bundle)
     data = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels)
     save_file(describe_content(data.split("train"), bundle, options.seed), folder / "content.safetensors")
     write_facts(folder, read_facts(folder))
-    bundle = load_bundle(options.bundle)
+    record(options, NEEDED)
     val = data.split("val")
-    calibrations = {name: calibrate(val, bundle, name, options.seed) for name in bundle.classifiers}
     facts = read_facts(folder)
-    (folder / facts["calibration"]).write_text(json.dumps(calibrations), encoding="utf-8")
     facts["calibrated"] = {
         "command": f"python -m training.calibrate --data {options.data.name} --seed {options.seed}",
         "split": "val",
@@ -76,45 +78,6 @@ def measure_bundle(folder: Path, options: argparse.Namespace) -> None:
         "data_sha256": val.sha256,
     }
     write_facts(folder, facts)
-
-
-def calibrate(val: Dataset, bundle: Bundle, classifier: str, seed: int) -> dict:
-    """Scores of the validation scans, clean, benignly changed and attacked, as `core.bundles.Calibration` has them."""
-    clean = measure(val, bundle, classifier, AttackSettings(), seed)
-    scope = clean.pop("scope")
-    attacked, benign = {}, {}
-    for eps, _ in LADDER:
-        attacked[f"pgd {eps}/255"] = measure(val, bundle, classifier, AttackSettings("pgd", eps=eps), seed)
-    for name, severity in BENIGN:
-        changed = measure(val, bundle, classifier, AttackSettings(name, severity=severity), seed)
-        benign[f"{name} {severity}"] = changed
-    for scores in (*attacked.values(), *benign.values()):
-        scores.pop("scope")
-    return {
-        "clean": clean,
-        "attacked": attacked,
-        "benign": benign,
-        "scope": scope,
-        "groups": list(val.groups),
-        "digests": [image_digest(pixels) for pixels in val.pixels],
-    }
-
-
-@torch.no_grad()
-def measure(val: Dataset, bundle: Bundle, classifier: str, attack: AttackSettings, seed: int) -> dict[str, list[float]]:
-    """Score name, and 'scope', → one value a scan."""
-    values: dict[str, list[float]] = {name: [] for name in (*SCORES, "scope")}
-    network = bundle.classifiers[classifier]
-    target = attack_target(bundle, classifier, attack, seed)
-    for indices in tqdm(batches(len(val)), desc=f"{attack.method or 'clean'} {attack.eps}", disable=None):
-        pixels = val.pixels[indices]
-        if attack.method:
-            pixels = run_attack(target, pixels, val.labels[indices], attack, seed + int(indices[0]))
-        evidence = gather_evidence(pixels.to(compute.device()), bundle, network, seed)
-        for name in SCORES:
-            values[name] += [float(f"{value:.6g}") for value in evidence.scores[name].tolist()]
-        values["scope"] += evidence.scope_distance.tolist()
-    return values
 
 
 def limits_record(calibration: Calibration) -> dict:

@@ -1,15 +1,16 @@
 """Measure every figure of the README and of the bundle card again, and rewrite them.
 
     python -m training.tables --data br35h.npz
-    python -m training.tables --data br35h.npz --resume      only the rows that an earlier run did not come to
+    python -m training.tables --data br35h.npz --recorded      only rewrite them from what has been measured so far
 
-Each row is one `python -m core evaluate` command, which the table names. The clean answers are made once and shared.
+Each row is one `python -m core evaluate` command, which the table names. Answers that were recorded with the weights of
+today (`training.answers`) are not measured again, nor are the rows of attackers who know the defence.
 """
 
 import argparse
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,13 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from core.attacks import CORRUPTIONS, METHODS, AttackSettings, longest_run
 from core.audit.datasets import Dataset, load_dataset
-from core.audit.evaluation import Answers, AttackSettings, answer_clean, evaluate, settings_record
+from core.audit.evaluation import evaluate, own_limits, settings_record, summary, weights_record
 from core.audit.timing import machine, measure_timings
 from core.bundles import WEIGHTS, Bundle, load_bundle
+from training.answers import CONDITIONS, NOTEBOOKS, condition_name, record
+from training.calibrate import fit_bundle
 
 ROOT = Path(__file__).resolve().parent.parent
 START, END = "<!-- tables: start -->", "<!-- tables: end -->"
@@ -28,23 +32,16 @@ START, END = "<!-- tables: start -->", "<!-- tables: end -->"
 
 @dataclass(frozen=True)
 class Row:
-    """One evaluation: what the table calls it, how the attacker works, and on how many images (None: all)."""
+    """An attacker who knows the defence, and on how many of the validation scans."""
 
-    title: str
     attack: AttackSettings
-    limit: int | None = None
+    limit: int
 
 
-ROWS = (
-    *(Row(f"PGD-40, {eps}/255", AttackSettings("pgd", eps=eps)) for eps in (2, 4, 8)),
-    *(Row(f"FGSM, {eps}/255", AttackSettings("fgsm", eps=eps)) for eps in (2, 4, 8)),
-    Row("Gaussian noise, σ = .01", AttackSettings("gaussian-noise", severity=1)),
-    Row("Gaussian blur, σ = .75 px", AttackSettings("gaussian-blur", severity=2)),
-    Row("gamma .8", AttackSettings("gamma", severity=2)),
-    Row("rotation by 5°", AttackSettings("rotation", severity=2)),
-    *(Row(f"white-box PGD-20, EOT 2, {eps}/255", AttackSettings("pgd", eps=eps, steps=20, eot=2, white_box=True), 20)
-      for eps in (4, 8)),
-)  # fmt: skip
+KNOWING = (
+    *(Row(AttackSettings("pgd", eps=eps, steps=20, eot=4, white_box=True), 20) for eps in (2, 4, 8)),
+    *(Row(AttackSettings("detector-aware", eps=eps), 20) for eps in (2, 4, 8)),
+)
 
 
 def main() -> None:
@@ -52,127 +49,205 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--bundle", default="brain-mri")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--resume", action="store_true", help="keep the rows that results.json already holds")
+    parser.add_argument("--recorded", action="store_true", help="measure nothing")
     options = parser.parse_args()
+    folder = WEIGHTS / options.bundle
+    results = folder / "results.json"
+    known = kept_rows(results, load_bundle(options.bundle))
+    if not options.recorded:
+        record(options, CONDITIONS)
+    fit_bundle(folder)
     bundle = load_bundle(options.bundle)
-    results = WEIGHTS / bundle.name / "results.json"
-    rows = kept_rows(results, bundle) if options.resume else []
-    record = {"command": f"make tables DATA={options.data.name}", "rows": rows, "machine": machine()}
-    record["timings"] = measure_timings(bundle)
-    for row in measured_rows(bundle, options, {row["title"] for row in rows}):
-        record["rows"].append(row)
-        write_results(results, record)
-    write_results(results, record)
-    text = tables_text(record)
+    val = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels).split("val")
+    report = {"command": f"make tables DATA={options.data.name}", "machine": machine()}
+    report |= {"timings": measure_timings(bundle), "rows": list(recorded_rows(bundle, val, options)), "knowing": []}
+    for row in knowing_rows(bundle, val, known, options):
+        report["knowing"].append(row)
+        results.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    results.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = tables_text(report)
     for page in (ROOT / "README.md", results.with_name("CARD.md")):
         rewrite(page, text)
 
 
-def kept_rows(results: Path, bundle: Bundle) -> list[dict[str, Any]]:
-    """The rows of an earlier run that were measured with the weights and thresholds of today."""
+def kept_rows(results: Path, bundle: Bundle) -> dict[str, dict[str, Any]]:
+    """Command → row of an earlier run that was measured with the weights of today."""
     if not results.is_file():
-        return []
-    rows = json.loads(results.read_text(encoding="utf-8"))["rows"]
-    return [row for row in rows if row["report"]["settings"]["weights_sha256"] == dict(bundle.hashes)]
+        return {}
+    rows = json.loads(results.read_text(encoding="utf-8")).get("knowing", [])
+    today = weights_record(bundle)
+    kept = [row for row in rows if row["report"]["settings"]["weights_sha256"] == today]
+    return {row["report"]["settings"]["command"]: row for row in kept}
 
 
-def write_results(results: Path, record: dict[str, Any]) -> None:
-    """Write results.json."""
-    results.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def recorded_rows(bundle: Bundle, val: Dataset, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A row for each condition that has been recorded, without an attack first."""
+    name = bundle.default_classifier
+    calibration = bundle.calibrations[name]
+    limits, labels = own_limits(val, bundle, name), val.labels.numpy()
+    clean = calibration.conditions["clean"]
+    done = set()
+    for attack in CONDITIONS:
+        condition = condition_name(attack)
+        if condition in done or condition not in calibration.conditions:
+            continue
+        done.add(condition)
+        answers = calibration.conditions[condition] if attack.method else None
+        report = summary(labels, val.groups, limits, clean, answers)
+        command = row_command(attack, None, options)
+        settings = settings_record(val, bundle, None, attack, "val", options.seed, command)
+        yield {"title": title(attack), "condition": condition, "report": report | {"settings": settings}}
 
 
-def measured_rows(bundle: Bundle, options: argparse.Namespace, known: set[str]) -> Iterator[dict[str, Any]]:
-    """Every row of `ROWS` whose title isn't known yet."""
-    missing = [row for row in ROWS if row.title not in known]
-    exact = load_bundle(options.bundle, torch.float32)
-    data = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels).split("val")
-    clean = None
-    for row in missing:
-        if clean is None and not row.limit:
-            with tqdm(total=len(data), desc="clean", unit="image", disable=None) as bar:
-                clean = answer_clean(data, bundle, seed=options.seed, progress=bar.update)
-        yield measure(row, data, bundle, exact, clean, options)
+def knowing_rows(
+    bundle: Bundle, val: Dataset, known: dict[str, dict[str, Any]], options: argparse.Namespace
+) -> Iterator[dict[str, Any]]:
+    """A row for each attacker of `KNOWING`, measured here where it isn't known."""
+    exact = None
+    for row in KNOWING:
+        command = row_command(row.attack, row.limit, options)
+        if command in known:
+            yield known[command]
+        elif not options.recorded:
+            exact = exact or load_bundle(options.bundle, torch.float32)
+            yield measure(row, val.limited(row.limit, options.seed), bundle, exact, command, options)
 
 
 def measure(
-    row: Row, data: Dataset, bundle: Bundle, exact: Bundle, clean: Answers | None, options: argparse.Namespace
+    row: Row, data: Dataset, bundle: Bundle, exact: Bundle, command: str, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """One row: its title and the report of its evaluation."""
-    chosen, known = data, clean
-    if row.limit:
-        chosen, known = data.limited(row.limit, options.seed), None
-    total = len(chosen) * (1 if known else 2)
-    with tqdm(total=total, desc=row.title, unit="image", disable=None) as bar:
+    """One attacker's row."""
+    name = condition_name(row.attack)
+    notebook = NOTEBOOKS / f"{bundle.name}-knowing-{name.replace('/', '-')}.jsonl"
+    with tqdm(total=2 * len(data), desc=name, unit="image", disable=None) as bar:
         report = evaluate(
-            chosen,
+            data,
             bundle,
             attack=row.attack,
-            attack_bundle=exact if row.attack.white_box else None,
+            attack_bundle=exact,
             seed=options.seed,
-            clean=known,
+            resume=notebook,
             progress=bar.update,
         )
-    command = row_command(row, options)
-    settings = settings_record(chosen, bundle, None, row.attack, "val", options.seed, command)
-    return {"title": row.title, "report": report | {"settings": settings}}
+    settings = settings_record(data, bundle, None, row.attack, "val", options.seed, command)
+    return {"title": title(row.attack), "condition": name, "report": report | {"settings": settings}}
 
 
-def row_command(row: Row, options: argparse.Namespace) -> str:
+def title(attack: AttackSettings) -> str:
+    """What a table calls a row."""
+    if attack.method is None:
+        return "no attack"
+    if attack.method in CORRUPTIONS:
+        return f"{METHODS[attack.method].title}, severity {attack.severity}"
+    steps = f"-{longest_run(attack)}" if attack.steps or attack.method == "pgd" else ""
+    knowing = f" with EOT-{attack.eot} through the defence" if attack.white_box else ""
+    return f"{METHODS[attack.method].title.split(' (')[0]}{steps}{knowing}, {attack.eps:g}/255"
+
+
+def row_command(attack: AttackSettings, limit: int | None, options: argparse.Namespace) -> str:
     """The command that measures one row on its own."""
-    words = ["python", "-m", "core", "evaluate", "--data", options.data.name, "--attack", row.attack.method]
-    plain = AttackSettings(row.attack.method)
+    words = ["python", "-m", "core", "evaluate", "--data", options.data.name]
+    words += ["--attack", attack.method] if attack.method else []
     for option in ("eps", "norm", "steps", "restarts", "eot", "severity"):
-        if getattr(row.attack, option) != getattr(plain, option):
-            words += [f"--{option}", str(getattr(row.attack, option))]
-    words += ["--white-box"] if row.attack.white_box else []
-    words += ["--limit", str(row.limit)] if row.limit else []
+        if getattr(attack, option) != getattr(AttackSettings(), option):
+            words += [f"--{option}", f"{getattr(attack, option)}"]
+    words += ["--white-box"] if attack.white_box else []
+    words += ["--limit", str(limit)] if limit else []
     words += ["--seed", str(options.seed)] if options.seed else []
     words += ["--bundle", options.bundle] if options.bundle != "brain-mri" else []
     return shlex.join(words)
 
 
-def tables_text(record: dict[str, Any]) -> str:
+def tables_text(report: dict[str, Any]) -> str:
     """The tables as Markdown."""
-    first = record["rows"][0]["report"]
+    plain = report["rows"][0]["report"]
+    attacks = [row for row in report["rows"][1:] if row["report"]["settings"]["attack"]["method"] not in CORRUPTIONS]
+    benign = [row for row in report["rows"][1:] if row not in attacks]
     lines = [
-        f"Br35H validation scans, n = {first['n']}; 95 % intervals by bootstrap over near-duplicate groups; thresholds "
-        "cross-fitted over groups; attacker knows the classifier and not the defence, unless the row says white-box. "
-        f"All of it by `{record['command']}`.",
+        f"Br35H validation scans, n = {plain['n']}; 95 % intervals by bootstrap over near-duplicate groups; thresholds "
+        f"cross-fitted over groups. All of it by `{report['command']}`.",
         "",
-        f"Without an attack: undefended {share(first, 'clean_accuracy')}, "
-        f"defended {share(first, 'defended_clean_accuracy')}; false alarms {share(first, 'flagged_clean')}; "
-        f"refused {first['refused']} of {first['n']}.",
+        f"Without an attack: undefended {share(plain, 'clean_accuracy')}, "
+        f"defended {share(plain, 'defended_clean_accuracy')}; false alarms {share(plain, 'flagged_clean')}; "
+        f"refused {plain['refused']} of {plain['n']}.",
         "",
-        "| attack | n | undefended | defended | flagged | AUC `mae_error` | `amv` | `instability` | SSIM | command |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    lines += [row_text(row) for row in record["rows"]]
-    lines += ["", f"| {record['machine']} | median |", "|---|---|"]
-    lines += [f"| {name} | {value} |" for name, value in record["timings"].items()]
-    lines += [
+        "**Attackers who know the classifier and not the defence**",
+        "",
+        *attack_table(attacks),
+        "",
+        "**Attackers who know the whole defence**, on fewer scans, as they take long on two cores",
+        "",
+        *(attack_table(report["knowing"]) if report["knowing"] else ["Not measured yet."]),
+        "",
+        "**Benign changes**, no attacks; where one is flagged all the same, purification should keep the label",
+        "",
+        *benign_table(benign),
+        "",
+        f"| {report['machine']} | median |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in report["timings"].items()),
         "",
         "SSIM is between the purified estimates and the scans before the attack. AUC is over all attacked scans "
-        "against the clean ones. A refusal counts as a wrong answer.",
+        "against the clean ones; ‘fooled, flagged’ is the share flagged of those that fooled the classifier. A refusal "
+        "counts as a wrong answer.",
     ]
     return "\n".join(lines)
 
 
-def row_text(row: dict[str, Any]) -> str:
-    """One row of the attack table."""
+def attack_table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A line a row, with its head."""
+    return [
+        "| attack | n | undefended | defended | flagged | fooled, flagged | AUC `mae_error` | `amv` | `instability` | "
+        "SSIM | command |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+        *map(attack_text, rows),
+    ]
+
+
+def attack_text(row: dict[str, Any]) -> str:
+    """One row of an attack table."""
     report = row["report"]
     scores = [area(report["detection"][name]) for name in ("mae_error", "amv", "instability")]
-    ssim = "–" if report["ssim_purified"] is None else f"{report['ssim_purified']:.3f}"
     cells = [
         row["title"],
         str(report["n"]),
         share(report, "attacked_accuracy"),
         share(report, "defended_attacked_accuracy"),
         share(report, "flagged_attacked"),
+        percent(report["flagged_successful"]),
         *scores,
-        ssim,
+        "–" if report["ssim_purified"] is None else f"{report['ssim_purified']:.3f}",
         f"`{report['settings']['command'].removeprefix('python -m core ')}`",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def benign_table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A line a row, with its head."""
+    head = [
+        "| change | flagged | label kept, of those | undefended | defended | command |",
+        "|---|---|---|---|---|---|",
+    ]
+    return head + [benign_text(row) for row in rows]
+
+
+def benign_text(row: dict[str, Any]) -> str:
+    """One row of the table of benign changes."""
+    report = row["report"]
+    cells = [
+        row["title"],
+        share(report, "flagged_attacked"),
+        percent(report["flagged_label_kept"]),
+        share(report, "attacked_accuracy"),
+        share(report, "defended_attacked_accuracy"),
+        f"`{report['settings']['command'].removeprefix('python -m core ')}`",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def percent(value: float | None) -> str:
+    """A share in percent; a dash where there is none."""
+    return "–" if value is None else f"{100 * value:.1f} %"
 
 
 def area(figures: dict[str, Any]) -> str:

@@ -1,31 +1,51 @@
 """One attack family a file; each attack is a generator of steps, on pixels in [0, 1], with ε in 1/255."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from core import compute
-from core.attacks.corruptions import SEVERITIES, corruption
-from core.attacks.gradient import NORMS, AttackStep, fgsm, pgd
+from core.attacks.catalogue import ATTACKS, CORRUPTIONS, METHODS, Attack
+from core.attacks.defence import Defence
+from core.attacks.gradient import NORMS, AttackStep, Model
+from core.attacks.settings import AttackSettings
 from core.bundles import Bundle
+from core.pipeline import wrong_kind
 from core.preparation import prepare
 from core.scans import Scan, Window, derived_dicom, load_scan
 
-GRADIENT_ATTACKS = {"fgsm": fgsm, "pgd": pgd}
-ATTACKS = GRADIENT_ATTACKS | {name: corruption(name) for name in SEVERITIES}
+__all__ = [
+    "ATTACKS",
+    "CORRUPTIONS",
+    "METHODS",
+    "NORMS",
+    "Attack",
+    "AttackSettings",
+    "AttackStep",
+    "Defence",
+    "attack_pixels",
+    "attack_scan",
+    "attack_steps",
+    "attack_target",
+    "attacked_scan",
+    "attackable_pixels",
+    "describe_attack",
+    "displayable",
+    "find_method",
+    "longest_run",
+    "sees_defence",
+]
 
-__all__ = ["ATTACKS", "NORMS", "AttackStep", "attack_pixels", "attack_scan", "describe_attack", "fgsm", "pgd"]
+PGD = AttackSettings("pgd")
 
 
 def attack_scan(
     scan: Scan,
     bundle: Bundle,
+    settings: AttackSettings = PGD,
     *,
-    method: str = "pgd",
-    eps: float = 8,
-    norm: str = "linf",
-    steps: int = 40,
-    restarts: int = 1,
     classifier: str | None = None,
     seed: int = 0,
     frame: int | None = None,
@@ -41,61 +61,121 @@ def attack_scan(
     Raises
     ------
     ValueError
-        Unknown method or a parameter out of range; one sentence.
+        Unknown method, a parameter out of range, or a scan that the bundle doesn't take; one sentence.
     """
-    pixels = prepare(scan.frame(frame, window), bundle.resolution, bundle.channels)
-    attacked = attack_pixels(
-        pixels,
-        bundle,
-        method=method,
-        eps=eps,
-        norm=norm,
-        steps=steps,
-        restarts=restarts,
-        classifier=classifier,
-        seed=seed,
-    )
-    description = describe_attack(method, eps, norm, steps, bundle.classifier_name(classifier), bundle.name)
+    pixels = attackable_pixels(scan, bundle, frame, window)
+    for step in attack_pixels(pixels, bundle, settings, classifier=classifier, seed=seed):
+        attacked = step.attacked
+    return attacked_scan(scan, attacked, bundle, settings, classifier=classifier)
+
+
+def attackable_pixels(scan: Scan, bundle: Bundle, frame: int | None = None, window: Window | None = None) -> Tensor:
+    """(1, C, H, W) what the bundle's networks see of a frame; ValueError where the bundle doesn't take such scans."""
+    shown = scan.frame(frame, window)
+    if reason := wrong_kind(scan, shown, bundle):
+        raise ValueError(reason)
+    return prepare(shown, bundle.resolution, bundle.channels)
+
+
+def attack_pixels(
+    pixels: Tensor, bundle: Bundle, settings: AttackSettings, *, classifier: str | None = None, seed: int = 0
+) -> Iterator[AttackStep]:
+    """Attack the classifier's own answer to (1, C, H, W) pixels in [0, 1], step by step.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        In float32 where `sees_defence(settings)`.
+    seed : int
+        Draws every random number: same pixels, same settings, same seed, same result.
+    """
+    name = bundle.classifier_name(classifier)
+    pixels = pixels.to(compute.device())
+    with torch.no_grad():
+        labels = bundle.classifiers[name](pixels).argmax(1)
+    yield from attack_steps(attack_target(bundle, name, settings, seed), pixels, labels, settings, seed)
+
+
+def attack_target(bundle: Bundle, classifier: str, settings: AttackSettings, seed: int = 0) -> Model:
+    """What the attacker faces: the classifier alone, or the whole defence."""
+    if sees_defence(settings):
+        return Defence(bundle, classifier, seed, straight_through=settings.method == "bpda")
+    return bundle.classifiers[classifier]
+
+
+def sees_defence(settings: AttackSettings) -> bool:
+    """Whether the whole defence is attacked; it then takes a bundle in float32."""
+    return settings.white_box or (settings.method in ATTACKS and ATTACKS[settings.method].sees_defence)
+
+
+def attack_steps(
+    model: Model, pixels: Tensor, labels: Tensor, settings: AttackSettings, seed: int
+) -> Iterator[AttackStep]:
+    """Run an attack, or a benign change, on a batch.
+
+    Parameters
+    ----------
+    model : callable
+        (B, C, H, W) in [0, 1] → (B, classes) logits; see `attack_target`.
+    pixels, labels : Tensor
+        (B, C, H, W) in [0, 1], and (B,) the classes to get away from.
+
+    Raises
+    ------
+    ValueError
+        Unknown method, or a parameter out of range; one sentence.
+    """
+    method = find_method(settings)
+    options = {name: getattr(settings, name) for name in method.takes if getattr(settings, name) is not None}
+    if method.norms:
+        options["norm"] = settings.norm
+    generator = torch.Generator().manual_seed(seed)
+    yield from method.run(model, pixels, labels, eps=settings.eps, generator=generator, **options)
+
+
+def find_method(settings: AttackSettings) -> Attack:
+    """The entry of the catalogue; ValueError where there is none, or it doesn't know the norm."""
+    if settings.method not in METHODS:
+        raise ValueError(f"There is no attack named {settings.method!r}; choose one of: {', '.join(METHODS)}.")
+    method = METHODS[settings.method]
+    if method.norms and settings.norm not in method.norms:
+        known = ", ".join(method.norms)
+        raise ValueError(f"{settings.method} has no norm named {settings.norm!r}; choose one of: {known}.")
+    return method
+
+
+def longest_run(settings: AttackSettings) -> int:
+    """The most steps that an attack will yield."""
+    method = find_method(settings)
+    own = settings.steps if settings.steps and "steps" in method.takes else method.steps
+    return own * (settings.restarts if "restarts" in method.takes else 1)
+
+
+def attacked_scan(
+    scan: Scan, attacked: Tensor, bundle: Bundle, settings: AttackSettings, *, classifier: str | None = None
+) -> Scan:
+    """(1, C, H, W) attacked pixels → a scan of 16 bits that says how it was made."""
+    description = describe_attack(settings, bundle.classifier_name(classifier), bundle.name)
     file = derived_dicom(displayable(attacked), kind="attacked", description=description, source=scan)
     return load_scan(file, name=f"{scan.name} (attacked)")
 
 
-def describe_attack(method: str, eps: float, norm: str, steps: int, classifier: str, bundle: str) -> str:
+def describe_attack(settings: AttackSettings, classifier: str, bundle: str) -> str:
     """What an attacked file says of itself. No file names: they may name a patient."""
-    size = f"{eps:g}/255" if norm == "linf" else f"{eps:g}"
-    length = "1 step" if method == "fgsm" else f"{steps} steps"
+    method = find_method(settings)
+    facts = [settings.method]
+    if method.norms:
+        facts += [settings.norm, f"eps {settings.eps:g}{'/255' if settings.norm == 'linf' else ''}"]
+    if "severity" in method.takes:
+        facts += [f"severity {settings.severity}"]
+    else:
+        length = longest_run(settings)
+        facts += ["1 step" if length == 1 else f"{length} steps"]
+    target = "the defence around " if sees_defence(settings) else ""
     return (
-        f"Attacked on purpose: {method}, {norm}, eps {size}, {length}, against {classifier} of {bundle}. "
+        f"Attacked on purpose: {', '.join(facts)}, against {target}{classifier} of {bundle}. "
         "Not for diagnosis; Purescan is not a medical device."
     )
-
-
-def attack_pixels(
-    pixels: Tensor,
-    bundle: Bundle,
-    *,
-    method: str,
-    eps: float,
-    norm: str,
-    steps: int,
-    restarts: int,
-    classifier: str | None,
-    seed: int,
-) -> Tensor:
-    """(1, C, H, W) pixels in [0, 1] → the same, attacked; parameters as for `attack_scan`."""
-    if method not in GRADIENT_ATTACKS:
-        raise ValueError(f"There is no attack named {method!r}; choose one of: {', '.join(GRADIENT_ATTACKS)}.")
-    network = bundle.classifiers[bundle.classifier_name(classifier)]
-    pixels = pixels.to(compute.device())
-    with torch.no_grad():
-        labels = network(pixels).argmax(1)
-    generator = torch.Generator().manual_seed(seed)
-    run = GRADIENT_ATTACKS[method](
-        network, pixels, labels, eps=eps, norm=norm, steps=steps, restarts=restarts, generator=generator
-    )
-    for step in run:
-        attacked = step.attacked
-    return attacked.cpu()
 
 
 def displayable(pixels: Tensor) -> np.ndarray:

@@ -14,31 +14,49 @@ Model = Callable[[Tensor], Tensor]
 class AttackStep(NamedTuple):
     """One step of an attack.
 
-    index 0, 1, …; loss (B,) cross-entropy of each image before the step; attacked (B, C, H, W) in [0, 1] after it.
+    index 0, 1, …; loss (B,) what the attack climbs, of each image before the step; attacked (B, C, H, W) in [0, 1]
+    after it; logits (B, classes) of the model before the step, None where the attack didn't ask it.
     """
 
     index: int
     loss: Tensor
     attacked: Tensor
+    logits: Tensor | None = None
 
 
-def radius(eps: float, norm: str) -> float:
-    """ε as given to a command → pixel units: n/255 for ℓ∞, plain for ℓ2 and ℓ1."""
+class Slope(NamedTuple):
+    """What one look at the model tells: loss (B,), its gradient (B, C, H, W) and the logits (B, classes)."""
+
+    loss: Tensor
+    gradient: Tensor
+    logits: Tensor
+
+
+def radius(eps: float, norm: str, name: str = "ε") -> float:
+    """ε as given to a command → pixel units: n/255 for ℓ∞, plain for ℓ2 and ℓ1. `name` is what a mistake calls it."""
     if norm not in NORMS:
         raise ValueError(f"There is no norm named {norm!r}; choose one of: {', '.join(NORMS)}.")
     if not 0 < eps <= 255:
-        raise ValueError(f"ε must be above 0 and at most 255, not {eps}.")
+        raise ValueError(f"{name} must be above 0 and at most 255, not {eps:g}.")
     return eps / 255 if norm == "linf" else eps
 
 
 def fgsm(
-    model: Model, pixels: Tensor, labels: Tensor, *, eps: float, norm: str = "linf", eot: int = 1, **_: object
+    model: Model,
+    pixels: Tensor,
+    labels: Tensor,
+    *,
+    eps: float,
+    norm: str = "linf",
+    eot: int = 1,
+    target: int | None = None,
+    **_: object,
 ) -> Iterator[AttackStep]:
     """One step of full length along the gradient, from the image itself. Parameters as for `pgd`."""
     size = radius(eps, norm)
-    loss, gradient = _gradient(model, pixels, labels, eot)
-    attacked = pixels + project(size * steepest(gradient, norm), size, norm)
-    yield AttackStep(0, loss, attacked.clamp(0, 1))
+    slope = climb(model, pixels, labels, eot, target)
+    attacked = pixels + project(size * steepest(slope.gradient, norm), size, norm)
+    yield AttackStep(0, slope.loss, attacked.clamp(0, 1), slope.logits)
 
 
 def pgd(
@@ -53,6 +71,8 @@ def pgd(
     step_size: float | None = None,
     restarts: int = 1,
     eot: int = 1,
+    target: int | None = None,
+    start: Tensor | None = None,
     **_: object,
 ) -> Iterator[AttackStep]:
     """Projected gradient ascent on the cross-entropy, from a random start in the ball.
@@ -73,6 +93,10 @@ def pgd(
         Independent starts; each image keeps the attempt with the highest loss.
     eot : int
         Gradient is averaged over so many calls of a randomised model (Athalye et al. 2018).
+    target : int, optional
+        Class to drive every image to; by default the attack is content with any class but the label.
+    start : Tensor, optional
+        (B, C, H, W) where the first attempt begins, in place of a random point.
 
     Yields
     ------
@@ -87,19 +111,20 @@ def pgd(
     if steps < 1 or restarts < 1 or eot < 1:
         raise ValueError("Steps, restarts and EOT samples must each be at least 1.")
     size = radius(eps, norm)
-    stride = 2.5 * size / steps if step_size is None else radius(step_size, norm)
+    stride = 2.5 * size / steps if step_size is None else radius(step_size, norm, "The step size")
     best, best_loss = pixels, torch.full((len(pixels),), -torch.inf, device=pixels.device)
     for restart in range(restarts):
-        attacked = (pixels + random_start(pixels, size, norm, generator)).clamp(0, 1)
+        fresh = start is None or restart > 0
+        attacked = (pixels + random_start(pixels, size, norm, generator)).clamp(0, 1) if fresh else start
         for step in range(steps):
-            loss, gradient = _gradient(model, attacked, labels, eot)
-            moved = attacked + stride * steepest(gradient, norm)
+            slope = climb(model, attacked, labels, eot, target)
+            moved = attacked + stride * steepest(slope.gradient, norm)
             attacked = (pixels + project(moved - pixels, size, norm)).clamp(0, 1)
             shown = attacked
             if step == steps - 1 and restarts > 1:
-                best, best_loss = _better(model, attacked, labels, best, best_loss)
+                best, best_loss = _better(model, attacked, labels, target, best, best_loss)
                 shown = best
-            yield AttackStep(restart * steps + step, loss, shown)
+            yield AttackStep(restart * steps + step, slope.loss, shown, slope.logits)
 
 
 def steepest(gradient: Tensor, norm: str) -> Tensor:
@@ -141,19 +166,31 @@ def _project_l1(flat: Tensor, size: float) -> Tensor:
     return flat.sign() * (magnitudes - shrink).clamp_min(0)
 
 
-def _gradient(model: Model, pixels: Tensor, labels: Tensor, eot: int) -> tuple[Tensor, Tensor]:
+def attack_loss(logits: Tensor, labels: Tensor, target: int | None = None) -> Tensor:
+    """(B,) what an attack climbs: cross-entropy of the label, or minus that of the target class."""
+    if target is None:
+        return cross_entropy(logits, labels, reduction="none")
+    if not 0 <= target < logits.shape[1]:
+        raise ValueError(f"The target class must be between 0 and {logits.shape[1] - 1}, not {target}.")
+    return -cross_entropy(logits, torch.full_like(labels, target), reduction="none")
+
+
+def climb(model: Model, pixels: Tensor, labels: Tensor, eot: int = 1, target: int | None = None) -> Slope:
+    """Loss and gradient at `pixels`, averaged over `eot` calls of the model."""
+    looks = []
     with torch.enable_grad():
         pixels = pixels.detach().requires_grad_()
-        losses, gradients = [], []
         for _ in range(eot):
-            loss = cross_entropy(model(pixels), labels, reduction="none")
-            gradients.append(torch.autograd.grad(loss.sum(), pixels)[0])
-            losses.append(loss.detach())
-    return torch.stack(losses).mean(0), torch.stack(gradients).mean(0)
+            logits = model(pixels)
+            loss = attack_loss(logits, labels, target)
+            looks.append((loss.detach(), torch.autograd.grad(loss.sum(), pixels)[0], logits.detach()))
+    return Slope(*(torch.stack(parts).mean(0) for parts in zip(*looks)))
 
 
 @torch.no_grad()
-def _better(model: Model, attacked: Tensor, labels: Tensor, best: Tensor, best_loss: Tensor) -> tuple[Tensor, Tensor]:
-    loss = cross_entropy(model(attacked), labels, reduction="none")
+def _better(
+    model: Model, attacked: Tensor, labels: Tensor, target: int | None, best: Tensor, best_loss: Tensor
+) -> tuple[Tensor, Tensor]:
+    loss = attack_loss(model(attacked), labels, target)
     won = loss > best_loss
     return torch.where(won.view(-1, 1, 1, 1), attacked, best), torch.where(won, loss, best_loss)

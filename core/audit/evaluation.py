@@ -1,9 +1,12 @@
 """The whole defence over a data set, clean and attacked, never with a threshold that saw the image."""
 
+import hashlib
+import json
 import platform
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,50 +15,59 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from core import compute
-from core.attacks import ATTACKS
-from core.attacks.gradient import Model
+from core.attacks import AttackSettings, attack_steps, attack_target, find_method
 from core.audit.datasets import Dataset, image_digest
 from core.audit.statistics import auc, auc_interval, bootstrap_interval, tpr_at_false_alarms
-from core.bundles import Bundle, Calibration
-from core.calibration import LADDER, Limits, fit_limits, folds
+from core.bundles import Bundle
+from core.calibration import LADDER, Decisions, Limits, Responses, cross_fitted_limits, decide
 from core.detection import SCORES, gather_evidence
-from core.pipeline import PURIFY_STEPS, choose_t
-from core.purification.ddim import fixed_noise, purify_steps
+from core.pipeline import PURIFY_STEPS
+from core.purification.ddim import fixed_noise, purify
 
 Progress = Callable[[int], None]
+CLEAN = AttackSettings()
 
 
-@dataclass(frozen=True)
-class AttackSettings:
-    """How the attacker works; `method` None for no attack. Units as in `core.attacks.pgd`."""
+class Notebook:
+    """Answers in a file of JSON lines, a batch a line, so that a run that was cut off goes on where it stopped.
 
-    method: str | None = None
-    eps: float = 8
-    norm: str = "linf"
-    steps: int = 40
-    restarts: int = 1
-    eot: int = 1
-    severity: int = 1
-    white_box: bool = False
+    Parameters
+    ----------
+    path : Path or None
+        Nothing is written or remembered where None.
+    run : mapping
+        What the answers depend on; a file of another run is refused with a ValueError.
+    """
 
+    def __init__(self, path: Path | None, run: Mapping[str, Any] | None = None):
+        self.path = path
+        self._known: dict[tuple[str, int], Responses] = {}
+        if path is None:
+            return
+        fingerprint = hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
+        if not path.exists():
+            self._write({"run": fingerprint})
+            return
+        text = path.read_text(encoding="utf-8")
+        whole = text[: text.rfind("\n") + 1]  # the last line of a run that was cut off may be torn
+        if not whole.startswith(json.dumps({"run": fingerprint})):
+            raise ValueError(f"{path} holds the answers of another evaluation; name another file, or delete it.")
+        path.write_text(whole, encoding="utf-8")
+        for line in map(json.loads, whole.splitlines()[1:]):
+            self._known[line["pass"], line["first"]] = Responses.from_json(line["responses"])
 
-@dataclass
-class Answers:
-    """What the pipeline answered, one entry an image: undefended and defended class (−1: refused), and evidence."""
+    def find(self, name: str, first: int) -> Responses | None:
+        """What is known of the batch that begins at image `first`."""
+        return self._known.get((name, first))
 
-    undefended: list[int] = field(default_factory=list)
-    defended: list[int] = field(default_factory=list)
-    flagged: list[bool] = field(default_factory=list)
-    refused: list[bool] = field(default_factory=list)
-    ssim: list[float] = field(default_factory=list)
-    scores: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in SCORES})
-    scope: list[float] = field(default_factory=list)
-    seconds: float = 0.0
+    def add(self, name: str, first: int, responses: Responses) -> None:
+        """Remember a batch."""
+        if self.path is not None:
+            self._write({"pass": name, "first": first, "responses": asdict(responses)})
 
-    def correct(self, labels: Tensor, defended: bool) -> np.ndarray:
-        """(N,) 1.0 where the answer is the label; a refusal counts as wrong."""
-        answers = self.defended if defended else self.undefended
-        return (np.array(answers) == labels.numpy()).astype(float)
+    def _write(self, line: dict[str, Any]) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
 
 def evaluate(
@@ -63,10 +75,10 @@ def evaluate(
     bundle: Bundle,
     *,
     classifier: str | None = None,
-    attack: AttackSettings = AttackSettings(),
+    attack: AttackSettings = CLEAN,
     attack_bundle: Bundle | None = None,
     seed: int = 0,
-    clean: Answers | None = None,
+    resume: Path | None = None,
     progress: Progress = lambda images: None,
 ) -> dict[str, Any]:
     """Answer every image, clean and attacked, with and without the defence.
@@ -74,9 +86,9 @@ def evaluate(
     Parameters
     ----------
     attack_bundle : Bundle, optional
-        The same bundle in float32, for a white-box attack through the purifier.
-    clean : Answers, optional
-        Answers to the clean images from an earlier call on the same data, so that they aren't made again.
+        The same bundle in float32, for an attack on the whole defence.
+    resume : Path, optional
+        A file in which answers are kept as they come; an evaluation that was cut off goes on from it.
     progress : callable
         Called with the number of images done since the last call.
 
@@ -84,90 +96,108 @@ def evaluate(
     -------
     dict
         As declared in `core.schema.EVALUATE`, without `settings`.
+
+    Raises
+    ------
+    ValueError
+        A parameter is out of range, or `resume` holds another evaluation; one sentence.
     """
     name = bundle.classifier_name(classifier)
-    limits = cross_fitted_limits(data, bundle, name)
-    clean = clean or answer_clean(data, bundle, classifier=name, seed=seed, progress=progress)
+    run = {"attack": asdict(attack), "seed": seed, "classifier": name, "data": data.sha256, "n": len(data)}
+    notebook = Notebook(resume, run | {"weights": weights_record(bundle), "limits": repr(bundle.limits[name])})
+    clean = collect(data, bundle, name, CLEAN, seed=seed, notebook=notebook, progress=progress)
     attacked = None
     if attack.method:
-        attacked = Answers()
-        target = attack_target(attack_bundle or bundle, name, attack, seed)
-        for indices in batches(len(data)):
-            pixels = run_attack(target, data.pixels[indices], data.labels[indices], attack, seed + int(indices[0]))
-            _answer(attacked, pixels, data.pixels[indices], [limits[i] for i in indices], bundle, name, seed)
-            progress(len(indices))
-    return _summary(data, clean, attacked)
+        target = attack_bundle or bundle
+        attacked = collect(
+            data, bundle, name, attack, attack_bundle=target, seed=seed, notebook=notebook, progress=progress
+        )
+    return summary(data.labels.numpy(), data.groups, own_limits(data, bundle, name), clean, attacked)
 
 
-def answer_clean(
+def collect(
     data: Dataset,
     bundle: Bundle,
+    classifier: str,
+    attack: AttackSettings,
     *,
-    classifier: str | None = None,
+    attack_bundle: Bundle | None = None,
     seed: int = 0,
+    notebook: Notebook | None = None,
     progress: Progress = lambda images: None,
-) -> Answers:
-    """The pipeline's answers to the images as they are."""
-    name = bundle.classifier_name(classifier)
-    limits = cross_fitted_limits(data, bundle, name)
-    answers = Answers()
+) -> Responses:
+    """What the networks answer to the images, attacked as `attack` says."""
+    notebook = notebook or Notebook(None)
+    if attack.method:
+        find_method(attack)
+    parts = []
     for indices in batches(len(data)):
-        pixels = data.pixels[indices]
-        _answer(answers, pixels, pixels, [limits[i] for i in indices], bundle, name, seed)
+        first, name = int(indices[0]), "attacked" if attack.method else "clean"
+        part = notebook.find(name, first)
+        if part is None:
+            before = data.pixels[indices].to(compute.device())
+            after = before
+            if attack.method:
+                target = attack_target(attack_bundle or bundle, classifier, attack, seed + first)
+                labels = data.labels[indices].to(before.device)
+                for step in attack_steps(target, before, labels, attack, seed + first):
+                    after = step.attacked
+            part = respond(after, before, bundle, classifier, seed)
+            notebook.add(name, first, part)
+        parts.append(part)
         progress(len(indices))
-    return answers
+    return Responses.joined(parts)
 
 
-def cross_fitted_limits(data: Dataset, bundle: Bundle, classifier: str) -> list[Limits]:
+@torch.no_grad()
+def respond(pixels: Tensor, before: Tensor, bundle: Bundle, classifier: str, seed: int) -> Responses:
+    """What the networks answer to (B, C, H, W) pixels in [0, 1]; `before` is the same before any change."""
+    network = bundle.classifiers[classifier]
+    start = time.perf_counter()
+    evidence = gather_evidence(pixels, bundle, network, seed)
+    detected = time.perf_counter()
+    noise = fixed_noise(pixels.shape, seed, pixels.device)
+    estimates, answers = {}, {}
+    for _, t_star in LADDER:
+        t = torch.full((len(pixels),), t_star, device=pixels.device)
+        estimates[t_star] = purify(pixels, t, PURIFY_STEPS, bundle.diffusion, noise)
+        answers[t_star] = network(estimates[t_star]).argmax(1).tolist()
+    purified = time.perf_counter()
+    return Responses(
+        undefended=evidence.logits.argmax(1).tolist(),
+        scores={name: _rounded(values) for name, values in evidence.scores.items()},
+        scope=_rounded(evidence.scope_distance),
+        estimates=answers,
+        ssim={
+            t: [round(_ssim(a, b), 4) for a, b in zip(images.cpu(), before.cpu())] for t, images in estimates.items()
+        },
+        seconds={
+            "detect": (detected - start) / len(pixels),
+            "purify": (purified - detected) / len(pixels) / len(LADDER),
+        },
+    )
+
+
+def _rounded(values: Tensor) -> list[float]:
+    return [float(f"{value:.6g}") for value in values.tolist()]
+
+
+def own_limits(data: Dataset, bundle: Bundle, classifier: str) -> list[Limits]:
     """The limits for each image: fitted without its fold where it was a calibration scan, else the bundle's own."""
     calibration = bundle.calibrations[classifier]
-    fold_of = dict(zip(calibration.digests, folds(calibration.groups)))
-    fitted = {fold: _limits_without(fold, calibration) for fold in set(fold_of.values())}
-    digests = (image_digest(pixels) for pixels in data.pixels)
-    return [fitted[fold_of[digest]] if digest in fold_of else bundle.limits[classifier] for digest in digests]
-
-
-def attack_target(bundle: Bundle, classifier: str, attack: AttackSettings, seed: int) -> Model:
-    """What the attacker differentiates: the classifier alone, or purifier and classifier with fresh noise each call."""
-    network = bundle.classifiers[classifier]
-    if not attack.white_box:
-        return network
-    generator = torch.Generator().manual_seed(seed + 1)
-    t_star = bundle.limits[classifier].ladder[-1][1]
-
-    def defended(pixels: Tensor) -> Tensor:
-        noise = torch.randn(pixels.shape, generator=generator).to(pixels.device)
-        for step in purify_steps(pixels, t_star, PURIFY_STEPS, bundle.diffusion, noise):
-            estimate = step.estimate
-        return network(estimate)
-
-    return defended
-
-
-def run_attack(model: Model, pixels: Tensor, labels: Tensor, attack: AttackSettings, seed: int) -> Tensor:
-    """(B, C, H, W) attacked pixels in [0, 1], on the CPU."""
-    place = compute.device()
-    steps = ATTACKS[attack.method](
-        model,
-        pixels.to(place),
-        labels.to(place),
-        eps=attack.eps,
-        norm=attack.norm,
-        steps=attack.steps,
-        restarts=attack.restarts,
-        eot=attack.eot,
-        severity=attack.severity,
-        generator=torch.Generator().manual_seed(seed),
-    )
-    for step in steps:
-        attacked = step.attacked
-    return attacked.cpu()
+    fitted = dict(zip(calibration.digests, cross_fitted_limits(calibration)))
+    return [fitted.get(image_digest(pixels), bundle.limits[classifier]) for pixels in data.pixels]
 
 
 def batches(count: int) -> list[np.ndarray]:
     """Indices in batches that suit the hardware: on a CPU the U-Net is fastest while a batch fits its cache."""
     size = 4 if compute.device().type == "cpu" else 128
     return np.array_split(np.arange(count), max(1, -(-count // size)))
+
+
+def weights_record(bundle: Bundle) -> dict[str, str]:
+    """File → SHA-256 of everything that was trained."""
+    return {file: sha256 for file, sha256 in bundle.hashes.items() if file.endswith(".safetensors")}
 
 
 def settings_record(
@@ -180,7 +210,8 @@ def settings_record(
         "classifier": bundle.classifier_name(classifier),
         "attack": asdict(attack),
         "data_sha256": data.sha256,
-        "weights_sha256": dict(bundle.hashes),
+        "weights_sha256": weights_record(bundle),
+        "thresholds": dict(bundle.limits[bundle.classifier_name(classifier)].thresholds),
         "split": split,
         "seed": seed,
         "device": compute.device().type,
@@ -192,110 +223,73 @@ def settings_record(
     }
 
 
-@torch.no_grad()
-def _answer(
-    answers: Answers,
-    pixels: Tensor,
-    clean: Tensor,
-    limits: list[Limits],
-    bundle: Bundle,
-    classifier: str,
-    seed: int,
-) -> None:
-    start = time.perf_counter()
-    network, place = bundle.classifiers[classifier], compute.device()
-    pixels = pixels.to(place)
-    evidence = gather_evidence(pixels, bundle, network, seed)
-    scores = {name: values.tolist() for name, values in evidence.scores.items()}
-    scope = evidence.scope_distance.tolist()
-    flagged = [any(scores[s][i] > limit.thresholds[s] for s in SCORES) for i, limit in enumerate(limits)]
-    refused = [scope[i] > limit.scope_limit for i, limit in enumerate(limits)]
-    defended = evidence.logits.argmax(1)
-    if any(flagged):
-        chosen = torch.tensor([i for i, flag in enumerate(flagged) if flag])
-        t_star = torch.tensor([choose_t(scores["amv"][i], limits[i]) for i in chosen.tolist()], device=place)
-        estimate = _purified(pixels[chosen], t_star, bundle, seed)
-        defended[chosen] = network(estimate).argmax(1)
-    answers.seconds += time.perf_counter() - start
-    if any(flagged):
-        answers.ssim += [_ssim(a, b) for a, b in zip(estimate.cpu(), clean[chosen])]
-    answers.undefended += evidence.logits.argmax(1).tolist()
-    answers.defended += [-1 if no else label for no, label in zip(refused, defended.tolist())]
-    answers.flagged += flagged
-    answers.refused += refused
-    answers.scope += scope
-    for name, values in scores.items():
-        answers.scores[name] += values
-
-
-def _purified(pixels: Tensor, t_star: Tensor, bundle: Bundle, seed: int) -> Tensor:
-    estimate = torch.empty_like(pixels)
-    for t in t_star.unique().tolist():
-        chosen = t_star == t
-        noise = fixed_noise(pixels[chosen].shape, seed, pixels.device)
-        for step in purify_steps(pixels[chosen], t, PURIFY_STEPS, bundle.diffusion, noise):
-            estimate[chosen] = step.estimate
-    return estimate
-
-
 def _ssim(first: Tensor, second: Tensor) -> float:
     return float(structural_similarity(first.numpy(), second.numpy(), data_range=1, channel_axis=0))
 
 
-def _limits_without(fold: int, calibration: Calibration) -> Limits:
-    kept = folds(calibration.groups) != fold
-    return fitted_limits(calibration, kept)
+def summary(
+    labels: np.ndarray,
+    groups: Sequence[str],
+    limits: Sequence[Limits],
+    clean: Responses,
+    attacked: Responses | None = None,
+) -> dict[str, Any]:
+    """Figures and intervals, as declared in `core.schema.EVALUATE` without `settings`.
 
-
-def fitted_limits(calibration: Calibration, kept: np.ndarray | slice = slice(None)) -> Limits:
-    """The limits that the calibration scans in `kept` ask for."""
-
-    def arrays(scores: Mapping[str, list[float]]) -> dict[str, np.ndarray]:
-        return {name: np.array(values)[kept] for name, values in scores.items()}
-
-    benign = [arrays(scores) for scores in calibration.benign.values()]
-    amv = {eps: arrays(calibration.attacked[f"pgd {eps}/255"])["amv"] for eps, _ in LADDER}
-    return fit_limits(arrays(calibration.clean), benign, np.array(calibration.scope)[kept], amv)
-
-
-def _summary(data: Dataset, clean: Answers, attacked: Answers | None) -> dict[str, Any]:
-    measured = {
-        "clean_accuracy": clean.correct(data.labels, defended=False),
-        "defended_clean_accuracy": clean.correct(data.labels, defended=True),
-        "flagged_clean": np.array(clean.flagged, dtype=float),
-    }
-    fooled = np.zeros(len(data), dtype=bool)
+    Parameters
+    ----------
+    labels, groups, limits
+        (N,) true class, near-duplicate group and limits of each image.
+    """
+    measured = _measured(clean, decide(clean, limits), labels, "clean")
+    decisions, fooled = None, np.zeros(len(labels), dtype=bool)
     if attacked:
-        fooled = (measured["clean_accuracy"] == 1) & (attacked.correct(data.labels, defended=False) == 0)
-        measured |= {
-            "attacked_accuracy": attacked.correct(data.labels, defended=False),
-            "defended_attacked_accuracy": attacked.correct(data.labels, defended=True),
-            "flagged_attacked": np.array(attacked.flagged, dtype=float),
-        }
+        decisions = decide(attacked, limits)
+        measured |= _measured(attacked, decisions, labels, "attacked")
+        fooled = (measured["clean_accuracy"] == 1) & (measured["attacked_accuracy"] == 0)
     return {
-        "n": len(data),
-        "refused": sum(clean.refused),
-        "refused_attacked": sum(attacked.refused) if attacked else None,
-        **{
-            name: float(measured[name].mean()) if name in measured else None
-            for name in (
-                "clean_accuracy",
-                "attacked_accuracy",
-                "defended_clean_accuracy",
-                "defended_attacked_accuracy",
-                "flagged_clean",
-                "flagged_attacked",
-            )
-        },
-        "intervals": {name: list(bootstrap_interval(values, data.groups)) for name, values in measured.items()},
+        "n": len(labels),
+        "refused": int(decide(clean, limits).refused.sum()),
+        "refused_attacked": int(decisions.refused.sum()) if decisions else None,
+        **{name: float(measured[name].mean()) if name in measured else None for name in SHARES_REPORTED},
+        "intervals": {name: list(bootstrap_interval(values, groups)) for name, values in measured.items()},
         "detection": {
-            name: _separation(np.array(clean.scores[name]), np.array(attacked.scores[name]), fooled, data.groups)
+            name: _separation(np.array(clean.scores[name]), np.array(attacked.scores[name]), fooled, groups)
             for name in (SCORES if attacked else ())
         },
-        "flagged_successful": float(np.array(attacked.flagged)[fooled].mean()) if fooled.any() else None,
-        "ssim_purified": float(np.mean(attacked.ssim)) if attacked and attacked.ssim else None,
-        "seconds_per_image": clean.seconds / len(data),
+        "flagged_successful": float(decisions.flagged[fooled].mean()) if fooled.any() else None,
+        "flagged_label_kept": _label_kept(attacked or clean, decisions or decide(clean, limits)),
+        "ssim_purified": _mean_ssim(decisions) if decisions else None,
+        "seconds_per_image": clean.seconds["detect"] + measured["flagged_clean"].mean() * clean.seconds["purify"],
     }
+
+
+SHARES_REPORTED = (
+    "clean_accuracy",
+    "attacked_accuracy",
+    "defended_clean_accuracy",
+    "defended_attacked_accuracy",
+    "flagged_clean",
+    "flagged_attacked",
+)
+
+
+def _measured(responses: Responses, decisions: Decisions, labels: np.ndarray, kind: str) -> dict[str, np.ndarray]:
+    return {
+        f"{kind}_accuracy": (np.array(responses.undefended) == labels).astype(float),
+        f"defended_{kind}_accuracy": (decisions.answers == labels).astype(float),
+        f"flagged_{kind}": decisions.flagged.astype(float),
+    }
+
+
+def _label_kept(responses: Responses, decisions: Decisions) -> float | None:
+    """Share of the flagged scans whose label purification left as it was."""
+    chosen = decisions.flagged & ~decisions.refused
+    return float((decisions.answers == responses.undefended)[chosen].mean()) if chosen.any() else None
+
+
+def _mean_ssim(decisions: Decisions) -> float | None:
+    return float(decisions.ssim[decisions.flagged].mean()) if decisions.flagged.any() else None
 
 
 def _separation(

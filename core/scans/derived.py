@@ -182,26 +182,19 @@ _OURS = {
 }  # fmt: skip
 
 
-def write_derived_png(path: str | os.PathLike[str], pixels: np.ndarray, kind: str = "purified") -> Path:
-    """Write pixels as a PNG that is recognised as ours.
+def derived_png(pixels: np.ndarray, kind: str = "purified") -> bytes:
+    """Pixels as a PNG that is recognised as ours.
 
     Grey is written with 16 bits, and reading gives back ``round(pixels * 65535) / 65535``. Colour is written with 8
     bits, as Pillow neither writes nor reads 16-bit colour PNG: it is marked as derived but not as exact, and whoever
-    needs the exact colours takes `write_derived_dicom`.
+    needs the exact colours takes `derived_dicom`.
 
     Parameters
     ----------
-    path : str or os.PathLike
-        File to write.
     pixels : numpy.ndarray
         (H, W) or (H, W, 3), finite, in [0, 1].
     kind : str
         ``'synthetic'``, ``'attacked'`` or ``'purified'``, stated in a tEXt chunk.
-
-    Returns
-    -------
-    pathlib.Path
-        `path`.
 
     Raises
     ------
@@ -215,5 +208,12 @@ def write_derived_png(path: str | os.PathLike[str], pixels: np.ndarray, kind: st
         stored = np.rint(np.asarray(pixels, dtype=np.float64) * 255).astype(np.uint8)
     text = PngInfo()
     text.add_text(PNG_KEY, kind)
-    Image.fromarray(stored).save(path, format="PNG", pnginfo=text)
+    file = io.BytesIO()
+    Image.fromarray(stored).save(file, format="PNG", pnginfo=text)
+    return file.getvalue()
+
+
+def write_derived_png(path: str | os.PathLike[str], pixels: np.ndarray, kind: str = "purified") -> Path:
+    """`derived_png` as a file; `path`."""
+    Path(path).write_bytes(derived_png(pixels, kind))
     return Path(path)

@@ -272,9 +272,7 @@ def plausible_plane(rows: float, columns: float) -> bool:
     return bool(np.isfinite([low, high]).all()) and low > 0 and high <= _MOST_STRETCH * low
 
 
-def _spacing(
-    ds: Dataset, gap: float | None, frames: int, notes: list[str]
-) -> tuple[float, float, float] | None:
+def _spacing(ds: Dataset, gap: float | None, frames: int, notes: list[str]) -> tuple[float, float, float] | None:
     """Return millimetres between slices, rows and columns (PS3.3 10.7.1.3: row spacing comes first)."""
     measures = group_item(ds, 0, "PixelMeasuresSequence") or ds
     plane = finite_numbers(measures, "PixelSpacing") or finite_numbers(ds, "ImagerPixelSpacing")

@@ -126,9 +126,7 @@ def _check_syntax(ds: Dataset, syntax: UID, name: str) -> None:
     what = one_line(syntax.name, 90)
     if extended_12_bit:
         what += ", 12-bit"
-    raise ScanError(
-        f"'{name}' is compressed as {what}, which no free decoder reads: export it again uncompressed."
-    )
+    raise ScanError(f"'{name}' is compressed as {what}, which no free decoder reads: export it again uncompressed.")
 
 
 def _check_length(ds: Dataset, shape: tuple[int, int, int, int], name: str) -> None:

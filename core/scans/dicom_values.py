@@ -233,10 +233,7 @@ def _windows(ds: Dataset | None) -> list[Window]:
     function = str(ds.get("VOILUTFunction") or "LINEAR").strip().upper()
     function = function if function in FUNCTIONS else "LINEAR"
     names = _explanations(ds, min(len(centers), len(widths)))
-    return [
-        Window(center, width, name, function)
-        for center, width, name in zip(centers, widths, names, strict=False)
-    ]
+    return [Window(center, width, name, function) for center, width, name in zip(centers, widths, names, strict=False)]
 
 
 def _explanations(ds: Dataset, count: int) -> list[str]:

@@ -123,9 +123,7 @@ class Scan:
         if not isinstance(index, Integral) or isinstance(index, bool):
             raise ScanError(f"A frame is chosen by a whole number, not by {type(index).__name__}.")
         if not 0 <= index < self.frame_count:
-            raise ScanError(
-                f"There is no frame {index} in '{self.name}': choose one from 0 to {self.frame_count - 1}."
-            )
+            raise ScanError(f"There is no frame {index} in '{self.name}': choose one from 0 to {self.frame_count - 1}.")
         return int(index)
 
     def _windowed(self, plane: np.ndarray, number: int, window: Window | None) -> np.ndarray:

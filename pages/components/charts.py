@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from core import Bundle, Detection
 
 HEIGHT = 320
+CURVE_HEIGHT = 180
 # Okabe and Ito's blue and vermilion, lighter on dark: apart for every kind of colour vision.
 COLOURS = {"light": ("#0072b2", "#c04f00", "#14212b"), "dark": ("#56b4e9", "#ff9a4d", "#ffffff")}
 # A logarithmic axis has no place for 0.
@@ -85,3 +86,22 @@ def _anchor(position: float) -> str:
 def _span(rows: list[list[float]]) -> tuple[float, float]:
     values = [max(value, FLOOR) for row in rows for value in row]
     return min(values), max(values)
+
+
+def curve(points: list[tuple[int, float]], now: int, span: list[float] | None = None) -> go.Figure:
+    """A value over the steps of an attack, with a ring around the step that is looked at. `span`: ends of its axis."""
+    blue, orange, ink = COLOURS["dark" if st.context.theme.type == "dark" else "light"]
+    steps, values = zip(*points)
+    figure = go.Figure(go.Scatter(x=steps, y=values, mode="lines", line={"width": 4, "color": blue}))
+    here = max((point for point in points if point[0] <= now), default=points[0])
+    ring = {"size": 14, "color": orange, "line": {"width": 2, "color": ink}}
+    figure.add_scatter(x=[here[0]], y=[here[1]], mode="markers", marker=ring, cliponaxis=False)
+    font = {"size": 14, "color": ink}
+    margin = 0.04 * max(steps[-1] - steps[0], 1)
+    figure.update_xaxes(tickfont=font, nticks=4, range=[steps[0] - margin, steps[-1] + margin], title=None)
+    figure.update_yaxes(tickfont=font, nticks=4, rangemode="tozero")
+    if span:
+        room = 0.06 * (span[1] - span[0])
+        figure.update_yaxes(range=[span[0] - room, span[1] + room])
+    figure.update_layout(showlegend=False, margin={"l": 8, "r": 8, "t": 8, "b": 8})
+    return figure

@@ -91,6 +91,14 @@ def bundle(name: str) -> Bundle:
     return load_bundle(name)
 
 
+@st.cache_resource(show_spinner=False, max_entries=2)
+def exact_bundle(name: str) -> Bundle:
+    """A bundle in float32, for attackers who differentiate the defence."""
+    from core.bundles import in_float32
+
+    return in_float32(bundle(name))
+
+
 def heavy_work(doing: str, work: Callable[[], T]) -> T:
     """Do some work in this visitor's turn, showing `doing`, or who is ahead."""
     worker, message = engine().worker, st.empty()
@@ -140,6 +148,23 @@ def examination(visit: Visit) -> Examination:
     return visit.examination
 
 
+def target_examination(visit: Visit) -> Examination:
+    """The result for what an attack is aimed at: where the scan on the table is an attacked copy, for its origin."""
+    from core import examine
+
+    if visit.origin is None:
+        return examination(visit)
+    known, name = visit.origin_examination, visit.bundle
+    classifier = bundle(name).classifier_name(visit.classifier)
+    current = (name, classifier, visit.seed)
+    if known is None or (known.bundle, known.undefended and known.undefended.classifier, known.seed) != current:
+        scan, frame, window = visit.target()
+        wanted = {"frame": frame, "window": window, "classifier": classifier, "seed": visit.seed}
+        known = heavy_work("Examining the scan …", lambda: examine(scan, bundle(name), **wanted))
+        visit.origin_examination = known
+    return known
+
+
 def open_scan(source: bytes | str, name: str | None = None) -> Scan:
     """Decode a scan in this visitor's turn: a large volume is heavy work too."""
     from core import load_scan
@@ -156,6 +181,6 @@ def attack(visit: Visit) -> None:
     examination(visit)  # the result before the attack
     attacked = heavy_work(
         "Attacking the scan: 40 steps of PGD at 8/255 …",
-        lambda: attack_scan(scan, bundle(name), method="pgd", eps=8, steps=40, classifier=classifier, frame=frame),
+        lambda: attack_scan(scan, bundle(name), classifier=classifier, frame=frame),
     )
     visit.take_attacked(attacked)

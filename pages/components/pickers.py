@@ -43,8 +43,11 @@ def samples() -> dict[str, Sample]:
     return {sample.key: sample for sample in sample_scans()}
 
 
-def open_wanted(visit: Visit, file: UploadedFile | None) -> None:
-    """Open what was just picked or uploaded, and go where it is shown; a bad one leaves the last scan in place."""
+def open_wanted(visit: Visit, file: UploadedFile | None, stay: bool = False) -> None:
+    """Open what was just picked or uploaded, and go where it is shown; a bad one leaves the last scan in place.
+
+    `stay` where the page that is open shows scans itself.
+    """
     # What is done is noted only after it is done: a click in between stops this run, and the next one begins anew.
     if visit.wanted and (key := _sample_key(visit)):
         _open(visit, str(samples()[key].path), None, key)
@@ -58,6 +61,8 @@ def open_wanted(visit: Visit, file: UploadedFile | None) -> None:
         visit.tour = visit.wanted = None
     else:
         return
+    if stay:
+        st.rerun()
     st.switch_page("pages/examine.py")
 
 

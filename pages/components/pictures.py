@@ -68,8 +68,24 @@ def draw_purification(exam: Examination, scan: Scan) -> None:
 
 def draw_attack(before: Examination, exam: Examination, scan: Scan) -> None:
     """Original, attacked copy and difference, and how small it is."""
-    moved = _draw_difference(before.pixels, exam.pixels, ("Original", "Attacked"), exam, scan, 20)
-    st.markdown(f"On average a pixel moved by **{number(255 * moved)}/255**, none by more than 8/255.")
+    from core.audit.fidelity import distance
+
+    moved = draw_change(before, exam, scan)
+    most = distance(before.pixels, exam.pixels).linf
+    st.markdown(
+        f"On average a pixel moved by **{number(255 * moved)}/255**, none by more than **{number(255 * most)}/255**."
+    )
+
+
+def draw_change(before: Examination, exam: Examination, scan: Scan) -> float:
+    """Original, attacked copy and their difference; the mean absolute difference, pixel units."""
+    return _draw_difference(before.pixels, exam.pixels, ("Original", "Attacked"), exam, scan, 20)
+
+
+def draw_gain(key: str, default: int) -> int:
+    """How many times a difference is amplified."""
+    how = {"default": default, "required": True, "format_func": "× {}".format}
+    return st.segmented_control("Amplify the difference", GAINS, key=key, **how) or default
 
 
 def _draw_difference(
@@ -79,9 +95,7 @@ def _draw_difference(
     from core import overlays
 
     shape = exam.frame.shape
-    gain = st.segmented_control(
-        "Amplify the difference", GAINS, default=gain, required=True, format_func="× {}".format, key=f"gain-{titles[0]}"
-    )
+    gain = draw_gain(f"gain-{titles[0]}", gain)
     limit = 0.5 / gain
     grid = st.grid(3, min_column_width=230)
     for title, pixels in zip(titles, (before, after)):

@@ -9,6 +9,8 @@ import streamlit as st
 
 if TYPE_CHECKING:  # core brings torch: the first page must not wait for it
     from core import Examination, Scan, Window
+    from core.attacks import AttackSettings
+    from pages.components.bout import Bout
 
 DEFAULT_BUNDLE = "brain-mri"
 TOUR_SAMPLE = "the tours' sample"
@@ -30,6 +32,8 @@ class Visit:
         What `scan` was before it was attacked; None where nothing was attacked.
     origin_examination : Examination or None
         The result for `origin`.
+    origin_frame, origin_window
+        The frame and the window that were attacked.
     frame, window, classifier, seed
         As `core.examine` takes them.
     examination, examined
@@ -40,6 +44,12 @@ class Visit:
         One sentence about the last thing that went wrong.
     upload_id : str or None
         Which file of the uploader was opened last.
+    attack, attack_seed
+        How the next attack will go; None before the Attack page was opened.
+    teaching, difference
+        Whether the Attack page is in the teacher's mode, and there shows the difference in place of the scan.
+    bout : Bout or None
+        The attack that runs, or ran last; only one is kept, so that memory stays flat.
     """
 
     bundle: str = DEFAULT_BUNDLE
@@ -48,6 +58,8 @@ class Visit:
     scan: Scan | None = None
     origin: Scan | None = None
     origin_examination: Examination | None = None
+    origin_frame: int = 0
+    origin_window: Window | None = None
     frame: int = 0
     window: Window | None = None
     classifier: str | None = None
@@ -59,18 +71,41 @@ class Visit:
     notice_seen: bool = False
     problem: str | None = None
     upload_id: str | None = None
+    attack: AttackSettings | None = None
+    attack_seed: int = 0
+    teaching: bool = False
+    difference: bool = False
+    bout: Bout | None = None
 
     def take(self, scan: Scan, sample: str | None = None) -> None:
         """Put a scan on the table, at its middle frame and with its own window."""
         self.scan, self.sample = scan, sample
         self.origin = self.origin_examination = self.window = self.problem = None
         self.frame = scan.default_frame
+        if self.bout:
+            self.bout.run.stop()
+        self.bout = None
 
-    def take_attacked(self, attacked: Scan) -> None:
-        """Replace the scan by its attacked copy, and remember what it was and its result."""
-        origin, examination = self.scan, self.examination
+    def take_attacked(self, attacked: Scan, before: Examination | None = None) -> None:
+        """Replace the scan by its attacked copy, and remember what it was and its result, `before`."""
+        scan, frame, window = self.target()
+        before = before or self.origin_examination or self.examination
+        bout, self.bout = self.bout, None  # the attack that the copy comes from stays to be looked at
         self.take(attacked, self.sample)
-        self.origin, self.origin_examination = origin, examination
+        self.bout = bout
+        self.origin, self.origin_frame, self.origin_window = scan, frame, window
+        self.origin_examination = before
+
+    def target(self) -> tuple[Scan | None, int, Window | None]:
+        """What an attack is aimed at: the scan, frame and window on the table, or what they were before an attack."""
+        if self.origin is not None:
+            return self.origin, self.origin_frame, self.origin_window
+        return self.scan, self.frame, self.window
+
+    def target_choices(self) -> tuple[object, ...]:
+        """Everything that an attack's target depends on."""
+        scan, frame, window = self.target()
+        return scan.sha256 if scan else None, frame, window, self.bundle, self.classifier, self.seed
 
     def choices(self) -> tuple[object, ...]:
         """Everything that a result depends on."""

@@ -80,3 +80,31 @@ def timings(seconds: dict[str, float] | object) -> str:
     total = stages.pop("total", None)
     parts = " · ".join(f"{stage} {time:.2f} s" for stage, time in stages.items())
     return f"{total:.2f} s ({parts})" if total is not None else parts
+
+
+NORMS = {
+    "linf": "ℓ∞: the largest change of a pixel",
+    "l2": "ℓ2: the length of the whole change",
+    "l1": "ℓ1: the sum of all changes",
+}
+_SIGNS = {"linf": "ℓ∞", "l2": "ℓ2", "l1": "ℓ1"}
+
+
+def sign(norm: str) -> str:
+    """A norm as it is written in papers."""
+    return _SIGNS[norm]
+
+
+def length(size: float, norm: str) -> str:
+    """The size of a change in pixel units, as budgets are given: in 1/255 for ℓ∞."""
+    return f"{number(255 * size)}/255" if norm == "linf" else number(size)
+
+
+def decibels(psnr: float) -> str:
+    """A peak signal-to-noise ratio."""
+    return "no change" if psnr == float("inf") else f"{psnr:.1f} dB"
+
+
+def counted(steps: int) -> str:
+    """So many steps."""
+    return "1 step" if steps == 1 else f"{steps:,} steps"

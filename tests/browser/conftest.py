@@ -104,4 +104,3 @@ def visit(browser: Browser, server: Server) -> Iterator[Callable[[], Page]]:
     yield open_page
     for context in contexts:
         context.close()
-

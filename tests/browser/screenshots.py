@@ -1,6 +1,6 @@
 """Pictures of the app for the README, each at most 300 KB.
 
-    python -m tests.browser.screenshots --out assets/screenshots
+python -m tests.browser.screenshots --out assets/screenshots
 """
 
 import argparse

@@ -20,7 +20,7 @@ def test_bundle_states_what_pages_need(bundle):
     assert bundle.classes == ("no tumour", "tumour")
     assert (bundle.resolution, bundle.channels) == (128, 1)
     calibration = bundle.calibrations["resnet18"]
-    assert len(calibration.clean["amv"]) == len(calibration.groups) == len(calibration.scope) > 50
+    assert len(calibration.clean["amv"]) == len(calibration.groups) == len(calibration.labels) > 50
     assert set(bundle.limits["resnet18"].thresholds) == {"mae_error", "amv", "instability"}
     assert bundle.facts["calibrated"]["command"]
 

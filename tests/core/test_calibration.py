@@ -5,12 +5,12 @@ from core.calibration import (
     BENIGN_FALSE_ALARMS,
     CALIBRATED_FALSE_ALARMS,
     Limits,
+    choose_t,
     fit_ladder,
     fit_thresholds,
     folds,
     joint_false_alarms,
 )
-from core.pipeline import choose_t
 
 
 def scores(count=400):

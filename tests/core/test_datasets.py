@@ -65,14 +65,15 @@ def test_digest_tells_images_apart_and_survives_rounding():
 
 
 @pytest.mark.parametrize(
-    "changes, reason", [
+    "changes, reason",
+    [
         ({"label": np.array([0, 1, 2, 0])}, "classes"),
         ({"label": None}, "should hold"),
         ({"image": np.zeros((4, 8, 8))}, "float64"),
         ({"image": np.zeros((4, 8, 8, 1), np.uint8)}, "4×8×8×1"),
         ({"split": np.array([1, 1])}, "length"),
         ({"group": np.arange(5)}, "length"),
-    ]
+    ],
 )
 def test_wrong_data_is_refused_in_a_sentence(tmp_path, changes, reason):
     with pytest.raises(DatasetError, match=reason):

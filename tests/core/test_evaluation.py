@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 import torch
 
+import core.audit.evaluation as evaluation
+from core.attacks import AttackSettings
 from core.audit.datasets import load_dataset
-from core.audit.evaluation import Answers, AttackSettings, answer_clean, cross_fitted_limits, evaluate, settings_record
+from core.audit.evaluation import CLEAN, collect, evaluate, own_limits, settings_record, summary
 from core.bundles import load_bundle
+from core.calibration import Limits, Responses, fitted_limits, folds
 from core.schema import checked
 
 
@@ -33,33 +36,81 @@ def test_the_defence_undoes_the_attack_on_the_samples(report):
 def test_evaluate_and_examine_answer_alike(data, bundle, sample_files):
     from core import examine, load_scan
 
-    answers = answer_clean(data, bundle)
-    scores = np.array(answers.scores["amv"])
+    scores = np.array(collect(data, bundle, "resnet18", CLEAN).scores["amv"])
     single = [examine(load_scan(file), bundle).detection.scores["amv"] for file in sample_files]
     # The data set holds 8 bits and the files 16, and batches round differently in bfloat16.
     assert all(np.abs(np.array(single) / score - 1).min() < 0.05 for score in scores)
 
 
+def answers(undefended, amv, scope=0.0, estimate=1):
+    count = len(undefended)
+    scores = {"mae_error": [0.0] * count, "amv": amv, "instability": [0.0] * count}
+    by_t = {40: [estimate] * count, 60: [estimate] * count}
+    ssim = {40: [0.9] * count, 60: [0.8] * count}
+    return Responses(undefended, scores, [scope] * count, by_t, ssim, {"detect": 0.1, "purify": 0.05})
+
+
+LIMITS = Limits({"mae_error": 1.0, "amv": 1.0, "instability": 1.0}, 5.0, ((2.0, 40), (float("inf"), 60)))
+
+
+def test_summary_of_answers_that_are_solved_by_hand():
+    labels, groups, limits = np.array([1, 1, 0, 0]), tuple("abcd"), [LIMITS] * 4
+    clean = answers([1, 1, 0, 0], [0.5, 0.5, 0.5, 1.5])
+    attacked = answers([0, 0, 1, 0], [1.5, 3.0, 0.5, 0.5])
+    report = summary(labels, groups, limits, clean, attacked)
+    assert (report["clean_accuracy"], report["flagged_clean"]) == (1, 0.25)
+    assert report["defended_clean_accuracy"] == 0.75  # the fourth is flagged, and its estimate says 1
+    assert (report["attacked_accuracy"], report["defended_attacked_accuracy"]) == (0.25, 0.75)
+    assert report["flagged_successful"] == pytest.approx(2 / 3)
+    assert report["flagged_label_kept"] == 0
+    assert report["ssim_purified"] == pytest.approx(0.85)
+    assert report["seconds_per_image"] == pytest.approx(0.1 + 0.25 * 0.05)
+
+
 def test_a_refusal_counts_as_wrong():
-    answers = Answers(undefended=[1, 0], defended=[-1, 0])
-    assert answers.correct(torch.tensor([1, 0]), defended=True).tolist() == [0, 1]
+    report = summary(np.array([1, 0]), ("a", "b"), [LIMITS] * 2, answers([1, 0], [0.5, 0.5], scope=9.0))
+    assert (report["refused"], report["clean_accuracy"], report["defended_clean_accuracy"]) == (2, 1, 0)
+
+
+def test_an_evaluation_that_was_cut_off_goes_on_where_it_stopped(data, bundle, tmp_path, monkeypatch):
+    file, fast = tmp_path / "answers.jsonl", AttackSettings("fgsm")
+    whole = evaluate(data, bundle, attack=fast)
+    stop = iter([False, False, True])
+    calls = []
+
+    def respond(*words):
+        calls.append(1)
+        if next(stop, False):
+            raise KeyboardInterrupt
+        return real(*words)
+
+    real = evaluation.respond
+    monkeypatch.setattr(evaluation, "respond", respond)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(data, bundle, attack=fast, resume=file)
+    with file.open("a") as torn:
+        torn.write('{"pass": "attacked", "first": 0, "resp')
+    calls.clear()
+    report = evaluate(data, bundle, attack=fast, resume=file)
+    assert len(calls) == 2  # of four batches, two were known
+    assert {**report, "seconds_per_image": 0} == {**whole, "seconds_per_image": 0}
+    with pytest.raises(ValueError, match="another evaluation"):
+        evaluate(data, bundle, attack=AttackSettings("fgsm", eps=2), resume=file)
 
 
 def test_calibration_scans_never_meet_thresholds_that_saw_them(data, bundle, monkeypatch):
-    import core.audit.evaluation as evaluation
-
     calibration = bundle.calibrations["resnet18"]
     known = iter(calibration.digests)
     monkeypatch.setattr(evaluation, "image_digest", lambda pixels: next(known))
-    fitted = cross_fitted_limits(data, bundle, "resnet18")
+    fitted = own_limits(data, bundle, "resnet18")
     assert all(limits is not bundle.limits["resnet18"] for limits in fitted)
-    fold = evaluation.folds(calibration.groups)
+    fold = folds(calibration.groups)
     for index, limits in enumerate(fitted):
-        assert limits == evaluation.fitted_limits(calibration, fold != fold[index])
+        assert limits == fitted_limits(calibration, fold != fold[index])
 
 
 def test_unknown_scans_meet_the_bundles_own_thresholds(data, bundle):
-    assert all(limits is bundle.limits["resnet18"] for limits in cross_fitted_limits(data, bundle, "resnet18"))
+    assert all(limits is bundle.limits["resnet18"] for limits in own_limits(data, bundle, "resnet18"))
 
 
 def test_white_box_gradient_through_the_purifier_is_the_real_one():

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from core import BundleError, ScanError, examine, load_scan
-from core.attacks import attack_scan
+from core.attacks import AttackSettings, attack_scan
 from core.detection import attention_variation, detection_masks, instability, masked_views
 from core.pipeline import is_colourful
 from core.scans import write_derived_png
@@ -18,7 +18,7 @@ def clean(sample_files):
 
 @pytest.fixture(scope="module")
 def attacked(clean, bundle):
-    return attack_scan(clean, bundle, eps=8)
+    return attack_scan(clean, bundle)
 
 
 def same(first, second):
@@ -76,7 +76,7 @@ def test_two_visitors_at_once_do_not_change_each_other(clean, attacked, bundle):
 def test_no_global_randomness_is_touched(clean, bundle):
     before = torch.random.get_rng_state()
     examine(clean, bundle)
-    attack_scan(clean, bundle, steps=2)
+    attack_scan(clean, bundle, AttackSettings("pgd", steps=2))
     assert torch.equal(before, torch.random.get_rng_state())
 
 

@@ -220,9 +220,7 @@ def test_unexpected_exception_is_hidden(
     assert "a secret path" in caplog.text
 
 
-def test_broken_bundle_gives_its_sentence(
-    app: AppTest, choose: Choose, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_broken_bundle_gives_its_sentence(app: AppTest, choose: Choose, monkeypatch: pytest.MonkeyPatch) -> None:
     from core import BundleError
 
     def fail(_: str) -> None:

@@ -1,0 +1,72 @@
+"""The whole defence as a function of pixels, for attackers who know it."""
+
+import torch
+from torch import Tensor
+
+from core.bundles import Bundle
+from core.calibration import choose_t
+from core.detection import Evidence, gather_evidence
+from core.pipeline import PURIFY_STEPS
+from core.purification.ddim import purify
+
+
+class Defence:
+    """Detect, purify what is flagged, classify: (B, C, H, W) in [0, 1] → (B, classes) logits.
+
+    The gradient is the real one along the way that the detector sends each image: through the U-Net and the classifier
+    where it is flagged, through the classifier alone where it isn't. The detector's yes or no is a step, which has no
+    gradient; who wants to move it attacks `alarm`.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        In float32: bfloat16 rounds gradients away.
+    classifier : str
+        One of the bundle's.
+    seed : int
+        The detector's noise is that of `examine` at this seed; the purifier's is drawn anew in every call, as the
+        attacker can't know it (hence EOT, Athalye et al. 2018).
+    straight_through : bool
+        Take purification for the identity in the backward pass (BPDA, Athalye et al. 2018, section 4.1).
+    """
+
+    def __init__(self, bundle: Bundle, classifier: str, seed: int = 0, straight_through: bool = False):
+        self.bundle, self.seed, self.straight_through = bundle, seed, straight_through
+        self.network, self.limits = bundle.classifiers[classifier], bundle.limits[classifier]
+        self.generator = torch.Generator().manual_seed(seed + 1)
+        self._decided: tuple[Tensor, Tensor, Tensor] | None = None
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        flagged, t_star = self.decide(pixels.detach())
+        logits = self.network(pixels)
+        if not flagged.any():
+            return logits
+        return logits.index_put((flagged,), self.network(self.purified(pixels[flagged], t_star[flagged])))
+
+    def purified(self, pixels: Tensor, t_star: Tensor) -> Tensor:
+        """An estimate (B, C, H, W) of each image from fresh noise at its t* (B,)."""
+        noise = torch.randn(pixels.shape, generator=self.generator).to(pixels.device)
+        if not self.straight_through:
+            return purify(pixels, t_star, PURIFY_STEPS, self.bundle.diffusion, noise)
+        with torch.no_grad():
+            change = purify(pixels, t_star, PURIFY_STEPS, self.bundle.diffusion, noise) - pixels
+        return pixels + change
+
+    @torch.no_grad()
+    def decide(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Which images are flagged (B,), and the t* (B,) that each would be purified at."""
+        # EOT asks about the same pixels several times in a row, and only the purifier's noise changes between.
+        if self._decided is None or not torch.equal(self._decided[0], pixels):
+            evidence = self.evidence(pixels)
+            t_star = [choose_t(amv, self.limits) for amv in evidence.scores["amv"].tolist()]
+            self._decided = (pixels, self.alarm(evidence) > 0, torch.tensor(t_star, device=pixels.device))
+        return self._decided[1:]
+
+    def evidence(self, pixels: Tensor) -> Evidence:
+        """What the detector sees; differentiable."""
+        return gather_evidence(pixels, self.bundle, self.network, self.seed)
+
+    def alarm(self, evidence: Evidence) -> Tensor:
+        """(B,) logarithm of the largest ratio of a score to its threshold; above 0 the image is flagged."""
+        ratios = [score / self.limits.thresholds[name] for name, score in evidence.scores.items()]
+        return torch.stack(ratios).amax(0).clamp_min(1e-12).log()

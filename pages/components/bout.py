@@ -1,0 +1,168 @@
+"""One attack by one visitor, from the press of the button to what came of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pages.components.background import Run
+from pages.components.engine import bundle, engine, exact_bundle, heavy_work
+
+if TYPE_CHECKING:
+    from core import Examination, Scan, Window
+    from core.attacks import AttackSettings, AttackStep
+    from core.audit.course import Course, Mark
+    from core.audit.fidelity import Distance
+    from pages.components.state import Visit
+
+
+STOP_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an attack came to: the attacked scan as read back from its file, its result, and how far it is away.
+
+    dicom, png: the attacked scan as files.
+    """
+
+    scan: Scan
+    examination: Examination
+    distance: Distance
+    dicom: bytes
+    png: bytes
+
+
+@dataclass
+class Bout:
+    """An attack that runs, or has ended.
+
+    Attributes
+    ----------
+    choices : tuple
+        `Visit.target_choices` of its target: of another one it tells nothing.
+    scan, frame, window, before
+        The target, and its result.
+    settings, seed
+        How it is attacked.
+    course, run
+        How it went so far, and who does it.
+    outcome : Outcome or None
+        None until the attack has ended and the attacked scan has been examined.
+    position : int or None
+        Which mark of the course is looked at; None for the last.
+    """
+
+    choices: tuple[object, ...]
+    scan: Scan
+    frame: int
+    window: Window | None
+    before: Examination
+    settings: AttackSettings
+    seed: int
+    course: Course
+    run: Run[AttackStep]
+    outcome: Outcome | None = None
+    position: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The answer that the attack is to change."""
+        assert self.before.undefended
+        return self.before.undefended.label
+
+    @property
+    def running(self) -> bool:
+        """Whether more steps are to come."""
+        return not self.run.done
+
+    @property
+    def mark(self) -> Mark:
+        """The mark that is looked at."""
+        marks = self.course.marks  # once: the worker thins them meanwhile
+        return marks[-1 if self.position is None else min(self.position, len(marks) - 1)]
+
+    def move(self, by: int) -> None:
+        """Look at a mark further on, or further back where negative; no further than the first and the last."""
+        last = len(self.course.marks) - 1
+        place = last if self.position is None else self.position
+        self.position = min(max(place + by, 0), last)
+
+
+def current_bout(visit: Visit) -> Bout | None:
+    """The visitor's attack; one on what is no longer chosen is stopped and forgotten."""
+    if visit.bout and visit.bout.choices != visit.target_choices():
+        visit.bout.run.stop()
+        visit.bout = None
+    if visit.bout and visit.bout.run.stopped:
+        visit.bout.run.wait(STOP_SECONDS)  # it is at its last step: not worth drawing it as running once more
+    return visit.bout
+
+
+def begin(visit: Visit, before: Examination) -> None:
+    """Start the attack that the visitor has set up; whatever came of an earlier one is dropped."""
+    from core.attacks import sees_defence
+    from core.audit.course import Course
+
+    if visit.bout:
+        visit.bout.run.stop()
+    scan, frame, window = visit.target()
+    settings, seed, answer = visit.attack, visit.attack_seed, before.undefended
+    assert scan is not None and settings is not None and answer is not None
+    # What the defence answers differs from call to call and takes long: a mark then tells what the attack was told.
+    network = None if sees_defence(settings) else bundle(before.bundle).classifiers[answer.classifier]
+    label = list(answer.probabilities).index(answer.label)
+    course = Course(before.pixels, label, answer.confidence, settings.norm, network)
+    steps = _steps(scan, frame, window, before, settings, seed)
+    run = Run(engine().worker, steps, course.take)
+    visit.bout = Bout(visit.target_choices(), scan, frame, window, before, settings, seed, course, run)
+    run.start()
+
+
+def _steps(
+    scan: Scan, frame: int, window: Window | None, before: Examination, settings: AttackSettings, seed: int
+) -> Iterator[AttackStep]:
+    from core.attacks import attack_pixels, attackable_pixels, sees_defence
+
+    models = (exact_bundle if sees_defence(settings) else bundle)(before.bundle)
+    pixels = attackable_pixels(scan, models, frame, window)
+    yield from attack_pixels(pixels, models, settings, classifier=before.undefended.classifier, seed=seed)
+
+
+def judge(bout: Bout) -> None:
+    """Write the attacked scan, read it back, and examine what was read; nothing where no step was taken."""
+    if bout.outcome is None and bout.course.result is not None:
+        bout.outcome = heavy_work("Examining the attacked scan …", lambda: _judged(bout))
+
+
+def _judged(bout: Bout) -> Outcome:
+    from core import examine, load_scan
+    from core.attacks import displayable
+    from core.audit.fidelity import distance
+    from core.scans import derived_dicom, derived_png
+
+    bout.course.finish()
+    attacked = displayable(bout.course.result)
+    description, before = describe(bout), bout.before
+    dicom = derived_dicom(attacked, kind="attacked", description=description, source=bout.scan)
+    scan = load_scan(dicom, name=f"{bout.scan.name} (attacked)")
+    exam = examine(scan, bundle(before.bundle), classifier=before.undefended.classifier, seed=before.seed)
+    png = derived_png(attacked, kind="attacked")
+    return Outcome(scan, exam, distance(before.pixels, exam.pixels), dicom, png)
+
+
+def describe(bout: Bout) -> str:
+    """What the attacked file says of itself; of an attack that was stopped it says so."""
+    from core.attacks import describe_attack
+
+    text = describe_attack(bout.settings, bout.before.undefended.classifier, bout.before.bundle)
+    return text if not bout.run.cut_short else f"{text} Stopped by hand after {bout.course.steps} steps."
+
+
+def file_name(bout: Bout, ending: str) -> str:
+    """A name for the attacked scan as a file, without signs that some system forbids."""
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(bout.scan.name).stem).strip("-") or "scan"
+    return f"{stem}-attacked.{ending}"

@@ -1,0 +1,188 @@
+"""Scores, ROC, stress and benign changes: the recorded scans in charts and tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.components import detector_charts as charts
+from pages.components.detector_record import (
+    Record,
+    condition_title,
+    draw_source,
+    full_text,
+    method_title,
+    pick_condition,
+    price_of,
+    roc_of,
+    score_name,
+)
+from pages.components.words import number, plain, score_words
+
+if TYPE_CHECKING:
+    from core import Detection
+    from core.audit.operating import Condition, Roc
+
+ACROSS, UP = "amv", "instability"
+PAPER = "mae_error"
+STRESSED = "pgd"
+STRESS_EPS = (0.5, 1, 2, 4, 8, 16)
+
+
+def draw_scatter(record: Record, detection: Detection | None) -> None:
+    """Clean, attacked and benignly changed scans over two scores, and this scan among them."""
+    pickers = st.grid(2, min_column_width=220)
+    with pickers.cell():
+        attack = pick_condition("Attack", record.attacks, "scatter-attack", "pgd 4/255")
+    with pickers.cell():
+        benign = pick_condition("Benign change", record.benign, "scatter-benign", "gaussian-noise 1")
+    clouds = [_cloud(record, "clean", "clean")]
+    for symbol, condition in (("attacked", attack), ("benign", benign)):
+        if condition:
+            clouds.append(_cloud(record, condition.name, f"{symbol}: {condition_title(condition)}"))
+    thresholds = record.bundle.limits[record.classifier].thresholds
+    here = (detection.scores[ACROSS], detection.scores[UP]) if detection else None
+    st.plotly_chart(
+        charts.scatter(clouds, (ACROSS, UP), thresholds, here),
+        height=charts.HEIGHT + 60,
+        config=charts.CONFIG,
+        key="scatter",
+        alt="Scores of the calibration scans, with the thresholds as dashed lines",
+    )
+    if detection:
+        st.markdown(
+            f"This scan: {score_words(ACROSS).name.lower()} **{number(here[0])}** (threshold "
+            f"{number(thresholds[ACROSS])}), {score_words(UP).name.lower()} **{number(here[1])}** (threshold "
+            f"{number(thresholds[UP])}). Scans right of, or above, a dashed line are flagged."
+        )
+    else:
+        st.markdown("Scans right of, or above, a dashed line are flagged. Choose a scan to see where it lies.")
+    draw_source(
+        record,
+        "The dashed lines are the bundle’s own thresholds.",
+        f"Scores below {charts.FLOOR:g} are drawn there, as a logarithmic axis has no 0.",
+        judged=False,
+    )
+
+
+def _cloud(record: Record, condition: str, title: str) -> charts.Cloud:
+    scores = record.calibration.conditions[condition].scores
+    return charts.Cloud(title, scores[ACROSS], scores[UP])
+
+
+def draw_roc(record: Record) -> None:
+    """A curve a score for one attack, and the areas under all of them."""
+    from core.audit.operating import JOINT
+
+    condition = pick_condition("Attack", record.attacks, "roc-attack", "pgd 2/255")
+    if condition is None:
+        return
+    scores = (JOINT, *sorted(record.calibration.clean, key=lambda name: name == PAPER))
+    curves = {f"{_own_name(score)}": roc_of(record, condition.name, score) for score in scores}
+    st.plotly_chart(
+        charts.roc_chart(curves),
+        height=charts.HEIGHT,
+        config=charts.CONFIG,
+        key="roc",
+        alt=f"ROC curves of the detection scores under {condition_title(condition)}",
+    )
+    st.subheader("Area under the curve", anchor=False)
+    areas = {entry: {score: roc_of(record, entry.name, score) for score in scores} for entry in record.attacks}
+    rows = [
+        {"Attack": condition_title(entry)} | {_own_name(score): _area(own[score]) for score in scores}
+        for entry, own in areas.items()
+    ]
+    st.table(rows, hide_index=True)
+    st.markdown(paper_sentence({condition_title(entry): own[PAPER] for entry, own in areas.items()}))
+    draw_source(
+        record,
+        "All attacked scans count, whether or not the attack fooled the classifier.",
+        "“All three together” multiplies all thresholds by one factor.",
+    )
+
+
+def _own_name(score: str) -> str:
+    return f"{score_name(score)} (MedFedPure)" if score == PAPER else score_name(score)
+
+
+def _area(curve: Roc) -> str:
+    return f"{curve.auc:.3f} ({curve.interval[0]:.3f} to {curve.interval[1]:.3f})"
+
+
+def paper_sentence(curves: dict[str, Roc]) -> str:
+    """What the figures say about MedFedPure's score, whatever they say. `curves`: attack → its curve."""
+    best = max(curves, key=lambda title: curves[title].auc)
+    name, most = "MedFedPure’s score, the mean reconstruction error,", f"{curves[best].auc:.3f} ({best})"
+    if curves[best].auc < 0.6:
+        verdict = f"**{name} does not usefully separate attacked from clean scans here**"
+    elif curves[best].auc < 0.8:
+        verdict = f"**{name} separates attacked from clean scans poorly here**"
+    else:
+        verdict = f"{name} separates some attacked scans from clean ones here"
+    return f"{verdict}: its largest area is {most}, and 0.5 is guessing."
+
+
+def draw_stress(record: Record) -> None:
+    """Accuracy and detection over the strength of the attack."""
+    known = {entry.strength: entry for entry in record.attacks if _stresses(entry)}
+    missing = [f"{eps:g}/255" for eps in STRESS_EPS if eps not in known]
+    if missing:
+        st.info(f"Not recorded in this bundle yet: PGD at ε = {', '.join(missing)}.", icon=":material/info:")
+    if not known:
+        return
+    strengths = sorted(known)
+    costs = [price_of(record, known[eps].name) for eps in strengths]
+    named = (
+        ("undefended accuracy", "undefended_attacked"),
+        ("defended accuracy", "defended_attacked"),
+        ("flagged", "flagged"),
+    )
+    lines = [charts.Line(title, strengths, [getattr(cost, name) for cost in costs]) for title, name in named]
+    st.plotly_chart(
+        charts.stress_chart(lines),
+        height=charts.HEIGHT,
+        config=charts.CONFIG,
+        key="stress",
+        alt="Undefended accuracy, defended accuracy and share flagged over ε of PGD",
+    )
+    rows = [
+        {"ε": f"{eps:g}/255"} | {line.title.capitalize(): full_text(line.shares[place]) for line in lines}
+        for place, eps in enumerate(strengths)
+    ]
+    st.table(rows, hide_index=True)
+    draw_source(record, "The attacker knows the classifier, and nothing about the defence. A refusal counts as wrong.")
+
+
+def _stresses(entry: Condition) -> bool:
+    return entry.method == STRESSED and entry.name.endswith("/255")
+
+
+def draw_benign(record: Record) -> None:
+    """What the detector makes of changes that nobody meant ill by."""
+    from core.attacks import CORRUPTIONS
+
+    st.markdown(
+        "Scanners and file formats change scans, too. Such a change should not be called an attack; and where it is, "
+        "purification should leave the label as it was."
+    )
+    rows = []
+    for entry in record.benign:
+        cost = price_of(record, entry.name)
+        kept = cost.label_kept
+        rows.append(
+            {
+                "Change": method_title(entry.method),
+                "Severity": f"{entry.strength:g}",
+                "Flagged": full_text(cost.flagged),
+                "Label kept, of those flagged": full_text(kept) + (f", n = {kept.n}" if kept else ""),
+                "Undefended accuracy": full_text(cost.undefended_attacked),
+                "Defended accuracy": full_text(cost.defended_attacked),
+            }
+        )
+    if rows:
+        st.table(rows, hide_index=True)
+    missing = [method_title(name) for name in CORRUPTIONS if name not in {entry.method for entry in record.benign}]
+    if missing:
+        st.info(f"Not recorded in this bundle yet: {plain(', '.join(missing))}.", icon=":material/info:")
+    draw_source(record, "The label kept is the classifier’s own before purification.")

@@ -1,0 +1,32 @@
+"""What a page shows while no scan has been chosen, or after a bad one."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.components.pickers import samples, want
+from pages.components.state import Visit
+from pages.components.words import plain
+
+
+def draw_problem(visit: Visit) -> None:
+    """The sentence about the last thing that went wrong, if any."""
+    if visit.problem:
+        kept = " The scan that was open before stays open." if visit.scan else ""
+        st.error(plain(visit.problem) + kept, icon=":material/error:")
+
+
+def draw_start(verb: str) -> None:
+    """What to do where no scan has been chosen yet; `verb` is what this page does to one."""
+    st.title(f"{verb} a scan", anchor=False)
+    st.markdown("Choose a sample, or upload a DICOM, NIfTI or picture file in the sidebar.")
+    known = samples().items()
+    ours = [(key, sample) for key, sample in known if sample.origin == "synthetic"]
+    others = [(key, sample) for key, sample in known if sample.origin != "synthetic"]
+    with st.grid(3):
+        for key, sample in ours[:3] + others[:3]:
+            with st.container(border=True, height="stretch"):
+                st.markdown(f"**{sample.title}**")
+                st.caption(sample.description)
+                st.space("stretch")
+                st.button(verb, key=f"start-{key}", width="stretch", on_click=want, args=(key,))

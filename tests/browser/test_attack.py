@@ -1,0 +1,125 @@
+"""The Attack page in a real browser: from the press of a button to the file that is uploaded again, and Stop."""
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from helpers import WAIT_MS, decision, settle, upload
+from playwright.sync_api import Page, expect
+
+from core import examine, load_bundle, load_scan
+from core.attacks import AttackSettings, attack_scan
+from pages.components.words import heading
+
+Visit = Callable[[], Page]
+SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
+SAMPLE = SAMPLES / "tumour-01.dcm"
+STOP_SECONDS = 1.0
+LAG_SECONDS = 1.0
+
+
+def open_attack(page: Page) -> None:
+    """The Attack page with a sample, ready to attack."""
+    page.get_by_role("link", name="Attack").click()
+    upload(page, SAMPLE.name, SAMPLE.read_bytes())
+    expect(page.locator(".st-key-attack button")).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+
+
+def choose_attack(page: Page, title: str) -> None:
+    page.get_by_test_id("stMain").get_by_label("Attack", exact=True).first.click()
+    page.get_by_role("option").filter(has_text=title).first.click()
+    settle(page)
+
+
+def computing(text: str) -> float:
+    """The time that an attack has taken so far, as the page says it."""
+    found = re.search(r"([\d.]+) s of computing", text)
+    assert found, text
+    return float(found[1])
+
+
+def attacked(page: Page) -> list[str]:
+    """Press the button and wait for the verdict; its lines."""
+    page.locator(".st-key-attack button").click()
+    expect(page.locator(".st-key-verdict")).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+    return [line for line in page.locator(".st-key-verdict").inner_text().splitlines() if line.strip()]
+
+
+def test_attack_is_flagged_and_purified_and_its_file_gives_the_same_verdict(visit: Visit, tmp_path: Path) -> None:
+    page = visit()
+    open_attack(page)
+    expected = examine(attack_scan(load_scan(SAMPLE), load_bundle(), AttackSettings("pgd")), load_bundle())
+    assert expected.prediction and expected.undefended and expected.detection and expected.detection.flagged
+    card = attacked(page)
+    assert card[card.index("Undefended answer") + 1] == heading(expected.undefended.label)
+    assert card[card.index("Detector’s verdict") + 1] == "Flagged"
+    assert card[card.index("Defended answer") + 1] == heading(expected.prediction.label)
+    for label in ("SSIM", "PSNR", "ℓ∞", "ℓ2"):
+        expect(page.get_by_test_id("stMetric").filter(has_text=label).first).to_be_visible()
+    assert all(image.get_attribute("alt") for image in page.get_by_test_id("stMain").locator("img").all())
+
+    with page.expect_download() as download:
+        page.locator(".st-key-download-dcm button").click()
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    assert file.name == "tumour-01-attacked.dcm"
+    assert load_scan(file).derived == "attacked"
+
+    page.get_by_role("link", name="Examine").click()
+    upload(page, file.name, file.read_bytes())
+    again = [line for line in decision(page, file.name).splitlines() if line.strip()]
+    assert any("Flagged: may have been" in line for line in again)
+    assert again[again.index("Undefended") + 1] == heading(expected.undefended.label)
+    assert again[again.index("Defended") + 1] == heading(expected.prediction.label)
+
+
+def test_autoattack_is_watched_and_stops_at_once(visit: Visit) -> None:
+    page = visit()
+    open_attack(page)
+    choose_attack(page, "AutoAttack")
+    budget = page.get_by_test_id("stMain").get_by_role("slider").first
+    budget.focus()
+    budget.press("Home")
+    settle(page)
+    page.locator(".st-key-attack button").click()
+    progress = page.get_by_test_id("stProgress")
+    expect(progress).to_contain_text("of at most 5,200", timeout=WAIT_MS)
+    first = progress.inner_text()
+    expect(progress).not_to_have_text(first, timeout=WAIT_MS)
+    # What was on the page before must not stand beside the attack, greyed.
+    expect(page.locator(".st-key-attack button")).to_have_count(0)
+    before = computing(progress.inner_text())
+    start = time.perf_counter()
+    page.locator(".st-key-stop button").click()
+    ended = page.get_by_text("of computing")
+    expect(page.get_by_text("Stopped after")).to_be_visible(timeout=WAIT_MS)
+    seconds = time.perf_counter() - start
+    expect(page.locator(".st-key-verdict")).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+    more = computing(ended.first.inner_text()) - before
+    print(f"Stopped, examined and drawn {seconds:.2f} s after the click; {more:.1f} s more of attacking")
+    # What is on the page is a moment old, and a busy machine draws late: hence not the time on the clock.
+    assert more <= STOP_SECONDS + LAG_SECONDS
+
+
+def test_keys_step_through_the_attack(visit: Visit) -> None:
+    page = visit()
+    open_attack(page)
+    page.locator(".st-key-teacher button").click()
+    settle(page)
+    attacked(page)
+    page.keyboard.press("Home")
+    expect(page.get_by_role("heading", name="Original")).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("heading", name="After step 1", exact=True)).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("heading", name="Original")).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+    page.keyboard.press("End")
+    expect(page.locator(".st-key-verdict")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_role("img", name="Detector: Flagged")).to_be_visible()

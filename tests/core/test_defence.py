@@ -1,0 +1,137 @@
+"""Attackers who know the defence, on a bundle in float32."""
+
+import pytest
+import torch
+
+from core import load_bundle, load_scan
+from core.attacks import AttackSettings, Defence, attack_pixels, attack_steps, attackable_pixels
+from core.attacks.detector_aware import detector_aware
+
+
+@pytest.fixture(scope="module")
+def exact():
+    return load_bundle("brain-mri", torch.float32)
+
+
+@pytest.fixture(scope="module")
+def pixels(sample_files, exact):
+    return attackable_pixels(load_scan(sample_files[-1]), exact)
+
+
+@pytest.fixture(scope="module")
+def attacked(pixels, exact):
+    for step in attack_pixels(pixels, exact, AttackSettings("pgd", steps=10)):
+        last = step.attacked
+    return last
+
+
+@torch.no_grad()
+def test_what_is_not_flagged_is_answered_as_it_is(pixels, exact):
+    defence = Defence(exact, "resnet18")
+    assert not defence.decide(pixels)[0].any()
+    assert torch.equal(defence(pixels), exact.classifiers["resnet18"](pixels))
+
+
+@torch.no_grad()
+def test_what_is_flagged_is_purified_with_fresh_noise(attacked, exact):
+    defence = Defence(exact, "resnet18")
+    assert defence.decide(attacked)[0].all()
+    first, second = defence(attacked), defence(attacked)
+    assert not torch.equal(first, second)
+    assert first.argmax(1) != exact.classifiers["resnet18"](attacked).argmax(1)
+
+
+def test_gradient_through_the_whole_defence_equals_finite_differences(attacked, exact):
+    """On a flagged scan, through diffusion, U-Net and classifier of the real bundle."""
+    pixels = attacked.clamp(0.1, 0.9)
+    noise = torch.randn(pixels.shape, generator=torch.Generator().manual_seed(5))
+    direction = torch.randn(pixels.shape, generator=torch.Generator().manual_seed(6))
+
+    def margin(moved):
+        defence = Defence(exact, "resnet18")
+        defence._decided = (moved.detach(), torch.tensor([True]), torch.tensor([100]))
+        defence.generator.manual_seed(7)
+        logits = defence(moved + 0 * noise)
+        return logits[0, 0] - logits[0, 1]
+
+    leaf = pixels.clone().requires_grad_()
+    slope = (torch.autograd.grad(margin(leaf), leaf)[0] * direction).sum().item()
+    with torch.no_grad():
+        measured = (margin(pixels + 1e-3 * direction) - margin(pixels - 1e-3 * direction)).item() / 2e-3
+    assert slope == pytest.approx(measured, rel=0.05)
+
+
+def test_bpda_takes_purification_for_the_identity(attacked, exact):
+    real, straight = Defence(exact, "resnet18"), Defence(exact, "resnet18", straight_through=True)
+    t_star = torch.tensor([100])
+    leaf = attacked.clone().requires_grad_()
+    assert torch.autograd.grad(straight.purified(leaf, t_star).sum(), leaf)[0].unique().tolist() == [1]
+    with torch.no_grad():
+        again = Defence(exact, "resnet18").purified(attacked, t_star)
+    assert torch.allclose(real.purified(attacked, t_star), again)
+    assert torch.allclose(
+        Defence(exact, "resnet18", straight_through=True).purified(attacked, t_star), again, atol=1e-6
+    )
+
+
+class Guard(Defence):
+    """Two pixels: the classifier minds the first, the detector the sum of both."""
+
+    def __init__(self):
+        pass
+
+    def evidence(self, pixels):
+        from types import SimpleNamespace
+
+        flat = pixels.flatten(1)
+        logits = torch.stack([0.5 - flat[:, 0], flat[:, 0] - 0.5], dim=1) * 10
+        return SimpleNamespace(logits=logits, calm_logits=logits, total=flat.sum(1))
+
+    def alarm(self, evidence):
+        return (evidence.total / 1.0).log()
+
+
+def test_detector_aware_attack_makes_up_for_what_the_detector_would_see():
+    """To fool, the first pixel must rise above .5; to pass, the second must fall so that the sum stays below 1."""
+    pixels, labels = torch.tensor([[[[0.4, 0.55]]]]), torch.tensor([0])
+    for step in detector_aware(Guard(), pixels, labels, eps=0.2 * 255, steps=40):
+        result = step.attacked.flatten()
+    assert result[0] > 0.5 and result.sum() < 1
+    assert (result - pixels.flatten()).abs().max() <= 0.2 + 1e-6
+
+
+def test_detector_aware_attack_refuses_a_classifier_alone(pixels, exact):
+    network = exact.classifiers["resnet18"]
+    with pytest.raises(ValueError, match="whole defence"):
+        next(attack_steps(network, pixels, torch.tensor([0]), AttackSettings("detector-aware"), 0))
+
+
+@pytest.mark.parametrize(
+    "settings, reason",
+    [
+        (AttackSettings("magic"), "magic"),
+        (AttackSettings("pgd", eps=-1), "above 0"),
+        (AttackSettings("pgd", steps=0), "at least 1"),
+        (AttackSettings("rays", norm="l2"), "linf"),
+        (AttackSettings("pgd", target=7), "target class"),
+        (AttackSettings("gamma", severity=6), "severity"),
+    ],
+)
+def test_wrong_parameters_give_one_sentence(pixels, exact, settings, reason):
+    with pytest.raises(ValueError, match=reason) as caught:
+        list(attack_pixels(pixels, exact, settings))
+    assert str(caught.value).count(".") >= 1 and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("method", ["pgd", "square", "cw"])
+def test_attacks_leave_the_shared_network_and_the_global_seeds_alone(pixels, exact, method):
+    import numpy as np
+
+    network = exact.classifiers["resnet18"]
+    weights = {name: value.clone() for name, value in network.state_dict().items()}
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    runs = [list(attack_pixels(pixels, exact, AttackSettings(method, steps=3)))[-1].attacked for _ in range(2)]
+    assert torch.equal(*runs)
+    assert torch.equal(torch.get_rng_state(), torch_state) and (np.random.get_state()[1] == numpy_state).all()
+    assert not any(module.training for module in network.modules())
+    assert all(torch.equal(value, weights[name]) for name, value in network.state_dict().items())

@@ -1,0 +1,112 @@
+import pytest
+import torch
+
+from core.attacks.fab import fab, nearest_plane, onto_plane
+
+WEIGHTS = torch.tensor([[1.0, -2.0, 0.5, 3.0], [-1.0, 2.0, -0.5, -3.0]])
+SLOPE = WEIGHTS[1] - WEIGHTS[0]  # -2, 4, -1, -6: ℓ1 13, ℓ2 √57
+
+
+def linear(pixels):
+    """All pixels at .5 give the logits 1.25 and -1.25, a margin of -2.5."""
+    return pixels.flatten(1) @ WEIGHTS.T
+
+
+def middle(count=1):
+    return torch.full((count, 1, 2, 2), 0.5)
+
+
+def zeros(count=1):
+    return torch.zeros(count, dtype=torch.long)
+
+
+def numbers(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def last(steps):
+    return list(steps)[-1]
+
+
+def moved(step):
+    return (step.attacked - 0.5).flatten()
+
+
+@pytest.mark.parametrize("norm, smallest, scale", [("linf", 2.5 / 13, 255), ("l2", 2.5 / 57**0.5, 1)])
+def test_a_linear_model_gives_the_distance_to_its_boundary(norm, smallest, scale):
+    settings = {"norm": norm, "generator": numbers()}
+    step = last(fab(linear, middle(), zeros(), eps=scale, minimise=True, steps=30, **settings))
+    size = moved(step).norm(p=torch.inf if norm == "linf" else 2)
+    assert smallest < size < 1.01 * smallest
+    assert linear(step.attacked).argmax() == 1
+    enough, too_little = (
+        last(fab(linear, middle(), zeros(), eps=share * smallest * scale, **settings)) for share in (1.01, 0.99)
+    )
+    assert linear(enough.attacked).argmax() == 1 and linear(too_little.attacked).argmax() == 0
+    assert torch.isclose(moved(too_little).norm(p=torch.inf if norm == "linf" else 2), torch.tensor(0.99 * smallest))
+
+
+def test_the_way_to_a_plane_by_hand():
+    points, gradient = middle(), SLOPE.view(1, 1, 2, 2)
+    value = torch.tensor([-2.5])
+    assert torch.allclose(onto_plane(points, gradient, value, "linf").flatten(), 2.5 / 13 * SLOPE.sign())
+    assert torch.allclose(onto_plane(points, gradient, value, "l2").flatten(), 2.5 / 57 * SLOPE)
+
+
+def test_pixels_at_the_edge_leave_the_way_to_the_others():
+    """The pixel of slope -6 can go down by .1 only: .6 of the 2.5, so that the slopes 2 + 4 + 1 share 1.9."""
+    points = torch.tensor([0.5, 0.5, 0.5, 0.1]).view(1, 1, 2, 2)
+    way = onto_plane(points, SLOPE.view(1, 1, 2, 2), torch.tensor([-2.5]), "linf").flatten()
+    assert torch.allclose(way, torch.tensor([-1.9 / 7, 1.9 / 7, -1.9 / 7, -0.1]))
+    way = onto_plane(points, SLOPE.view(1, 1, 2, 2), torch.tensor([-2.5]), "l2").flatten()
+    assert torch.allclose(way, torch.tensor([-2.0, 4.0, -1.0, 0]) * 1.9 / 21 + torch.tensor([0, 0, 0, -0.1]))
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_ways_end_on_the_plane_and_none_is_shorter(norm):
+    points, gradient = torch.rand(20, 1, 6, 6, generator=numbers()), torch.randn(20, 1, 6, 6, generator=numbers(1))
+    value = 4 * torch.randn(20, generator=numbers(2))
+    way = onto_plane(points, gradient, value, norm)
+    assert torch.allclose(value + (gradient * way).flatten(1).sum(1), torch.zeros(20), atol=1e-4)
+    assert 0 <= (points + way).min() + 1e-6 and (points + way).max() <= 1 + 1e-6
+    # Any point of a slightly smaller ball, as far along the gradient as the range lets it go, falls short of the plane.
+    short = 0.99 * way.flatten(1).norm(p=torch.inf if norm == "linf" else 2, dim=1).view(-1, 1, 1, 1)
+    towards = -value.sign().view(-1, 1, 1, 1) * gradient
+    if norm == "linf":
+        best = (points + short * towards.sign()).clamp(0, 1) - points
+        assert ((towards * best).flatten(1).sum(1) < value.abs()).all()
+    stuck = onto_plane(points, gradient, 1000 * value, norm)
+    assert torch.allclose(points + stuck, (towards > 0).float(), atol=1e-6)
+
+
+def test_the_nearest_of_several_boundaries_is_chosen():
+    weights = torch.tensor([[0.0, 0, 0, 0], [1, 0, 0, 0], [4, 4, 0, 0]])
+
+    def three(pixels):
+        return (pixels.flatten(1) - 0.5) @ weights.T + torch.tensor([1.0, 0, -1])
+
+    plane = nearest_plane(three, middle(), zeros(), "linf")  # 1 / 1 to class 1, 2 / 8 to class 2
+    assert plane.value.item() == -2
+    assert torch.equal(plane.gradient.flatten(), weights[2])
+
+
+def test_a_fooled_image_is_left_as_it_is():
+    steps = list(fab(linear, middle(), torch.ones(1, dtype=torch.long), eps=8, generator=numbers()))
+    assert len(steps) == 1 and torch.equal(steps[0].attacked, middle())
+
+
+def test_restarts_begin_elsewhere():
+    """A valley of no gradient around the image: only a start at another place finds the way out."""
+
+    def flat(pixels):
+        far = (pixels.flatten(1) - 0.5).abs().amax(1)
+        return torch.stack([torch.zeros_like(far), (far - 0.05).clamp_min(0) - 0.01], 1)
+
+    results = [last(fab(flat, middle(), zeros(), eps=51, steps=10, restarts=n, generator=numbers())) for n in (1, 5)]
+    assert [flat(step.attacked).argmax().item() for step in results] == [0, 1]
+
+
+@pytest.mark.parametrize("change", [{"target": 1}, {"norm": "l1"}])
+def test_what_it_cannot_do_is_said_in_a_sentence(change):
+    with pytest.raises(ValueError, match=r"^[A-Z].*\.$"):
+        next(fab(linear, middle(), zeros(), **({"eps": 8, "generator": numbers()} | change)))

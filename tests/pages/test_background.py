@@ -1,0 +1,171 @@
+"""Runs in the background: watched, stopped within a step, fair to others, and gone when nobody looks."""
+
+import gc
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from pages.components import background
+from pages.components.background import Run, sentence, watch
+from pages.components.boundary import UNEXPECTED
+from pages.components.engine import Worker
+
+STEP_SECONDS = 0.01
+
+
+def counting(until: int | None = None, closed: list[str] | None = None) -> Iterator[int]:
+    number = 0
+    try:
+        while until is None or number < until:
+            time.sleep(STEP_SECONDS)
+            yield number
+            number += 1
+    finally:
+        if closed is not None:
+            closed.append(threading.current_thread().name)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "It did not come about."
+        time.sleep(0.002)
+
+
+def test_every_step_is_taken_in_the_worker_and_in_order() -> None:
+    taken, threads = [], set()
+
+    def take(number: int) -> None:
+        taken.append(number)
+        threads.add(threading.current_thread().name)
+
+    run = Run(Worker(), counting(50), take)
+    assert not run.done
+    run.start()
+    assert run.wait(10) and run.done
+    assert taken == list(range(50)) and run.count == 50
+    assert len(threads) == 1 and threading.current_thread().name not in threads
+    assert not run.stopped and not run.cut_short and run.error is None
+    assert 50 * STEP_SECONDS <= run.seconds < 5
+
+
+def test_stop_ends_within_a_step_and_closes_the_iterator_in_the_worker() -> None:
+    taken, closed = [], []
+    run = Run(Worker(), counting(closed=closed), taken.append)
+    run.start()
+    wait_for(lambda: run.count >= 5)
+    run.stop()
+    count = run.count
+    assert run.stopped
+    assert run.wait(1)
+    assert run.cut_short and not run.abandoned
+    assert count <= run.count <= count + 1
+    assert taken == list(range(run.count))
+    assert closed and closed[0].startswith("heavy-work")
+
+
+def test_stop_before_the_first_slice_takes_no_step() -> None:
+    worker, gate, taken = Worker(), threading.Event(), []
+    worker.submit(gate.wait)
+    run = Run(worker, counting(), taken.append)
+    run.start()
+    assert run.ahead == 1
+    run.stop()
+    gate.set()
+    assert run.wait(5)
+    assert not taken and run.cut_short
+
+
+def test_two_runs_and_a_third_visitor_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "SLICE_SECONDS", 0.03)
+    worker, order = Worker(), []
+    runs = [Run(worker, counting(30), lambda _, name=name: order.append(name)) for name in "ab"]
+    for run in runs:
+        run.start()
+    wait_for(lambda: runs[0].count)
+    asked = time.monotonic()
+    assert worker.submit(lambda: "mine").result(5) == "mine"
+    assert time.monotonic() - asked < 0.5  # not after the 0.6 s that both need
+    assert not runs[0].done and not runs[1].done
+    assert all(run.wait(10) for run in runs)
+    changes = sum(first != second for first, second in zip(order, order[1:]))
+    assert changes >= 6  # one after the other would be 1
+    assert max(order[:20].count(name) for name in "ab") <= 15
+
+
+def test_an_error_is_kept_and_ends_the_run() -> None:
+    def failing() -> Iterator[int]:
+        yield 1
+        raise ValueError("Steps must be at least 1.")
+
+    run = Run(Worker(), failing(), lambda _: None)
+    run.start()
+    assert run.wait(5)
+    assert run.count == 1 and not run.cut_short
+    assert isinstance(run.error, ValueError)
+    assert sentence(run.error) == "Steps must be at least 1."
+
+
+def test_an_unexpected_error_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    def failing() -> Iterator[int]:
+        raise RuntimeError("a secret path /srv/data")
+        yield
+
+    run = Run(Worker(), failing(), lambda _: None)
+    run.start()
+    assert run.wait(5) and run.error
+    assert sentence(run.error) == UNEXPECTED
+    assert "a secret path" in caplog.text
+
+
+def test_an_error_in_what_takes_the_steps_closes_the_iterator() -> None:
+    closed = []
+
+    def take(_: int) -> None:
+        raise ValueError("Full.")
+
+    run = Run(Worker(), counting(closed=closed), take)
+    run.start()
+    assert run.wait(5)
+    assert sentence(run.error) == "Full." and closed
+
+
+def test_a_run_that_nobody_watches_stops_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "PATIENCE_SECONDS", 0.3)
+    run = Run(Worker(), counting(), lambda _: None)
+    run.start()
+    for _ in range(10):  # who asks is watching
+        time.sleep(0.06)
+        assert not run.done
+    time.sleep(0.8)
+    assert run.done and run.abandoned and run.cut_short and run.stopped
+
+
+def test_watching_draws_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "POLL_SECONDS", 0.02)
+    drawn = []
+    run = Run(Worker(), counting(20), lambda _: None)
+    run.start()
+    watch(run, lambda: drawn.append(run.count))
+    assert run.done and run.count == 20
+    assert len(drawn) >= 3 and drawn == sorted(drawn)
+
+
+def test_old_steps_are_not_kept() -> None:
+    class Step:
+        pass
+
+    seen: list[weakref.ref] = []
+
+    def making() -> Iterator[Step]:
+        for _ in range(5):
+            yield Step()
+
+    run = Run(Worker(), making(), lambda step: seen.append(weakref.ref(step)))
+    run.start()
+    assert run.wait(5)
+    gc.collect()
+    assert len(seen) == 5 and all(reference() is None for reference in seen)

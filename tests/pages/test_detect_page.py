@@ -1,0 +1,129 @@
+"""Detect: what a reviewer reads, with and without a scan, and where not everything is recorded."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core import load_bundle
+from core.audit.operating import Roc, price, thresholds_at
+from core.calibration import cross_fitted_limits
+from pages.components import detector_trials
+from pages.components.detector_record import share_text
+from pages.components.detector_tables import paper_sentence
+from pages.components.words import number
+
+Choose = Callable[[AppTest, str], AppTest]
+SECTIONS = ("This scan", "Scores", "Thresholds", "ROC", "Stress", "Benign changes", "Recompute")
+NEEDED = ("clean", "pgd 2/255", "pgd 4/255", "pgd 8/255")
+
+
+@pytest.fixture
+def page(app: AppTest) -> Callable[[str], AppTest]:
+    """Open a section of the page."""
+
+    def open_section(section: str) -> AppTest:
+        app.switch_page("pages/detect.py").run()
+        return app.segmented_control(key="detect-section").set_value(section).run()
+
+    return open_section
+
+
+def texts(app: AppTest) -> str:
+    kinds = (app.markdown, app.caption, app.info, app.error)
+    return "\n".join(element.value for kind in kinds for element in kind).replace("\\", "")
+
+
+def metrics(app: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in app.metric}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_section_works_without_a_scan(page: Callable[[str], AppTest], section: str) -> None:
+    app = page(section)
+    assert not app.exception and not app.error
+    if section == "This scan":
+        assert "need no scan" in texts(app)
+    elif section != "Recompute":
+        facts = load_bundle().facts["calibrated"]
+        assert f"n = {facts['n']} scans" in texts(app)
+        assert facts["command"] in texts(app)
+
+
+def test_the_scan_on_the_table_is_shown(app: AppTest, choose: Choose, page: Callable[[str], AppTest]) -> None:
+    choose(app, "tumour-01")
+    page("This scan")
+    assert not app.exception and not app.error
+    assert "Mask 4" in texts(app)
+    page("Scores")
+    score = app.session_state["visit"].examination.detection.scores["amv"]
+    assert f"attention variation **{number(score)}**" in texts(app)
+
+
+def test_refused_scan_gives_its_sentence(app: AppTest, choose: Choose, page: Callable[[str], AppTest]) -> None:
+    choose(app, "ct-small")
+    page("This scan")
+    assert not app.exception
+    assert "modality CT" in texts(app)
+    assert "Mask 1" not in texts(app)
+    page("Scores")
+    assert not app.exception and not app.error
+
+
+def test_the_price_is_that_of_core_and_follows_the_slider(page: Callable[[str], AppTest]) -> None:
+    app = page("Thresholds")
+    calibration = load_bundle().calibrations["resnet18"]
+    own = cross_fitted_limits(calibration)
+    before = price(calibration, "pgd 8/255", own)
+    assert metrics(app)["False alarms"] == share_text(before.false_alarms)
+    next(slider for slider in app.slider if slider.label == "Decision instability").set_value(85.0).run()
+    after = price(calibration, "pgd 8/255", thresholds_at(calibration, {"instability": 85.0}, own))
+    assert after.false_alarms.value > before.false_alarms.value
+    assert metrics(app)["False alarms"] == share_text(after.false_alarms)
+    assert metrics(app)["Time a clean scan"] == f"{after.seconds:.2f} s"
+    app.button(key="reset-thresholds").click().run()
+    assert metrics(app)["False alarms"] == share_text(before.false_alarms)
+    assert app.button(key="reset-thresholds").disabled
+
+
+def test_what_is_not_recorded_is_said(page: Callable[[str], AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = load_bundle()
+    calibration = whole.calibrations["resnet18"]
+    kept = {name: answers for name, answers in calibration.conditions.items() if name in NEEDED}
+    poorer = replace(whole, calibrations={"resnet18": replace(calibration, conditions=kept)})
+    for place in ("pages.components.engine.bundle", "pages.components.pickers.bundle"):
+        monkeypatch.setattr(place, lambda name: poorer)
+    app = page("Stress")
+    assert "Not recorded in this bundle yet: PGD at ε = 0.5/255, 1/255, 16/255" in texts(app)
+    assert len(app.table[0].value) == 3
+    page("Benign changes")
+    assert "Gaussian noise" in app.info[0].value and "Spikes" in app.info[0].value
+    assert not app.table
+    page("Scores")
+    page("Thresholds")
+    assert not app.exception and not app.error
+    assert "not cross-fitted" in texts(app)
+
+
+def test_the_verdict_on_the_paper_s_score_follows_the_numbers() -> None:
+    def curve(area: float) -> Roc:
+        return Roc(np.array([0, 1]), np.array([0, 1]), area, (area - 0.01, area + 0.01))
+
+    assert "does not usefully separate" in paper_sentence({"FGSM": curve(0.49), "PGD": curve(0.52)})
+    assert "0.520 (PGD)" in paper_sentence({"FGSM": curve(0.49), "PGD": curve(0.52)})
+    assert "poorly" in paper_sentence({"PGD": curve(0.7)})
+    assert "separates some" in paper_sentence({"FGSM": curve(0.49), "PGD": curve(0.95)})
+
+
+def test_recompute_judges_the_samples(page: Callable[[str], AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
+    two = dict(list(detector_trials.samples().items())[:2])
+    monkeypatch.setattr(detector_trials, "samples", lambda: two)
+    app = page("Recompute")
+    app.selectbox(key="trial-attack").select("fgsm").run()
+    app.button(key="trial-start").click().run()
+    assert not app.exception and not app.error
+    assert metrics(app)["Flagged after the attack"].endswith(" of 2")
+    assert len(app.table[0].value) == 2
+    assert "n = 2 synthetic samples, FGSM" in texts(app)

@@ -8,7 +8,8 @@ import streamlit as st
 
 from pages.components import attack_controls, climb, settings, teacher, verdict
 from pages.components.bout import Bout, Outcome, begin, current_bout, judge
-from pages.components.engine import bundle, target_examination, wait_until_ready
+from pages.components.engine import bundle, wait_until_ready
+from pages.components.examining import target_examination
 from pages.components.start import draw_problem, draw_start
 from pages.components.state import Visit, current_visit
 from pages.components.words import plain

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components import detector_evidence, detector_price, detector_tables, detector_trials
+from pages.components import detector_evidence, detector_price, detector_roc, detector_tables, detector_trials
 from pages.components.detector_record import open_record
-from pages.components.engine import bundle, examination, wait_until_ready
+from pages.components.engine import bundle, wait_until_ready
+from pages.components.examining import examination
 from pages.components.start import draw_problem
 from pages.components.state import Visit, current_visit
 
@@ -42,7 +43,7 @@ def draw_section(visit: Visit, section: str) -> None:
     elif section == THRESHOLDS:
         detector_price.draw_thresholds(record)
     elif section == ROC:
-        detector_tables.draw_roc(record)
+        detector_roc.draw_roc(record)
     elif section == STRESS:
         detector_tables.draw_stress(record)
     else:

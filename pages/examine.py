@@ -3,7 +3,8 @@
 import streamlit as st
 
 from pages.components import about, charts, decision, pictures, settings
-from pages.components.engine import bundle, examination, wait_until_ready
+from pages.components.engine import bundle, wait_until_ready
+from pages.components.examining import examination
 from pages.components.start import draw_problem, draw_start
 from pages.components.state import current_visit
 from pages.components.tours import draw_tour

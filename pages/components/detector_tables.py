@@ -1,4 +1,4 @@
-"""Scores, ROC, stress and benign changes: the recorded scans in charts and tables."""
+"""Scores, stress and benign changes: the recorded scans in charts and tables."""
 
 from __future__ import annotations
 
@@ -15,17 +15,14 @@ from pages.components.detector_record import (
     method_title,
     pick_condition,
     price_of,
-    roc_of,
-    score_name,
 )
 from pages.components.words import number, plain, score_words
 
 if TYPE_CHECKING:
     from core import Detection
-    from core.audit.operating import Condition, Roc
+    from core.audit.operating import Condition
 
 ACROSS, UP = "amv", "instability"
-PAPER = "mae_error"
 STRESSED = "pgd"
 STRESS_EPS = (0.5, 1, 2, 4, 8, 16)
 
@@ -69,58 +66,6 @@ def draw_scatter(record: Record, detection: Detection | None) -> None:
 def _cloud(record: Record, condition: str, title: str) -> charts.Cloud:
     scores = record.calibration.conditions[condition].scores
     return charts.Cloud(title, scores[ACROSS], scores[UP])
-
-
-def draw_roc(record: Record) -> None:
-    """A curve a score for one attack, and the areas under all of them."""
-    from core.audit.operating import JOINT
-
-    condition = pick_condition("Attack", record.attacks, "roc-attack", "pgd 2/255")
-    if condition is None:
-        return
-    scores = (JOINT, *sorted(record.calibration.clean, key=lambda name: name == PAPER))
-    curves = {f"{_own_name(score)}": roc_of(record, condition.name, score) for score in scores}
-    st.plotly_chart(
-        charts.roc_chart(curves),
-        height=charts.HEIGHT,
-        config=charts.CONFIG,
-        key="roc",
-        alt=f"ROC curves of the detection scores under {condition_title(condition)}",
-    )
-    st.subheader("Area under the curve", anchor=False)
-    areas = {entry: {score: roc_of(record, entry.name, score) for score in scores} for entry in record.attacks}
-    rows = [
-        {"Attack": condition_title(entry)} | {_own_name(score): _area(own[score]) for score in scores}
-        for entry, own in areas.items()
-    ]
-    st.table(rows, hide_index=True)
-    st.markdown(paper_sentence({condition_title(entry): own[PAPER] for entry, own in areas.items()}))
-    draw_source(
-        record,
-        "All attacked scans count, whether or not the attack fooled the classifier.",
-        "“All three together” multiplies all thresholds by one factor.",
-    )
-
-
-def _own_name(score: str) -> str:
-    return f"{score_name(score)} (MedFedPure)" if score == PAPER else score_name(score)
-
-
-def _area(curve: Roc) -> str:
-    return f"{curve.auc:.3f} ({curve.interval[0]:.3f} to {curve.interval[1]:.3f})"
-
-
-def paper_sentence(curves: dict[str, Roc]) -> str:
-    """What the figures say about MedFedPure's score, whatever they say. `curves`: attack → its curve."""
-    best = max(curves, key=lambda title: curves[title].auc)
-    name, most = "MedFedPure’s score, the mean reconstruction error,", f"{curves[best].auc:.3f} ({best})"
-    if curves[best].auc < 0.6:
-        verdict = f"**{name} does not usefully separate attacked from clean scans here**"
-    elif curves[best].auc < 0.8:
-        verdict = f"**{name} separates attacked from clean scans poorly here**"
-    else:
-        verdict = f"{name} separates some attacked scans from clean ones here"
-    return f"{verdict}: its largest area is {most}, and 0.5 is guessing."
 
 
 def draw_stress(record: Record) -> None:

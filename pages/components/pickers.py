@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.components.engine import Engine, bundle, open_scan
+from pages.components.engine import Engine, bundle
+from pages.components.examining import open_scan
 from pages.components.state import TOUR_SAMPLE, Visit, current_visit, forget_problem
 from pages.components.words import plain
 

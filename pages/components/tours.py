@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.components.engine import attack
+from pages.components.examining import attack
 from pages.components.state import TOUR_SAMPLE, Visit
 from pages.components.tour_steps import PLACES, TOURS, Step
 

@@ -89,12 +89,15 @@ def test_a_higher_severity_changes_more(name):
     assert (distances[0] > 0).all() and (distances.diff(dim=0) > 0).all()
 
 
-@pytest.mark.parametrize("name", SEVERITIES)
+@pytest.mark.parametrize("name", sorted(set(SEVERITIES) - {"gaussian-noise"}))
 def test_channels_change_alike(name):
-    if name == "gaussian-noise":
-        pytest.skip("noise is drawn for each channel")
     result = changed(name, blobs(channels=3), 3)
     assert torch.allclose(result[:, :1].expand_as(result), result, atol=1e-6)
+
+
+def test_noise_is_drawn_for_each_channel():
+    result = changed("gaussian-noise", blobs(channels=3), 3)
+    assert not torch.allclose(result[:, :1], result[:, 1:2])
 
 
 @pytest.mark.parametrize("severity", [0, 6, 1.5])

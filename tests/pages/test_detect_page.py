@@ -12,7 +12,7 @@ from core.audit.operating import Roc, price, thresholds_at
 from core.calibration import cross_fitted_limits
 from pages.components import detector_trials
 from pages.components.detector_record import share_text
-from pages.components.detector_tables import paper_sentence
+from pages.components.detector_roc import paper_sentence
 from pages.components.words import number
 
 Choose = Callable[[AppTest, str], AppTest]

@@ -33,7 +33,6 @@ NEEDED = (
 )
 CONDITIONS = (
     *NEEDED,
-    *(AttackSettings(name, severity=severity) for name in CORRUPTIONS for severity in (1, 2)),
     *(AttackSettings("pgd", eps=eps) for eps in (0.5, 1, 16)),
     *(AttackSettings(name, eps=eps) for name in ("fgsm", "cw", "deepfool") for eps in (2, 4, 8)),
     *(AttackSettings("square", eps=eps, steps=QUERIES) for eps in (2, 4, 8)),

@@ -53,11 +53,11 @@ def main() -> None:
     options = parser.parse_args()
     folder = WEIGHTS / options.bundle
     results = folder / "results.json"
-    known = kept_rows(results, load_bundle(options.bundle))
     if not options.recorded:
         record(options, CONDITIONS)
     fit_bundle(folder)
     bundle = load_bundle(options.bundle)
+    known = kept_rows(results, bundle)
     val = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels).split("val")
     report = {"command": f"make tables DATA={options.data.name}", "machine": machine()}
     report |= {"timings": measure_timings(bundle), "rows": list(recorded_rows(bundle, val, options)), "knowing": []}
@@ -71,13 +71,18 @@ def main() -> None:
 
 
 def kept_rows(results: Path, bundle: Bundle) -> dict[str, dict[str, Any]]:
-    """Command → row of an earlier run that was measured with the weights of today."""
+    """Command → row of an earlier run that was measured with the weights and thresholds of today."""
     if not results.is_file():
         return {}
     rows = json.loads(results.read_text(encoding="utf-8")).get("knowing", [])
-    today = weights_record(bundle)
-    kept = [row for row in rows if row["report"]["settings"]["weights_sha256"] == today]
-    return {row["report"]["settings"]["command"]: row for row in kept}
+    today = weights_record(bundle), dict(bundle.limits[bundle.default_classifier].thresholds)
+    by_command = {row["report"]["settings"]["command"]: row for row in rows}
+
+    def measured_with(row: dict[str, Any]) -> tuple[dict, dict]:
+        settings = row["report"]["settings"]
+        return settings["weights_sha256"], settings["thresholds"]
+
+    return {command: row for command, row in by_command.items() if measured_with(row) == today}
 
 
 def recorded_rows(bundle: Bundle, val: Dataset, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -86,12 +91,10 @@ def recorded_rows(bundle: Bundle, val: Dataset, options: argparse.Namespace) -> 
     calibration = bundle.calibrations[name]
     limits, labels = own_limits(val, bundle, name), val.labels.numpy()
     clean = calibration.conditions["clean"]
-    done = set()
     for attack in CONDITIONS:
         condition = condition_name(attack)
-        if condition in done or condition not in calibration.conditions:
+        if condition not in calibration.conditions:
             continue
-        done.add(condition)
         answers = calibration.conditions[condition] if attack.method else None
         report = summary(labels, val.groups, limits, clean, answers)
         command = row_command(attack, None, options)
@@ -237,12 +240,20 @@ def benign_text(row: dict[str, Any]) -> str:
     cells = [
         row["title"],
         share(report, "flagged_attacked"),
-        percent(report["flagged_label_kept"]),
+        kept_text(report),
         share(report, "attacked_accuracy"),
         share(report, "defended_attacked_accuracy"),
         f"`{report['settings']['command'].removeprefix('python -m core ')}`",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def kept_text(report: dict[str, Any]) -> str:
+    """Of how many flagged scans purification left the label as it was."""
+    if report["flagged_label_kept"] is None:
+        return "–"
+    flagged = round(report["n"] * report["flagged_attacked"])
+    return f"{percent(report['flagged_label_kept'])} of {flagged}"
 
 
 def percent(value: float | None) -> str:

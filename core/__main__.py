@@ -1,7 +1,8 @@
-"""The command line: python -m core examine | attack | evaluate."""
+"""The command line: python -m core examine | attack | purify | evaluate."""
 
 import argparse
 import json
+import math
 import shlex
 import sys
 import time
@@ -29,6 +30,15 @@ from core.attacks import (
 from core.bundles import Bundle, BundleError, load_bundle
 from core.examination import Examination
 from core.pipeline import examine
+from core.purification.catalogue import (
+    PURIFIERS,
+    describe_purification,
+    find_purifier,
+    longest_purification,
+    purifier_steps,
+)
+from core.purification.settings import PurifySettings
+from core.purification.steps import PurifierStep
 from core.scans import ScanError, load_scan, write_derived_dicom, write_derived_png
 from core.schema import checked
 
@@ -81,8 +91,23 @@ def _parser() -> argparse.ArgumentParser:
     attack.add_argument("--out", required=True, type=Path, help=".dcm or .png to write")
     attack.set_defaults(run=_attack)
 
+    purify = commands.add_parser("purify", parents=[common], help="estimate the scan before the attack, as files")
+    purify.add_argument("file", metavar="FILE")
+    purify.add_argument("--method", default="adaptive", help=f"one of: {', '.join(PURIFIERS)} (default adaptive)")
+    purify.add_argument("--t", type=int, help="noise level, 1 to 999 (default: the method's own)")
+    purify.add_argument("--steps", type=_positive, help="default: the method's own")
+    purify.add_argument("--clip", type=float, default=PurifySettings.clip, help="of mae-pure, in 1/255")
+    purify.add_argument("--step-size", type=float, help="of mae-pure, in 1/255")
+    purify.add_argument("--frame", type=_natural, help="which frame of a volume, from 0 (default: the middle one)")
+    purify.add_argument("--frames", action="store_true", help="write the estimate of each step as a PNG too")
+    purify.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for purified.dcm and .png")
+    purify.set_defaults(run=_purify)
+
     evaluate = commands.add_parser("evaluate", parents=[common, budget], help="measure the defence over a data set")
     evaluate.add_argument("--data", required=True, type=Path, help=".npz or .zip")
+    evaluate.add_argument(
+        "--purifier", default="adaptive", help=f"of what is flagged; one of: {', '.join(PURIFIERS)} (default adaptive)"
+    )
     evaluate.add_argument("--split", default="val", choices=("val", "all"))
     evaluate.add_argument("--attack", help=f"one of: {', '.join(METHODS)} (default: none)")
     evaluate.add_argument("--severity", type=int, default=1, choices=range(1, 6), help="of a corruption (default 1)")
@@ -166,21 +191,21 @@ def _attack(arguments: argparse.Namespace, command: str) -> int:
     settings = _settings(arguments, arguments.method)
     if arguments.method not in ATTACKS:
         raise ValueError(f"There is no attack named {arguments.method!r}; choose one of: {', '.join(ATTACKS)}.")
-    bundle = _attack_bundle(arguments, settings) or load_bundle(arguments.bundle)
+    bundle = load_bundle(arguments.bundle, torch.float32 if sees_defence(settings) else None)
     name = bundle.classifier_name(arguments.classifier)
     scan = load_scan(arguments.file)
     before = attackable_pixels(scan, bundle, arguments.frame)
     start = time.perf_counter()
     for step in tqdm(
         attack_pixels(before, bundle, settings, classifier=name, seed=arguments.seed),
-        total=longest_run(settings),
+        total=longest_run(settings, len(bundle.classes)),
         unit="step",
         disable=not sys.stderr.isatty(),
     ):
         after = step.attacked.cpu()
     seconds = time.perf_counter() - start
     if arguments.out.suffix.lower() == ".dcm":
-        description = describe_attack(settings, name, bundle.name)
+        description = describe_attack(settings, bundle, step.index + 1, classifier=name)
         write_derived_dicom(arguments.out, displayable(after), kind="attacked", description=description, source=scan)
     else:
         write_derived_png(arguments.out, displayable(after), "attacked")
@@ -209,14 +234,79 @@ def _attack(arguments: argparse.Namespace, command: str) -> int:
     return 0
 
 
+def _purify(arguments: argparse.Namespace, command: str) -> int:
+    # Here and not above: scikit-image takes a while to load, and `examine` has no use for it.
+    from core.audit.fidelity import distance
+
+    names = ("method", "t", "steps", "clip", "step_size")
+    settings = PurifySettings(**{name: getattr(arguments, name) for name in names})
+    taken = find_purifier(settings).takes
+    files = _purified_files(arguments.out, Path(arguments.file))
+    bundle = load_bundle(arguments.bundle)
+    name = bundle.classifier_name(arguments.classifier)
+    scan = load_scan(arguments.file)
+    before = attackable_pixels(scan, bundle, arguments.frame)
+    start = time.perf_counter()
+    walk = tqdm(
+        purifier_steps(before, bundle, settings, classifier=name, seed=arguments.seed),
+        total=longest_purification(settings),
+        unit="step",
+        disable=not sys.stderr.isatty(),
+    )
+    steps = [step._replace(noisy=None, estimate=step.estimate.cpu()) for step in walk]
+    seconds = time.perf_counter() - start
+    after = steps[-1].estimate
+    description = describe_purification(settings, bundle, steps[0].t, arguments.seed)
+    arguments.out.mkdir(exist_ok=True)
+    write_derived_dicom(files[0], displayable(after), kind="purified", description=description, source=scan)
+    write_derived_png(files[1], displayable(after), "purified")
+    if arguments.frames:
+        _write_frames(arguments.out, steps)
+    change = distance(before[0].numpy(), after[0].numpy())
+    labels = [_label(bundle, name, pixels) for pixels in (before, after)]
+    record = {
+        "file": arguments.file,
+        "frame": scan.default_frame if arguments.frame is None else arguments.frame,
+        "bundle": bundle.name,
+        "classifier": name,
+        "method": settings.method,
+        "t": steps[0].t,
+        "steps": len(steps),
+        "clip": settings.clip if "clip" in taken else None,
+        "step_size": settings.step_size if "step_size" in taken else None,
+        "seed": arguments.seed,
+        "out": str(arguments.out),
+        "label_before": labels[0],
+        "label_after": labels[1],
+        "psnr": change.psnr if math.isfinite(change.psnr) else None,
+        "ssim": change.ssim,
+        "seconds": seconds,
+    }
+    if arguments.json:
+        _print_json("purify", record)
+    else:
+        print(f"{files[0]}: {labels[0]} → {labels[1]}, SSIM {change.ssim:.3f} to the input, {seconds:.2f} s")
+    return 0
+
+
+def _purified_files(folder: Path, scan: Path) -> tuple[Path, Path]:
+    if not folder.parent.is_dir() or (folder.exists() and not folder.is_dir()):
+        raise ValueError(f"--out {str(folder)!r} is no folder, nor can it be made one; name another.")
+    files = folder / "purified.dcm", folder / "purified.png"
+    if scan.resolve() in [file.resolve() for file in files]:
+        raise ValueError("The scan itself would be overwritten; name another folder with --out.")
+    return files
+
+
+def _write_frames(folder: Path, steps: list[PurifierStep]) -> None:
+    for step in steps:
+        write_derived_png(folder / f"step-{step.index:03}.png", displayable(step.estimate), "purified")
+
+
 def _settings(arguments: argparse.Namespace, method: str | None) -> AttackSettings:
     names = ("eps", "norm", "steps", "restarts", "eot", "white_box")
     severity = getattr(arguments, "severity", 1)
     return AttackSettings(method, severity=severity, **{name: getattr(arguments, name) for name in names})
-
-
-def _attack_bundle(arguments: argparse.Namespace, settings: AttackSettings) -> Bundle | None:
-    return load_bundle(arguments.bundle, torch.float32) if sees_defence(settings) else None
 
 
 def _label(bundle: Bundle, classifier: str, pixels: torch.Tensor) -> str:
@@ -234,6 +324,8 @@ def _evaluate(arguments: argparse.Namespace, command: str) -> int:
         find_method(attack)
     elif attack.white_box:
         raise ValueError("--white-box needs --attack.")
+    purifier = PurifySettings(arguments.purifier)
+    find_purifier(purifier)
     bundle = load_bundle(arguments.bundle)
     data = load_dataset(arguments.data, bundle.classes, bundle.resolution, bundle.channels)
     data = data.split("val") if arguments.split == "val" else data
@@ -245,13 +337,13 @@ def _evaluate(arguments: argparse.Namespace, command: str) -> int:
             bundle,
             classifier=arguments.classifier,
             attack=attack,
-            attack_bundle=_attack_bundle(arguments, attack),
+            purifier=purifier,
             seed=arguments.seed,
             resume=arguments.resume,
             progress=bar.update,
         )
     report["settings"] = settings_record(
-        data, bundle, arguments.classifier, attack, arguments.split, arguments.seed, command
+        data, bundle, arguments.classifier, attack, arguments.split, arguments.seed, command, purifier
     )
     if arguments.json:
         _print_json("evaluate", report)

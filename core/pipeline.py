@@ -12,7 +12,8 @@ from core.calibration import choose_t
 from core.detection import Evidence, gather_evidence
 from core.examination import Detection, Examination, Prediction, Purification, PurifyStep
 from core.preparation import prepare
-from core.purification.ddim import DdimStep, fixed_noise, purify_steps
+from core.purification.ddim import fixed_noise, purify_steps
+from core.purification.steps import PurifierStep
 from core.scans import Scan, Window
 
 PURIFY_STEPS = 1
@@ -146,6 +147,6 @@ def _detection(evidence: Evidence, bundle: Bundle, classifier: str) -> Detection
     )
 
 
-def _record(step: DdimStep) -> PurifyStep:
+def _record(step: PurifierStep) -> PurifyStep:
     in_pixels = (step.noisy[0] + 1) / 2
     return PurifyStep(step.index, step.t, in_pixels.cpu().numpy(), step.estimate[0].cpu().numpy())

@@ -61,6 +61,25 @@ ATTACK = _record(
     seconds=_NUMBER,
 )
 
+PURIFY = _record(
+    file=_TEXT,
+    frame=_COUNT,
+    bundle=_TEXT,
+    classifier=_TEXT,
+    method=_TEXT,
+    t=_COUNT_OR_NULL,
+    steps=_COUNT,
+    clip=_NUMBER_OR_NULL,
+    step_size=_NUMBER_OR_NULL,
+    seed=_COUNT,
+    out=_TEXT,
+    label_before=_TEXT,
+    label_after=_TEXT,
+    psnr=_NUMBER_OR_NULL,
+    ssim=_NUMBER,
+    seconds=_NUMBER,
+)
+
 EVALUATE = _record(
     n=_COUNT,
     refused=_COUNT,
@@ -91,6 +110,7 @@ EVALUATE = _record(
             "command",
             "bundle",
             "classifier",
+            "purifier",
             "data_sha256",
             "weights_sha256",
             "thresholds",
@@ -102,7 +122,7 @@ EVALUATE = _record(
     },
 )
 
-SCHEMAS = {"examine": EXAMINE, "attack": ATTACK, "evaluate": EVALUATE}
+SCHEMAS = {"examine": EXAMINE, "attack": ATTACK, "purify": PURIFY, "evaluate": EVALUATE}
 
 
 def checked(command: str, answer: Any) -> Any:

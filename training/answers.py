@@ -24,7 +24,6 @@ from core.calibration import BENIGN, LADDER
 from training.assemble import read_facts, write_facts
 
 NOTEBOOKS = Path("build/answers")
-QUERIES = 1000
 
 NEEDED = (
     CLEAN,
@@ -35,8 +34,6 @@ CONDITIONS = (
     *NEEDED,
     *(AttackSettings("pgd", eps=eps) for eps in (0.5, 1, 16)),
     *(AttackSettings(name, eps=eps) for name in ("fgsm", "cw", "deepfool") for eps in (2, 4, 8)),
-    *(AttackSettings("square", eps=eps, steps=QUERIES) for eps in (2, 4, 8)),
-    *(AttackSettings("autoattack", eps=eps) for eps in (2, 4, 8)),
 )
 
 

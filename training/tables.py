@@ -4,7 +4,7 @@
     python -m training.tables --data br35h.npz --recorded      only rewrite them from what has been measured so far
 
 Each row is one `python -m core evaluate` command, which the table names. Answers that were recorded with the weights of
-today (`training.answers`) are not measured again, nor are the rows of attackers who know the defence.
+today (`training.answers`) are not measured again, nor are the rows of slow attackers, who get fewer scans.
 """
 
 import argparse
@@ -15,16 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
-from core.attacks import CORRUPTIONS, METHODS, AttackSettings, longest_run
+from core.attacks import CORRUPTIONS, METHODS, AttackSettings, longest_run, sees_defence
 from core.audit.datasets import Dataset, load_dataset
 from core.audit.evaluation import evaluate, own_limits, settings_record, summary, weights_record
 from core.audit.timing import machine, measure_timings
 from core.bundles import WEIGHTS, Bundle, load_bundle
 from training.answers import CONDITIONS, NOTEBOOKS, condition_name, record
 from training.calibrate import fit_bundle
+from training.purifiers import compare
+from training.variation import record_variation
 
 ROOT = Path(__file__).resolve().parent.parent
 START, END = "<!-- tables: start -->", "<!-- tables: end -->"
@@ -32,15 +33,22 @@ START, END = "<!-- tables: start -->", "<!-- tables: end -->"
 
 @dataclass(frozen=True)
 class Row:
-    """An attacker who knows the defence, and on how many of the validation scans."""
+    """An attacker who takes long, and on how many of the validation scans."""
 
     attack: AttackSettings
     limit: int
 
 
-KNOWING = (
-    *(Row(AttackSettings("pgd", eps=eps, steps=20, eot=4, white_box=True), 20) for eps in (2, 4, 8)),
-    *(Row(AttackSettings("detector-aware", eps=eps), 20) for eps in (2, 4, 8)),
+QUERIES = 1000
+SLOW = tuple(
+    row
+    for eps in (4, 8, 2)
+    for row in (
+        Row(AttackSettings("detector-aware", eps=eps), 20),
+        Row(AttackSettings("pgd", eps=eps, steps=20, eot=4, white_box=True), 20),
+        Row(AttackSettings("autoattack", eps=eps), 100),
+        Row(AttackSettings("square", eps=eps, steps=QUERIES), 100),
+    )
 )
 
 
@@ -57,26 +65,32 @@ def main() -> None:
         record(options, CONDITIONS)
     fit_bundle(folder)
     bundle = load_bundle(options.bundle)
-    known = kept_rows(results, bundle)
+    earlier = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
+    known = kept_rows(earlier, bundle)
     val = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels).split("val")
     report = {"command": f"make tables DATA={options.data.name}", "machine": machine()}
-    report |= {"timings": measure_timings(bundle), "rows": list(recorded_rows(bundle, val, options)), "knowing": []}
-    for row in knowing_rows(bundle, val, known, options):
-        report["knowing"].append(row)
-        results.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    results.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    text = tables_text(report)
+    report |= {"timings": measure_timings(bundle), "rows": list(recorded_rows(bundle, val, options)), "slow": []}
+    report |= {name: earlier.get(name, {}) for name in ("purifiers", "variation")}
+    for row in slow_rows(bundle, val, known, options):
+        report["slow"].append(row)
+        write(results, report)
+    write(results, report)
+    compare(val, bundle, options)
+    record_variation(val, bundle, options)
+    text = tables_text(json.loads(results.read_text(encoding="utf-8")))
     for page in (ROOT / "README.md", results.with_name("CARD.md")):
         rewrite(page, text)
 
 
-def kept_rows(results: Path, bundle: Bundle) -> dict[str, dict[str, Any]]:
+def write(results: Path, report: dict[str, Any]) -> None:
+    """Everything that has been measured so far."""
+    results.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def kept_rows(earlier: dict[str, Any], bundle: Bundle) -> dict[str, dict[str, Any]]:
     """Command → row of an earlier run that was measured with the weights and thresholds of today."""
-    if not results.is_file():
-        return {}
-    rows = json.loads(results.read_text(encoding="utf-8")).get("knowing", [])
     today = weights_record(bundle), dict(bundle.limits[bundle.default_classifier].thresholds)
-    by_command = {row["report"]["settings"]["command"]: row for row in rows}
+    by_command = {row["report"]["settings"]["command"]: row for row in earlier.get("slow", [])}
 
     def measured_with(row: dict[str, Any]) -> tuple[dict, dict]:
         settings = row["report"]["settings"]
@@ -102,32 +116,28 @@ def recorded_rows(bundle: Bundle, val: Dataset, options: argparse.Namespace) -> 
         yield {"title": title(attack), "condition": condition, "report": report | {"settings": settings}}
 
 
-def knowing_rows(
+def slow_rows(
     bundle: Bundle, val: Dataset, known: dict[str, dict[str, Any]], options: argparse.Namespace
 ) -> Iterator[dict[str, Any]]:
-    """A row for each attacker of `KNOWING`, measured here where it isn't known."""
-    exact = None
-    for row in KNOWING:
+    """A row for each attacker of `SLOW`, measured here where it isn't known."""
+    for row in SLOW:
         command = row_command(row.attack, row.limit, options)
         if command in known:
             yield known[command]
         elif not options.recorded:
-            exact = exact or load_bundle(options.bundle, torch.float32)
-            yield measure(row, val.limited(row.limit, options.seed), bundle, exact, command, options)
+            yield measure(row, val.limited(row.limit, options.seed), bundle, command, options)
 
 
-def measure(
-    row: Row, data: Dataset, bundle: Bundle, exact: Bundle, command: str, options: argparse.Namespace
-) -> dict[str, Any]:
+def measure(row: Row, data: Dataset, bundle: Bundle, command: str, options: argparse.Namespace) -> dict[str, Any]:
     """One attacker's row."""
     name = condition_name(row.attack)
-    notebook = NOTEBOOKS / f"{bundle.name}-knowing-{name.replace('/', '-')}.jsonl"
+    NOTEBOOKS.mkdir(parents=True, exist_ok=True)
+    notebook = NOTEBOOKS / f"{bundle.name}-slow-{name.replace('/', '-')}.jsonl"
     with tqdm(total=2 * len(data), desc=name, unit="image", disable=None) as bar:
         report = evaluate(
             data,
             bundle,
             attack=row.attack,
-            attack_bundle=exact,
             seed=options.seed,
             resume=notebook,
             progress=bar.update,
@@ -166,6 +176,8 @@ def tables_text(report: dict[str, Any]) -> str:
     plain = report["rows"][0]["report"]
     attacks = [row for row in report["rows"][1:] if row["report"]["settings"]["attack"]["method"] not in CORRUPTIONS]
     benign = [row for row in report["rows"][1:] if row not in attacks]
+    knowing = [row for row in report["slow"] if knows_defence(row)]
+    attacks += [row for row in report["slow"] if row not in knowing]
     lines = [
         f"Br35H validation scans, n = {plain['n']}; 95 % intervals by bootstrap over near-duplicate groups; thresholds "
         f"cross-fitted over groups. All of it by `{report['command']}`.",
@@ -178,13 +190,19 @@ def tables_text(report: dict[str, Any]) -> str:
         "",
         *attack_table(attacks),
         "",
-        "**Attackers who know the whole defence**, on fewer scans, as they take long on two cores",
+        "**Attackers who know the whole defence**, thresholds included, on fewer scans, as they take long on two cores",
         "",
-        *(attack_table(report["knowing"]) if report["knowing"] else ["Not measured yet."]),
+        *(attack_table(knowing) if knowing else ["Not measured yet."]),
         "",
         "**Benign changes**, no attacks; where one is flagged all the same, purification should keep the label",
         "",
         *benign_table(benign),
+        "",
+        "**Purifiers**, each on every scan whether flagged or not; the attacker knows the classifier alone",
+        "",
+        *purifier_table(report["purifiers"].get("rows", [])),
+        "",
+        *variation_tables(report["variation"]),
         "",
         f"| {report['machine']} | median |",
         "|---|---|",
@@ -197,8 +215,14 @@ def tables_text(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def knows_defence(row: dict[str, Any]) -> bool:
+    """Whether a row's attacker faces the whole defence."""
+    return sees_defence(AttackSettings(**row["report"]["settings"]["attack"]))
+
+
 def attack_table(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """A line a row, with its head."""
+    """A line a row, with its head; by attack and ε."""
+    rows = sorted(rows, key=lambda row: (row["title"].rsplit(",")[0], row["report"]["settings"]["attack"]["eps"]))
     return [
         "| attack | n | undefended | defended | flagged | fooled, flagged | AUC `mae_error` | `amv` | `instability` | "
         "SSIM | command |",
@@ -246,6 +270,65 @@ def benign_text(row: dict[str, Any]) -> str:
         f"`{report['settings']['command'].removeprefix('python -m core ')}`",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def purifier_table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A line a purifier, with its head."""
+    if not rows:
+        return ["Not measured yet."]
+    return [
+        "| purifier | n | clean | PGD-40, 4/255 | PGD-40, 8/255 | SSIM clean | 4/255 | 8/255 | "
+        "lesions within 10 % of their contrast (of the plain difference of means) | a scan | command |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+        *map(purifier_text, rows),
+    ]
+
+
+def purifier_text(row: dict[str, Any]) -> str:
+    """One row of the table of purifiers."""
+    conditions = ("clean", "attacked_4", "attacked_8")
+    cells = [
+        row["row"].rsplit(" n=")[0],
+        str(row["n"]),
+        *(share(row, condition) for condition in conditions),
+        *(f"{row[f'ssim_{condition}']:.3f}" for condition in conditions),
+        lesion_text(row["lesion_clean"]),
+        f"{row['ms']:.0f} ms",
+        f"`{row['command'].removeprefix('python -m ')}`",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def lesion_text(summary: dict[str, Any] | None) -> str:
+    """How many outlined lesions kept their contrast, and how many by the plain difference of two means."""
+    if not summary or not summary["n"]:
+        return "–"
+    kept, plain = percent(summary["contrast_kept"]), percent(summary["difference_kept"])
+    return f"{kept} of {summary['n']} ({plain})"
+
+
+def variation_tables(record: dict[str, Any]) -> list[str]:
+    """The MAE's loss and attention variation against ε and along MAE-Pure."""
+    if not record:
+        return []
+
+    def line(place: float, point: dict[str, float]) -> str:
+        loss, encoder, decoder = (point[name] for name in ("reconstruction_loss", "encoder", "decoder"))
+        return f"| {place:g} | {loss:.4f} | {encoder:.2f} | {decoder:.2f} |"
+
+    def table(title: str, name: str, points: Sequence[dict[str, float]]) -> list[str]:
+        head = [f"| {title} | reconstruction loss | attention variation, encoder | decoder |", "|---|---|---|---|"]
+        return head + [line(point[name], point) for point in points]
+
+    command = record["command"].removeprefix("python -m ")
+    return [
+        f"**What the MAE sees** (MAE-Pure, figure 4), n = {record['n']}, against the clean scans: under PGD-40, and "
+        f"along MAE-Pure from PGD-40 at 8/255. `{command}`",
+        "",
+        *table("ε, 1/255", "eps", record["attack"]),
+        "",
+        *table("MAE-Pure step", "step", record["purification"]),
+    ]
 
 
 def kept_text(report: dict[str, Any]) -> str:

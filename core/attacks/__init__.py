@@ -65,8 +65,8 @@ def attack_scan(
     """
     pixels = attackable_pixels(scan, bundle, frame, window)
     for step in attack_pixels(pixels, bundle, settings, classifier=classifier, seed=seed):
-        attacked = step.attacked
-    return attacked_scan(scan, attacked, bundle, settings, classifier=classifier)
+        last = step
+    return attacked_scan(scan, last.attacked, bundle, settings, last.index + 1, classifier=classifier)
 
 
 def attackable_pixels(scan: Scan, bundle: Bundle, frame: int | None = None, window: Window | None = None) -> Tensor:
@@ -85,7 +85,7 @@ def attack_pixels(
     Parameters
     ----------
     bundle : Bundle
-        In float32 where `sees_defence(settings)`.
+        Float32 gives finer gradients where `sees_defence(settings)`.
     seed : int
         Draws every random number: same pixels, same settings, same seed, same result.
     """
@@ -104,7 +104,7 @@ def attack_target(bundle: Bundle, classifier: str, settings: AttackSettings, see
 
 
 def sees_defence(settings: AttackSettings) -> bool:
-    """Whether the whole defence is attacked; it then takes a bundle in float32."""
+    """Whether the whole defence is attacked; its gradients are then finer in float32."""
     return settings.white_box or (settings.method in ATTACKS and ATTACKS[settings.method].sees_defence)
 
 
@@ -144,24 +144,28 @@ def find_method(settings: AttackSettings) -> Attack:
     return method
 
 
-def longest_run(settings: AttackSettings) -> int:
-    """The most steps that an attack will yield."""
+def longest_run(settings: AttackSettings, classes: int = 2) -> int:
+    """The most steps that an attack will yield on a model of so many classes."""
     method = find_method(settings)
-    own = settings.steps if settings.steps and "steps" in method.takes else method.steps
-    return own * (settings.restarts if "restarts" in method.takes else 1)
+    own = settings.steps if settings.steps and "steps" in method.takes else method.steps_in(settings.norm)
+    attempt = method.yields(own, settings.norm, classes) if method.yields else own
+    return attempt * (settings.restarts if "restarts" in method.takes else 1)
 
 
 def attacked_scan(
-    scan: Scan, attacked: Tensor, bundle: Bundle, settings: AttackSettings, *, classifier: str | None = None
+    scan: Scan, attacked: Tensor, bundle: Bundle, settings: AttackSettings, taken: int, *, classifier: str | None = None
 ) -> Scan:
-    """(1, C, H, W) attacked pixels → a scan of 16 bits that says how it was made."""
-    description = describe_attack(settings, bundle.classifier_name(classifier), bundle.name)
+    """(1, C, H, W) attacked pixels → a scan of 16 bits that says how it was made; `taken`: in so many steps."""
+    description = describe_attack(settings, bundle, taken, classifier=classifier)
     file = derived_dicom(displayable(attacked), kind="attacked", description=description, source=scan)
     return load_scan(file, name=f"{scan.name} (attacked)")
 
 
-def describe_attack(settings: AttackSettings, classifier: str, bundle: str) -> str:
-    """What an attacked file says of itself. No file names: they may name a patient."""
+def describe_attack(settings: AttackSettings, bundle: Bundle, taken: int, *, classifier: str | None = None) -> str:
+    """What an attacked file says of itself; `taken`: the steps that the attack yielded, be it that it ended early.
+
+    No file names: they may name a patient.
+    """
     method = find_method(settings)
     facts = [settings.method]
     if method.norms:
@@ -169,11 +173,12 @@ def describe_attack(settings: AttackSettings, classifier: str, bundle: str) -> s
     if "severity" in method.takes:
         facts += [f"severity {settings.severity}"]
     else:
-        length = longest_run(settings)
-        facts += ["1 step" if length == 1 else f"{length} steps"]
-    target = "the defence around " if sees_defence(settings) else ""
+        # Where it ended early its whole length counts, too: step sizes and schedules depend on that.
+        most = longest_run(settings, len(bundle.classes))
+        facts += [f"{taken} of at most {most} steps" if taken < most else f"{taken} step{'s' if taken > 1 else ''}"]
+    target, name = "the defence around " if sees_defence(settings) else "", bundle.classifier_name(classifier)
     return (
-        f"Attacked on purpose: {', '.join(facts)}, against {target}{classifier} of {bundle}. "
+        f"Attacked on purpose: {', '.join(facts)}, against {target}{name} of {bundle.name}. "
         "Not for diagnosis; Purescan is not a medical device."
     )
 

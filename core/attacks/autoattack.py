@@ -14,6 +14,12 @@ from core.attacks.square import square
 SQUARES_A_STEP = 50
 
 
+def autoattack_yields(steps: int, norm: str, classes: int) -> int:
+    """How many steps AutoAttack yields at most."""
+    stages = 3 if classes > 2 else 2
+    return (stages + SQUARES_A_STEP) * steps
+
+
 def autoattack(
     model: Model,
     pixels: Tensor,

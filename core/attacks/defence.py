@@ -20,7 +20,7 @@ class Defence:
     Parameters
     ----------
     bundle : Bundle
-        In float32: bfloat16 rounds gradients away.
+        Float32 gives finer gradients; an evaluation attacks the networks in the precision that they run in.
     classifier : str
         One of the bundle's.
     seed : int

@@ -35,6 +35,22 @@ CONFIDENCE = 50.0  # κ of the ℓ∞ variant (Madry et al. 2018, section 5)
 SEARCHES = 5  # binary search steps over the weight of the loss, in C&W ℓ2 and EAD
 # Three searches that fail reach 100, each ten times the one before; foolbox's own 1e-3 would waste two.
 FIRST_WEIGHT = 0.1
+CANDIDATES = 10  # classes that DeepFool looks at
+
+
+def cw_yields(steps: int, norm: str, classes: int) -> int:
+    """How many steps C&W yields."""
+    return steps if norm == "linf" else SEARCHES * steps + 1
+
+
+def deepfool_yields(steps: int, norm: str, classes: int) -> int:
+    """How many steps DeepFool yields at most: it asks once for every class that it could go to."""
+    return 1 + steps * (min(classes, CANDIDATES) - 1) + 1
+
+
+def ead_yields(steps: int, norm: str, classes: int) -> int:
+    """How many steps EAD yields: each of its own asks twice, for a gradient and for the answer."""
+    return 2 * SEARCHES * steps + 1
 
 
 def cw(
@@ -112,7 +128,8 @@ def deepfool(
     size = checked_radius(eps, norm, ("linf", "l2"), "DeepFool")
     refuse_target(target, "DeepFool")
     name = {"linf": "LinfDeepFoolAttack", "l2": "L2DeepFoolAttack"}[norm]
-    yield from stepped(partial(_run, name, {"steps": steps}), model, pixels, labels, size, norm, eot=eot)
+    run = partial(_run, name, {"steps": steps, "candidates": CANDIDATES})
+    yield from stepped(run, model, pixels, labels, size, norm, eot=eot)
 
 
 def ead(

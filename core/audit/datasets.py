@@ -44,6 +44,9 @@ class Dataset:
         'train', 'val' or 'test' for each image; empty where the file states none.
     sha256 : str
         Of the file, hex.
+    masks, has_mask : Tensor or None
+        (N, R, R) bool, True within the outlined lesion, and (N,) bool, whether an image has an outline; None where the
+        file holds no outlines.
     """
 
     pixels: Tensor
@@ -51,18 +54,23 @@ class Dataset:
     groups: tuple[str, ...]
     splits: tuple[str, ...]
     sha256: str
+    masks: Tensor | None = None
+    has_mask: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def subset(self, indices: np.ndarray) -> "Dataset":
         """The images at `indices`, in that order."""
+        chosen = torch.as_tensor(indices)
         return Dataset(
-            pixels=self.pixels[torch.as_tensor(indices)],
-            labels=self.labels[torch.as_tensor(indices)],
+            pixels=self.pixels[chosen],
+            labels=self.labels[chosen],
             groups=tuple(self.groups[i] for i in indices),
             splits=tuple(self.splits[i] for i in indices) if self.splits else (),
             sha256=self.sha256,
+            masks=None if self.masks is None else self.masks[chosen],
+            has_mask=None if self.has_mask is None else self.has_mask[chosen],
         )
 
     def split(self, name: str) -> "Dataset":
@@ -90,7 +98,8 @@ def load_dataset(path: Path | str, classes: tuple[str, ...], resolution: int, ch
     ----------
     path : path
         .npz with `image` (N, H, W) or (N, H, W, 3) uint8 and `label` (N,), optionally `group` and `split` (0 train,
-        1 val, 2 test); or .zip with index.csv (file, label, group, split) and the pictures it names.
+        1 val, 2 test), `has_mask` (N,) and `mask` (N, H, ⌈W / 8⌉) uint8, the outlined lesions with their bits packed
+        along the last axis; or .zip with index.csv (file, label, group, split) and the pictures it names.
     classes : tuple of str
         The bundle's; a .zip's labels are one of these names, or their index.
     resolution, channels : int
@@ -99,13 +108,14 @@ def load_dataset(path: Path | str, classes: tuple[str, ...], resolution: int, ch
     Raises
     ------
     DatasetError
-        The file is missing, of neither layout, or its labels aren't the bundle's.
+        The file is missing, of neither layout, its labels aren't the bundle's, or its outlines don't fit its images.
     """
     path = Path(path)
     if not path.is_file():
         raise DatasetError(f"There is no data set at {path}.")
     try:
         frames, labels, groups, splits = _read_npz(path) if path.suffix == ".npz" else _read_zip(path, classes)
+        masks, has_mask = _read_masks(path, frames, resolution) if path.suffix == ".npz" else (None, None)
     except DatasetError:
         raise
     except _UNREADABLE as error:
@@ -120,6 +130,8 @@ def load_dataset(path: Path | str, classes: tuple[str, ...], resolution: int, ch
         groups=groups,
         splits=splits,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        masks=masks,
+        has_mask=has_mask,
     )
 
 
@@ -143,6 +155,37 @@ def _read_npz(path: Path) -> tuple[list[np.ndarray], list[int], tuple[str, ...],
         splits = archive["split"].tolist() if "split" in archive else []
     frames = [image.astype(np.float32) / 255 for image in images]
     return frames, labels, tuple(map(str, groups)), tuple(SPLITS.get(str(split), str(split)) for split in splits)
+
+
+def _read_masks(path: Path, frames: list[np.ndarray], resolution: int) -> tuple[Tensor | None, Tensor | None]:
+    """(N, R, R) and (N,) bool; None and None where the file holds no outlines."""
+    with np.load(path) as archive:
+        given = [name for name in ("mask", "has_mask") if name in archive]
+        if not given:
+            return None, None
+        if len(given) == 1:
+            raise DatasetError(f"{path.name} holds '{given[0]}' alone; outlines need both 'mask' and 'has_mask'.")
+        packed, has_mask = archive["mask"], archive["has_mask"].astype(bool)
+    count, (height, width) = len(frames), frames[0].shape[:2] if frames else (0, 0)
+    wanted = (count, height, -(-width // 8))
+    if packed.dtype != np.uint8 or packed.shape != wanted or has_mask.shape != (count,):
+        raise DatasetError(
+            f"'mask' in {path.name} is {packed.dtype} {packed.shape}, 'has_mask' {has_mask.shape}; they should be "
+            f"uint8 {wanted}, with the bits packed along the last axis, and ({count},)."
+        )
+    masks = np.unpackbits(packed, axis=-1, count=width).astype(bool)
+    return torch.from_numpy(np.stack([_prepared_mask(mask, resolution) for mask in masks])), torch.from_numpy(has_mask)
+
+
+def _prepared_mask(mask: np.ndarray, resolution: int) -> np.ndarray:
+    """(H, W) bool → (R, R) bool, padded as `prepare` pads the image, and resampled to the nearest pixel."""
+    height, width = mask.shape
+    if height == width == resolution:
+        return mask
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    square = np.pad(mask, ((top, side - height - top), (left, side - width - left)))
+    return np.asarray(Image.fromarray(square).resize((resolution, resolution), Image.Resampling.NEAREST))
 
 
 def _read_zip(

@@ -1,7 +1,5 @@
 """The whole defence over a data set, clean and attacked, never with a threshold that saw the image."""
 
-import hashlib
-import json
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,15 +15,19 @@ from torch import Tensor
 from core import compute
 from core.attacks import AttackSettings, attack_steps, attack_target, find_method
 from core.audit.datasets import Dataset, image_digest
+from core.audit.journal import Journal
 from core.audit.statistics import auc, auc_interval, bootstrap_interval, tpr_at_false_alarms
 from core.bundles import Bundle
 from core.calibration import LADDER, Decisions, Limits, Responses, cross_fitted_limits, decide
 from core.detection import SCORES, gather_evidence
 from core.pipeline import PURIFY_STEPS
+from core.purification.catalogue import purified_pixels
 from core.purification.ddim import fixed_noise, purify
+from core.purification.settings import PurifySettings
 
 Progress = Callable[[int], None]
 CLEAN = AttackSettings()
+ADAPTIVE = PurifySettings()
 
 
 class Notebook:
@@ -40,20 +42,9 @@ class Notebook:
     """
 
     def __init__(self, path: Path | None, run: Mapping[str, Any] | None = None):
-        self.path = path
         self._known: dict[tuple[str, int], Responses] = {}
-        if path is None:
-            return
-        fingerprint = hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
-        if not path.exists():
-            self._write({"run": fingerprint})
-            return
-        text = path.read_text(encoding="utf-8")
-        whole = text[: text.rfind("\n") + 1]  # the last line of a run that was cut off may be torn
-        if not whole.startswith(json.dumps({"run": fingerprint})):
-            raise ValueError(f"{path} holds the answers of another evaluation; name another file, or delete it.")
-        path.write_text(whole, encoding="utf-8")
-        for line in map(json.loads, whole.splitlines()[1:]):
+        self._journal = None if path is None else Journal(path, run or {})
+        for line in self._journal.lines if self._journal else ():
             self._known[line["pass"], line["first"]] = Responses.from_json(line["responses"])
 
     def find(self, name: str, first: int) -> Responses | None:
@@ -62,12 +53,8 @@ class Notebook:
 
     def add(self, name: str, first: int, responses: Responses) -> None:
         """Remember a batch."""
-        if self.path is not None:
-            self._write({"pass": name, "first": first, "responses": asdict(responses)})
-
-    def _write(self, line: dict[str, Any]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        if self._journal:
+            self._journal.add({"pass": name, "first": first, "responses": asdict(responses)})
 
 
 def evaluate(
@@ -76,7 +63,7 @@ def evaluate(
     *,
     classifier: str | None = None,
     attack: AttackSettings = CLEAN,
-    attack_bundle: Bundle | None = None,
+    purifier: PurifySettings = ADAPTIVE,
     seed: int = 0,
     resume: Path | None = None,
     progress: Progress = lambda images: None,
@@ -85,8 +72,10 @@ def evaluate(
 
     Parameters
     ----------
-    attack_bundle : Bundle, optional
-        The same bundle in float32, for an attack on the whole defence.
+    attack
+        Against the networks in the precision that they run in, the whole defence included.
+    purifier
+        What purifies the flagged scans; an attacker of the whole defence still faces the adaptive one.
     resume : Path, optional
         A file in which answers are kept as they come; an evaluation that was cut off goes on from it.
     progress : callable
@@ -104,14 +93,13 @@ def evaluate(
     """
     name = bundle.classifier_name(classifier)
     run = {"attack": asdict(attack), "seed": seed, "classifier": name, "data": data.sha256, "n": len(data)}
+    run |= {"purifier": asdict(purifier)} if purifier != ADAPTIVE else {}
     notebook = Notebook(resume, run | {"weights": weights_record(bundle), "limits": repr(bundle.limits[name])})
-    clean = collect(data, bundle, name, CLEAN, seed=seed, notebook=notebook, progress=progress)
+    how = {"purifier": purifier, "seed": seed, "notebook": notebook, "progress": progress}
+    clean = collect(data, bundle, name, CLEAN, **how)
     attacked = None
     if attack.method:
-        target = attack_bundle or bundle
-        attacked = collect(
-            data, bundle, name, attack, attack_bundle=target, seed=seed, notebook=notebook, progress=progress
-        )
+        attacked = collect(data, bundle, name, attack, **how)
     return summary(data.labels.numpy(), data.groups, own_limits(data, bundle, name), clean, attacked)
 
 
@@ -121,7 +109,7 @@ def collect(
     classifier: str,
     attack: AttackSettings,
     *,
-    attack_bundle: Bundle | None = None,
+    purifier: PurifySettings = ADAPTIVE,
     seed: int = 0,
     notebook: Notebook | None = None,
     progress: Progress = lambda images: None,
@@ -138,11 +126,11 @@ def collect(
             before = data.pixels[indices].to(compute.device())
             after = before
             if attack.method:
-                target = attack_target(attack_bundle or bundle, classifier, attack, seed + first)
+                target = attack_target(bundle, classifier, attack, seed + first)
                 labels = data.labels[indices].to(before.device)
                 for step in attack_steps(target, before, labels, attack, seed + first):
                     after = step.attacked
-            part = respond(after, before, bundle, classifier, seed)
+            part = respond(after, before, bundle, classifier, seed, purifier)
             notebook.add(name, first, part)
         parts.append(part)
         progress(len(indices))
@@ -150,18 +138,24 @@ def collect(
 
 
 @torch.no_grad()
-def respond(pixels: Tensor, before: Tensor, bundle: Bundle, classifier: str, seed: int) -> Responses:
-    """What the networks answer to (B, C, H, W) pixels in [0, 1]; `before` is the same before any change."""
+def respond(
+    pixels: Tensor,
+    before: Tensor,
+    bundle: Bundle,
+    classifier: str,
+    seed: int,
+    purifier: PurifySettings = ADAPTIVE,
+) -> Responses:
+    """What the networks answer to (B, C, H, W) pixels in [0, 1]; `before` is the same before any change.
+
+    A purifier that knows no ladder gives the same estimate at each of its t*.
+    """
     network = bundle.classifiers[classifier]
     start = time.perf_counter()
     evidence = gather_evidence(pixels, bundle, network, seed)
     detected = time.perf_counter()
-    noise = fixed_noise(pixels.shape, seed, pixels.device)
-    estimates, answers = {}, {}
-    for _, t_star in LADDER:
-        t = torch.full((len(pixels),), t_star, device=pixels.device)
-        estimates[t_star] = purify(pixels, t, PURIFY_STEPS, bundle.diffusion, noise)
-        answers[t_star] = network(estimates[t_star]).argmax(1).tolist()
+    estimates = _estimates(pixels, bundle, classifier, seed, purifier)
+    answers = {t: network(estimate).argmax(1).tolist() for t, estimate in estimates.items()}
     purified = time.perf_counter()
     return Responses(
         undefended=evidence.logits.argmax(1).tolist(),
@@ -173,9 +167,24 @@ def respond(pixels: Tensor, before: Tensor, bundle: Bundle, classifier: str, see
         },
         seconds={
             "detect": (detected - start) / len(pixels),
-            "purify": (purified - detected) / len(pixels) / len(LADDER),
+            "purify": (purified - detected) / len(pixels) / (len(LADDER) if purifier == ADAPTIVE else 1),
         },
     )
+
+
+def _estimates(
+    pixels: Tensor, bundle: Bundle, classifier: str, seed: int, purifier: PurifySettings
+) -> dict[int, Tensor]:
+    if purifier != ADAPTIVE:
+        estimate = purified_pixels(pixels, bundle, purifier, classifier=classifier, seed=seed)
+        return {t_star: estimate for _, t_star in LADDER}
+    noise = fixed_noise(pixels.shape, seed, pixels.device)
+
+    def at(t_star: int) -> Tensor:
+        t = torch.full((len(pixels),), t_star, device=pixels.device)
+        return purify(pixels, t, PURIFY_STEPS, bundle.diffusion, noise)
+
+    return {t_star: at(t_star) for _, t_star in LADDER}
 
 
 def _rounded(values: Tensor) -> list[float]:
@@ -201,7 +210,14 @@ def weights_record(bundle: Bundle) -> dict[str, str]:
 
 
 def settings_record(
-    data: Dataset, bundle: Bundle, classifier: str | None, attack: AttackSettings, split: str, seed: int, command: str
+    data: Dataset,
+    bundle: Bundle,
+    classifier: str | None,
+    attack: AttackSettings,
+    split: str,
+    seed: int,
+    command: str,
+    purifier: PurifySettings = ADAPTIVE,
 ) -> dict[str, Any]:
     """Everything that is needed to run an evaluation again."""
     return {
@@ -209,6 +225,7 @@ def settings_record(
         "bundle": bundle.name,
         "classifier": bundle.classifier_name(classifier),
         "attack": asdict(attack),
+        "purifier": asdict(purifier),
         "data_sha256": data.sha256,
         "weights_sha256": weights_record(bundle),
         "thresholds": dict(bundle.limits[bundle.classifier_name(classifier)].thresholds),

@@ -36,6 +36,10 @@ class Diffusion(nn.Module):
         self.unconditional = unconditional
         self._alphas = cumulative_alphas()  # no buffer: it must stay float32 when the U-Net goes to bfloat16
 
+    def alpha(self, t: int) -> Tensor:
+        """() ᾱ_t, float32."""
+        return self._alphas[t]
+
     def diffuse(self, pixels: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """Forward process, eq. 4 of Ho et al.: (B, C, H, W) in [0, 1] and t (B,) → the noisy image in [−1, 1] units."""
         alpha = self._alphas.to(t.device)[t].view(-1, 1, 1, 1)

@@ -2,22 +2,13 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from core.models.diffusion import Diffusion
-
-
-class DdimStep(NamedTuple):
-    """index; t (int) that `noisy` stands at; noisy (B, C, H, W) in [−1, 1] units; estimate (B, C, H, W) in [0, 1]."""
-
-    index: int
-    t: int
-    noisy: Tensor
-    estimate: Tensor
+from core.purification.steps import PurifierStep
 
 
 def fixed_noise(shape: torch.Size | tuple[int, ...], seed: int, device: torch.device) -> Tensor:
@@ -38,7 +29,9 @@ def denoise_once(pixels: Tensor, t: Tensor, diffusion: Diffusion, noise: Tensor)
     return diffusion.estimate(noisy, t, diffusion.predict_noise(noisy, t))
 
 
-def purify_steps(pixels: Tensor, t_star: int, steps: int, diffusion: Diffusion, noise: Tensor) -> Iterator[DdimStep]:
+def purify_steps(
+    pixels: Tensor, t_star: int, steps: int, diffusion: Diffusion, noise: Tensor
+) -> Iterator[PurifierStep]:
     """Forward to `t_star`, then back in `steps` evenly spaced DDIM steps (η = 0, eq. 12 of Song et al. 2021).
 
     Parameters
@@ -54,7 +47,7 @@ def purify_steps(pixels: Tensor, t_star: int, steps: int, diffusion: Diffusion, 
 
     Yields
     ------
-    DdimStep
+    PurifierStep
         The last one's `estimate` is the purified scan.
     """
     if not 1 <= t_star <= 999:
@@ -68,7 +61,7 @@ def purify_steps(pixels: Tensor, t_star: int, steps: int, diffusion: Diffusion, 
     for index, (now, after) in enumerate(zip(times, times[1:])):
         predicted = predict(noisy, torch.full_like(t, now))
         estimate = diffusion.estimate(noisy, torch.full_like(t, now), predicted)
-        yield DdimStep(index, now, noisy, estimate)
+        yield PurifierStep(index, now, noisy, estimate)
         noisy = diffusion.diffuse(estimate, torch.full_like(t, after), predicted)
 
 
@@ -85,6 +78,6 @@ def purify(pixels: Tensor, t_star: Tensor, steps: int, diffusion: Diffusion, noi
 
 def _recomputed(diffusion: Diffusion, noisy: Tensor, t: Tensor) -> Tensor:
     """The same prediction; its activations are made again on the way back, as those of many steps fill the memory."""
-    if not torch.is_grad_enabled():
+    if not (torch.is_grad_enabled() and noisy.requires_grad):
         return diffusion.predict_noise(noisy, t)
     return checkpoint(diffusion.predict_noise, noisy, t, use_reentrant=False)

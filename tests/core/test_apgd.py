@@ -4,34 +4,7 @@ from torch.nn.functional import cross_entropy
 
 from core.attacks.apgd import _Pace, apgd, checkpoints, dlr
 from core.attacks.gradient import pgd
-
-WEIGHTS = torch.tensor([[1.0, -2.0, 0.5, 3.0], [-1.0, 2.0, -0.5, -3.0]])
-SLOPE = WEIGHTS[1] - WEIGHTS[0]  # -2, 4, -1, -6: ℓ1 13, ℓ2 √57
-
-
-def linear(pixels):
-    """All pixels at .5 give the logits 1.25 and -1.25, a margin of -2.5."""
-    return pixels.flatten(1) @ WEIGHTS.T
-
-
-def middle(count=1):
-    return torch.full((count, 1, 2, 2), 0.5)
-
-
-def zeros(count=1):
-    return torch.zeros(count, dtype=torch.long)
-
-
-def numbers(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def last(steps):
-    return list(steps)[-1]
-
-
-def moved(step):
-    return (step.attacked - 0.5).flatten()
+from tests.core.tiny import SLOPE, last, linear, make_bent, middle, moved, numbers, zeros
 
 
 def test_a_linear_model_is_driven_into_the_corner_of_the_ball():
@@ -110,11 +83,7 @@ def test_dlr_climbs_where_cross_entropy_has_no_gradient():
 
 @pytest.mark.parametrize("norm, eps", [("linf", 12), ("l2", 0.3)])
 def test_at_least_as_good_as_pgd(norm, eps):
-    weights = torch.randn(64, 16, generator=numbers(1)), torch.randn(16, 2, generator=numbers(2))
-
-    def bent(pixels):
-        return torch.tanh((pixels.flatten(1) - 0.5) @ weights[0]) @ weights[1]
-
+    bent = make_bent()
     pixels = torch.rand(16, 1, 8, 8, generator=numbers(3))
     labels = bent(pixels).argmax(1)
     losses = [

@@ -64,6 +64,42 @@ def test_digest_tells_images_apart_and_survives_rounding():
     assert image_digest(pixels) != image_digest(1 - pixels)
 
 
+def outlines(height=8, width=8):
+    """Four masks: a corner pixel in the second and the last column in the third."""
+    masks = np.zeros((4, height, width), bool)
+    masks[1, 0, 0] = True
+    masks[2, :, -1] = True
+    return {"mask": np.packbits(masks, axis=-1), "has_mask": np.array([False, True, True, False])}, masks
+
+
+def test_outlines_go_with_their_images(tmp_path):
+    fields, masks = outlines()
+    data = load_dataset(npz(tmp_path / "a.npz", **fields), CLASSES, 8, 1)
+    assert data.masks.dtype == torch.bool
+    assert np.array_equal(data.masks.numpy(), masks)
+    assert data.has_mask.tolist() == [False, True, True, False]
+    val = data.split("val")
+    assert val.has_mask.tolist() == [True, False]
+    assert np.array_equal(val.masks.numpy(), masks[2:])
+    limited = data.limited(2, 3)
+    assert torch.equal(limited.masks.flatten(1).any(1), limited.has_mask)
+
+
+def test_outlines_are_padded_and_resampled_as_the_images_are(tmp_path):
+    fields, _ = outlines(8, 12)
+    data = load_dataset(npz(tmp_path / "a.npz", image=np.full((4, 8, 12), 255, np.uint8), **fields), CLASSES, 24, 1)
+    assert data.masks.shape == (4, 24, 24)
+    assert data.masks[2].nonzero().min(0).values.tolist() == [4, 22]  # 2 rows of padding, then twice the size
+    assert data.masks[2].nonzero().max(0).values.tolist() == [19, 23]
+    assert data.masks[1].sum() == 4
+
+
+def test_a_file_without_outlines_has_none(tmp_path):
+    data = load_dataset(npz(tmp_path / "a.npz"), CLASSES, 8, 1)
+    assert data.masks is None and data.has_mask is None
+    assert data.split("val").masks is None
+
+
 @pytest.mark.parametrize(
     "changes, reason",
     [
@@ -73,6 +109,10 @@ def test_digest_tells_images_apart_and_survives_rounding():
         ({"image": np.zeros((4, 8, 8, 1), np.uint8)}, "4×8×8×1"),
         ({"split": np.array([1, 1])}, "length"),
         ({"group": np.arange(5)}, "length"),
+        ({"mask": outlines()[0]["mask"]}, "alone"),
+        ({"has_mask": np.ones(4, bool)}, "alone"),
+        (outlines()[0] | {"has_mask": np.ones(3, bool)}, "packed"),
+        (outlines()[0] | {"mask": np.zeros((4, 8, 8), bool)}, "packed"),
     ],
 )
 def test_wrong_data_is_refused_in_a_sentence(tmp_path, changes, reason):

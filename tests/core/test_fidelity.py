@@ -1,6 +1,7 @@
 """Distances of images, and the course of an attack, against numbers solved by hand."""
 
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from core.attacks import AttackStep
 from core.audit.course import Course
-from core.audit.fidelity import distance
+from core.audit.fidelity import distance, fidelity, residual_spectrum
 
 
 def test_identical_images() -> None:
@@ -95,3 +96,82 @@ def test_the_image_itself_stays_however_long_it_takes() -> None:
     course.finish()
     assert course.marks[0].step == 0
     assert len({mark.step for mark in course.marks}) == len(course.marks) <= 4
+
+
+def textured(shape: tuple[int, ...] = (1, 128, 128)) -> np.ndarray:
+    return np.random.default_rng(0).random(shape)
+
+
+def test_identical_images_keep_everything() -> None:
+    same = fidelity(textured(), textured())
+    assert (same.gmsd, same.nmi, same.psnr) == (0, 2, math.inf)
+    assert same.ms_ssim == pytest.approx(1)
+
+
+def test_fidelity_has_the_distance() -> None:
+    before, after = textured(), textured() ** 2
+    assert asdict(distance(before, after)).items() <= asdict(fidelity(before, after)).items()
+
+
+def test_ms_ssim_of_a_constant_change_is_the_luminance_of_the_coarsest_scale() -> None:
+    before = np.full((1, 128, 128), 0.25)
+    luminance = (2 * 0.25 * 0.35 + 1e-4) / (0.25**2 + 0.35**2 + 1e-4)
+    assert fidelity(before, before + 0.1).ms_ssim == pytest.approx(luminance**0.1333, rel=1e-4)
+    # 32 pixels have three scales: 32, 16, 8; their weights are scaled to a sum of 1.
+    small = before[:, :32, :32]
+    weight = 0.3001 / (0.0448 + 0.2856 + 0.3001)
+    assert fidelity(small, small + 0.1).ms_ssim == pytest.approx(luminance**weight, rel=1e-4)
+
+
+def test_structure_turned_upside_down_is_none_kept() -> None:
+    assert fidelity(textured(), 1 - textured()).ms_ssim == 0
+
+
+def test_ms_ssim_forgives_fine_noise_more_than_ssim() -> None:
+    before = np.repeat(np.repeat(textured((1, 16, 16)), 8, 1), 8, 2)
+    noisy = before + np.random.default_rng(1).normal(0, 0.1, before.shape)
+    measured = fidelity(before, noisy)
+    assert measured.ssim < measured.ms_ssim < 1
+
+
+def test_mutual_information_by_hand() -> None:
+    halves = np.zeros((1, 8, 8))
+    halves[:, 4:] = 1
+    assert fidelity(halves, 1 - halves).nmi == pytest.approx(2)  # one follows from the other
+    assert fidelity(halves, halves.transpose(0, 2, 1)).nmi == pytest.approx(1)  # independent
+    assert fidelity(halves, halves * 0 + 0.5).nmi == 1  # one value tells nothing
+
+
+def test_gmsd_by_hand() -> None:
+    before = np.zeros((1, 8, 8))
+    after = before.copy()
+    after[:, :, 4:] = 1
+    # At half resolution (4 × 4), the two columns along the step have a Prewitt gradient of 1 and the others none:
+    # similarity c / (1 + c) there and 1 elsewhere, whose deviation is half of the difference.
+    c = 170 / 255**2
+    assert fidelity(before, after).gmsd == pytest.approx((1 - c / (1 + c)) / 2)
+
+
+@pytest.mark.parametrize("shape", [(1, 64, 64), (1, 65, 64), (3, 64, 64)])
+def test_the_spectrum_of_a_sine_peaks_at_its_frequency(shape: tuple[int, ...]) -> None:
+    columns = np.arange(shape[2])
+    before = np.full(shape, 0.5)
+    spectrum = residual_spectrum(before, before + 0.1 * np.sin(2 * np.pi * 5 * columns / 64))
+    assert spectrum.shape == (33,)
+    assert spectrum.argmax() == 5
+    assert np.delete(spectrum, 5).max() < 1e-12
+
+
+def test_the_spectrum_by_hand() -> None:
+    rows, columns = np.mgrid[:4, :4]
+    before = np.zeros((1, 4, 4))
+    assert residual_spectrum(before, before + 0.5) == pytest.approx([0.25, 0, 0])
+    # An alternation of ±0.2 along one axis has the mean square 0.04, in one coefficient, (0, 2), of the six at
+    # frequency 2: (0, 2), (2, 0), and (±1, 2), (2, ±1), whose length of √5 rounds to 2.
+    alternating = np.where(columns % 2, 0.2, -0.2)
+    assert residual_spectrum(before, before + alternating) == pytest.approx([0, 0, 0.04 / 6])
+
+
+def test_a_spectrum_of_two_shapes_is_refused() -> None:
+    with pytest.raises(ValueError, match="one shape"):
+        residual_spectrum(np.zeros((1, 8, 8)), np.zeros((1, 8, 9)))

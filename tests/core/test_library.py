@@ -9,36 +9,9 @@ import torch
 
 from core.attacks.gradient import pgd
 from core.attacks.library import _Wrapped, cw, deepfool, ead, foolbox, stepped
+from tests.core.tiny import last, linear, make_bent, middle, moved, numbers, zeros
 
 ROOT = Path(__file__).resolve().parents[2]
-
-WEIGHTS = torch.tensor([[1.0, -2.0, 0.5, 3.0], [-1.0, 2.0, -0.5, -3.0]])
-SLOPE = WEIGHTS[1] - WEIGHTS[0]  # -2, 4, -1, -6: ℓ1 13, ℓ2 √57
-
-
-def linear(pixels):
-    """All pixels at .5 give the logits 1.25 and -1.25, a margin of -2.5."""
-    return pixels.flatten(1) @ WEIGHTS.T
-
-
-def middle(count=1):
-    return torch.full((count, 1, 2, 2), 0.5)
-
-
-def zeros(count=1):
-    return torch.zeros(count, dtype=torch.long)
-
-
-def numbers(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def last(steps):
-    return list(steps)[-1]
-
-
-def moved(step):
-    return (step.attacked - 0.5).flatten()
 
 
 @pytest.mark.parametrize("norm, smallest, scale", [("linf", 2.5 / 13, 255), ("l2", 2.5 / 57**0.5, 1)])
@@ -91,11 +64,7 @@ def test_a_target_class_is_reached(attack, norm):
 
 
 def test_our_pgd_is_foolboxs_from_the_same_start():
-    weights = torch.randn(64, 16, generator=numbers(1)), torch.randn(16, 3, generator=numbers(2))
-
-    def bent(pixels):
-        return torch.tanh((pixels.flatten(1) - 0.5) @ weights[0]) @ weights[1]
-
+    bent = make_bent(3)
     pixels = torch.rand(4, 1, 8, 8, generator=numbers(3))
     start = (pixels + 0.02 * torch.rand(pixels.shape, generator=numbers(4))).clamp(0, 1)
     labels = bent(pixels).argmax(1)

@@ -2,34 +2,7 @@ import pytest
 import torch
 
 from core.attacks.square import _bump, _shift_budget, _squares, _stripes, _two_halves, square, square_side
-
-WEIGHTS = torch.tensor([[1.0, -2.0, 0.5, 3.0], [-1.0, 2.0, -0.5, -3.0]])
-SLOPE = WEIGHTS[1] - WEIGHTS[0]  # -2, 4, -1, -6: ℓ1 13, ℓ2 √57
-
-
-def linear(pixels):
-    """All pixels at .5 give the logits 1.25 and -1.25, a margin of -2.5."""
-    return pixels.flatten(1) @ WEIGHTS.T
-
-
-def middle(count=1):
-    return torch.full((count, 1, 2, 2), 0.5)
-
-
-def zeros(count=1):
-    return torch.zeros(count, dtype=torch.long)
-
-
-def numbers(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def last(steps):
-    return list(steps)[-1]
-
-
-def moved(step):
-    return (step.attacked - 0.5).flatten()
+from tests.core.tiny import SLOPE, last, linear, middle, moved, numbers, zeros
 
 
 def test_it_flips_a_linear_model_as_soon_as_the_radius_allows():

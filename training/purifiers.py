@@ -1,0 +1,202 @@
+"""Compare the purifiers: each purifies every validation scan, clean and attacked, whether it would be flagged or not.
+
+    python -m training.purifiers --data br35h.npz
+    python -m training.purifiers --data br35h.npz --only "one-step t=100 n=309"
+
+The attacker knows the classifier and not the purifier. Slow methods take fewer scans, the same for each of them, and a
+fast one is measured on these too, so that they can be compared in one run. Rows that were measured with the weights and
+limits of today are not measured again.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from core import compute
+from core.attacks import AttackSettings, attack_steps
+from core.audit.datasets import Dataset, load_dataset
+from core.audit.evaluation import batches, weights_record
+from core.audit.fidelity import distance
+from core.audit.lesion import lesion, lesion_summary
+from core.audit.statistics import bootstrap_interval
+from core.bundles import WEIGHTS, Bundle, load_bundle
+from core.purification.catalogue import PURIFIERS, purified_pixels
+from core.purification.settings import PurifySettings
+from training.answers import weights_digest
+
+ATTACKED = Path("build/purifiers")
+EPS = (4, 8)
+FEW = 60
+REPEATS = 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """A purifier, and on how many of the validation scans; all of them where None."""
+
+    settings: PurifySettings
+    limit: int | None = None
+
+
+ROWS = (
+    *(Row(PurifySettings(name)) for name in ("none", "median", "gaussian", "jpeg", "adaptive")),
+    *(Row(PurifySettings("one-step", t=t)) for t in (20, 40, 60, 80, 100, 150, 200)),
+    Row(PurifySettings("repeated")),
+    Row(PurifySettings("diffpure-ddim", t=100, steps=4)),
+    *(Row(PurifySettings(name), FEW) for name in ("adaptive", "diffpure", "mae-pure", "mae-pure-amv")),
+    Row(PurifySettings("one-step", t=100), FEW),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--bundle", default="brain-mri")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", action="append", metavar="ROW", help="by its name, such as 'one-step t=100 n=309'")
+    options = parser.parse_args()
+    bundle = load_bundle(options.bundle)
+    val = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels).split("val")
+    compare(val, bundle, options)
+
+
+def compare(val: Dataset, bundle: Bundle, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Every row, measured where it isn't known, and kept in results.json as it comes."""
+    results = WEIGHTS / bundle.name / "results.json"
+    made_with = made_with_today(bundle)
+    known = known_rows(results, made_with)
+    only = getattr(options, "only", None)  # `training.tables` has no such option
+    for row in ROWS:
+        data = val.limited(row.limit, options.seed)
+        name = row_name(row.settings, len(data))
+        wanted = name in only if only else not getattr(options, "recorded", False)
+        if name not in known and wanted:
+            command = f"python -m training.purifiers --data {options.data.name} --only {name!r}"
+            figures = measure(row.settings, data, attacked(val, bundle, options.seed), bundle, options.seed, name)
+            known[name] = {"row": name, "command": command, **figures}
+            keep(results, list(known.values()), made_with)
+    return list(known.values())
+
+
+def row_name(settings: PurifySettings, count: int) -> str:
+    """``one-step t=100 n=309``."""
+    facts = [f"{name}={value}" for name, value in (("t", settings.t), ("steps", settings.steps)) if value]
+    return " ".join([settings.method, *facts, f"n={count}"])
+
+
+def made_with_today(bundle: Bundle) -> dict[str, Any]:
+    """What the rows depend on: everything that was trained, and the ladder of t*."""
+    return {"weights_sha256": weights_record(bundle), "ladder": repr(bundle.limits[bundle.default_classifier].ladder)}
+
+
+def known_rows(results: Path, made_with: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Name → row of an earlier run with the same weights and ladder."""
+    if not results.is_file():
+        return {}
+    record = json.loads(results.read_text(encoding="utf-8")).get("purifiers", {})
+    return {row["row"]: row for row in record.get("rows", [])} if record.get("made_with") == made_with else {}
+
+
+def keep(results: Path, rows: list[dict[str, Any]], made_with: dict[str, Any]) -> None:
+    """Write the rows into results.json, and leave the rest of it as it is."""
+    report = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
+    report["purifiers"] = {"made_with": made_with, "rows": rows}
+    results.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def attacked(val: Dataset, bundle: Bundle, seed: int) -> dict[str, Tensor]:
+    """``clean`` and each ε → (N, C, H, W) of all scans, by their digest; the attacked ones are kept in `ATTACKED`."""
+    sets = {"clean": val.pixels}
+    for eps in EPS:
+        path = ATTACKED / f"{bundle.name}-{val.sha256[:8]}-{weights_digest(bundle)[:8]}-pgd-{eps}-{seed}.safetensors"
+        if not path.is_file():
+            ATTACKED.mkdir(parents=True, exist_ok=True)
+            save_file({"pixels": attack(val, bundle, eps, seed)}, path)
+        sets[f"attacked_{eps}"] = load_file(path)["pixels"]
+    return sets
+
+
+def attack(val: Dataset, bundle: Bundle, eps: float, seed: int) -> Tensor:
+    """(N, C, H, W) under PGD-40 at `eps`, the same pixels as behind the recorded answers."""
+    network, parts = bundle.classifiers[bundle.default_classifier], []
+    for indices in tqdm(batches(len(val)), desc=f"pgd {eps}/255", disable=None):
+        pixels, labels = val.pixels[indices].to(compute.device()), val.labels[indices].to(compute.device())
+        for step in attack_steps(network, pixels, labels, AttackSettings("pgd", eps=eps), seed + int(indices[0])):
+            last = step.attacked
+        parts.append(last.cpu())
+    return torch.cat(parts)
+
+
+def measure(
+    settings: PurifySettings, data: Dataset, sets: dict[str, Tensor], bundle: Bundle, seed: int, name: str
+) -> dict[str, Any]:
+    """One row: accuracy after purification, SSIM to the clean scans, what is left of the lesions, and the time."""
+    labels, network = data.labels.numpy(), bundle.classifiers[bundle.default_classifier]
+    whole = {image.numpy().tobytes(): place for place, image in enumerate(sets["clean"])}
+    chosen = [whole[image.numpy().tobytes()] for image in data.pixels]
+    figures: dict[str, Any] = {
+        "method": settings.method,
+        "title": PURIFIERS[settings.method].title,
+        "t": settings.t or PURIFIERS[settings.method].t,
+        "steps": settings.steps or PURIFIERS[settings.method].steps,
+        "n": len(data),
+        "intervals": {},
+    }
+    for condition, pixels in sets.items():
+        estimates, answers = [], []
+        for indices in tqdm(batches(len(data)), desc=f"{name}, {condition}", disable=None):
+            estimate = purify(pixels[chosen][indices].to(compute.device()), bundle, settings, seed)
+            with torch.no_grad():
+                answers += network(estimate).argmax(1).tolist()
+            estimates.append(estimate.cpu())
+        right = np.array(answers) == labels
+        figures[condition] = float(right.mean())
+        figures["intervals"][condition] = list(bootstrap_interval(right, data.groups))
+        figures[f"ssim_{condition}"] = mean_ssim(data.pixels, torch.cat(estimates))
+        figures[f"lesion_{condition}"] = lesions(data, torch.cat(estimates))
+    return figures | {"ms": 1000 * seconds(data.pixels[:1], bundle, settings, seed)}
+
+
+def purify(pixels: Tensor, bundle: Bundle, settings: PurifySettings, seed: int) -> Tensor:
+    """(B, C, H, W) estimates."""
+    return purified_pixels(pixels, bundle, settings, seed=seed).detach()
+
+
+def mean_ssim(before: Tensor, after: Tensor) -> float:
+    """Over (N, C, H, W) pairs."""
+    return float(np.mean([distance(a.numpy(), b.numpy()).ssim for a, b in zip(before, after)]))
+
+
+def lesions(data: Dataset, estimates: Tensor) -> dict[str, Any] | None:
+    """What purification left of the outlined tumours; None where no scan has an outline."""
+    if data.masks is None:
+        return None
+    outlined = np.flatnonzero(data.has_mask.numpy())
+    images = ((data.pixels[i].numpy(), estimates[i].numpy(), data.masks[i].numpy()) for i in outlined)
+    return lesion_summary([lesion(*image) for image in images], [data.groups[i] for i in outlined])
+
+
+def seconds(pixels: Tensor, bundle: Bundle, settings: PurifySettings, seed: int) -> float:
+    """Median time of one (1, C, H, W) scan, after one run to warm up."""
+    times = []
+    for _ in range(REPEATS + 1):
+        start = time.perf_counter()
+        purify(pixels.to(compute.device()), bundle, settings, seed)
+        times.append(time.perf_counter() - start)
+        if times[-1] > 1:
+            return times[-1]
+    return statistics.median(times[1:])
+
+
+if __name__ == "__main__":
+    main()

@@ -17,6 +17,8 @@ page = st.navigation(
         st.Page("pages/examine.py", title="Examine", icon=":material/radiology:"),
         st.Page("pages/detect.py", title="Detect", icon=":material/search_insights:"),
         st.Page("pages/attack.py", title="Attack", icon=":material/bolt:"),
+        st.Page("pages/purify.py", title="Purify", icon=":material/healing:"),
+        st.Page("pages/audit.py", title="Audit", icon=":material/fact_check:"),
     ]
 )
 visit = current_visit()

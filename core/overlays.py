@@ -15,6 +15,7 @@ from core.preparation import to_native
 SEQUENTIAL = "plasma"
 DIVERGING = "berlin"  # black in the middle: what didn't change stays as dark as the background of a scan
 LEAST_SIDE = 640
+THUMBNAIL_SIDE = 256
 MOST_SIDE = 1536  # a scan may have 64 megapixels; coloured in full, they would take gigabytes
 _LEGEND_SHAPE = (10, 512)
 
@@ -28,9 +29,21 @@ def scan_png(frame: np.ndarray, spacing: Spacing = None) -> bytes:
 
 def model_png(pixels: np.ndarray, shape: tuple[int, ...], spacing: Spacing = None) -> bytes:
     """(C, H, W) in [0, 1] at a bundle's resolution → PNG with the outline of the frame of `shape` it was made from."""
+    return scan_png(at_native(pixels, shape), spacing)
+
+
+def at_native(pixels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """(C, H, W) at a bundle's resolution → (H, W), or (H, W, 3), with the outline of the frame of `shape`."""
     planes = [to_native(plane, _shown(shape)) for plane in pixels]
-    frame = planes[0] if len(planes) == 1 else np.stack(planes, axis=-1)
-    return scan_png(frame, spacing)
+    return planes[0] if len(planes) == 1 else np.stack(planes, axis=-1)
+
+
+def thumbnail_png(pixels: np.ndarray, shape: tuple[int, ...], spacing: Spacing = None) -> bytes:
+    """`model_png` in small, for a strip of many: its longest side is 256 pixels."""
+    picture = Image.fromarray(_bytes(at_native(pixels, shape)))
+    width, height = _size(picture.size, spacing)
+    scale = THUMBNAIL_SIDE / max(width, height)
+    return _png(picture.resize((max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.BICUBIC))
 
 
 def overlay_png(frame: np.ndarray, values: np.ndarray, limit: float, opacity: float, spacing: Spacing = None) -> bytes:
@@ -62,6 +75,21 @@ def residual_png(
     signed = to_native((after - before).mean(0), _shown(shape))
     colours = matplotlib.colormaps[DIVERGING](np.clip(signed / limit, -1, 1) / 2 + 0.5)[..., :3]
     return _encoded(_bytes(colours), spacing)
+
+
+def signed_overlay_png(
+    frame: np.ndarray, before: np.ndarray, after: np.ndarray, limit: float, spacing: Spacing = None
+) -> bytes:
+    """`after` − `before`, both (C, H, W) in [0, 1], mean over channels, in colours over the frame they were made from.
+
+    The colours end at ±`limit`; the smaller the change, the more of the frame is seen.
+    """
+    frame = _shrunk(frame)
+    signed = np.clip(to_native((after - before).mean(0), frame.shape) / limit, -1, 1)
+    colours = matplotlib.colormaps[DIVERGING](signed / 2 + 0.5)[..., :3]
+    grey = frame if frame.ndim == 3 else np.repeat(frame[..., None], 3, axis=-1)
+    alpha = np.abs(signed)[..., None]
+    return _encoded(_bytes(grey * (1 - alpha) + colours * alpha), spacing)
 
 
 def legend_png(signed: bool = False) -> bytes:

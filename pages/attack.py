@@ -12,6 +12,8 @@ from pages.components.engine import bundle, wait_until_ready
 from pages.components.examining import target_examination
 from pages.components.start import draw_problem, draw_start
 from pages.components.state import Visit, current_visit
+from pages.components.tour_steps import ATTACK
+from pages.components.tours import draw_tour
 from pages.components.words import plain
 
 if TYPE_CHECKING:
@@ -133,6 +135,7 @@ if visit.scan is None:
     draw_start("Attack")
     st.stop()
 
+draw_tour(visit, ATTACK)
 visit.attack = visit.attack or attack_controls.first_settings()
 before, target = target_examination(visit), visit.target()[0]
 bout = current_bout(visit)

@@ -10,6 +10,8 @@ from pages.components.engine import bundle, wait_until_ready
 from pages.components.examining import examination
 from pages.components.start import draw_problem
 from pages.components.state import Visit, current_visit
+from pages.components.tour_steps import DETECT
+from pages.components.tours import draw_tour
 
 SCAN, SCORES, THRESHOLDS, ROC = "This scan", "Scores", "Thresholds", "ROC"
 STRESS, BENIGN, RECOMPUTE = "Stress", "Benign changes", "Recompute"
@@ -31,11 +33,12 @@ def draw_section(visit: Visit, section: str) -> None:
     """The section that is looked at; the others cost nothing."""
     models = bundle(visit.bundle)
     classifier = models.classifier_name(visit.classifier)
+    trials = detector_trials.current_trials(visit, classifier)
     if section == SCAN:
         draw_scan(visit)
         return
     if section == RECOMPUTE:
-        detector_trials.draw_trials(visit, classifier)
+        detector_trials.draw_trials(visit, classifier, trials)
         return
     record = open_record(models, classifier)
     if section == SCORES:
@@ -53,6 +56,7 @@ def draw_section(visit: Visit, section: str) -> None:
 visit = current_visit()
 wait_until_ready()
 draw_problem(visit)
+draw_tour(visit, DETECT)
 st.title("Judge the detector", anchor=False)
 section = st.segmented_control(
     "Section", SECTIONS, default=SCAN, required=True, key="detect-section", label_visibility="collapsed",

@@ -7,6 +7,7 @@ from pages.components.engine import bundle, wait_until_ready
 from pages.components.examining import examination
 from pages.components.start import draw_problem, draw_start
 from pages.components.state import current_visit
+from pages.components.tour_steps import EXAMINE
 from pages.components.tours import draw_tour
 
 
@@ -24,7 +25,7 @@ if visit.scan is None:
     draw_start("Examine")
     st.stop()
 
-focus = draw_tour(visit)
+focus = draw_tour(visit, EXAMINE)
 models, scan = bundle(visit.bundle), visit.scan
 about.draw_title(scan)
 halves = st.grid(2, min_column_width=400, gap="medium")

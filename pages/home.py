@@ -13,6 +13,14 @@ ROOMS = (
     ("Classify", ":material/clinical_notes:", "One decision, with its evidence and its cost."),
 )
 
+PAGES = (
+    ("examine", "Examine", ":material/radiology:", "One scan, one decision, and the evidence it rests on."),
+    ("attack", "Attack", ":material/bolt:", "Attack a scan step by step, and see whether the defence holds."),
+    ("detect", "Detect", ":material/search_insights:", "What the detector sees, what it misses, and what it costs."),
+    ("purify", "Purify", ":material/healing:", "What purification does to a scan, method beside method."),
+    ("audit", "Audit", ":material/fact_check:", "A whole cohort through the defence, with a report to keep."),
+)
+
 visit = current_visit()
 st.title("See a medical image classifier attacked, and defended", anchor=False)
 st.markdown(
@@ -37,3 +45,12 @@ for tour in TOURS.values():
         # Started in the callback: an upload that is just being opened would be opened before this line is reached.
         if st.button("Start this tour", key=key, type="primary", width="stretch", **click):
             st.switch_page("pages/examine.py")
+
+st.header("Or go straight to a page", anchor=False)
+pages = st.grid(len(PAGES), min_column_width=220)
+for name, title, icon, text in PAGES:
+    with pages.container(border=True, height="stretch", gap="small"):
+        st.markdown(text)
+        st.space("stretch")
+        if st.button(title, icon=icon, key=f"page-{name}", width="stretch"):
+            st.switch_page(f"pages/{name}.py")

@@ -7,8 +7,7 @@ import torch
 
 from core.attacks import AttackStep
 from core.attacks.gradient import Model
-
-MOST_MARKS = 60
+from core.audit.thinning import MOST_KEPT, Thinned
 
 
 class Mark(NamedTuple):
@@ -64,13 +63,16 @@ class Course:
         probability: float,
         norm: str = "linf",
         model: Model | None = None,
-        most: int = MOST_MARKS,
+        most: int = MOST_KEPT,
     ) -> None:
-        self._label, self._norm, self._model, self._most = label, norm, model, most
+        self._label, self._norm, self._model = label, norm, model
         self._last: AttackStep | None = None
-        self._stride = 1
-        self.marks: tuple[Mark, ...] = (Mark(0, None, probability, 0.0, pixels),)
+        self._marks = Thinned(Mark(0, None, probability, 0.0, pixels), most)
         self.steps = 0
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        return self._marks.kept
 
     @property
     def result(self) -> torch.Tensor | None:
@@ -79,20 +81,13 @@ class Course:
     def take(self, step: AttackStep) -> None:
         """Note one more step of the attack, on a batch of one image."""
         self._last, self.steps = step, self.steps + 1
-        if self.steps % self._stride == 0:
-            self._keep(step)
+        if self._marks.wants(self.steps):
+            self._marks.keep(self._mark(step))
 
     def finish(self) -> None:
         """See that the last step has a mark, too."""
         if self._last is not None and self.marks[-1].step < self.steps:
-            self._keep(self._last)
-
-    def _keep(self, step: AttackStep) -> None:
-        marks = (*self.marks, self._mark(step))
-        if len(marks) > self._most:
-            self._stride *= 2
-            marks = tuple(mark for mark in marks if mark.step % self._stride == 0)
-        self.marks = marks  # in one go, as another thread reads it
+            self._marks.close(self._mark(self._last))
 
     def _mark(self, step: AttackStep) -> Mark:
         pixels = step.attacked[0].detach().cpu().numpy()

@@ -47,6 +47,11 @@ class Share(NamedTuple):
     high: float
     n: int
 
+    @property
+    def count(self) -> int:
+        """Of the `n` scans, how many."""
+        return round(self.value * self.n)
+
 
 @dataclass(frozen=True)
 class Price:
@@ -65,6 +70,9 @@ class Price:
     label_kept : Share or None
         Of the scans that were flagged under the condition and not refused, those whose label purification left as the
         classifier had given it; None where there are none.
+    turned_wrong, turned_right : int
+        Of the same scans, those whose answer was right before purification and is wrong after it, and the other way
+        round. A label may also change from one wrong class to another.
     seconds : float
         Mean time a clean scan: detection, and purification where it is flagged.
     """
@@ -76,6 +84,8 @@ class Price:
     defended_attacked: Share
     undefended_attacked: Share
     label_kept: Share | None
+    turned_wrong: int
+    turned_right: int
     seconds: float
 
 
@@ -151,7 +161,7 @@ def price(calibration: Calibration, condition: str, limits: Sequence[Limits]) ->
     labels, groups = np.array(calibration.labels), np.array(calibration.groups)
     before, after = decide(clean, limits), decide(changed, limits)
     right, stands = np.array(clean.undefended) == labels, np.array(changed.undefended) == labels
-    purified = after.flagged & ~after.refused
+    purified, mended = after.flagged & ~after.refused, after.answers == labels
     kept = after.answers == np.array(changed.undefended)
     false_alarms = _share(before.flagged, groups)
     return Price(
@@ -159,9 +169,11 @@ def price(calibration: Calibration, condition: str, limits: Sequence[Limits]) ->
         misses=_share(right & ~stands & ~after.flagged, groups),
         flagged=_share(after.flagged, groups),
         defended_clean=_share(before.answers == labels, groups),
-        defended_attacked=_share(after.answers == labels, groups),
+        defended_attacked=_share(mended, groups),
         undefended_attacked=_share(stands, groups),
         label_kept=_share(kept[purified], groups[purified]) if purified.any() else None,
+        turned_wrong=int((stands & ~mended)[purified].sum()),
+        turned_right=int((~stands & mended)[purified].sum()),
         seconds=clean.seconds["detect"] + false_alarms.value * clean.seconds["purify"],
     )
 

@@ -92,7 +92,8 @@ def draw_controls(visit: Visit, models: Bundle, label: str, locked: bool) -> Non
     )
     options = _common(catalogue[method], method, kept)
     with st.expander("More settings", icon=":material/tune:"):
-        options |= _rare(catalogue[method], method, models, label, kept)
+        norm = options.get("norm", "")
+        options |= _rare(catalogue[method], method, norm, models, label, kept)
         seed = _ask_seed(kept)
     settings = AttackSettings(method, **options)
     if not locked:
@@ -133,13 +134,13 @@ def _ask_budget(norm: str, kept: dict[str, Any]) -> float:
     )
 
 
-def _rare(attack: Attack, method: str, models: Bundle, label: str, kept: dict[str, Any]) -> dict[str, Any]:
+def _rare(attack: Attack, method: str, norm: str, models: Bundle, label: str, kept: dict[str, Any]) -> dict[str, Any]:
     rare: dict[str, Any] = {}
     if "steps" in attack.takes:
-        key = f"attack-steps-{method}"
-        steps = st.number_input("Steps", 1, 10_000, attack.steps, key=key, **kept)
-        # The attack's own number may depend on the norm.
-        rare["steps"] = None if steps == attack.steps else int(steps)
+        # The attack's own number may depend on the norm, and what was chosen for one says nothing for another.
+        usual = attack.steps_in(norm)
+        steps = st.number_input("Steps", 1, 10_000, usual, key=f"attack-steps-{method}-{usual}", **kept)
+        rare["steps"] = None if steps == usual else int(steps)
     if "restarts" in attack.takes:
         rare["restarts"] = int(st.number_input("Restarts", 1, 20, 1, key="attack-restarts", **kept))
     if "eot" in attack.takes:

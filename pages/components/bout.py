@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pages.components.background import Run
 from pages.components.engine import bundle, engine, exact_bundle, heavy_work
+from pages.components.words import counted
 
 if TYPE_CHECKING:
     from core import Examination, Scan, Window
@@ -155,11 +156,17 @@ def _judged(bout: Bout) -> Outcome:
 
 
 def describe(bout: Bout) -> str:
-    """What the attacked file says of itself; of an attack that was stopped it says so."""
+    """What the attacked file says of itself; of an attack that did not come to its own end it says so."""
     from core.attacks import describe_attack
 
-    text = describe_attack(bout.settings, bout.before.undefended.classifier, bout.before.bundle)
-    return text if not bout.run.cut_short else f"{text} Stopped by hand after {bout.course.steps} steps."
+    before, steps = bout.before, bout.course.steps
+    text = describe_attack(bout.settings, bundle(before.bundle), steps, classifier=before.undefended.classifier)
+    why = None
+    if bout.run.error:
+        why = "Ended by an error"
+    elif bout.run.cut_short:
+        why = "Stopped as nobody watched" if bout.run.abandoned else "Stopped by hand"
+    return f"{text} {why} after {counted(steps)}." if why else text
 
 
 def file_name(bout: Bout, ending: str) -> str:

@@ -49,9 +49,10 @@ def draw_progress(bout: Bout) -> None:
     """Step k of n, the time so far, and how much is to come."""
     from core.attacks import longest_run
 
-    run, done, most = bout.run, bout.course.steps, longest_run(bout.settings)
+    run, done = bout.run, bout.course.steps
+    most = longest_run(bout.settings, len(bout.before.undefended.probabilities))
     parts = [
-        f"Step {done:,} of at most {most:,}" if done <= most else f"Step {done:,}",
+        f"Step {done:,} of at most {most:,}",
         f"{run.seconds:.1f} s of computing",
     ]
     if run.seconds > 2 and 0 < done < most:

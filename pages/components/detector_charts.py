@@ -79,7 +79,7 @@ def scatter(
     ticks = [0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50]
     figure.update_xaxes(type="log", title=across, tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
     figure.update_yaxes(type="log", title=up, dtick=1, exponentformat="power")
-    return _finished(figure, ink)
+    return finished(figure, ink)
 
 
 def roc_chart(curves: Mapping[str, Roc]) -> go.Figure:
@@ -104,7 +104,7 @@ def roc_chart(curves: Mapping[str, Roc]) -> go.Figure:
     )  # fmt: skip
     figure.update_xaxes(title={"text": "false alarms: clean scans flagged (%)"}, range=[-1, 101])
     figure.update_yaxes(title={"text": "attacked scans flagged (%)"}, range=[-1, 102])
-    return _finished(figure, ink)
+    return finished(figure, ink)
 
 
 def stress_chart(lines: Sequence[Line]) -> go.Figure:
@@ -128,7 +128,7 @@ def stress_chart(lines: Sequence[Line]) -> go.Figure:
         title={"text": "ε of the attack, in 1/255"},
     )  # fmt: skip
     figure.update_yaxes(title={"text": "scans (%)"}, range=[-3, 103])
-    return _finished(figure, ink)
+    return finished(figure, ink)
 
 
 def _faded(colour: str, opacity: float = 0.18) -> str:
@@ -136,7 +136,8 @@ def _faded(colour: str, opacity: float = 0.18) -> str:
     return f"rgba({red},{green},{blue},{opacity})"
 
 
-def _finished(figure: go.Figure, ink: str) -> go.Figure:
+def finished(figure: go.Figure, ink: str) -> go.Figure:
+    """The figure with the type, legend and margins that all of these charts share."""
     font = {"size": 15, "color": ink}
     figure.update_xaxes(tickfont=font, title_font=font)
     figure.update_yaxes(tickfont=font, title_font=font)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from pages.components.detector_record import score_text
 from pages.components.pictures import draw_legend
 from pages.components.words import number, plain, score_words, standing
 
@@ -37,11 +38,16 @@ def draw_evidence(exam: Examination, scan: Scan, bundle: Bundle) -> None:
 
 
 def _draw_scores(detection: Detection, count: int) -> None:
+    if detection.flagged:
+        names = " and ".join(score_words(name).name.lower() for name in detection.flagged_by)
+        st.markdown(f"**This scan is flagged:** {names} above the threshold.")
+    else:
+        st.markdown("**This scan is not flagged:** no score is above its threshold.")
     grid = st.grid(len(detection.scores), min_column_width=220)
     for name, score in detection.scores.items():
         with grid.container(border=True, height="stretch", gap="xsmall"):
             st.markdown(f"**{score_words(name).name}**")
-            st.subheader(number(score), anchor=False)
+            st.subheader(score_text(score), anchor=False)
             if name in detection.flagged_by:
                 st.badge("Above its threshold", icon=":material/warning:", color="orange")
             else:
@@ -66,6 +72,11 @@ def _draw_maps(exam: Examination, detection: Detection, scan: Scan) -> None:
             picture = overlays.overlay_png(exam.frame, values, limit, OPACITY, scan.spacing)
             st.image(picture, title, "stretch", alt=f"Scan {scan.name} with its {title.lower()} over it")
             draw_legend("0", f"{number(limit)} {unit}", signed=False)
+    st.caption(
+        "Bright in the first map: the network could not predict the place from what surrounds it. Bright in the "
+        "second: its attention moves when the scan is lightly denoised. Each map has its own scale, so that a clean "
+        "scan has bright places, too; the decision rests on the scores above."
+    )
 
 
 def _draw_masks(exam: Examination, detection: Detection, scan: Scan, bundle: Bundle) -> None:

@@ -10,7 +10,7 @@ from pages.components.detector_record import Record, draw_source, pick_condition
 from pages.components.words import number, score_words
 
 if TYPE_CHECKING:
-    from core.audit.operating import Price, Share
+    from core.audit.operating import Price
     from core.calibration import Limits
 
 LOWEST, HIGHEST, STEP = 80.0, 100.0, 0.5
@@ -34,8 +34,7 @@ def draw_thresholds(record: Record) -> None:
     draw_source(
         record,
         "Misses, of all attacked scans: the classifier was right before and is wrong now, and nothing is flagged.",
-        "Label kept: of the flagged attacked scans, those whose label purification left; where it was wrong, "
-        "that is no good sign.",
+        "Put right, turned wrong: flagged attacked scans whose answer is right only after it, or only before.",
         "An interval of no width means that all scans agree, not that the figure is certain.",
     )
 
@@ -92,21 +91,23 @@ def _draw_values(record: Record, limits: list[Limits], moved: dict[str, float]) 
 
 
 def _draw_price(cost: Price) -> None:
-    figures: tuple[tuple[str, Share | None], ...] = (
+    figures = (
         ("False alarms", cost.false_alarms),
         ("Misses", cost.misses),
         ("Attacked and flagged", cost.flagged),
-        ("Label kept, attacked", cost.label_kept),
         ("Defended, clean", cost.defended_clean),
         ("Defended, attacked", cost.defended_attacked),
         ("Undefended, attacked", cost.undefended_attacked),
     )
     with st.container(key="price"):
-        grid = st.grid(4, min_column_width=190)
+        grid = st.grid(4, min_column_width=165)
         for title, share in figures:
             with grid.container(border=True, height="stretch", gap=None):
                 st.metric(title, share_text(share))
-                st.markdown("no scan was flagged" if share is None else span_text(share))
+                st.markdown(span_text(share))
+        with grid.container(border=True, height="stretch", gap=None):
+            st.metric("Put right by purification", f"{cost.turned_right}")
+            st.markdown(f"scans; turned wrong: {cost.turned_wrong}")
         with grid.container(border=True, height="stretch", gap=None):
             st.metric("Time a clean scan", f"{cost.seconds:.2f} s")
             st.markdown("mean, with purification")

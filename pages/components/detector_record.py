@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.components.words import plain, score_words
+from pages.components.words import number, plain, score_words
 
 if TYPE_CHECKING:
     from core import Bundle
@@ -110,6 +110,11 @@ def condition_title(condition: Condition) -> str:
     return f"{title}, ε = {rest}" if rest else title
 
 
+def score_text(value: float) -> str:
+    """A score in three digits, without powers of ten: so small a score is as good as none."""
+    return "under 0.001" if 0 <= value < 0.001 else number(value)
+
+
 def score_name(score: str) -> str:
     """A detection score, or the joint decision, in words."""
     from core.audit.operating import JOINT
@@ -129,7 +134,14 @@ def span_text(share: Share) -> str:
 
 def full_text(share: Share | None) -> str:
     """A measured share with its interval, for tables."""
-    return "none flagged" if share is None else f"{share_text(share)} ({span_text(share)})"
+    if share is None:
+        return "none flagged"
+    return f"{share_text(share)} ({100 * share.low:.1f} to {100 * share.high:.1f})"
+
+
+def count_text(share: Share | None) -> str:
+    """A measured share in scans."""
+    return f"{share.count} of {share.n}" if share else "none flagged"
 
 
 def pick_condition(label: str, conditions: tuple[Condition, ...], key: str, wanted: str) -> Condition | None:

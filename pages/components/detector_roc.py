@@ -42,7 +42,8 @@ def draw_roc(record: Record) -> None:
     draw_source(
         record,
         "All attacked scans count, whether or not the attack fooled the classifier.",
-        "“All three together” multiplies all thresholds by one factor.",
+        "“All three together” multiplies all thresholds by one factor. They were not set in that way, so that its area "
+        "may be smaller than that of the best score alone.",
     )
 
 

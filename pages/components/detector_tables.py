@@ -10,11 +10,13 @@ from pages.components import detector_charts as charts
 from pages.components.detector_record import (
     Record,
     condition_title,
+    count_text,
     draw_source,
     full_text,
     method_title,
     pick_condition,
     price_of,
+    score_text,
 )
 from pages.components.words import number, plain, score_words
 
@@ -49,8 +51,8 @@ def draw_scatter(record: Record, detection: Detection | None) -> None:
     )
     if detection:
         st.markdown(
-            f"This scan: {score_words(ACROSS).name.lower()} **{number(here[0])}** (threshold "
-            f"{number(thresholds[ACROSS])}), {score_words(UP).name.lower()} **{number(here[1])}** (threshold "
+            f"This scan: {score_words(ACROSS).name.lower()} **{score_text(here[0])}** (threshold "
+            f"{number(thresholds[ACROSS])}), {score_words(UP).name.lower()} **{score_text(here[1])}** (threshold "
             f"{number(thresholds[UP])}). Scans right of, or above, a dashed line are flagged."
         )
     else:
@@ -58,7 +60,7 @@ def draw_scatter(record: Record, detection: Detection | None) -> None:
     draw_source(
         record,
         "The dashed lines are the bundle’s own thresholds.",
-        f"Scores below {charts.FLOOR:g} are drawn there, as a logarithmic axis has no 0.",
+        "Scores below the axis are drawn on its lowest line, as a logarithmic axis has no 0.",
         judged=False,
     )
 
@@ -114,13 +116,14 @@ def draw_benign(record: Record) -> None:
     rows = []
     for entry in record.benign:
         cost = price_of(record, entry.name)
-        kept = cost.label_kept
         rows.append(
             {
                 "Change": method_title(entry.method),
                 "Severity": f"{entry.strength:g}",
-                "Flagged": full_text(cost.flagged),
-                "Label kept, of those flagged": full_text(kept) + (f", n = {kept.n}" if kept else ""),
+                "Flagged": f"{count_text(cost.flagged)}: {full_text(cost.flagged)}",
+                "Label kept": count_text(cost.label_kept),
+                "Turned wrong": f"{cost.turned_wrong}",
+                "Turned right": f"{cost.turned_right}",
                 "Undefended accuracy": full_text(cost.undefended_attacked),
                 "Defended accuracy": full_text(cost.defended_attacked),
             }
@@ -130,4 +133,9 @@ def draw_benign(record: Record) -> None:
     missing = [method_title(name) for name in CORRUPTIONS if name not in {entry.method for entry in record.benign}]
     if missing:
         st.info(f"Not recorded in this bundle yet: {plain(', '.join(missing))}.", icon=":material/info:")
-    draw_source(record, "The label kept is the classifier’s own before purification.")
+    draw_source(
+        record,
+        "Label kept: of the flagged scans that were not refused, those whose purified answer is what the classifier "
+        "had said before. Turned wrong, turned right: of the same scans, those whose answer was right before and is "
+        "wrong now, and the other way round.",
+    )

@@ -10,7 +10,7 @@ import streamlit as st
 
 from pages.components import background
 from pages.components.background import Run
-from pages.components.detector_record import method_title
+from pages.components.detector_record import method_title, score_text
 from pages.components.engine import bundle, engine
 from pages.components.pickers import samples
 from pages.components.state import Visit
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from core.attacks import AttackSettings
     from core.audit.operating import Trial
 
-KEY = "detector-trials"
 # Those that take seconds a scan; the Attack page has them all.
 METHODS = ("pgd", "fgsm", "apgd", "cw", "deepfool")
 
@@ -55,22 +54,25 @@ def _steps(paths: list[str], name: str, classifier: str, settings: AttackSetting
         yield from trial_steps(load_scan(path), models, settings, classifier=classifier, seed=seed)
 
 
-def _begin(name: str, classifier: str, settings: AttackSettings, seed: int) -> None:
-    _stop()
-    paths = [str(sample.path) for sample in samples().values() if sample.origin == "synthetic"]
+def _begin(visit: Visit, classifier: str, settings: AttackSettings) -> None:
+    if visit.trials:
+        visit.trials.run.stop()
+    paths, name = [str(sample.path) for sample in samples().values() if sample.origin == "synthetic"], visit.bundle
     trials = Trials((name, classifier), settings, len(paths))
-    trials.run = Run(engine().worker, _steps(paths, name, classifier, settings, seed), trials.take)
-    st.session_state[KEY] = trials
+    trials.run = Run(engine().worker, _steps(paths, name, classifier, settings, visit.seed), trials.take)
+    visit.trials = trials
     trials.run.start()
 
 
-def _stop() -> None:
-    trials = st.session_state.get(KEY)
-    if trials is not None:
-        trials.run.stop()
+def current_trials(visit: Visit, classifier: str) -> Trials | None:
+    """The visitor's test; one of another bundle or classifier is stopped and forgotten."""
+    if visit.trials and visit.trials.choices != (visit.bundle, classifier):
+        visit.trials.run.stop()
+        visit.trials = None
+    return visit.trials
 
 
-def draw_trials(visit: Visit, classifier: str) -> None:
+def draw_trials(visit: Visit, classifier: str, trials: Trials | None) -> None:
     """Attack and ε, the button, and what came of it."""
     from core.attacks import AttackSettings
 
@@ -78,10 +80,6 @@ def draw_trials(visit: Visit, classifier: str) -> None:
         "This runs an attack and the detector now, on the **bundled sample scans**. These are synthetic: our own "
         "diffusion model drew them. They are not the validation scans behind the other figures, and they are few."
     )
-    trials: Trials | None = st.session_state.get(KEY)
-    if trials is not None and trials.choices != (visit.bundle, classifier):
-        _stop()
-        trials = st.session_state[KEY] = None
     running = trials is not None and not trials.run.done
     kept = {"disabled": running, "persist_state": "session"}
     grid = st.grid(2, min_column_width=220)
@@ -92,7 +90,7 @@ def draw_trials(visit: Visit, classifier: str) -> None:
     # The empty place leaves nothing on the page of what was there before the run.
     idle = st.empty() if running else st.container()
     if running:
-        st.button("Stop", icon=":material/stop:", type="primary", on_click=_stop, key="trial-stop")
+        st.button("Stop", icon=":material/stop:", type="primary", on_click=trials.run.stop, key="trial-stop")
         _follow(trials, st.empty())
         # It has ended while it was being drawn: the button changes.
         st.rerun()
@@ -101,7 +99,7 @@ def draw_trials(visit: Visit, classifier: str) -> None:
 
 
 def _draw_idle(visit: Visit, classifier: str, settings: AttackSettings, trials: Trials | None) -> None:
-    args = (visit.bundle, classifier, settings, visit.seed)
+    args = (visit, classifier, settings)
     label = "Recompute on these scans"
     st.button(label, icon=":material/play_arrow:", type="primary", on_click=_begin, args=args, key="trial-start")
     if trials is not None:
@@ -141,15 +139,16 @@ def draw_result(trials: Trials) -> None:
         ("Flagged after the attack", sum(trial.flagged_attacked for trial in done)),
         ("Answer stands, defended", sum(trial.defended == trial.answer for trial in done)),
     )
-    grid = st.grid(4, min_column_width=190)
+    grid = st.grid(4, min_column_width=165)
     for title, count in counts:
         grid.metric(title, f"{count} of {len(done)}", border=True)
     _draw_rows(trials)
     settings = trials.settings
     st.caption(
-        f"n = {len(done)} synthetic samples, {method_title(settings.method)}, ε = {number(settings.eps)}/255, "
-        f"classifier {trials.choices[1]} with the bundle’s own thresholds, computed now, "
-        f"{trials.run.seconds:.1f} s. So few scans make no accuracy. The attack aims away from the first answer."
+        f"n = {len(done)} of {trials.total} synthetic samples, {method_title(settings.method)}, "
+        f"ε = {number(settings.eps)}/255, classifier {trials.choices[1]} with the bundle’s own thresholds, "
+        f"computed now, {trials.run.seconds:.1f} s. So few scans make no accuracy. "
+        "The attack aims away from the first answer."
     )
 
 
@@ -162,7 +161,7 @@ def _draw_rows(trials: Trials) -> None:
             "Flagged": "yes" if trial.flagged_attacked else "no",
             "Defended": heading(trial.defended) if trial.defended else "refused",
         }
-        | {score_words(name).name: number(value) for name, value in trial.scores.items()}
+        | {score_words(name).name: score_text(value) for name, value in trial.scores.items()}
         for trial in list(trials.done)
     ]
     if rows:

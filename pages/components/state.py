@@ -10,7 +10,11 @@ import streamlit as st
 if TYPE_CHECKING:  # core brings torch: the first page must not wait for it
     from core import Examination, Scan, Window
     from core.attacks import AttackSettings
+    from core.purification.settings import PurifySettings
     from pages.components.bout import Bout
+    from pages.components.detector_trials import Trials
+    from pages.components.purify_seeds import Survey
+    from pages.components.purify_studio import Studio
 
 DEFAULT_BUNDLE = "brain-mri"
 TOUR_SAMPLE = "the tours' sample"
@@ -47,9 +51,15 @@ class Visit:
     attack, attack_seed
         How the next attack will go; None before the Attack page was opened.
     teaching, difference
-        Whether the Attack page is in the teacher's mode, and there shows the difference in place of the scan.
+        Whether Attack and Purify are in the teacher's mode, and Attack there shows the difference in place of the scan.
     bout : Bout or None
         The attack that runs, or ran last; only one is kept, so that memory stays flat.
+    trials : Trials or None
+        The detector's test on the samples that runs, or ran last.
+    purify, purify_seed
+        How the next purification will go, side by side; empty before the Purify page was opened.
+    studio, survey
+        The purification that runs, or ran last, and the same over many seeds; only one of each is kept.
     """
 
     bundle: str = DEFAULT_BUNDLE
@@ -76,15 +86,21 @@ class Visit:
     teaching: bool = False
     difference: bool = False
     bout: Bout | None = None
+    trials: Trials | None = None
+    purify: tuple[PurifySettings, ...] = ()
+    purify_seed: int = 0
+    studio: Studio | None = None
+    survey: Survey | None = None
 
     def take(self, scan: Scan, sample: str | None = None) -> None:
         """Put a scan on the table, at its middle frame and with its own window."""
         self.scan, self.sample = scan, sample
         self.origin = self.origin_examination = self.window = self.problem = None
         self.frame = scan.default_frame
-        if self.bout:
-            self.bout.run.stop()
-        self.bout = None
+        for work in (self.bout, self.studio, self.survey):
+            if work:
+                work.run.stop()
+        self.bout = self.studio = self.survey = None
 
     def take_attacked(self, attacked: Scan, before: Examination | None = None) -> None:
         """Replace the scan by its attacked copy, and remember what it was and its result, `before`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+EXAMINE, ATTACK, DETECT = "pages/examine.py", "pages/attack.py", "pages/detect.py"
 PLACES = {
     "decision": "the decision card, right of the picture",
     "picture": "the picture, and the choices below it",
@@ -11,17 +12,24 @@ PLACES = {
     "attack": "‘What the attack changed’, further down",
     "purification": "‘What purification changed’, further down",
     "about": "‘About this scan’, at the end of the page",
+    "budget": "the budget ε and the button ‘Attack’, below",
+    "sections": "the row of sections below",
 }
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step: what to say, the place it speaks of (one of `PLACES`), and whether the scan is attacked by then."""
+    """One step.
+
+    focus: the place that it speaks of, one of `PLACES`; attacked: whether the scan is attacked by then, None where that
+    makes no difference; page: where it is.
+    """
 
     title: str
     text: str
     focus: str
-    attacked: bool = False
+    attacked: bool | None = False
+    page: str = EXAMINE
 
 
 @dataclass(frozen=True)
@@ -90,13 +98,6 @@ TOURS = {
                     attacked=True,
                 ),
                 Step(
-                    "Caught by what?",
-                    "The picture looks the same to us. See which score moved into the range of attacked scans, and "
-                    "which one saw nothing.",
-                    "evidence",
-                    attacked=True,
-                ),
-                Step(
                     "Too small to see",
                     "The third picture shows what the attack added. Amplify it until the back row can see it.",
                     "attack",
@@ -108,6 +109,14 @@ TOURS = {
                     "see what that changed.",
                     "purification",
                     attacked=True,
+                ),
+                Step(
+                    "Now break it live",
+                    "Let the class choose a budget: what is the smallest one that still turns the answer round? The "
+                    "teacher’s mode shows one picture and one number, large, and steps with the arrow keys.",
+                    "budget",
+                    attacked=None,
+                    page=ATTACK,
                 ),
             ),
         ),
@@ -144,6 +153,15 @@ TOURS = {
                     "same pixels; another seed shows how stable the decision is.",
                     "about",
                     attacked=True,
+                ),
+                Step(
+                    "What the detector costs",
+                    "One scan proves little. ‘Thresholds’ shows what a stricter detector would catch and what false "
+                    "alarms it would cost, ‘ROC’ how well each score separates, and ‘Benign changes’ whether it "
+                    "takes a moving patient for an attack.",
+                    "sections",
+                    attacked=None,
+                    page=DETECT,
                 ),
             ),
         ),

@@ -40,6 +40,13 @@ def computing(text: str) -> float:
     return float(found[1])
 
 
+def counted(text: str) -> int:
+    """The steps that were taken, as the page says it."""
+    found = re.search(r"(?:Step|after) (\d+)", text)
+    assert found, text
+    return int(found[1])
+
+
 def attacked(page: Page) -> list[str]:
     """Press the button and wait for the verdict; its lines."""
     page.locator(".st-key-attack button").click()
@@ -103,6 +110,27 @@ def test_autoattack_is_watched_and_stops_at_once(visit: Visit) -> None:
     print(f"Stopped, examined and drawn {seconds:.2f} s after the click; {more:.1f} s more of attacking")
     # What is on the page is a moment old, and a busy machine draws late: hence not the time on the clock.
     assert more <= STOP_SECONDS + LAG_SECONDS
+
+
+def test_the_whole_defence_is_attacked_and_stops_within_a_step(visit: Visit) -> None:
+    page = visit()
+    open_attack(page)
+    page.get_by_test_id("stMain").get_by_role("radio", name="Whole defence").click()
+    settle(page)
+    page.locator(".st-key-attack button").click()
+    progress = page.get_by_test_id("stProgress")
+    expect(progress).to_contain_text(re.compile(r"Step [2-9]\d* of at most 40"), timeout=WAIT_MS)
+    step, spent = counted(progress.inner_text()), computing(progress.inner_text())
+    page.locator(".st-key-stop button").click()
+    ended = page.get_by_text(re.compile(r"Stopped after \d+ steps"))
+    expect(ended).to_be_visible(timeout=WAIT_MS)
+    expect(page.locator(".st-key-verdict")).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+    more = computing(page.get_by_text("of computing").first.inner_text()) - spent
+    steps = counted(ended.inner_text())
+    print(f"Stopped {steps - step} steps and {more:.1f} s after what the page had shown")
+    # A step through the purifier takes a second or less; what the page shows is a moment old.
+    assert steps < 40 and more <= STOP_SECONDS + LAG_SECONDS + spent / step
 
 
 def test_keys_step_through_the_attack(visit: Visit) -> None:

@@ -16,6 +16,7 @@ from core.attacks.library import cw, deepfool, ead
 from core.attacks.patch import patch
 from core.attacks.rays import rays
 from core.attacks.square import square
+from tests.core.tiny import zeros
 
 FEW = {"apgd_steps": 6, "fab_steps": 4, "square_steps": 20}
 ATTACKS = {
@@ -141,10 +142,6 @@ def test_a_random_model_is_averaged():
     pixels = images(2)
     list(apgd(shaky, pixels, zeros(2), eps=6, steps=5, eot=4, generator=torch.Generator()))
     assert len(asked) == 4 * 6
-
-
-def zeros(count):
-    return torch.zeros(count, dtype=torch.long)
 
 
 def test_the_best_attempt_fools_before_it_has_a_high_loss():

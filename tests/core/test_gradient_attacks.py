@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from core.attacks.gradient import fgsm, pgd, project, radius, steepest
+from tests.core.tiny import last, middle, numbers
 
 WEIGHTS = torch.tensor([[1.0, -2.0, 0.0, 3.0], [-1.0, 2.0, 0.0, -3.0]])
 
@@ -10,32 +11,20 @@ def linear(pixels):
     return pixels.flatten(1) @ WEIGHTS.T
 
 
-def last(steps):
-    return list(steps)[-1]
-
-
-def middle(count=1):
-    return torch.full((count, 1, 2, 2), 0.5)
-
-
-def generator():
-    return torch.Generator().manual_seed(0)
-
-
 def test_fgsm_moves_each_pixel_against_the_sign_of_the_weight():
     step = last(fgsm(linear, middle(), torch.tensor([0]), eps=51))
     assert torch.allclose(step.attacked.flatten(), torch.tensor([0.3, 0.7, 0.5, 0.3]))
 
 
 def test_pgd_ends_in_the_same_corner_as_fgsm_on_a_linear_model():
-    step = last(pgd(linear, middle(), torch.tensor([0]), eps=51, steps=20, generator=generator()))
+    step = last(pgd(linear, middle(), torch.tensor([0]), eps=51, steps=20, generator=numbers()))
     moved = (step.attacked - 0.5).flatten()
     assert torch.allclose(moved[[0, 1, 3]], torch.tensor([-0.2, 0.2, -0.2]), atol=1e-6)
 
 
 def test_pgd_l2_follows_the_gradient_to_the_sphere():
     step = last(
-        pgd(linear, middle(), torch.tensor([0]), eps=0.2, norm="l2", steps=50, step_size=0.2, generator=generator())
+        pgd(linear, middle(), torch.tensor([0]), eps=0.2, norm="l2", steps=50, step_size=0.2, generator=numbers())
     )
     direction = WEIGHTS[1] / WEIGHTS[1].norm()
     assert torch.allclose((step.attacked - 0.5).flatten(), 0.2 * direction, atol=1e-3)
@@ -43,9 +32,9 @@ def test_pgd_l2_follows_the_gradient_to_the_sphere():
 
 @pytest.mark.parametrize("norm, order", [("linf", float("inf")), ("l2", 2), ("l1", 1)])
 def test_attacks_stay_in_the_ball_and_in_the_pixels_range(norm, order):
-    pixels, eps = torch.rand(6, 1, 2, 2, generator=generator()), 30 if norm == "linf" else 0.3
+    pixels, eps = torch.rand(6, 1, 2, 2, generator=numbers()), 30 if norm == "linf" else 0.3
     labels = torch.tensor([0, 1] * 3)
-    for step in pgd(linear, pixels, labels, eps=eps, norm=norm, steps=7, restarts=2, generator=generator()):
+    for step in pgd(linear, pixels, labels, eps=eps, norm=norm, steps=7, restarts=2, generator=numbers()):
         sizes = (step.attacked - pixels).flatten(1).norm(p=order, dim=1)
         assert (sizes <= radius(eps, norm) + 1e-6).all()
         assert 0 <= step.attacked.min() and step.attacked.max() <= 1
@@ -60,7 +49,7 @@ def test_projection_onto_the_l1_ball_is_the_known_one():
 
 
 def test_steepest_directions_have_unit_length():
-    gradient = torch.randn(3, 1, 8, 8, generator=generator())
+    gradient = torch.randn(3, 1, 8, 8, generator=numbers())
     assert torch.allclose(steepest(gradient, "l2").flatten(1).norm(dim=1), torch.ones(3))
     assert torch.allclose(steepest(gradient, "l1").flatten(1).abs().sum(1), torch.ones(3))
 
@@ -68,7 +57,7 @@ def test_steepest_directions_have_unit_length():
 def test_same_seed_same_pixels_and_no_global_randomness():
     before = torch.random.get_rng_state()
     first, second = (
-        last(pgd(linear, middle(2), torch.tensor([0, 1]), eps=8, steps=3, generator=generator())) for _ in range(2)
+        last(pgd(linear, middle(2), torch.tensor([0, 1]), eps=8, steps=3, generator=numbers())) for _ in range(2)
     )
     assert torch.equal(first.attacked, second.attacked)
     assert torch.equal(before, torch.random.get_rng_state())
@@ -80,8 +69,8 @@ def test_restarts_keep_the_worst_for_each_image():
         return torch.stack([torch.cos(40 * flat).sum(1), torch.zeros(len(flat))], 1)
 
     pixels, labels = middle(4), torch.zeros(4, dtype=torch.long)
-    one = last(pgd(bumpy, pixels, labels, eps=30, steps=2, generator=generator())).attacked
-    many = last(pgd(bumpy, pixels, labels, eps=30, steps=2, restarts=8, generator=generator())).attacked
+    one = last(pgd(bumpy, pixels, labels, eps=30, steps=2, generator=numbers())).attacked
+    many = last(pgd(bumpy, pixels, labels, eps=30, steps=2, restarts=8, generator=numbers())).attacked
     assert (bumpy(many)[:, 0] <= bumpy(one)[:, 0] + 1e-6).all()
     assert (bumpy(many)[:, 0] < bumpy(one)[:, 0] - 1e-3).any()
 
@@ -92,7 +81,7 @@ def test_eot_averages_a_random_model():
     def random_model(pixels):
         return linear(pixels) + torch.randn(len(pixels), 2, generator=noise)
 
-    step = last(pgd(random_model, middle(), torch.tensor([0]), eps=51, steps=10, eot=4, generator=generator()))
+    step = last(pgd(random_model, middle(), torch.tensor([0]), eps=51, steps=10, eot=4, generator=numbers()))
     assert torch.allclose((step.attacked - 0.5).flatten()[[1, 3]], torch.tensor([0.2, -0.2]), atol=1e-6)
 
 
@@ -100,6 +89,6 @@ def test_eot_averages_a_random_model():
     "change", [{"eps": -1}, {"eps": 300}, {"steps": 0}, {"norm": "l7"}, {"restarts": 0}, {"eot": 0}]
 )
 def test_wrong_parameters_give_a_sentence(change):
-    settings = {"eps": 8, "generator": generator()} | change
+    settings = {"eps": 8, "generator": numbers()} | change
     with pytest.raises(ValueError, match=r"^[A-Zε].*\.$"):
         last(pgd(linear, middle(), torch.tensor([0]), **settings))

@@ -74,3 +74,21 @@ def test_map_limit_is_round() -> None:
 def test_colour_scans() -> None:
     assert opened(overlays.scan_png(np.ones((8, 8, 3)))).min() == 255
     assert opened(overlays.model_png(np.ones((3, 8, 8)), (16, 16, 3))).min() == 255
+
+
+def test_a_thumbnail_is_small_and_as_in_the_body():
+    pixels = np.linspace(0, 1, 64 * 64, dtype=np.float32).reshape(1, 64, 64)
+    picture = Image.open(io.BytesIO(overlays.thumbnail_png(pixels, (400, 200), (1.0, 1.0, 2.0))))
+    assert picture.size == (256, 256)  # 400 rows of 1 mm, 200 columns of 2 mm
+    assert Image.open(io.BytesIO(overlays.thumbnail_png(pixels, (400, 200)))).size == (128, 256)
+
+
+def test_a_change_over_its_frame_hides_only_what_changed():
+    frame, before = np.full((64, 64), 0.5, np.float32), np.zeros((1, 64, 64), np.float32)
+    after = before.copy()
+    after[:, :, 40:] = 0.2
+    picture = np.asarray(Image.open(io.BytesIO(overlays.signed_overlay_png(frame, before, after, 0.1))))
+    side = picture.shape[0]
+    assert (picture[:, : side // 2] == 128).all()
+    red, _, blue = picture[side // 2, side * 3 // 4].tolist()
+    assert red > blue  # brighter is red

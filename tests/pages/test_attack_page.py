@@ -41,7 +41,7 @@ def page(app: AppTest, choose: Choose) -> AppTest:
     choose(app, SCAN)
     app.switch_page("pages/attack.py").run()
     assert not app.exception and not app.error
-    app.number_input(key="attack-steps-pgd").set_value(5).run()
+    app.number_input(key="attack-steps-pgd-40").set_value(5).run()
     return app
 
 
@@ -95,8 +95,11 @@ def test_the_files_say_what_they_are(page: AppTest) -> None:
     assert np.array_equal(from_dicom.frame(), from_png.frame())
     assert from_dicom.derived == from_png.derived == "attacked"
     assert file_name(bout, "dcm").endswith("-attacked.dcm")
+    assert describe(bout) == first.DerivationDescription
     visit(page).bout.run.cut_short = True
     assert describe(bout).endswith("Stopped by hand after 5 steps.")
+    visit(page).bout.run.abandoned = True
+    assert describe(bout).endswith("Stopped as nobody watched after 5 steps.")
 
 
 def test_only_what_the_attack_takes_is_asked_for(page: AppTest) -> None:
@@ -116,6 +119,23 @@ def test_only_what_the_attack_takes_is_asked_for(page: AppTest) -> None:
     assert visit(page).attack == AttackSettings(next(iter(CORRUPTIONS)), severity=3)
     assert NO_ATTACKER in texts(page)
     assert not page.exception
+
+
+def test_steps_follow_the_norm(page: AppTest) -> None:
+    page.selectbox(key="attack-method").select("cw").run()
+    assert page.number_input(key="attack-steps-cw-40").value == 40
+    page.segmented_control(key="attack-norm-cw").set_value("l2").run()
+    assert page.number_input(key="attack-steps-cw-100").value == 100
+    assert visit(page).attack == AttackSettings("cw", norm="l2", eps=2)
+
+
+def test_what_is_over_early_says_so(page: AppTest) -> None:
+    page.selectbox(key="attack-method").select("square").run()
+    page.slider(key="attack-eps-linf").set_value(16.0).run()
+    bout = visit(attack(page)).bout
+    assert 1 <= bout.course.steps < 5000
+    description = pydicom.dcmread(io.BytesIO(bout.outcome.dicom)).DerivationDescription
+    assert f"{bout.course.steps} of at most 5000 steps" in description and "Stopped" not in description
 
 
 def test_a_benign_change_has_its_verdict(page: AppTest) -> None:
@@ -227,7 +247,7 @@ def test_teachers_mode_shows_one_number_and_steps(page: AppTest) -> None:
     assert visit(page).difference and not page.exception
     page.button(key="teacher").click().run()
     assert visit(page).attack.steps == 5
-    assert page.number_input(key="attack-steps-pgd").value == 5
+    assert page.number_input(key="attack-steps-pgd-40").value == 5
 
 
 def test_nothing_is_kept_of_an_earlier_run(page: AppTest) -> None:
@@ -238,7 +258,7 @@ def test_nothing_is_kept_of_an_earlier_run(page: AppTest) -> None:
 
 
 def test_stop_leaves_what_was_done_so_far(page: AppTest) -> None:
-    page.number_input(key="attack-steps-pgd").set_value(5000).run()
+    page.number_input(key="attack-steps-pgd-40").set_value(5000).run()
     from pages.components.bout import begin
 
     begin(visit(page), visit(page).examination)

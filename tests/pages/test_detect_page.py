@@ -8,12 +8,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import load_bundle
-from core.audit.operating import Roc, price, thresholds_at
+from core.audit.operating import Roc, price, recorded, thresholds_at
 from core.calibration import cross_fitted_limits
 from pages.components import detector_trials
-from pages.components.detector_record import share_text
+from pages.components.detector_record import score_text, share_text
 from pages.components.detector_roc import paper_sentence
-from pages.components.words import number
 
 Choose = Callable[[AppTest, str], AppTest]
 SECTIONS = ("This scan", "Scores", "Thresholds", "ROC", "Stress", "Benign changes", "Recompute")
@@ -59,7 +58,7 @@ def test_the_scan_on_the_table_is_shown(app: AppTest, choose: Choose, page: Call
     assert "Mask 4" in texts(app)
     page("Scores")
     score = app.session_state["visit"].examination.detection.scores["amv"]
-    assert f"attention variation **{number(score)}**" in texts(app)
+    assert f"attention variation **{score_text(score)}**" in texts(app)
 
 
 def test_refused_scan_gives_its_sentence(app: AppTest, choose: Choose, page: Callable[[str], AppTest]) -> None:
@@ -126,4 +125,23 @@ def test_recompute_judges_the_samples(page: Callable[[str], AppTest], monkeypatc
     assert not app.exception and not app.error
     assert metrics(app)["Flagged after the attack"].endswith(" of 2")
     assert len(app.table[0].value) == 2
-    assert "n = 2 synthetic samples, FGSM" in texts(app)
+    assert "n = 2 of 2 synthetic samples, FGSM" in texts(app)
+    visit = app.session_state["visit"]
+    assert len(visit.trials.done) == 2
+    old = visit.trials
+    visit.classifier = "another"
+    assert detector_trials.current_trials(visit, "another") is None
+    assert old.run.stopped and visit.trials is None
+
+
+def test_benign_changes_are_counted(page: Callable[[str], AppTest]) -> None:
+    app = page("Benign changes")
+    table = app.table[0].value
+    calibration = load_bundle().calibrations["resnet18"]
+    benign = [entry.name for entry in recorded(calibration) if entry.benign]
+    assert len(table) == len(benign)
+    cost = price(calibration, benign[0], cross_fitted_limits(calibration))
+    row = table.iloc[0]
+    assert row["Flagged"].startswith(f"{cost.flagged.count} of {len(calibration.labels)}")
+    assert row["Label kept"] == f"{cost.label_kept.count} of {cost.label_kept.n}"
+    assert (row["Turned wrong"], row["Turned right"]) == (str(cost.turned_wrong), str(cost.turned_right))

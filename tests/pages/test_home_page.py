@@ -1,10 +1,12 @@
 """Home, the notice, and the tours that start there."""
 
+from pathlib import Path
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.components.state import Visit
-from pages.components.tour_steps import TOURS
+from pages.components.tour_steps import ATTACK, DETECT, EXAMINE, TOURS
 
 
 def test_home_offers_the_tours(app: AppTest) -> None:
@@ -24,6 +26,39 @@ def test_notice_is_said_once(app: AppTest) -> None:
     assert not any("not a medical device" in element.value for element in app.markdown)
 
 
+def opened(app: AppTest, page: str) -> bool:
+    """Whether this page is open."""
+    sign = {ATTACK: "attack", DETECT: "detect-section"}.get(page)
+    keys = {element.key for kind in (app.button, app.segmented_control) for element in kind}
+    return sign in keys if sign else not keys & {"attack", "detect-section"}
+
+
+def test_home_leads_to_the_pages(app: AppTest) -> None:
+    titles = {EXAMINE: "Examine a scan", ATTACK: "Attack a scan", DETECT: "Judge the detector"}
+    for page, title in titles.items():
+        app.button(key=f"page-{Path(page).stem}").click().run()
+        assert not app.exception and app.title[0].value == title
+        app.switch_page("pages/home.py").run()
+
+
+def test_a_tour_is_found_again_from_another_page(app: AppTest) -> None:
+    app.button(key="tour-reviewer").click().run()
+    app.switch_page(DETECT).run()
+    assert not app.exception
+    assert [link.proto.label for link in app.get("page_link")] == ["Back to the tour: An attacked scan"]
+    app.switch_page(EXAMINE).run()
+    assert app.button(key="tour-next") and not app.get("page_link")
+
+
+def test_the_educator_ends_on_attack_and_the_reviewer_on_detect() -> None:
+    assert {key: tour.steps[-1].page for key, tour in TOURS.items()} == {
+        "clinician": EXAMINE,
+        "educator": ATTACK,
+        "reviewer": DETECT,
+    }
+    assert all(len(tour.steps) <= 5 for tour in TOURS.values())
+
+
 @pytest.mark.parametrize("key", TOURS)
 def test_tour_runs_from_first_step_to_last(app: AppTest, key: str) -> None:
     app.button(key=f"tour-{key}").click().run()
@@ -32,8 +67,9 @@ def test_tour_runs_from_first_step_to_last(app: AppTest, key: str) -> None:
         assert not app.exception and not app.error
         assert any(element.value == step.title for element in app.subheader)
         assert any(f"step {number} of" in element.value for element in app.caption)
-        assert (visit.scan.derived == "attacked") == step.attacked
-        assert (visit.origin is not None) == step.attacked
+        if step.attacked is not None:
+            assert (visit.scan.derived == "attacked") == (visit.origin is not None) == step.attacked
+        assert opened(app, step.page)
         if number < len(TOURS[key].steps):
             next(button for button in app.button if button.label == "Next").click().run()
     next(button for button in app.button if button.label == "Finish").click().run()

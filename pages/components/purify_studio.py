@@ -1,0 +1,164 @@
+"""One scan purified in one to three ways side by side, from the press of the button to the estimates as files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pages.components.background import Run
+from pages.components.engine import bundle, engine, heavy_work
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from core import Examination, Scan
+    from core.audit.filmstrip import Filmstrip, Frame
+    from core.purification.settings import PurifySettings
+    from pages.components.state import Visit
+
+STOP_SECONDS = 1.0
+FIRST_METHODS = ("one-step", "diffpure-ddim", "mae-pure")
+
+
+@dataclass
+class Studio:
+    """A purification that runs, or has ended.
+
+    Attributes
+    ----------
+    choices : tuple
+        `Visit.choices` of its scan: of another one it tells nothing.
+    scan, before
+        What is purified, and its result.
+    reference : Examination or None
+        That of the clean scan, where the scan on the table is an attacked copy.
+    settings, seed
+        How it is purified.
+    strips : tuple of Filmstrip
+        How each goes; empty until the worker has begun.
+    run
+        Who does it.
+    position : int or None
+        Which place of the longest strip is looked at; None for the last.
+    playing : bool
+        Whether the position moves on by itself.
+    looking : Run or None
+        Has the MAE look at the frames.
+    gazes, files, thumbnails : dict
+        Place of a method → where the classifier looked, before and after; its estimate as DICOM and PNG. Place and step
+        → a small picture.
+    """
+
+    choices: tuple[object, ...]
+    scan: Scan
+    before: Examination
+    reference: Examination | None
+    settings: tuple[PurifySettings, ...]
+    seed: int
+    run: Run[Filmstrip] = field(init=False)
+    strips: tuple[Filmstrip, ...] = ()
+    position: int | None = None
+    playing: bool = False
+    looking: Run[Filmstrip] | None = None
+    gazes: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    files: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
+    thumbnails: dict[tuple[int, int], bytes] = field(default_factory=dict)
+
+    @property
+    def running(self) -> bool:
+        """Whether more steps are to come."""
+        return not self.run.done
+
+    @property
+    def longest(self) -> Filmstrip:
+        """The strip with the most frames: its steps are what the slider counts."""
+        return max(self.strips, key=lambda strip: len(strip.frames))
+
+    @property
+    def last(self) -> int:
+        """The last position."""
+        return len(self.longest.frames) - 1
+
+    @property
+    def place(self) -> int:
+        """The position that is looked at."""
+        return self.last if self.position is None else min(max(self.position, 0), self.last)
+
+    def frame(self, strip: Filmstrip) -> Frame:
+        """The frame of a strip that belongs to the position."""
+        return strip.at(self.place / self.last if self.last else 1.0)
+
+    def move(self, by: int) -> None:
+        """Look at a position further on, or further back where negative; no further than the first and the last."""
+        self.position, self.playing = min(max(self.place + by, 0), self.last), False
+
+    def play(self) -> None:
+        """Begin to move, from the start where the end is reached; or pause."""
+        if not self.playing and self.place == self.last:
+            self.position = 0
+        self.playing = not self.playing
+
+    def tick(self) -> None:
+        """Move one position on, and come to rest at the last."""
+        self.position = min(self.place + 1, self.last)
+        self.playing = self.position < self.last
+
+
+def first_settings() -> tuple[PurifySettings, ...]:
+    """The comparison that the page begins with."""
+    from core.purification.settings import PurifySettings
+
+    return tuple(PurifySettings(method) for method in FIRST_METHODS[:2])
+
+
+def current_studio(visit: Visit) -> Studio | None:
+    """The visitor's purification; one of what is no longer chosen is stopped and forgotten."""
+    studio = visit.studio
+    if studio and studio.choices != visit.choices():
+        studio.run.stop()
+        studio = visit.studio = None
+    if studio and studio.run.stopped:
+        studio.run.wait(STOP_SECONDS)  # it is at its last step: not worth drawing it as running once more
+    return studio
+
+
+def begin(visit: Visit, before: Examination, reference: Examination | None) -> Studio:
+    """Start the purification that the visitor has set up; whatever came of an earlier one is dropped."""
+    if visit.studio:
+        visit.studio.run.stop()
+    assert visit.scan is not None
+    studio = Studio(visit.choices(), visit.scan, before, reference, visit.purify, visit.purify_seed)
+    studio.run = Run(engine().worker, _steps(studio), lambda _: None)
+    visit.studio = studio
+    studio.run.start()
+    return studio
+
+
+def _steps(studio: Studio) -> Iterator[Filmstrip]:
+    from core.audit.filmstrip import Filmstrip, develop
+
+    before, reference = studio.before, studio.reference
+    models, classifier = bundle(before.bundle), before.undefended.classifier
+    clean = None if reference is None else reference.pixels
+    # Here and not before, as each asks the classifier, and only the worker may.
+    studio.strips = tuple(
+        Filmstrip(before.pixels, models, settings, classifier=classifier, reference=clean)
+        for settings in studio.settings
+    )
+    yield from develop(studio.strips, models, studio.seed)
+
+
+def gaze(studio: Studio, place: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the classifier looked before and after one of the methods; computed once."""
+    if place not in studio.gazes:
+        studio.gazes[place] = heavy_work("Asking the classifier where it looks …", lambda: _gazes(studio, place))
+    return studio.gazes[place]
+
+
+def _gazes(studio: Studio, place: int) -> tuple[np.ndarray, np.ndarray]:
+    from core.explanation import saliency
+
+    network = bundle(studio.before.bundle).classifiers[studio.before.undefended.classifier]
+    estimate = studio.strips[place].frames[-1].estimate
+    return saliency(studio.before.pixels, network), saliency(estimate, network)

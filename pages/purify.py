@@ -1,0 +1,122 @@
+"""Purify: watch an attack being washed out, compare the ways to do it, and see what that costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.components import (
+    purify_change,
+    purify_controls,
+    purify_course,
+    purify_seeds,
+    purify_stage,
+    purify_strip,
+    purify_table,
+    purify_trade,
+    settings,
+)
+from pages.components.engine import bundle, wait_until_ready
+from pages.components.examining import examination, target_examination
+from pages.components.purify_studio import Studio, begin, current_studio, first_settings
+from pages.components.start import draw_problem, draw_start
+from pages.components.state import Visit, current_visit
+from pages.components.words import plain
+
+if TYPE_CHECKING:
+    from core import Examination
+
+WATCH, CHANGE, SEEDS, TRADE = "Watch", "What changed", "Seeds", "Trade-off"
+SECTIONS = (WATCH, CHANGE, SEEDS, TRADE)
+FIRST = "Press **Purify** under “Watch” first."
+WAIT = "The purifiers under “Watch” are still at work, or have made nothing yet."
+
+
+def draw_watch(visit: Visit, studio: Studio | None, before: Examination) -> None:
+    """Settings and button beside the stage; below it the strips and the chart."""
+    locked, large = studio is not None and studio.running, visit.teaching
+    grid = st.grid(1 if large else 3, min_column_width=270, gap="medium")
+    with grid.cell():
+        buttons = st.container(horizontal=True)
+        if not large:
+            if visit.origin is None and visit.scan:
+                settings.draw_slice(visit, visit.scan)
+            purify_controls.draw_controls(visit, locked)
+        with buttons:
+            studio = draw_button(visit, studio, before)
+            purify_table.draw_mode(visit)
+    running = studio is not None and studio.running
+    with grid.cell(column_span=1 if large else 2):
+        # Of the two places one is empty: what was drawn before must not stand there, greyed, while a purifier runs.
+        rest, live = (st.empty(), st.empty()) if running else (st.container(), st.empty())
+    below = st.empty() if running else st.container()
+    if running:
+        purify_stage.follow(studio, live)
+        st.rerun()
+    with rest:
+        if studio is None:
+            purify_table.draw_idle(visit, before)
+        else:
+            purify_strip.draw_ending(studio)
+            if studio.run.count:
+                purify_stage.draw_stage(studio)
+    if studio and studio.run.count and not large:
+        with below:
+            purify_strip.draw_strips(studio)
+            purify_course.draw_course(studio)
+
+
+def draw_button(visit: Visit, studio: Studio | None, before: Examination) -> Studio | None:
+    """Purify, and Stop while something runs; the studio, which a press makes anew."""
+    running = studio is not None and studio.running
+    label, how = "Purify again" if studio else "Purify", {"icon": ":material/healing:", "type": "primary"}
+    # No callback: it would come before a setting that was changed in the same moment is noted.
+    if st.button(label, key="purify", shortcut="P", disabled=running, **how):
+        # And no run of the page from its top: the first frame is to come at once.
+        studio, running = begin(visit, before, target_examination(visit) if visit.origin else None), True
+    place = st.empty()
+    if studio is not None and running:
+        how = {"icon": ":material/stop:", "key": "stop", "shortcut": "Esc"}
+        place.button("Stop", on_click=studio.run.stop, **how)
+    return studio
+
+
+def draw_section(visit: Visit, section: str, before: Examination) -> None:
+    """The section that is looked at; the others cost nothing."""
+    studio = current_studio(visit)
+    if section == WATCH:
+        draw_watch(visit, studio, before)
+    elif section == SEEDS:
+        purify_seeds.draw_seeds(visit, before)
+    elif studio is None or studio.running or not studio.run.count:
+        st.info(FIRST if studio is None else WAIT, icon=":material/info:")
+    else:
+        purify_change.draw_change(studio)
+
+
+visit = current_visit()
+wait_until_ready()
+draw_problem(visit)
+if visit.scan is None:
+    draw_start("Purify")
+    st.header("What purification buys, and what it costs", anchor=False)
+    purify_trade.draw_trade(bundle(visit.bundle), visit.classifier)
+    st.stop()
+
+visit.purify, models = visit.purify or first_settings(), bundle(visit.bundle)
+with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+    st.title("Purify a scan", anchor=False, width="content")
+    how = {"label_visibility": "collapsed", "persist_state": "session"}
+    section = st.segmented_control("Section", SECTIONS, default=WATCH, required=True, key="purify-section", **how)
+if section == TRADE:
+    purify_trade.draw_trade(models, visit.classifier)
+    st.stop()
+before = examination(visit)
+if before.undefended is None:
+    st.error(f"{plain(before.refused or '')} Choose another scan in the sidebar.", icon=":material/error:")
+    st.stop()
+if before.refused:
+    st.warning(f"{plain(before.refused)} The answers below are for study only.", icon=":material/warning:")
+purify_table.draw_table(visit)
+draw_section(visit, section or WATCH, before)

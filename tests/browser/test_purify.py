@@ -1,0 +1,136 @@
+"""The Purify page in a real browser: an attacked copy carried over, two methods watched, the label that comes back."""
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from helpers import WAIT_MS, settle, upload
+from playwright.sync_api import Page, expect
+
+from core.scans import load_scan
+
+Visit = Callable[[], Page]
+SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "samples" / "tumour-01.dcm"
+STOP_SECONDS = 1.0
+LAG_SECONDS = 1.5
+
+
+def go(page: Page, name: str) -> None:
+    """Another page; the sidebar's link, as Home has links of its own."""
+    page.get_by_test_id("stSidebarNavItems").get_by_role("link", name=name).click()
+    settle(page)
+
+
+def section(page: Page, name: str) -> None:
+    page.locator(".st-key-purify-section").get_by_text(name, exact=True).click()
+    settle(page)
+
+
+def carried_over(page: Page) -> None:
+    """Attack the sample on the Attack page, and have its copy on the table of the Purify page."""
+    go(page, "Attack")
+    upload(page, SAMPLE.name, SAMPLE.read_bytes())
+    expect(page.locator(".st-key-attack button")).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+    page.locator(".st-key-attack button").click()
+    expect(page.locator(".st-key-verdict")).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+    go(page, "Purify")
+    page.locator(".st-key-take-attacked button").click()
+    expect(page.get_by_text("Its clean original is known")).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+
+
+def answers(page: Page) -> list[str]:
+    """What the stage says large, a method each."""
+    return [text for text in page.get_by_role("heading", level=2).all_inner_texts() if " · " in text]
+
+
+def test_the_diagnosis_comes_back_and_can_be_walked_through(visit: Visit, tmp_path: Path) -> None:
+    page = visit()
+    carried_over(page)
+    assert [text.split(" · ")[0] for text in answers(page)] == ["No tumour"]
+    start = time.perf_counter()
+    page.locator(".st-key-purify button").click()
+    main = page.get_by_test_id("stMain")
+    expect(main.get_by_role("img", name=re.compile("^Estimate")).first).to_be_visible(timeout=WAIT_MS)
+    first = time.perf_counter() - start
+    expect(page.get_by_text("of computing").last).to_be_visible(timeout=WAIT_MS)
+    expect(page.locator(".st-key-purify-play")).to_be_visible(timeout=WAIT_MS)
+    print(f"First frame {first:.2f} s, all {time.perf_counter() - start:.2f} s after the click")
+    settle(page)
+    assert [text.split(" · ")[0] for text in answers(page)] == ["Tumour", "Tumour"]
+    expect(page.get_by_text("the diagnosis comes back at step 1 of 4")).to_be_visible()
+
+    slider = main.get_by_role("slider").first
+    slider.focus()
+    slider.press("Home")
+    settle(page)
+    assert [text.split(" · ")[0] for text in answers(page)] == ["No tumour", "No tumour"]
+    slider.press("ArrowRight")  # the slider's own key, and the page's: one step all the same
+    expect(page.get_by_text("Step 1 of 4, t = 100")).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+    expect(page.get_by_text("Step 1 of 4, t = 100")).to_be_visible()
+    assert [text.split(" · ")[0] for text in answers(page)] == ["No tumour", "Tumour"]
+    assert all(image.get_attribute("alt") for image in main.locator("img").all())
+
+    section(page, "What changed")
+    expect(page.get_by_text("Where the classifier looked")).to_be_visible(timeout=WAIT_MS)
+    with page.expect_download() as download:
+        page.locator(".st-key-purified-dcm button").click()
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    assert file.name.endswith("-purified-one-step.dcm") and load_scan(file).derived == "purified"
+
+    section(page, "Seeds")
+    count = page.locator(".st-key-survey-count input")
+    count.fill("4")
+    count.press("Enter")
+    settle(page)
+    page.locator(".st-key-survey button").click()
+    expect(page.get_by_text("All 4 seeds agree: “tumour”")).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+    assert "restored" not in main.inner_text().lower()
+
+
+def test_playing_goes_through_to_the_end(visit: Visit) -> None:
+    page = visit()
+    carried_over(page)
+    page.locator(".st-key-purify button").click()
+    expect(page.locator(".st-key-purify-play")).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+    page.keyboard.press("Home")
+    expect(page.get_by_role("img", name=re.compile("^Input. ")).first).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+    page.keyboard.press("k")
+    expect(page.get_by_role("button", name=re.compile("Pause"))).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_text("Step 4 of 4, t = 25")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_role("button", name=re.compile("Play"))).to_be_visible(timeout=WAIT_MS)
+
+
+def test_a_long_purification_is_watched_and_stops_at_once(visit: Visit) -> None:
+    page = visit()
+    carried_over(page)
+    page.locator(".st-key-purify-count").get_by_text("1", exact=True).click()
+    settle(page)
+    page.locator(".st-key-purify button").click()
+    expect(page.locator(".st-key-purify-play")).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+    page.locator(".st-key-purify-method-0 [role=combobox], .st-key-purify-method-0 input").first.click()
+    page.get_by_role("option").filter(has_text="DiffPure, DDPM").first.click()
+    settle(page)
+    page.locator(".st-key-purify button").click()
+    progress = page.get_by_test_id("stProgress")
+    expect(progress).to_contain_text("of 100 steps", timeout=WAIT_MS)
+    seen = progress.inner_text()
+    expect(progress).not_to_have_text(seen, timeout=WAIT_MS)
+    # What was on the page before must not stand beside it, greyed.
+    expect(page.locator(".st-key-purify-play")).to_have_count(0)
+    before = float(re.search(r"([\d.]+) s of computing", progress.inner_text())[1])
+    page.locator(".st-key-stop button").click()
+    expect(page.get_by_text("Stopped. What is shown")).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+    more = float(re.search(r"([\d.]+) s of computing", page.get_by_text("of computing").inner_text())[1]) - before
+    # What is on the page is a moment old, and a busy machine draws late: hence not the time on the clock.
+    assert more <= STOP_SECONDS + LAG_SECONDS

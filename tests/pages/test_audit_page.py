@@ -1,0 +1,206 @@
+"""Audit: what is done, what is kept, what a case shows, and what can be taken away."""
+
+import io
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.audit.cohort import sample_cohort
+from pages.components.audit_charts import dots
+from pages.components.audit_files import file_name, report
+from pages.components.audit_run import KEY, Audit, begin
+from pages.components.audit_source import FILES
+from pages.components.audit_table import CASE, TABLE, TINT, _choose, _frame, _tinted, answer
+from pages.components.engine import bundle, engine
+from pages.components.state import Visit
+
+SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
+COHORT = SAMPLES.parent / "cohort"
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("PURESCAN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def page(app: AppTest) -> AppTest:
+    app.switch_page("pages/audit.py").run()
+    assert not app.exception and not app.error
+    return app
+
+
+def texts(app: AppTest) -> str:
+    kinds = (app.title, app.header, app.subheader, app.markdown, app.caption, app.info)
+    return "\n".join(element.value for kind in kinds for element in kind).replace("\\", "")
+
+
+def audit(app: AppTest) -> Audit:
+    return app.session_state[KEY]
+
+
+def packed() -> bytes:
+    """An attacked scan, a clean one, and a file that is no scan."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.write(SAMPLES / "no-tumour-01.dcm", "Doe^John.dcm")
+        archive.writestr("notes.txt", b"no scan at all")
+        archive.write(COHORT / "tumour-01-pgd-8.dcm", "attacked.dcm")
+    return stream.getvalue()
+
+
+def upload(app: AppTest, name: str, content: bytes) -> AppTest:
+    app.segmented_control(key="audit-source").set_value(FILES).run()
+    next(found for found in app.file_uploader if found.key == f"audit-{FILES}").upload(name, content)
+    return app.run()
+
+
+@pytest.fixture
+def audited(page: AppTest) -> AppTest:
+    """The Audit page with a small cohort that is done."""
+    upload(page, "ward.zip", packed())
+    page.button(key="audit-start").click().run()
+    assert not page.exception
+    return page
+
+
+def test_nothing_is_computed_before_it_is_asked_for(page: AppTest, cache: Path) -> None:
+    assert page.title[0].value == "Audit a cohort"
+    assert page.button(key="audit-start").label == "Start the audit"
+    assert "0 of 18 scans are done" in texts(page).replace("**", "")
+    assert not page.dataframe and not cache.exists()
+
+
+def test_worst_come_first_and_bad_files_stay_in_the_table(audited: AppTest) -> None:
+    frame = audited.dataframe[0].value
+    assert list(frame["Scan"]) == ["attacked.dcm", "Doe^John.dcm", "notes.txt"]
+    assert list(frame["Answer under purification"]) == [
+        "changed: no tumour → tumour",
+        "kept: no tumour",
+        "could not be opened",
+    ]
+    assert list(frame["Flagged"]) == ["yes", "no", "no"]
+    assert frame["SSIM"][0] < frame["SSIM"][1] < 1
+    shown = {metric.label: metric.value for metric in audited.metric}
+    assert shown["Flagged"] == "1 of 2" and shown["Answers changed"] == "1 of 2"
+    assert "1 could not be opened" in texts(audited) and "none belong to scans" in texts(audited)
+    assert audited.button(key="audit-start").label == "Audit again"
+
+
+def test_a_changed_answer_is_tinted_as_well(audited: AppTest) -> None:
+    cases = list(audit(audited).cases.values())
+    styles = _tinted(_frame(cases))
+    assert [set(row) for row in styles.to_numpy().tolist()] == [{""}, {""}, {TINT}]
+
+
+def test_a_case_shows_what_can_be_known(audited: AppTest) -> None:
+    audited.selectbox(key=CASE).select(2).run()
+    assert not audited.exception
+    assert "Flagged by decision instability" in texts(audited) and "t* = 100" in texts(audited)
+    assert "No clean original is known" in texts(audited)
+    assert audited.table[0].value["Compared"].tolist() == ["Estimate with scan"]
+    audited.selectbox(key=CASE).select(1).run()
+    assert "'notes.txt'" in audited.error[0].value.replace("\\", "")
+    audited.selectbox(key=CASE).select(0).run()
+    audited.button(key="case-examine").click().run()
+    visit: Visit = audited.session_state["visit"]
+    assert visit.scan.name == "Doe^John.dcm" and audited.title[0].value != "Audit a cohort"
+
+
+def test_a_click_opens_the_row_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = {TABLE: {"selection": {"cells": [(1, "SSIM")]}}}
+    monkeypatch.setattr("pages.components.audit_table.st.session_state", state)
+    _choose([7, 5, 3])
+    assert state[CASE] == 5
+    state[TABLE] = {"selection": {"cells": []}}
+    _choose([7, 5, 3])
+    assert state[CASE] == 5
+
+
+def test_what_is_finished_outlives_the_visit_but_not_the_names(audited: AppTest, cache: Path) -> None:
+    kept = audit(audited).keeper.path.read_text()
+    assert cache in audit(audited).keeper.path.parents
+    assert "Doe" not in kept and "ward" not in kept and kept.count("\n") == 3
+    before = {case.name: case for case in audit(audited).cases.values()}
+    del audited.session_state[KEY]
+    audited.run()
+    assert "2 were finished in an earlier run" in texts(audited)
+    assert audited.button(key="audit-start").label == "Resume the audit"
+    assert audited.dataframe[0].value["Scan"][0] == "attacked.dcm"
+    audited.button(key="audit-start").click().run()
+    assert audit(audited).run.count == 1, "only the file that could not be opened is tried again"
+    assert {case.name: case for case in audit(audited).cases.values()} == before
+
+
+def test_audit_again_does_everything_anew(audited: AppTest) -> None:
+    kept = audit(audited).keeper.path
+    before = kept.stat().st_mtime_ns
+    audited.button(key="audit-start").click().run()
+    assert audit(audited).run.count == 3
+    assert kept.stat().st_mtime_ns > before and kept.read_text().count("\n") == 3
+    assert "earlier run" not in texts(audited)
+
+
+def test_stop_keeps_what_is_finished(page: AppTest) -> None:
+    now = audit(page)
+    begin(now)
+    deadline = time.monotonic() + 60
+    while not now.cases:
+        assert now.running and time.monotonic() < deadline
+        time.sleep(0.01)
+    now.run.stop()
+    assert now.run.wait(30)
+    page.run()
+    assert 0 < len(now.cases) < len(sample_cohort())
+    assert "Stopped by hand" in texts(page)
+    assert page.button(key="audit-start").label == "Resume the audit"
+
+
+def test_another_cohort_stops_the_first(page: AppTest) -> None:
+    first = audit(page)
+    begin(first)
+    upload(page, "ward.zip", packed())
+    assert first.run.stopped and audit(page) is not first
+    assert "0 of 3 scans" in texts(page).replace("**", "")
+
+
+def test_a_broken_archive_gets_one_sentence(page: AppTest) -> None:
+    upload(page, "ward.zip", packed()[:-30])
+    assert not page.exception
+    assert [error.value.replace("\\", "") for error in page.error] == [
+        "'ward.zip' is a damaged or cut-off ZIP archive: pack or download it again."
+    ]
+    assert not [button for button in page.button if button.key == "audit-start"]
+
+
+def test_files_to_take_away(audited: AppTest) -> None:
+    now = audit(audited)
+    assert [button.key for button in audited.download_button] == ["download-csv", "download-html"]
+    assert file_name(now, "csv") == "purescan-audit-ward.csv"
+    text = report(now, engine().worker, bundle(now.bundle))
+    assert text.count("<section") == 2 and "data:image/png" in text
+    assert (
+        "not a medical device" in text and "changed:" in text and bundle(now.bundle).hashes["unet.safetensors"] in text
+    )
+
+
+def test_what_cannot_be_kept_is_said(page: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("PURESCAN_CACHE", str(tmp_path / "file"))
+    upload(page, "ward.zip", packed())
+    page.button(key="audit-start").click().run()
+    assert not page.exception and len(audit(page).cases) == 3
+    assert "lost when the server stops" in page.warning[0].value
+
+
+def test_charts_keep_the_answers_apart(audited: AppTest) -> None:
+    cases = [case for case in audit(audited).cases.values() if case.fidelity]
+    figure = dots(cases, [case.excess for case in cases], 1.0, True)
+    assert [trace.name for trace in figure.data] == ["kept", "changed"]
+    assert [trace.marker.symbol for trace in figure.data] == ["circle", "x"]
+    assert len(figure.data[0].x) == len(figure.data[1].x) == 1 and figure.data[0].x[0] < 1 < figure.data[1].x[0]
+    assert answer(cases[0]) == "kept: no tumour"

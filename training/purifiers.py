@@ -36,7 +36,7 @@ from training.answers import weights_digest
 
 ATTACKED = Path("build/purifiers")
 EPS = (4, 8)
-FEW = 60
+FEW = 30
 REPEATS = 5
 
 
@@ -50,7 +50,7 @@ class Row:
 
 ROWS = (
     *(Row(PurifySettings(name)) for name in ("none", "median", "gaussian", "jpeg", "adaptive")),
-    *(Row(PurifySettings("one-step", t=t)) for t in (20, 40, 60, 80, 100, 150, 200)),
+    *(Row(PurifySettings("one-step", t=t)) for t in (20, 40, 60, 80, 100, 150)),
     Row(PurifySettings("repeated")),
     Row(PurifySettings("diffpure-ddim", t=100, steps=4)),
     *(Row(PurifySettings(name), FEW) for name in ("adaptive", "diffpure", "mae-pure", "mae-pure-amv")),
@@ -72,19 +72,17 @@ def main() -> None:
 
 def compare(val: Dataset, bundle: Bundle, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Every row, measured where it isn't known, and kept in results.json as it comes."""
-    results = WEIGHTS / bundle.name / "results.json"
-    made_with = made_with_today(bundle)
-    known = known_rows(results, made_with)
+    results, made_with = WEIGHTS / bundle.name / "results.json", made_with_today(bundle)
+    known, command = known_rows(results, made_with), f"python -m training.purifiers --data {options.data.name}"
     only = getattr(options, "only", None)  # `training.tables` has no such option
     for row in ROWS:
         data = val.limited(row.limit, options.seed)
         name = row_name(row.settings, len(data))
         wanted = name in only if only else not getattr(options, "recorded", False)
         if name not in known and wanted:
-            command = f"python -m training.purifiers --data {options.data.name} --only {name!r}"
             figures = measure(row.settings, data, attacked(val, bundle, options.seed), bundle, options.seed, name)
-            known[name] = {"row": name, "command": command, **figures}
-            keep(results, list(known.values()), made_with)
+            known[name] = {"row": name, "command": f"{command} --only {name!r}", **figures}
+            keep(results, {"command": command, "made_with": made_with, "rows": list(known.values())})
     return list(known.values())
 
 
@@ -107,10 +105,10 @@ def known_rows(results: Path, made_with: dict[str, Any]) -> dict[str, dict[str, 
     return {row["row"]: row for row in record.get("rows", [])} if record.get("made_with") == made_with else {}
 
 
-def keep(results: Path, rows: list[dict[str, Any]], made_with: dict[str, Any]) -> None:
+def keep(results: Path, record: dict[str, Any]) -> None:
     """Write the rows into results.json, and leave the rest of it as it is."""
     report = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
-    report["purifiers"] = {"made_with": made_with, "rows": rows}
+    report["purifiers"] = record
     results.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

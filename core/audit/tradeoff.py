@@ -50,8 +50,7 @@ def tradeoff(bundle: Bundle, classifier: str | None = None) -> Tradeoff:
     record = purifier_record(bundle) if name == bundle.default_classifier else {}
     points = tuple(point for row in record.get("rows", []) for point in row_points(row))
     if points:
-        commands = dict.fromkeys(str(row.get("command", "")).split(" --only")[0] for row in record["rows"])
-        return Tradeoff(points, str(record.get("command") or "; ".join(filter(None, commands))), True)
+        return Tradeoff(points, record["command"], True)
     command = str(bundle.facts.get("calibrated", {}).get("command", ""))
     return Tradeoff(recorded_points(bundle.calibrations[name]), command, False)
 
@@ -69,20 +68,14 @@ def row_points(row: Mapping[str, Any]) -> list[Point]:
     """One row of the comparison → a point for each condition that it was measured under."""
     points = []
     for condition, key in CONDITIONS.items():
-        ssim = row.get(f"ssim_{key}", row.get(f"ssim_{key.removeprefix('attacked_')}"))
-        if row.get(key) is None or ssim is None:
+        if key not in row:
             continue
-        low, high = row.get("intervals", {}).get(key, (row[key], row[key]))
-        accuracy = Share(row[key], low, high, row["n"])
-        how = row["method"], row.get("t"), row.get("steps")
-        points.append(Point(*how, condition, accuracy, ssim, _lesion(row, key), row.get("ms")))
+        accuracy = Share(row[key], *row["intervals"][key], row["n"])
+        lesions = row[f"lesion_{key}"]
+        kept = lesions["contrast_kept"] if lesions else None
+        how = row["method"], row["t"], row["steps"]
+        points.append(Point(*how, condition, accuracy, row[f"ssim_{key}"], kept, row["ms"]))
     return points
-
-
-def _lesion(row: Mapping[str, Any], key: str) -> float | None:
-    """From `core.audit.lesion.lesion_summary` under this condition, or the one figure of the row."""
-    summary = row.get(f"lesion_{key}")
-    return summary.get("contrast_kept") if summary else row.get("lesion_within_10")
 
 
 def recorded_points(calibration: Calibration) -> tuple[Point, ...]:

@@ -41,7 +41,7 @@ _DESCENT = ("steps", "clip", "step_size")
 
 PURIFIERS = {
     "adaptive": Purifier("Adaptive one-step, as Examine does", adaptive, PURIFY_STEPS, None, ("steps",)),
-    "one-step": Purifier("One-step denoising (Carlini et al. 2023)", one_step, 1, 100, ("t",)),
+    "one-step": Purifier("One-step denoising (Carlini et al. 2023)", one_step, 1, 60, ("t",)),
     "repeated": Purifier("Repeated one-step denoising", repeated, 3, 40, ("t", "steps")),
     "diffpure": Purifier("DiffPure, DDPM (Nie et al. 2022)", ancestral, 100, 100, ("t", "steps")),
     "diffpure-ddim": Purifier(

@@ -36,7 +36,7 @@ def test_recorded_answers_by_hand():
 def test_a_row_of_the_comparison():
     row = {"method": "median", "t": None, "steps": 1, "n": 60, "clean": 0.9, "attacked_8": 0.4, "ms": 3.0}
     row |= {"ssim_clean": 0.8, "ssim_attacked_8": 0.7, "lesion_clean": {"contrast_kept": 0.95}}
-    row |= {"intervals": {"clean": [0.85, 0.94]}}
+    row |= {"intervals": {"clean": [0.85, 0.94], "attacked_8": [0.3, 0.5]}, "lesion_attacked_8": None}
     clean, attacked = row_points(row)
     assert clean == Point("median", None, 1, "clean", Share(0.9, 0.85, 0.94, 60), 0.8, 0.95, 3.0)
     assert (attacked.condition, attacked.ssim, attacked.lesion) == ("pgd 8/255", 0.7, None)

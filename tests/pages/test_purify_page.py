@@ -75,7 +75,7 @@ def test_start_offers_samples_and_stays_here(app: AppTest) -> None:
     app.button(key="start-mr-small").click().run()
     assert visit(app).scan.name == "MR_small.dcm"
     assert app.button(key="purify").label == "Purify"
-    assert visit(app).purify == (PurifySettings("one-step", t=100), PurifySettings("diffpure-ddim", t=100))
+    assert visit(app).purify == (PurifySettings("one-step", t=60), PurifySettings("diffpure-ddim", t=100))
 
 
 def test_the_page_does_what_core_does(carried: AppTest) -> None:
@@ -131,7 +131,7 @@ def test_what_changed_and_the_files(carried: AppTest) -> None:
     dicom, png = studio.files[0]
     first = pydicom.dcmread(io.BytesIO(dicom))
     assert list(first.ImageType) == ["DERIVED", "SECONDARY", "OTHER", "PURIFIED"]
-    assert first.DerivationDescription.startswith("Purified: one-step, t 100, 1 of 1 steps, seed 0, with brain-mri")
+    assert first.DerivationDescription.startswith("Purified: one-step, t 60, 1 of 1 steps, seed 0, with brain-mri")
     assert "An estimate, never the patient's scan." in first.DerivationDescription
     read = [load_scan(data, name) for data, name in ((dicom, "a.dcm"), (png, "a.png"))]
     assert [scan.derived for scan in read] == ["purified"] * 2
@@ -166,6 +166,7 @@ def test_the_trade_is_told_from_what_is_recorded(app: AppTest, monkeypatch: pyte
     app.switch_page("pages/purify.py").run()
     assert not app.exception and NOT_YET.lower() in texts(app)
     row = {"method": "median", "t": None, "steps": 1, "n": 60, "clean": 0.9, "ssim_clean": 0.8, "ms": 3}
+    row |= {"intervals": {"clean": [0.85, 0.94]}, "lesion_clean": None}
     record = {"command": "measure", "rows": [row]}  # as it is while the table is being measured
     monkeypatch.setattr("core.audit.tradeoff.purifier_record", lambda bundle: record)
     app.run()

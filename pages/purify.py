@@ -10,6 +10,7 @@ from pages.components import (
     purify_change,
     purify_controls,
     purify_course,
+    purify_figure,
     purify_seeds,
     purify_stage,
     purify_strip,
@@ -95,22 +96,28 @@ def draw_section(visit: Visit, section: str, before: Examination) -> None:
         purify_change.draw_change(studio)
 
 
+def draw_recorded(visit: Visit) -> None:
+    """What was measured on the validation scans; it needs no scan of the visitor's."""
+    purify_trade.draw_trade(bundle(visit.bundle), visit.classifier)
+    purify_figure.draw_figure(bundle(visit.bundle))
+
+
 visit = current_visit()
 wait_until_ready()
 draw_problem(visit)
 if visit.scan is None:
     draw_start("Purify")
     st.header("What purification buys, and what it costs", anchor=False)
-    purify_trade.draw_trade(bundle(visit.bundle), visit.classifier)
+    draw_recorded(visit)
     st.stop()
 
-visit.purify, models = visit.purify or first_settings(), bundle(visit.bundle)
+visit.purify = visit.purify or first_settings()
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
     st.title("Purify a scan", anchor=False, width="content")
     how = {"label_visibility": "collapsed", "persist_state": "session"}
     section = st.segmented_control("Section", SECTIONS, default=WATCH, required=True, key="purify-section", **how)
 if section == TRADE:
-    purify_trade.draw_trade(models, visit.classifier)
+    draw_recorded(visit)
     st.stop()
 before = examination(visit)
 if before.undefended is None:

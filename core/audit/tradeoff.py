@@ -47,7 +47,7 @@ class Tradeoff(NamedTuple):
 def tradeoff(bundle: Bundle, classifier: str | None = None) -> Tradeoff:
     """The comparison of purifiers that is recorded beside the bundle; else what its recorded answers tell."""
     name = bundle.classifier_name(classifier)
-    record = purifier_record(bundle) if name == bundle.default_classifier else {}
+    record = results_entry(bundle, "purifiers") if name == bundle.default_classifier else {}
     points = tuple(point for row in record.get("rows", []) for point in row_points(row))
     if points:
         return Tradeoff(points, record["command"], True)
@@ -55,11 +55,11 @@ def tradeoff(bundle: Bundle, classifier: str | None = None) -> Tradeoff:
     return Tradeoff(recorded_points(bundle.calibrations[name]), command, False)
 
 
-def purifier_record(bundle: Bundle) -> Mapping[str, Any]:
-    """The entry ``purifiers`` of the bundle's results.json; empty where there is none, or it can't be read."""
+def results_entry(bundle: Bundle, name: str) -> Mapping[str, Any]:
+    """An entry of the bundle's results.json: ``purifiers`` or ``variation``; empty where there is none."""
     try:
         record = json.loads((WEIGHTS / bundle.name / "results.json").read_text(encoding="utf-8"))
-        return record.get("purifiers", {})
+        return record.get(name, {})
     except (OSError, ValueError, AttributeError):
         return {}
 

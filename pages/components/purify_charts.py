@@ -73,3 +73,18 @@ def trade_chart(groups: dict[str, list[tuple[str, Point]]], front: Sequence[Poin
     figure.update_xaxes(title={"text": "SSIM of the estimate to the clean scan (1: nothing changed)"}, nticks=6)
     figure.update_yaxes(title={"text": "right answers (%)"}, nticks=6)
     return finished(figure, ink)
+
+
+def relative_chart(places: Sequence[float], values: dict[str, Sequence[float]], axis: str, place: int) -> go.Figure:
+    """Values of different units over `places`, each in per cent of its own at index `place`."""
+    colours, ink = palette()
+    figure = go.Figure()
+    for (title, own), colour, dash, symbol in zip(values.items(), colours, DASHES, SYMBOLS):
+        figure.add_scatter(
+            x=places, y=[100 * value / own[place] for value in own], mode="lines+markers", name=title,
+            line={"width": 3, "color": colour, "dash": dash}, marker={"size": 9, "symbol": symbol, "color": colour},
+            cliponaxis=False,
+        )  # fmt: skip
+    figure.update_xaxes(title={"text": axis}, nticks=8)
+    figure.update_yaxes(title={"text": f"% of its value at {places[place]:g}"}, rangemode="tozero", nticks=6)
+    return finished(figure, ink)

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from core.audit.operating import Share
-from core.audit.tradeoff import Point, pareto, purifier_record, recorded_points, row_points, tradeoff
+from core.audit.tradeoff import Point, pareto, recorded_points, results_entry, row_points, tradeoff
 from core.calibration import Calibration, Responses
 
 
@@ -45,5 +45,5 @@ def test_a_row_of_the_comparison():
 def test_the_bundle_tells_something(bundle):
     record = tradeoff(bundle)
     assert record.command and {"clean", "pgd 8/255"} <= {made.condition for made in record.points}
-    assert record.compared == bool(purifier_record(bundle).get("rows"))
-    assert purifier_record(dataclasses.replace(bundle, name="none")) == {}
+    assert record.compared == bool(results_entry(bundle, "purifiers").get("rows"))
+    assert results_entry(dataclasses.replace(bundle, name="none"), "purifiers") == {}

@@ -162,19 +162,33 @@ def test_words() -> None:
 
 
 def test_the_trade_is_told_from_what_is_recorded(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.audit.tradeoff.purifier_record", lambda bundle: {})
+    monkeypatch.setattr("core.audit.tradeoff.results_entry", lambda bundle, name: {})
     app.switch_page("pages/purify.py").run()
     assert not app.exception and NOT_YET.lower() in texts(app)
     row = {"method": "median", "t": None, "steps": 1, "n": 60, "clean": 0.9, "ssim_clean": 0.8, "ms": 3}
     row |= {"intervals": {"clean": [0.85, 0.94]}, "lesion_clean": None}
     record = {"command": "measure", "rows": [row]}  # as it is while the table is being measured
-    monkeypatch.setattr("core.audit.tradeoff.purifier_record", lambda bundle: record)
+    monkeypatch.setattr("core.audit.tradeoff.results_entry", lambda bundle, name: {"purifiers": record}.get(name, {}))
     app.run()
     assert not app.exception and not app.error and NOT_YET.lower() not in texts(app)
     record["rows"].append(row | {"method": "one-step", "t": 40})
     app.run()
     assert not app.exception and not app.error
     assert "Made by `measure`" in texts(app) and "The purifiers side by side" in texts(app)
+
+
+def test_what_the_mae_sees_is_told_from_what_is_recorded(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.audit.tradeoff.results_entry", lambda bundle, name: {})
+    app.switch_page("pages/purify.py").run()
+    assert not app.exception and "what the MAE sees of an attack" in texts(app)
+    values = {"reconstruction_loss": 0.01, "encoder": 2.0, "decoder": 1.0}
+    record = {"command": "measure figure 4", "n": 7}
+    record |= {"attack": [{"eps": eps, **values} for eps in (0, 8)]}
+    record |= {"purification": [{"step": step, **values} for step in (0, 60)]}
+    monkeypatch.setattr("core.audit.tradeoff.results_entry", lambda bundle, name: {"variation": record}.get(name, {}))
+    app.run()
+    assert not app.exception and not app.error
+    assert "n = 7 validation scans" in texts(app) and "Made by `measure figure 4`" in texts(app)
 
 
 def test_only_what_the_method_takes_is_asked_for(page: AppTest) -> None:

@@ -25,7 +25,7 @@ class Thinned(Generic[T]):
     first : Stepped
         The record of step 0.
     most : int
-        So many records are kept at most, besides the last of the run.
+        So many records are kept at most, at least 2.
 
     Attributes
     ----------
@@ -50,5 +50,5 @@ class Thinned(Generic[T]):
         self.kept = records  # in one go, as another thread reads it
 
     def close(self, record: T) -> None:
-        """Add the last record of the run, whatever its step."""
-        self.kept = (*self.kept, record)
+        """Add the last record of the run, whatever its step; where there is no room, in place of the one before it."""
+        self.kept = (*self.kept[: self._most - 1], record)

@@ -7,6 +7,7 @@ import torch
 
 from core.attacks import AttackStep
 from core.attacks.gradient import Model
+from core.audit.fidelity import euclidean_length
 from core.audit.thinning import MOST_KEPT, Thinned
 
 
@@ -101,6 +102,7 @@ class Course:
         return None if logits is None else float(logits[0].softmax(0)[self._label])
 
     def _size(self, pixels: np.ndarray) -> float:
-        change = (pixels - self.marks[0].pixels).ravel()
-        order = {"linf": np.inf, "l2": 2, "l1": 1}[self._norm]
-        return float(np.linalg.norm(change, order))
+        change = pixels - self.marks[0].pixels
+        if self._norm == "l2":
+            return euclidean_length(change)
+        return float(np.abs(change).max() if self._norm == "linf" else np.abs(change).sum())

@@ -264,7 +264,7 @@ def benign_text(row: dict[str, Any]) -> str:
     cells = [
         row["title"],
         share(report, "flagged_attacked"),
-        kept_text(report),
+        percent(report["flagged_label_kept"]),
         share(report, "attacked_accuracy"),
         share(report, "defended_attacked_accuracy"),
         f"`{report['settings']['command'].removeprefix('python -m core ')}`",
@@ -329,14 +329,6 @@ def variation_tables(record: dict[str, Any]) -> list[str]:
         "",
         *table("MAE-Pure step", "step", record["purification"]),
     ]
-
-
-def kept_text(report: dict[str, Any]) -> str:
-    """Of how many flagged scans purification left the label as it was."""
-    if report["flagged_label_kept"] is None:
-        return "–"
-    flagged = round(report["n"] * report["flagged_attacked"])
-    return f"{percent(report['flagged_label_kept'])} of {flagged}"
 
 
 def percent(value: float | None) -> str:

@@ -64,6 +64,7 @@ def _curves(record: Tradeoff) -> dict[str, list[tuple[str, Point]]]:
 def _draw_others(record: Tradeoff) -> None:
     """All purifiers under one attack, and which of those measured on the most scans are on the Pareto front."""
     from core.audit.tradeoff import pareto
+    from core.purification.catalogue import PURIFIERS
 
     st.subheader("The purifiers side by side", anchor=False)
     conditions = [name for name in NAMES if any(point.condition == name for point in record.points)]
@@ -71,10 +72,16 @@ def _draw_others(record: Tradeoff) -> None:
         "Under", conditions, default=conditions[-1], required=True, key="trade-condition", format_func=NAMES.get
     )
     counts = sorted({point.accuracy.n for point in record.points}, reverse=True)
-    fullest = [point for point in record.points if (point.condition, point.accuracy.n) == (condition, counts[0])]
+    # One-step denoising has its curve above; here it stands once. What was measured on all scans needs no second point.
+    usual = PURIFIERS[CURVE].t
+    under = [point for point in record.points if point.condition == condition]
+    shown = [point for point in under if point.method != CURVE or point.t == usual]
+    fullest = [point for point in shown if point.accuracy.n == counts[0]]
+    known = {point.method for point in fullest}
     groups: dict[str, list[tuple[str, Point]]] = {}
     for count in counts:
-        points = [point for point in record.points if (point.condition, point.accuracy.n) == (condition, count)]
+        points = [point for point in shown if point.accuracy.n == count]
+        points = [point for point in points if point in fullest or point.method not in known]
         named = [(_name(point), point) for point in sorted(points, key=lambda point: point.ssim)]
         groups[f"on {count} scans"] = named
     figure = charts.trade_chart(groups, pareto(fullest))

@@ -81,7 +81,7 @@ def _draw_distances(last: Frame) -> None:
 
 def _draw_row(title: str, distance: Distance) -> None:
     st.markdown(f"**{title}**")
-    grid = st.grid(3, min_column_width=120)
+    grid = st.grid(3, min_column_width=180)
     grid.metric("SSIM", f"{distance.ssim:.3f}", help="Structural similarity; 1 where nothing changed.", border=True)
     about = "Peak signal-to-noise ratio; the higher, the less changed."
     grid.metric("PSNR", decibels(distance.psnr), help=about, border=True)

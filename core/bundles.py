@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from core import compute
 from core.calibration import Calibration, Limits
 from core.models.diffusion import Diffusion
+from core.models.experts import resnet_mixture
 from core.models.mae import MaskedAutoencoder
-from core.models.resnet import HalfResNet18
+from core.models.resnet import NarrowResNet18
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
-ARCHITECTURES = {"half-resnet18": HalfResNet18}
+ARCHITECTURES = {"half-resnet18": NarrowResNet18, "resnet18-mixture": resnet_mixture}
 
 
 class BundleError(ValueError):
@@ -54,6 +55,13 @@ class Content:
     def usual_variation(self, features: Tensor) -> Tensor:
         """(B, 2D) features → (B,) the attention variation that clean scans of such content have."""
         return (features @ self.amv_weight + self.amv_bias).exp()
+
+
+class Expert(NamedTuple):
+    """One expert of a mixture: its short name, and in one sentence what it was trained on."""
+
+    name: str
+    training: str
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,20 @@ class Bundle:
     content: Content
     hashes: Mapping[str, str]
     facts: Mapping[str, Any]
+
+    def limits_of(self, classifier: str) -> Limits:
+        """Thresholds, scope limit and t* ladder of a classifier; BundleError where it has not been calibrated."""
+        if classifier not in self.limits:
+            known = ", ".join(self.limits) or "none"
+            raise BundleError(
+                f"The classifier {classifier!r} of the bundle {self.name} has no thresholds yet, so nothing can be "
+                f"examined with it; calibrated are: {known}."
+            )
+        return self.limits[classifier]
+
+    def experts(self, classifier: str) -> tuple[Expert, ...]:
+        """Who sits in a mixture, in the order of its gate; empty where a classifier is no mixture."""
+        return tuple(Expert(**entry) for entry in self.facts["classifiers"][classifier].get("experts", ()))
 
     def classifier_name(self, name: str | None) -> str:
         """`name`, or the default where None; BundleError where the bundle has no such classifier."""
@@ -145,7 +167,7 @@ def _load(name: str, folder: Path, facts: Mapping[str, Any], dtype: torch.dtype)
     _check_files(folder, facts["files"])
     channels, resolution = facts["input"]["channels"], facts["input"]["resolution"]
     classifiers = {
-        key: _filled(ARCHITECTURES[entry["architecture"]](channels, len(facts["classes"])), folder / entry["file"])
+        key: _filled(_built(entry, channels, len(facts["classes"])), folder / entry["file"])
         for key, entry in facts["classifiers"].items()
     }
     mae = MaskedAutoencoder(resolution=resolution, channels=channels, **facts["mae"]["config"])
@@ -170,6 +192,10 @@ def _load(name: str, folder: Path, facts: Mapping[str, Any], dtype: torch.dtype)
         hashes=facts["files"],
         facts=facts,
     )
+
+
+def _built(entry: Mapping[str, Any], channels: int, class_count: int) -> nn.Module:
+    return ARCHITECTURES[entry["architecture"]](channels, class_count, **entry.get("config", {}))
 
 
 def _limits(entry: Mapping[str, Any]) -> Limits:

@@ -39,6 +39,22 @@ class Evidence(NamedTuple):
     calm_logits: Tensor
 
 
+class Signs(NamedTuple):
+    """What the detector sees in a batch without asking a classifier.
+
+    pixels and calm, their copy denoised from t = 40: (B, C, H, W); mae_error and amv (B,); the rest as in `Evidence`.
+    """
+
+    pixels: Tensor
+    calm: Tensor
+    mae_error: Tensor
+    amv: Tensor
+    reconstruction: Tensor
+    error_map: Tensor
+    attention_map: Tensor
+    scope_distance: Tensor
+
+
 class MaskedViews(NamedTuple):
     """A batch through the MAE's encoder under complementary masks.
 
@@ -117,6 +133,11 @@ def detection_masks(bundle: Bundle, device: torch.device) -> Tensor:
 
 def gather_evidence(pixels: Tensor, bundle: Bundle, classifier: nn.Module, seed: int) -> Evidence:
     """Everything that the detector measures on (B, C, H, W) pixels in [0, 1]; `seed` draws the noise."""
+    return evidence_for(classifier, gather_signs(pixels, bundle, seed))
+
+
+def gather_signs(pixels: Tensor, bundle: Bundle, seed: int) -> Signs:
+    """What the detector measures without asking a classifier; parameters as for `gather_evidence`."""
     batch, size, device = len(pixels), bundle.mae.patch, pixels.device
     masks = detection_masks(bundle, device)
     times = torch.tensor([AMV_T, INSTABILITY_T], device=device).repeat_interleave(batch)
@@ -124,22 +145,31 @@ def gather_evidence(pixels: Tensor, bundle: Bundle, classifier: nn.Module, seed:
     light, strong = denoise_once(pixels.repeat(2, 1, 1, 1), times, bundle.diffusion, noise).split(batch)
     before, after = masked_views(torch.cat([pixels, light]), masks, bundle.mae).split(batch)
     prediction = predict_hidden(before, masks, bundle.mae)
-    logits, calm = classifier(torch.cat([pixels, strong])).split(batch)
     variation, by_patch = attention_variation(before, after, masks)
     content = content_features(after)
     side = int(bundle.mae.patch_count**0.5)
-    error = (prediction - patchify(pixels, size)).square().mean((1, 2))
     reconstruction = unpatchify(prediction, size, bundle.channels)
-    return Evidence(
-        scores={
-            "mae_error": error,
-            "amv": variation / bundle.content.usual_variation(content),
-            "instability": instability(logits, calm),
-        },
+    return Signs(
+        pixels=pixels,
+        calm=strong,
+        mae_error=(prediction - patchify(pixels, size)).square().mean((1, 2)),
+        amv=variation / bundle.content.usual_variation(content),
         reconstruction=reconstruction.clamp(0, 1),
         error_map=(reconstruction - pixels).abs().mean(1),
         attention_map=by_patch.view(batch, side, side),
         scope_distance=bundle.content.distance(content),
+    )
+
+
+def evidence_for(classifier: nn.Module, signs: Signs) -> Evidence:
+    """The evidence where this classifier is the one that may have been attacked."""
+    logits, calm = classifier(torch.cat([signs.pixels, signs.calm])).split(len(signs.pixels))
+    return Evidence(
+        scores={"mae_error": signs.mae_error, "amv": signs.amv, "instability": instability(logits, calm)},
+        reconstruction=signs.reconstruction,
+        error_map=signs.error_map,
+        attention_map=signs.attention_map,
+        scope_distance=signs.scope_distance,
         logits=logits,
         calm_logits=calm,
     )

@@ -65,7 +65,7 @@ def examine(
     """
     watch = _Stopwatch()
     name = bundle.classifier_name(classifier)
-    network, limits = bundle.classifiers[name], bundle.limits[name]
+    network, limits = bundle.classifiers[name], bundle.limits_of(name)
     index = scan.default_frame if frame is None else frame
     shown = scan.frame(index, window)
     pixels = prepare(shown, bundle.resolution, bundle.channels).to(compute.device())
@@ -139,7 +139,7 @@ def _detection(evidence: Evidence, bundle: Bundle, classifier: str) -> Detection
     below = {name: sum(value < score for value in clean[name]) for name, score in scores.items()}
     return Detection(
         scores=scores,
-        thresholds=bundle.limits[classifier].thresholds,
+        thresholds=bundle.limits_of(classifier).thresholds,
         percentiles={name: 100 * count / len(clean[name]) for name, count in below.items()},
         reconstruction=evidence.reconstruction[0].cpu().numpy(),
         error_map=evidence.error_map[0].cpu().numpy(),

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from core.attacks import CORRUPTIONS, AttackSettings
 from core.audit.datasets import Dataset, image_digest, load_dataset
-from core.audit.evaluation import CLEAN, Notebook, collect, weights_record
+from core.audit.evaluation import CLEAN, Notebook, collect_all, weights_record
 from core.bundles import WEIGHTS, Bundle, load_bundle
 from core.calibration import BENIGN, LADDER
 from training.assemble import read_facts, write_facts
@@ -58,48 +58,64 @@ def condition_name(settings: AttackSettings) -> str:
 
 
 def record(options: argparse.Namespace, conditions: Sequence[AttackSettings]) -> None:
-    """Measure what isn't known yet, and write it into the bundle condition by condition."""
+    """Measure what isn't known yet, and write it into the bundle condition by condition.
+
+    Other classifiers than the default one are asked for what their thresholds need and no more.
+    """
     bundle = load_bundle(options.bundle)
     val = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels).split("val")
-    for classifier in bundle.classifiers:
-        for settings in conditions:
-            if not is_recorded(options.bundle, bundle, classifier, settings):
-                keep(options, bundle, classifier, settings, val)
+    for settings in conditions:
+        asked = [
+            name
+            for name in bundle.classifiers
+            if (settings in NEEDED or name == bundle.default_classifier)
+            and not is_recorded(options.bundle, bundle, name, settings)
+        ]
+        if settings.method and settings.method not in CORRUPTIONS:
+            for name in asked:  # each is attacked on its own
+                keep(options, bundle, [name], settings, val)
+        elif asked:
+            keep(options, bundle, asked, settings, val)
 
 
 def is_recorded(name: str, bundle: Bundle, classifier: str, settings: AttackSettings) -> bool:
     """Whether the bundle holds this condition's answers, made with the weights that it has now."""
     made_with = read_facts(WEIGHTS / name).get("answers", {}).get(classifier, {}).get(condition_name(settings))
-    return made_with == weights_digest(bundle)
+    return made_with == weights_digest(bundle, classifier)
 
 
-def weights_digest(bundle: Bundle) -> str:
-    """One SHA-256 over those of everything that was trained."""
-    return hashlib.sha256(json.dumps(weights_record(bundle), sort_keys=True).encode()).hexdigest()
+def weights_digest(bundle: Bundle, classifier: str) -> str:
+    """One SHA-256 over those of everything trained that a classifier's answers depend on."""
+    return hashlib.sha256(json.dumps(weights_record(bundle, classifier), sort_keys=True).encode()).hexdigest()
 
 
-def keep(options: argparse.Namespace, bundle: Bundle, classifier: str, settings: AttackSettings, val: Dataset) -> None:
+def keep(
+    options: argparse.Namespace, bundle: Bundle, classifiers: Sequence[str], settings: AttackSettings, val: Dataset
+) -> None:
     """Measure one condition, and write it into calibration.json and the list of what it was made with."""
-    name, weights = condition_name(settings), weights_digest(bundle)
+    name = condition_name(settings)
     NOTEBOOKS.mkdir(parents=True, exist_ok=True)
-    run = {"settings": asdict(settings), "seed": options.seed, "data": val.sha256, "weights": weights}
-    notebook = Notebook(NOTEBOOKS / f"{options.bundle}-{classifier}-{name.replace('/', '-')}.jsonl", run)
-    with tqdm(total=len(val), desc=name, unit="image", disable=None) as bar:
-        responses = collect(
-            val, bundle, classifier, settings, seed=options.seed, notebook=notebook, progress=bar.update
+    run = {"settings": asdict(settings), "seed": options.seed, "data": val.sha256}
+    weights = {classifier: weights_digest(bundle, classifier) for classifier in classifiers}
+    notebooks = {
+        classifier: Notebook(
+            NOTEBOOKS / f"{options.bundle}-{classifier}-{name.replace('/', '-')}.jsonl", run | {"weights": made_with}
         )
+        for classifier, made_with in weights.items()
+    }
+    with tqdm(total=len(val), desc=f"{name} ({', '.join(classifiers)})", unit="image", disable=None) as bar:
+        responses = collect_all(val, bundle, notebooks, settings, seed=options.seed, progress=bar.update)
     folder = WEIGHTS / options.bundle
     facts = read_facts(folder)
     path = folder / facts["calibration"]
     answers = json.loads(path.read_text(encoding="utf-8"))
-    entry = answers.setdefault(classifier, {}) | {
-        "groups": list(val.groups),
-        "digests": [image_digest(pixels) for pixels in val.pixels],
-        "labels": val.labels.tolist(),
-    }
-    entry.setdefault("conditions", {})[name] = asdict(responses)
-    path.write_text(json.dumps(answers | {classifier: entry}), encoding="utf-8")
-    facts.setdefault("answers", {}).setdefault(classifier, {})[name] = weights
+    for classifier, found in responses.items():
+        entry = answers.setdefault(classifier, {})
+        entry |= {"groups": list(val.groups), "digests": [image_digest(pixels) for pixels in val.pixels]}
+        entry |= {"labels": val.labels.tolist()}
+        entry.setdefault("conditions", {})[name] = asdict(found)
+        facts.setdefault("answers", {}).setdefault(classifier, {})[name] = weights[classifier]
+    path.write_text(json.dumps(answers), encoding="utf-8")
     write_facts(folder, facts)
 
 

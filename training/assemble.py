@@ -56,12 +56,11 @@ def main() -> None:
         facts["unet"] = {"file": "unet.safetensors", "unconditional": 2, "config": config}
     for entry in arguments.classifier:
         name, file = entry.split("=", 1)
-        copy_fp16(Path(file), folder / f"{name}.safetensors", prefix="network.")
+        form = network_form(Path(file))
+        bare = form["architecture"] == "half-resnet18"
+        copy_fp16(Path(file), folder / f"{name}.safetensors", prefix="network." if bare else "")
         provenance[name] = recipe_card(Path(file))
-        facts.setdefault("classifiers", {})[name] = {
-            "file": f"{name}.safetensors",
-            "architecture": "half-resnet18",
-        }
+        facts.setdefault("classifiers", {})[name] = {"file": f"{name}.safetensors"} | form
     write_blanks(folder, facts)
     write_facts(folder, facts)
 
@@ -92,6 +91,12 @@ def recipe_card(weights: Path) -> dict:
     """The card that a recipe wrote beside its weights; empty where there is none."""
     path = weights.with_suffix(".json")
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def network_form(weights: Path) -> dict:
+    """How a recipe says that its network is built and who sits in it; the half-width ResNet where it says nothing."""
+    path = weights.with_suffix(".form.json")
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"architecture": "half-resnet18"}
 
 
 def half(value: torch.Tensor) -> torch.Tensor:

@@ -34,7 +34,7 @@ from core.detection import (
     masked_views,
 )
 from core.purification.ddim import denoise_once, fixed_noise
-from training.answers import NEEDED, record
+from training.answers import NEEDED, condition_name, record
 from training.assemble import read_facts, write_facts
 
 COMPONENTS = 64
@@ -54,10 +54,15 @@ def main() -> None:
 
 
 def fit_bundle(folder: Path) -> None:
-    """Write the limits that the recorded answers ask for into bundle.json."""
+    """Write the limits that the recorded answers ask for into bundle.json, for each classifier that has them all."""
     facts = read_facts(folder)
     calibrations = json.loads((folder / facts["calibration"]).read_text(encoding="utf-8"))
-    facts["limits"] = {name: limits_record(Calibration.from_json(entry)) for name, entry in calibrations.items()}
+    needed = {condition_name(settings) for settings in NEEDED}
+    facts["limits"] = {
+        name: limits_record(Calibration.from_json(entry))
+        for name, entry in calibrations.items()
+        if needed <= set(entry["conditions"])
+    }
     write_facts(folder, facts)
 
 

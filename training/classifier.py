@@ -12,7 +12,7 @@ from torch.nn import functional
 from core import compute
 from core.bundles import load_bundle
 from core.models.diffusion import Diffusion
-from core.models.resnet import HalfResNet18
+from core.models.resnet import NarrowResNet18
 from core.purification.ddim import denoise_once
 from training.assemble import BUNDLE
 from training.common import Run, arguments, augmented, load_splits, random_batches
@@ -32,7 +32,7 @@ def main() -> None:
         generator = torch.Generator().manual_seed(options.seed)
         copies = torch.cat([purified_copy(batch, diffusion, generator) for batch in pixels.split(4)])
         pixels, labels = torch.cat([pixels, copies]), labels.repeat(2)
-    run = Run(HalfResNet18(BUNDLE["input"]["channels"], len(BUNDLE["classes"])), options)
+    run = Run(NarrowResNet18(BUNDLE["input"]["channels"], len(BUNDLE["classes"])), options)
     drawn = random_batches(len(pixels), options.batch, run.generator)
 
     def loss(network: nn.Module, generator: torch.Generator) -> Tensor:

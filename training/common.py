@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from training.assemble import BUNDLE, half
 
 EMA_DECAY = 0.999
 WARM_UP = 0.05
-SAVE_EVERY = 500
+SAVE_SECONDS = 120
 
 
 def arguments(description: str, **defaults: Any) -> argparse.ArgumentParser:
@@ -76,6 +77,13 @@ def random_batches(count: int, size: int, generator: torch.Generator) -> Iterato
         yield from order.split(size) if count < size else order[: count - count % size].split(size)
 
 
+def seeded(build: Callable[[], nn.Module], seed: str) -> nn.Module:
+    """A network whose first weights hang on `seed` alone; PyTorch's own numbers go on as if nothing had been drawn."""
+    with torch.random.fork_rng():
+        torch.manual_seed(zlib.crc32(seed.encode()))
+        return build()
+
+
 class Run:
     """A training run that can be cut off and taken up again.
 
@@ -85,19 +93,21 @@ class Run:
         Trained in place; `average` holds the exponential moving average of its weights.
     options : Namespace
         As `arguments` parses them.
+    decay : float
+        How much of the averaged weights a step keeps.
     """
 
-    def __init__(self, network: nn.Module, options: argparse.Namespace):
+    def __init__(self, network: nn.Module, options: argparse.Namespace, decay: float = EMA_DECAY):
         self.options = options
         place = compute.device()
         if options.init:
             network.load_state_dict(named_as(network, load_file(options.init)))
         self.network = network.to(place).to(memory_format=torch.channels_last).train()
         self.average = torch.optim.swa_utils.AveragedModel(
-            self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True
+            self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(decay), use_buffers=True
         )
         self.optimizer = torch.optim.AdamW(network.parameters(), lr=options.lr, weight_decay=0.05, fused=True)
-        self.step, self.seconds, self.started = 0, 0.0, time.perf_counter()
+        self.step, self.seconds, self.started, self.ended = 0, 0.0, time.perf_counter(), None
         options.out.mkdir(parents=True, exist_ok=True)
         self.checkpoint = options.out / "checkpoint.safetensors"
         if self.checkpoint.is_file():
@@ -107,6 +117,7 @@ class Run:
     def train(self, loss: Callable[[nn.Module, torch.Generator], Tensor]) -> None:
         """Take the steps that are left, or as many as the minutes allow; `loss` draws its own batch."""
         deadline = self.started + 60 * self.options.minutes
+        saved = time.perf_counter()
         while self.step < self.options.steps and time.perf_counter() < deadline:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.options.lr * self._schedule()
@@ -118,14 +129,21 @@ class Run:
             self.optimizer.step()
             self.average.update_parameters(self.network)
             self.step += 1
-            if self.step % SAVE_EVERY == 0:
+            if time.perf_counter() > saved + SAVE_SECONDS:
                 self._save()
+                saved = time.perf_counter()
             if self.step % 50 == 0:
                 print(
-                    f"step {self.step}/{self.options.steps} loss {value.item():.5f} {self._minutes():.1f} min",
+                    f"step {self.step}/{self.options.steps} loss {value.item():.5f} {self.minutes:.1f} min",
                     flush=True,
                 )
+        self.ended = time.perf_counter()
         self._save()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps have been taken."""
+        return self.step >= self.options.steps
 
     def averaged(self) -> nn.Module:
         """The averaged network, ready to be measured."""
@@ -133,32 +151,12 @@ class Run:
 
     def finish(self, name: str, metrics: dict[str, Any]) -> None:
         """Write the averaged weights as fp16, and the card."""
-        weights = {key: half(value.cpu()) for key, value in self.averaged().state_dict().items()}
-        save_file(weights, self.options.out / f"{name}.safetensors")
-        card = {
-            "component": name,
-            "command": self._command(),
-            "data": self.options.data.name,
-            "split": "trained on train, measured on val; no near-duplicate group is in both",
-            "started_from": started_from(self.options.init),
-            "seed": self.options.seed,
-            "commit": _commit(),
-            "steps": self.step,
-            "minutes": round(self._minutes(), 1),
-            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU ({platform.machine()})",
-            "torch": torch.__version__,
-            "metrics": metrics,
-        }
-        (self.options.out / f"{name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-        print(json.dumps(card, indent=1))
+        write_result(self.averaged(), name, self.options, metrics, steps=self.step, minutes=self.minutes)
 
-    def _command(self) -> str:
-        """The command as typed, with files by their names: where they lay is nobody's business."""
-        words = [Path(word).name if Path(word).is_file() else word for word in sys.argv[1:]]
-        return shlex.join(["python", "-m", f"training.{Path(sys.argv[0]).stem}", *words])
-
-    def _minutes(self) -> float:
-        return (self.seconds + time.perf_counter() - self.started) / 60
+    @property
+    def minutes(self) -> float:
+        """What it has taken so far, over all its sittings."""
+        return (self.seconds + (self.ended or time.perf_counter()) - self.started) / 60
 
     def _schedule(self) -> float:
         done = self.step / self.options.steps
@@ -170,7 +168,7 @@ class Run:
         for index, moments in self.optimizer.state_dict()["state"].items():
             state |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in moments.items()}
         state = {key: value.detach().cpu().clone().contiguous() for key, value in state.items()}
-        save_file(state, self.checkpoint, {"step": str(self.step), "seconds": str(60 * self._minutes())})
+        save_file(state, self.checkpoint, {"step": str(self.step), "seconds": str(60 * self.minutes)})
 
     def _resume(self) -> None:
         from safetensors import safe_open
@@ -185,6 +183,37 @@ class Run:
             index, name = key.split(".", 1)
             moments.setdefault(int(index), {})[name] = value
         self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": moments})
+
+
+def write_result(
+    network: nn.Module, name: str, options: argparse.Namespace, metrics: dict[str, Any], *, steps: int, minutes: float
+) -> None:
+    """Write a network as fp16 into the recipe's folder, and the card beside it."""
+    save_file(
+        {key: half(value.cpu()) for key, value in network.state_dict().items()}, options.out / f"{name}.safetensors"
+    )
+    card = {
+        "component": name,
+        "command": command_line(),
+        "data": options.data.name,
+        "split": "trained on train, measured on val; no near-duplicate group is in both",
+        "started_from": started_from(options.init),
+        "seed": options.seed,
+        "commit": _commit(),
+        "steps": steps,
+        "minutes": round(minutes, 1),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU ({platform.machine()})",
+        "torch": torch.__version__,
+        "metrics": metrics,
+    }
+    (options.out / f"{name}.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(card, indent=1))
+
+
+def command_line() -> str:
+    """The command as typed, with files by their names: where they lay is nobody's business."""
+    words = [Path(word).name if Path(word).is_file() else word for word in sys.argv[1:]]
+    return shlex.join(["python", "-m", f"training.{Path(sys.argv[0]).stem}", *words])
 
 
 def named_as(network: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:

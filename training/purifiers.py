@@ -94,7 +94,8 @@ def row_name(settings: PurifySettings, count: int) -> str:
 
 def made_with_today(bundle: Bundle) -> dict[str, Any]:
     """What the rows depend on: everything that was trained, and the ladder of t*."""
-    return {"weights_sha256": weights_record(bundle), "ladder": repr(bundle.limits[bundle.default_classifier].ladder)}
+    name = bundle.default_classifier
+    return {"weights_sha256": weights_record(bundle, name), "ladder": repr(bundle.limits_of(name).ladder)}
 
 
 def known_rows(results: Path, made_with: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -114,9 +115,9 @@ def keep(results: Path, record: dict[str, Any]) -> None:
 
 def attacked(val: Dataset, bundle: Bundle, seed: int) -> dict[str, Tensor]:
     """``clean`` and each ε → (N, C, H, W) of all scans, by their digest; the attacked ones are kept in `ATTACKED`."""
-    sets = {"clean": val.pixels}
+    sets, weights = {"clean": val.pixels}, weights_digest(bundle, bundle.default_classifier)
     for eps in EPS:
-        path = ATTACKED / f"{bundle.name}-{val.sha256[:8]}-{weights_digest(bundle)[:8]}-pgd-{eps}-{seed}.safetensors"
+        path = ATTACKED / f"{bundle.name}-{val.sha256[:8]}-{weights[:8]}-pgd-{eps}-{seed}.safetensors"
         if not path.is_file():
             ATTACKED.mkdir(parents=True, exist_ok=True)
             save_file({"pixels": attack(val, bundle, eps, seed)}, path)

@@ -89,7 +89,8 @@ def write(results: Path, report: dict[str, Any]) -> None:
 
 def kept_rows(earlier: dict[str, Any], bundle: Bundle) -> dict[str, dict[str, Any]]:
     """Command → row of an earlier run that was measured with the weights and thresholds of today."""
-    today = weights_record(bundle), dict(bundle.limits[bundle.default_classifier].thresholds)
+    name = bundle.default_classifier
+    today = weights_record(bundle, name), dict(bundle.limits_of(name).thresholds)
     by_command = {row["report"]["settings"]["command"]: row for row in earlier.get("slow", [])}
 
     def measured_with(row: dict[str, Any]) -> tuple[dict, dict]:

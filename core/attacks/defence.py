@@ -32,7 +32,7 @@ class Defence:
 
     def __init__(self, bundle: Bundle, classifier: str, seed: int = 0, straight_through: bool = False):
         self.bundle, self.seed, self.straight_through = bundle, seed, straight_through
-        self.network, self.limits = bundle.classifiers[classifier], bundle.limits[classifier]
+        self.network, self.limits = bundle.classifiers[classifier], bundle.limits_of(classifier)
         self.generator = torch.Generator().manual_seed(seed + 1)
         self._decided: tuple[Tensor, Tensor, Tensor] | None = None
 

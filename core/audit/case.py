@@ -194,7 +194,7 @@ def study(source: Source, bundle: Bundle, settings: AuditSettings) -> Study:
     if exam.refused:
         return Study(scan, exam)
     name = bundle.classifier_name(settings.classifier)
-    t_star = choose_t(exam.detection.scores["amv"], bundle.limits[name])
+    t_star = choose_t(exam.detection.scores["amv"], bundle.limits_of(name))
     # What the pipeline does to a scan that is flagged, with the noise level that it would choose for this one.
     purifier = PurifySettings("diffpure-ddim", t=t_star, steps=PURIFY_STEPS)
     seeds = range(settings.seed, settings.seed + settings.seeds)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from skimage.metrics import structural_similarity
-from torch import Tensor
+from torch import Tensor, nn
 
 from core import compute
 from core.attacks import AttackSettings, attack_steps, attack_target, find_method
@@ -19,7 +19,7 @@ from core.audit.journal import Journal
 from core.audit.statistics import auc, auc_interval, bootstrap_interval, tpr_at_false_alarms
 from core.bundles import Bundle
 from core.calibration import LADDER, Decisions, Limits, Responses, cross_fitted_limits, decide
-from core.detection import SCORES, gather_evidence
+from core.detection import SCORES, Signs, evidence_for, gather_signs
 from core.pipeline import PURIFY_STEPS
 from core.purification.catalogue import purified_pixels
 from core.purification.ddim import fixed_noise, purify
@@ -94,7 +94,7 @@ def evaluate(
     name = bundle.classifier_name(classifier)
     run = {"attack": asdict(attack), "seed": seed, "classifier": name, "data": data.sha256, "n": len(data)}
     run |= {"purifier": asdict(purifier)} if purifier != ADAPTIVE else {}
-    notebook = Notebook(resume, run | {"weights": weights_record(bundle), "limits": repr(bundle.limits[name])})
+    notebook = Notebook(resume, run | {"weights": weights_record(bundle, name), "limits": repr(bundle.limits_of(name))})
     how = {"purifier": purifier, "seed": seed, "notebook": notebook, "progress": progress}
     clean = collect(data, bundle, name, CLEAN, **how)
     attacked = None
@@ -115,29 +115,47 @@ def collect(
     progress: Progress = lambda images: None,
 ) -> Responses:
     """What the networks answer to the images, attacked as `attack` says."""
-    notebook = notebook or Notebook(None)
+    notebooks = {classifier: notebook or Notebook(None)}
+    return collect_all(data, bundle, notebooks, attack, purifier=purifier, seed=seed, progress=progress)[classifier]
+
+
+def collect_all(
+    data: Dataset,
+    bundle: Bundle,
+    notebooks: Mapping[str, Notebook],
+    attack: AttackSettings,
+    *,
+    purifier: PurifySettings = ADAPTIVE,
+    seed: int = 0,
+    progress: Progress = lambda images: None,
+) -> dict[str, Responses]:
+    """The same for several classifiers at once, by name; an attacker faces the first of them.
+
+    Detector and purifier are the costly part, and all classifiers share what they make of a scan.
+    """
     if attack.method:
         find_method(attack)
-    parts = []
+    parts: dict[str, list[Responses]] = {name: [] for name in notebooks}
     for indices in batches(len(data)):
-        first, name = int(indices[0]), "attacked" if attack.method else "clean"
-        part = notebook.find(name, first)
-        if part is None:
+        first, kind = int(indices[0]), "attacked" if attack.method else "clean"
+        found = {name: notebook.find(kind, first) for name, notebook in notebooks.items()}
+        if unknown := [name for name, part in found.items() if part is None]:
             before = data.pixels[indices].to(compute.device())
             after = before
             if attack.method:
-                target = attack_target(bundle, classifier, attack, seed + first)
+                target = attack_target(bundle, next(iter(notebooks)), attack, seed + first)
                 labels = data.labels[indices].to(before.device)
                 for step in attack_steps(target, before, labels, attack, seed + first):
                     after = step.attacked
-            part = respond(after, before, bundle, classifier, seed, purifier)
-            notebook.add(name, first, part)
-        parts.append(part)
+            for name, part in respond_all(after, before, bundle, unknown, seed, purifier).items():
+                found[name] = part
+                notebooks[name].add(kind, first, part)
+        for name, part in found.items():
+            parts[name].append(part)
         progress(len(indices))
-    return Responses.joined(parts)
+    return {name: Responses.joined(answers) for name, answers in parts.items()}
 
 
-@torch.no_grad()
 def respond(
     pixels: Tensor,
     before: Tensor,
@@ -150,24 +168,50 @@ def respond(
 
     A purifier that knows no ladder gives the same estimate at each of its t*.
     """
-    network = bundle.classifiers[classifier]
+    return respond_all(pixels, before, bundle, [classifier], seed, purifier)[classifier]
+
+
+@torch.no_grad()
+def respond_all(
+    pixels: Tensor,
+    before: Tensor,
+    bundle: Bundle,
+    classifiers: Sequence[str],
+    seed: int,
+    purifier: PurifySettings = ADAPTIVE,
+) -> dict[str, Responses]:
+    """The same for several classifiers, by name."""
     start = time.perf_counter()
-    evidence = gather_evidence(pixels, bundle, network, seed)
+    signs = gather_signs(pixels, bundle, seed)
     detected = time.perf_counter()
-    estimates = _estimates(pixels, bundle, classifier, seed, purifier)
-    answers = {t: network(estimate).argmax(1).tolist() for t, estimate in estimates.items()}
+    estimates = _estimates(pixels, bundle, classifiers[0], seed, purifier)
     purified = time.perf_counter()
+    ssim = {t: [round(_ssim(a, b), 4) for a, b in zip(images.cpu(), before.cpu())] for t, images in estimates.items()}
+    made = len(LADDER) if purifier == ADAPTIVE else 1
+    shared = {"detect": detected - start, "purify": (purified - detected) / made}
+    return {name: _answers(bundle.classifiers[name], signs, estimates, ssim, shared) for name in classifiers}
+
+
+def _answers(
+    network: nn.Module,
+    signs: Signs,
+    estimates: Mapping[int, Tensor],
+    ssim: Mapping[int, list[float]],
+    shared: Mapping[str, float],
+) -> Responses:
+    """One classifier's part; `shared` are the seconds that the batch took without it."""
+    start = time.perf_counter()
+    evidence = evidence_for(network, signs)
+    detected = time.perf_counter() - start
     return Responses(
         undefended=evidence.logits.argmax(1).tolist(),
         scores={name: _rounded(values) for name, values in evidence.scores.items()},
         scope=_rounded(evidence.scope_distance),
-        estimates=answers,
-        ssim={
-            t: [round(_ssim(a, b), 4) for a, b in zip(images.cpu(), before.cpu())] for t, images in estimates.items()
-        },
+        estimates={t: network(estimate).argmax(1).tolist() for t, estimate in estimates.items()},
+        ssim=ssim,
         seconds={
-            "detect": (detected - start) / len(pixels),
-            "purify": (purified - detected) / len(pixels) / (len(LADDER) if purifier == ADAPTIVE else 1),
+            "detect": (shared["detect"] + detected) / len(signs.pixels),
+            "purify": shared["purify"] / len(signs.pixels),
         },
     )
 
@@ -195,7 +239,7 @@ def own_limits(data: Dataset, bundle: Bundle, classifier: str) -> list[Limits]:
     """The limits for each image: fitted without its fold where it was a calibration scan, else the bundle's own."""
     calibration = bundle.calibrations[classifier]
     fitted = dict(zip(calibration.digests, cross_fitted_limits(calibration)))
-    return [fitted.get(image_digest(pixels), bundle.limits[classifier]) for pixels in data.pixels]
+    return [fitted.get(image_digest(pixels), bundle.limits_of(classifier)) for pixels in data.pixels]
 
 
 def batches(count: int) -> list[np.ndarray]:
@@ -204,9 +248,11 @@ def batches(count: int) -> list[np.ndarray]:
     return np.array_split(np.arange(count), max(1, -(-count // size)))
 
 
-def weights_record(bundle: Bundle) -> dict[str, str]:
-    """File → SHA-256 of everything that was trained."""
-    return {file: sha256 for file, sha256 in bundle.hashes.items() if file.endswith(".safetensors")}
+def weights_record(bundle: Bundle, classifier: str) -> dict[str, str]:
+    """File → SHA-256 of everything trained that this classifier's figures depend on: not the other classifiers."""
+    others = {entry["file"] for name, entry in bundle.facts["classifiers"].items() if name != classifier}
+    trained = {file: sha256 for file, sha256 in bundle.hashes.items() if file.endswith(".safetensors")}
+    return {file: sha256 for file, sha256 in trained.items() if file not in others}
 
 
 def settings_record(
@@ -220,15 +266,16 @@ def settings_record(
     purifier: PurifySettings = ADAPTIVE,
 ) -> dict[str, Any]:
     """Everything that is needed to run an evaluation again."""
+    name = bundle.classifier_name(classifier)
     return {
         "command": command,
         "bundle": bundle.name,
-        "classifier": bundle.classifier_name(classifier),
+        "classifier": name,
         "attack": asdict(attack),
         "purifier": asdict(purifier),
         "data_sha256": data.sha256,
-        "weights_sha256": weights_record(bundle),
-        "thresholds": dict(bundle.limits[bundle.classifier_name(classifier)].thresholds),
+        "weights_sha256": weights_record(bundle, name),
+        "thresholds": dict(bundle.limits_of(name).thresholds),
         "split": split,
         "seed": seed,
         "device": compute.device().type,

@@ -267,7 +267,7 @@ def trial_steps(
         after = step.attacked
         yield None
     answers = [respond(pixels, before, bundle, name, seed) for pixels in (before, after)]
-    clean, changed = (decide(part, [bundle.limits[name]]) for part in answers)
+    clean, changed = (decide(part, [bundle.limits_of(name)]) for part in answers)
     yield Trial(
         scan=scan.name,
         answer=bundle.classes[answers[0].undefended[0]],

@@ -54,5 +54,5 @@ def adaptive(
 def ladder_levels(pixels: Tensor, bundle: Bundle, classifier: str, seed: int) -> Tensor:
     """(B,) the t* that the bundle's ladder gives to each image."""
     scores = gather_evidence(pixels, bundle, bundle.classifiers[classifier], seed).scores["amv"]
-    levels = [choose_t(score, bundle.limits[classifier]) for score in scores.tolist()]
+    levels = [choose_t(score, bundle.limits_of(classifier)) for score in scores.tolist()]
     return torch.tensor(levels, device=pixels.device)

@@ -71,7 +71,7 @@ def _own_window(scan: Scan, start: Window | None, key: str) -> Window:
 
 def draw_settings(visit: Visit, bundle: Bundle) -> None:
     """The seed, and the classifier where the bundle has more than one."""
-    names = list(bundle.classifiers)
+    names = list(bundle.limits)
     if len(names) > 1:
         current = visit.classifier or bundle.default_classifier
         index, key = names.index(current), f"classifier-{bundle.name}"

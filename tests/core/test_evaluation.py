@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ import torch
 import core.audit.evaluation as evaluation
 from core.attacks import AttackSettings
 from core.audit.datasets import load_dataset
-from core.audit.evaluation import CLEAN, collect, evaluate, own_limits, settings_record, summary
+from core.audit.evaluation import CLEAN, Notebook, collect, collect_all, evaluate, own_limits, settings_record, summary
 from core.calibration import Limits, Responses, fitted_limits, folds
 from core.purification.settings import PurifySettings
 from core.schema import checked
@@ -80,6 +82,16 @@ def test_a_refusal_counts_as_wrong():
     assert (report["refused"], report["clean_accuracy"], report["defended_clean_accuracy"]) == (2, 1, 0)
 
 
+def test_several_classifiers_answer_at_once_as_each_would_alone(bundle, data):
+    one = data.subset(np.arange(2))
+    twins = replace(bundle, classifiers={**bundle.classifiers, "twin": bundle.classifiers["resnet18"]})
+    notebooks = {name: Notebook(None) for name in twins.classifiers}
+    answers = collect_all(one, twins, notebooks, AttackSettings("gaussian-noise"))
+    alone = collect(one, bundle, "resnet18", AttackSettings("gaussian-noise"))
+    for name in twins.classifiers:
+        assert replace(answers[name], seconds={}) == replace(alone, seconds={})
+
+
 def test_an_evaluation_that_was_cut_off_goes_on_where_it_stopped(data, bundle, tmp_path, monkeypatch):
     file, fast = tmp_path / "answers.jsonl", AttackSettings("fgsm")
     whole = evaluate(data, bundle, attack=fast)
@@ -92,8 +104,8 @@ def test_an_evaluation_that_was_cut_off_goes_on_where_it_stopped(data, bundle, t
             raise KeyboardInterrupt
         return real(*words)
 
-    real = evaluation.respond
-    monkeypatch.setattr(evaluation, "respond", respond)
+    real = evaluation.respond_all
+    monkeypatch.setattr(evaluation, "respond_all", respond)
     with pytest.raises(KeyboardInterrupt):
         evaluate(data, bundle, attack=fast, resume=file)
     with file.open("a") as torn:
@@ -124,7 +136,7 @@ def test_unknown_scans_meet_the_bundles_own_thresholds(data, bundle):
 def test_white_box_gradient_through_the_purifier_is_the_real_one():
     """Against central differences, in float64, through diffusion, U-Net and classifier."""
     from core.models.diffusion import Diffusion
-    from core.models.resnet import HalfResNet18
+    from core.models.resnet import NarrowResNet18
     from core.purification.ddim import purify_steps
 
     torch.manual_seed(0)
@@ -138,7 +150,7 @@ def test_white_box_gradient_through_the_purifier_is_the_real_one():
     config |= {"layers_per_block": 1, "down_block_types": ["DownBlock2D"] * 2, "up_block_types": ["UpBlock2D"] * 2}
     diffusion = Diffusion(config).double().eval()
     diffusion.predict_noise = lambda noisy, t, label=None: diffusion.unet(noisy, t).sample
-    network = HalfResNet18(1, 2).double().eval()
+    network = NarrowResNet18(1, 2).double().eval()
     noise = torch.randn(1, 1, 16, 16, dtype=torch.float64)
 
     def loss(pixels):

@@ -1,7 +1,6 @@
 """Each recipe on eight tiny steps' worth of data: it runs, resumes where it stopped, and writes weights and a card."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -13,32 +12,14 @@ from training import classifier, mae, unet
 COMPONENTS = {"classifier": (classifier, "resnet18"), "mae": (mae, "mae"), "unet": (unet, "diffusion_pytorch_model")}
 
 
-@pytest.fixture
-def data(tmp_path):
-    random = np.random.default_rng(0)
-    np.savez(
-        tmp_path / "tiny.npz",
-        image=random.integers(0, 255, (6, 128, 128), dtype=np.uint8),
-        label=np.array([0, 1] * 3),
-        group=np.arange(6),
-        split=np.array([0, 0, 0, 0, 1, 1]),
-    )
-    return tmp_path / "tiny.npz"
-
-
-def run(monkeypatch, module, *words):
-    monkeypatch.setattr(sys, "argv", [f"training/{module.__name__.rsplit('.')[-1]}.py", *map(str, words)])
-    module.main()
-
-
 @pytest.mark.parametrize("component", COMPONENTS)
-def test_a_recipe_resumes_and_writes_its_card(component, data, tmp_path, monkeypatch):
+def test_a_recipe_resumes_and_writes_its_card(component, data, run, tmp_path):
     module, name = COMPONENTS[component]
     out = tmp_path / "out"
     words = ["--data", data, "--out", out, "--batch", 2]
-    run(monkeypatch, module, *words, "--steps", 1)
+    run(module, *words, "--steps", 1)
     first = load_file(out / "checkpoint.safetensors")
-    run(monkeypatch, module, *words, "--steps", 2)
+    run(module, *words, "--steps", 2)
     with safe_open(out / "checkpoint.safetensors", "pt") as file:
         assert file.metadata()["step"] == "2"
     second = load_file(out / "checkpoint.safetensors")

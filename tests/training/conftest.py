@@ -1,0 +1,31 @@
+"""What the tests of the recipes share."""
+
+import sys
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Six random scans, four to train on."""
+    random = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "tiny.npz",
+        image=random.integers(0, 255, (6, 128, 128), dtype=np.uint8),
+        label=np.array([0, 1] * 3),
+        group=np.arange(6),
+        split=np.array([0, 0, 0, 0, 1, 1]),
+    )
+    return tmp_path / "tiny.npz"
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Runs a recipe as its command would."""
+
+    def command(module, *words):
+        monkeypatch.setattr(sys, "argv", [f"training/{module.__name__.rsplit('.')[-1]}.py", *map(str, words)])
+        module.main()
+
+    return command

@@ -1,0 +1,45 @@
+"""Divided We Fall's recipe on a handful of images: it goes on where it stopped, and what it writes can be loaded."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from core.bundles import ARCHITECTURES
+from training import dwf
+from training.assemble import network_form
+
+SMALL = ["--batch", 6, "--width", 4, "--shrink", 4, "--expert-iterations", 1, "--iterations", 1, "--experts", "1-1-1"]
+
+
+def test_it_goes_on_where_it_stopped_and_writes_a_mixture(data, run, tmp_path, capsys):
+    words = ["--data", data, "--out", tmp_path, "--steps", 1, "--joint-steps", 1, *SMALL]
+    run(dwf, *words, "--minutes", 0)
+    assert "run the same command again" in capsys.readouterr().out
+    run(dwf, *words)
+    weights = tmp_path / "together-1-1-1" / "dwf.safetensors"
+    form, card = network_form(weights), json.loads(weights.with_suffix(".json").read_text())
+    assert [expert["name"] for expert in form["experts"]] == ["Clean", "FGSM 0.08", "PGD-1"]
+    assert card["metrics"]["mixture"]["pgd 8/255"]["n"] == 2
+    assert sum(card["metrics"]["gate"].values()) == pytest.approx(1, abs=1e-5)
+    mixture = ARCHITECTURES[form["architecture"]](1, 2, **form["config"])
+    mixture.load_state_dict({key: value.float() for key, value in load_file(weights).items()})
+
+
+def test_a_smaller_mixture_keeps_the_strongest_attackers():
+    names = [lesson.name for lesson in dwf.chosen_lessons("1-2-2", (2, 4, 7, 10))]
+    assert names == ["Clean", "FGSM 0.06", "FGSM 0.08", "PGD-7", "PGD-10"]
+
+
+def test_the_price_of_a_collapse_is_what_the_gate_lacks_to_equal_shares():
+    assert dwf.collapse(torch.tensor([[1.0, 0.0], [0.0, 1.0]])).item() == pytest.approx(0, abs=1e-6)
+    assert dwf.collapse(torch.tensor([[1.0, 0.0], [1.0, 0.0]])).item() == pytest.approx(0.6931, abs=1e-4)
+
+
+def test_attacks_in_training_stay_in_their_ball_and_leave_the_network_in_training():
+    network = torch.nn.Sequential(torch.nn.BatchNorm2d(1), torch.nn.Flatten(), torch.nn.Linear(16, 2)).train()
+    pixels, generator = torch.full((2, 1, 4, 4), 0.5), torch.Generator().manual_seed(0)
+    after = dwf.fgsm_attacker((0.03,))(network, pixels, torch.tensor([0, 1]), generator)
+    assert (after - pixels).abs().amax().item() == pytest.approx(0.03, abs=1e-6)
+    assert network.training and network[0].num_batches_tracked == 0

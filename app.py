@@ -18,6 +18,7 @@ page = st.navigation(
         st.Page("pages/detect.py", title="Detect", icon=":material/search_insights:"),
         st.Page("pages/attack.py", title="Attack", icon=":material/bolt:"),
         st.Page("pages/purify.py", title="Purify", icon=":material/healing:"),
+        st.Page("pages/experts.py", title="Experts", icon=":material/groups:"),
         st.Page("pages/audit.py", title="Audit", icon=":material/fact_check:"),
     ]
 )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # core brings torch: the first page must not wait for it
     from core.purification.settings import PurifySettings
     from pages.components.bout import Bout
     from pages.components.detector_trials import Trials
+    from pages.components.experts_bench import Bench
     from pages.components.purify_seeds import Survey
     from pages.components.purify_studio import Studio
 
@@ -60,6 +61,10 @@ class Visit:
         How the next purification will go, side by side; empty before the Purify page was opened.
     studio, survey
         The purification that runs, or ran last, and the same over many seeds; only one of each is kept.
+    mixture : str or None
+        Which mixture the Experts page opens up; the bundle's first where None.
+    bench : Bench or None
+        What the experts said of the scan on the table, and what runs on that page; only one is kept.
     """
 
     bundle: str = DEFAULT_BUNDLE
@@ -91,6 +96,8 @@ class Visit:
     purify_seed: int = 0
     studio: Studio | None = None
     survey: Survey | None = None
+    mixture: str | None = None
+    bench: Bench | None = None
 
     def take(self, scan: Scan, sample: str | None = None) -> None:
         """Put a scan on the table, at its middle frame and with its own window."""
@@ -100,7 +107,9 @@ class Visit:
         for work in (self.bout, self.studio, self.survey):
             if work:
                 work.run.stop()
-        self.bout = self.studio = self.survey = None
+        if self.bench:
+            self.bench.stop()
+        self.bout = self.studio = self.survey = self.bench = None
 
     def take_attacked(self, attacked: Scan, before: Examination | None = None) -> None:
         """Replace the scan by its attacked copy, and remember what it was and its result, `before`."""

@@ -1,0 +1,103 @@
+"""Drag ε: the gate along one direction, computed once; then the slider only draws it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.components import experts_charts as charts
+from pages.components.detector_charts import CONFIG, HEIGHT
+from pages.components.experts_bench import CLEAN, Bench
+from pages.components.experts_opinions import draw_badge, in_words
+from pages.components.experts_run import draw_ending, follow
+from pages.components.words import heading, percent, plain
+
+if TYPE_CHECKING:
+    from core.audit.panel import Rung
+
+DOING = "path"
+TITLES = {"fgsm": "FGSM: one step", "pgd": "PGD: 40 steps"}
+
+
+def draw_path(bench: Bench) -> None:
+    """Which direction, the button, and the gate along it."""
+    st.markdown(
+        "One attack at ε = 16/255 gives a **direction**. The slider goes along it, from the clean scan to that attack, "
+        "and the gate shows whom it trusts at each place."
+    )
+    running = bench.running and bench.doing == DOING
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        how = {"required": True, "key": "path-method", "persist_state": "session", "disabled": running}
+        method = st.segmented_control("Direction", list(TITLES), default="fgsm", format_func=TITLES.get, **how)
+        label = "Find it again" if bench.path else "Find the direction"
+        if st.button(label, icon=":material/explore:", type="primary", key="path-start", disabled=running):
+            begin_path(bench, method or "fgsm")
+            st.rerun()
+    rest, live = (st.empty(), st.empty()) if running else (st.container(), st.empty())
+    if running:
+        with live.container():
+            follow(bench, "Finding the direction, then asking the experts")
+    with rest:
+        draw_ending(bench, DOING)
+        if bench.path:
+            st.fragment(_draw_rung)(bench)
+
+
+def begin_path(bench: Bench, method: str) -> None:
+    """Have the path computed in the background."""
+    from core.audit.panel import path_length
+
+    bench.path, bench.path_method = [], method
+    bench.start(DOING, path_length(method), _steps(bench, bench.path, method))
+
+
+def _steps(bench: Bench, path: list[Rung], method: str) -> Iterator[None]:
+    from core.audit.panel import gate_path
+
+    for rung in gate_path(bench.stages[CLEAN].pixels, bench.models, bench.mixture, method, bench.seed):
+        if rung is not None:
+            path.append(rung)
+        yield
+
+
+def _draw_rung(bench: Bench) -> None:
+    from core import overlays
+
+    path = bench.path
+    steps = [rung.eps for rung in path]
+    eps = steps[0]
+    if len(steps) > 1:
+        how = {"key": f"path-eps-{id(path)}", "format_func": "{:g}".format}
+        eps = st.select_slider("Drag ε, in 1/255", steps, **how)
+    panel = path[steps.index(eps)].heard.panel
+    everyone = (True,) * len(panel.weights)
+    grid = st.grid(3, min_column_width=270, gap="medium")
+    with grid.cell(column_span=2):
+        answer, first = panel.answer, path[0].heard.panel.answer
+        st.header(f"{plain(heading(answer.label))} · {percent(answer.confidence)}", anchor=False)
+        draw_badge(CLEAN if eps == 0 else DOING, answer.label, first.label)
+        st.plotly_chart(
+            charts.bars(panel, everyone), height=charts.bars_height(len(everyone)), config=CONFIG,
+            key="path-bars", alt=f"Gate at ε = {eps:g}/255: {in_words(panel, everyone)}",
+        )  # fmt: skip
+    with grid.cell():
+        pixels, name = path[steps.index(eps)].heard.pixels, f"{TITLES[bench.path_method]}, ε = {eps:g}/255"
+        picture = overlays.model_png(pixels, bench.before.frame.shape, bench.scan.spacing)
+        st.image(picture, name, "stretch", alt=f"Scan {bench.scan.name}. {name}")
+    _draw_lines(path, eps)
+
+
+def _draw_lines(path: list[Rung], eps: float) -> None:
+    st.subheader("The gate over ε", anchor=False)
+    names = path[0].heard.panel.names
+    lines = [charts.Line(name, [rung.heard.panel.weights[place] for rung in path]) for place, name in enumerate(names)]
+    ends = "; ".join(
+        f"{line.title} from {charts.weight_text(line.weights[0])} to {charts.weight_text(line.weights[-1])}"
+        for line in lines
+    )
+    st.plotly_chart(
+        charts.gate_lines(lines, [rung.eps for rung in path], eps), height=HEIGHT, config=CONFIG,
+        key="path-lines", alt=f"Weight of every expert from ε = 0 to {path[-1].eps:g}/255: {ends}",
+    )  # fmt: skip

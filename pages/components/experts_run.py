@@ -1,0 +1,44 @@
+"""How far something on the Experts page is, and how it ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.components.background import sentence, watch
+from pages.components.words import counted, plain
+
+if TYPE_CHECKING:
+    from pages.components.experts_bench import Bench
+
+
+def follow(bench: Bench, what: str) -> None:
+    """Show a run, with Stop, until it has ended; then the page is drawn again."""
+    run = bench.run
+    assert run
+    st.button("Stop", icon=":material/stop:", type="primary", on_click=bench.stop, key="experts-stop", shortcut="Esc")
+    place = st.empty()
+
+    def draw() -> None:
+        parts = [f"{what}: {run.count} of {counted(bench.total)}", f"{run.seconds:.1f} s of computing"]
+        if run.ahead:
+            parts.append("taking turns with other visitors")
+        place.progress(min(1.0, run.count / bench.total), " · ".join(parts))
+
+    draw()
+    watch(run, draw)
+    st.rerun()
+
+
+def draw_ending(bench: Bench, doing: object) -> None:
+    """How the last run of this kind ended, where it did not come to its own end."""
+    run = bench.run
+    if run is None or bench.doing != doing or bench.running:
+        return
+    if run.error:
+        st.error(plain(sentence(run.error)), icon=":material/error:")
+    elif run.cut_short:
+        why = ", as nobody was watching" if run.abandoned else ""
+        text = f"Stopped after {counted(run.count)} of {bench.total}{why}. What is shown is how far it had come."
+        st.info(text, icon=":material/stop_circle:")

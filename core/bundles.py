@@ -195,6 +195,9 @@ def _load(name: str, folder: Path, facts: Mapping[str, Any], dtype: torch.dtype)
 
 
 def _built(entry: Mapping[str, Any], channels: int, class_count: int) -> nn.Module:
+    named, count = len(entry.get("experts", ())), entry.get("config", {}).get("count", 0)
+    if named != count:
+        raise BundleError(f"{entry['file']} holds {count} experts and bundle.json names {named}; restore both.")
     return ARCHITECTURES[entry["architecture"]](channels, class_count, **entry.get("config", {}))
 
 

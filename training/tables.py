@@ -24,6 +24,8 @@ from core.audit.timing import machine, measure_timings
 from core.bundles import WEIGHTS, Bundle, load_bundle
 from training.answers import CONDITIONS, NOTEBOOKS, condition_name, record
 from training.calibrate import fit_bundle
+from training.looks import record_looks
+from training.mixture_tables import mixture_tables
 from training.purifiers import compare
 from training.variation import record_variation
 
@@ -40,6 +42,7 @@ class Row:
 
 
 QUERIES = 1000
+KEPT = ("purifiers", "variation", "looks", "ablations")  # each is measured by a recipe of its own
 SLOW = tuple(
     row
     for eps in (4, 8, 2)
@@ -70,16 +73,18 @@ def main() -> None:
     val = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels).split("val")
     report = {"command": f"make tables DATA={options.data.name}", "machine": machine()}
     report |= {"timings": measure_timings(bundle), "rows": list(recorded_rows(bundle, val, options)), "slow": []}
-    report |= {name: earlier.get(name, {}) for name in ("purifiers", "variation")}
+    report |= {name: earlier.get(name, {}) for name in KEPT}
     for row in slow_rows(bundle, val, known, options):
         report["slow"].append(row)
         write(results, report)
     write(results, report)
     compare(val, bundle, options)
     record_variation(val, bundle, options)
-    text = tables_text(json.loads(results.read_text(encoding="utf-8")))
-    for page in (ROOT / "README.md", results.with_name("CARD.md")):
-        rewrite(page, text)
+    record_looks(val, bundle, options)
+    report = json.loads(results.read_text(encoding="utf-8"))
+    text = tables_text(report)
+    rewrite(ROOT / "README.md", text)
+    rewrite(results.with_name("CARD.md"), "\n".join([text, "", *mixture_tables(bundle, report)]))
 
 
 def write(results: Path, report: dict[str, Any]) -> None:

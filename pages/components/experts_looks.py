@@ -24,7 +24,7 @@ FIRST_OPACITY = 80
 UNITS = {
     "grad-cam": "(no unit)",
     "integrated-gradients": "log odds a pixel",
-    "smoothgrad": "log odds a grey level",
+    "smoothgrad": "log odds from black to white",
     "occlusion": "log odds lost while covered",
 }
 

@@ -75,6 +75,38 @@ def wrong_file(page: Page) -> None:
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(file)
 
 
+def attack(page: Page) -> None:
+    """PGD-40 on a tumour, with the verdicts."""
+    sample(page, "‘tumour’ 1")
+    go(page, "Attack")
+    page.locator(".st-key-attack button").click()
+    page.locator(".st-key-verdict").wait_for(timeout=WAIT_MS)
+
+
+def detect(page: Page) -> None:
+    """What the detector is worth, attack by attack."""
+    go(page, "Detect")
+    page.locator(".st-key-detect-section").get_by_text("ROC", exact=True).click()
+
+
+def purify(page: Page) -> None:
+    """The attacked tumour, purified in two ways."""
+    attack(page)
+    come_to_rest(page)
+    go(page, "Purify")
+    page.locator(".st-key-take-attacked button").click()
+    come_to_rest(page)
+    page.locator(".st-key-purify button").click()
+    page.locator(".st-key-purify-play").wait_for(timeout=WAIT_MS)
+
+
+def audit(page: Page) -> None:
+    """The sample cohort, worst case first."""
+    go(page, "Audit")
+    page.locator(".st-key-audit-start button").click()
+    page.locator(".st-key-download-csv").wait_for(timeout=WAIT_MS)
+
+
 SCENES: dict[str, Callable[[Page], None]] = {
     "home": home,
     "examine-clean": clean,
@@ -85,12 +117,22 @@ SCENES: dict[str, Callable[[Page], None]] = {
     "examine-volume": volume,
     "examine-wrong-file": wrong_file,
     "tour-educator": tour,
+    "attack": attack,
+    "detect": detect,
+    "purify": purify,
+    "audit": audit,
 }
 
 
 def start_tour(page: Page, number: int) -> None:
     page.get_by_role("button", name="Start this tour").nth(number).click()
     page.get_by_role("button", name="Next").wait_for(timeout=WAIT_MS)
+    come_to_rest(page)
+
+
+def go(page: Page, name: str) -> None:
+    """Another page."""
+    page.get_by_test_id("stSidebarNavItems").get_by_role("link", name=name).click()
     come_to_rest(page)
 
 

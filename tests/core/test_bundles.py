@@ -1,11 +1,13 @@
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 
-from core import bundles
+from core import bundles, examine, load_scan
 from core.bundles import BundleError, load_bundle
+from core.scans import sample_scans
 
 
 @pytest.fixture
@@ -57,6 +59,21 @@ def test_facts_that_miss_a_key_are_a_sentence(copied):
     (copied / "bundle.json").write_text(json.dumps(facts))
     with pytest.raises(BundleError, match="limits"):
         load_bundle("brain-mri")
+
+
+def test_a_mixture_whose_experts_are_not_all_named_is_a_sentence(copied):
+    facts = json.loads((copied / "bundle.json").read_text())
+    entry = {"architecture": "resnet18-mixture", "config": {"count": 3, "width": 4}, "experts": []}
+    facts["classifiers"]["resnet18"] |= entry
+    (copied / "bundle.json").write_text(json.dumps(facts))
+    with pytest.raises(BundleError, match=r"^resnet18\.safetensors holds 3 experts and bundle\.json names 0"):
+        load_bundle("brain-mri")
+
+
+def test_a_classifier_without_thresholds_examines_nothing(bundle):
+    scan = load_scan(next(sample.path for sample in sample_scans()))
+    with pytest.raises(BundleError, match="^The classifier 'resnet18' .* has no thresholds yet.*are: none.$"):
+        examine(scan, replace(bundle, limits={}))
 
 
 def test_unknown_names_are_sentences(bundle):

@@ -1,0 +1,63 @@
+"""What the card says of mixtures, from figures that are known."""
+
+import numpy as np
+import torch
+
+from core.audit.datasets import Dataset
+from core.audit.gates import GateRecord
+from core.bundles import Expert
+from core.explanation import OutlineAgreement
+from training.looks import outlined, summary
+from training.mixture_tables import ablation_tables, draw_gates, look_table, points, robust_table, share
+
+FIGURE = {"accuracy": 0.75, "interval": (0.7, 0.8), "n": 4}
+FIGURES = dict.fromkeys(("clean", "fgsm 8/255", "pgd 8/255"), FIGURE)
+
+
+def test_shares_are_in_percent_and_differences_signed():
+    assert share(FIGURE) == "75.0 % (70.0–80.0)"
+    assert points({"value": -0.01, "interval": (-0.02, 0.005)}) == "-1.0 (-2.0 to +0.5)"
+
+
+def test_the_mixture_stands_beside_one_network():
+    card = {"command": "python -m training.dwf", "metrics": {"mixture": FIGURES, "one_network": FIGURES}}
+    card["metrics"]["minutes_of_all"] = 12
+    lines = robust_table(card)
+    assert "n = 4" in lines[0] and "12 min" in lines[0]
+    assert lines[-2].count("75.0 % (70.0–80.0)") == 3
+
+
+def test_an_ablation_names_the_expert_whom_the_gate_trusts_least():
+    variants = {"1-1-1": FIGURES | {"gate": {"Clean": 0.98, "PGD-1": 0.02}}}
+    lines = ablation_tables({"variants": variants, "unseen": {"mixture, cw 8/255": FIGURE}})
+    assert any(line.startswith("| 1-1-1") and line.endswith("| 2.0 % |") for line in lines)
+    assert "| mixture, cw 8/255 | 4 | 75.0 % (70.0–80.0) |" in lines
+    assert ablation_tables({}) == look_table({}) == []
+
+
+def test_looks_are_averaged_over_the_outlined_tumours():
+    rows = [OutlineAgreement(True, 0.5, 0.1), OutlineAgreement(False, 0.1, 0.1)]
+    found = summary(rows, ("a", "b"))
+    assert (found["energy"], found["hit"]) == (0.3, 0.5)
+    masks, has_mask = torch.ones(3, 2, 2).bool(), torch.tensor([True, False, True])
+    data = Dataset(torch.zeros(3, 1, 2, 2), torch.tensor([1, 1, 0]), ("a", "b", "c"), (), "", masks, has_mask)
+    assert outlined(data).groups == ("a",)
+    made_with = {"command": "python -m training.looks"}
+    looks = {"dwf": {"made_with": made_with, "n": 2, "expected": 0.1, "clean": found, "attacked": found}}
+    looks["dwf"]["purified"] = found
+    assert "30.0 %" in look_table(looks)[-2] and "hit 50 %" in look_table(looks)[-2]
+
+
+class Two:
+    """A bundle whose mixture has two experts."""
+
+    def experts(self, name):
+        return Expert("one", ""), Expert("other", "")
+
+
+def test_the_plot_is_the_same_for_the_same_figures(tmp_path):
+    record = GateRecord((0, 1), {"clean": np.array([[0.5, 0.5], [0.9, 0.1]])}, "", "val", "")
+    for name in ("one.svg", "two.svg"):
+        draw_gates(Two(), {"pair": record}, tmp_path / name)
+    first, second = ((tmp_path / name).read_bytes() for name in ("one.svg", "two.svg"))
+    assert first == second and b"<svg" in first

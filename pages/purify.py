@@ -50,20 +50,22 @@ def draw_watch(visit: Visit, studio: Studio | None, before: Examination) -> None
     running = studio is not None and studio.running
     with grid.cell(column_span=1 if large else 2):
         # Of the two places one is empty: what was drawn before must not stand there, greyed, while a purifier runs.
-        rest, live = (st.empty(), st.empty()) if running else (st.container(), st.empty())
-    below = st.empty() if running else st.container()
+        rest, live = st.empty(), st.empty()
+    below = st.empty()
     if running:
         purify_stage.follow(studio, live)
-        st.rerun()
-    with rest:
+        live.empty()
+    with rest.container():
         if studio is None:
             purify_table.draw_idle(visit, before)
         else:
             purify_strip.draw_ending(studio)
             if studio.run.count:
                 purify_stage.draw_stage(studio)
+    if running:
+        st.rerun()  # only now, so that the result is seen before the buttons and settings are drawn anew
     if studio and studio.run.count and not large:
-        with below:
+        with below.container():
             purify_strip.draw_strips(studio)
             purify_course.draw_course(studio)
 

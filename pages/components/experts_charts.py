@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import plotly.graph_objects as go
@@ -18,6 +18,7 @@ AXIS = 44
 SHAPES = ("", "/", ".", "x")
 SYMBOLS = ("circle", "square", "diamond", "x")
 FONT = 16
+ENDS = (20, 40, 100)
 
 
 class Line(NamedTuple):
@@ -37,10 +38,16 @@ def bars_height(count: int) -> int:
     return BAR * count + AXIS
 
 
-def bars(panel: Panel, switched_on: Sequence[bool], short: bool = False) -> go.Figure:
+def axis_end(panels: Iterable[Panel]) -> int:
+    """Where an axis of weights ends, in per cent: nine even weights would be stubs on one up to 100 %."""
+    most = 100 * max(weight for panel in panels for weight in panel.weights)
+    return next(end for end in ENDS if most <= end or end == ENDS[-1])
+
+
+def bars(panel: Panel, switched_on: Sequence[bool], end: int, short: bool = False) -> go.Figure:
     """One bar an expert, as long as its weight; named, coloured and hatched by the class that it answers with.
 
-    `short` names the class alone, without its probability.
+    `end` is where the axis ends, in per cent; `short` names the class alone, without its probability.
     """
     colours, ink = palette()
     classes = list(panel.answer.probabilities)
@@ -60,7 +67,8 @@ def bars(panel: Panel, switched_on: Sequence[bool], short: bool = False) -> go.F
         marker={"color": fills, "line": {"width": 1, "color": ink}, "pattern": {"shape": shapes, "fgcolor": ink}},
     )  # fmt: skip
     # Room right of a full bar for its text.
-    figure.update_xaxes(range=[0, 130 if short else 120], tickvals=[0, 50, 100], ticktext=["0", "50 %", "100 %"])
+    marks = [0, end // 2, end]
+    figure.update_xaxes(range=[0, end * (1.3 if short else 1.2)], tickvals=marks, ticktext=[f"{m} %" for m in marks])
     figure = finished(figure, ink)
     font = {"size": FONT, "color": ink}
     ticks = {"tickvals": list(range(len(names))), "ticktext": names}
@@ -69,8 +77,8 @@ def bars(panel: Panel, switched_on: Sequence[bool], short: bool = False) -> go.F
     return figure
 
 
-def gate_lines(lines: Sequence[Line], eps: Sequence[float], now: float) -> go.Figure:
-    """The weight of every expert over ε, and a line at the ε that is looked at."""
+def gate_lines(lines: Sequence[Line], eps: Sequence[float], now: float, end: int) -> go.Figure:
+    """The weight of every expert over ε, up to `end` per cent, and a line at the ε that is looked at."""
     colours, ink = palette()
     figure = go.Figure()
     for line, (colour, look) in zip(lines, _looks([line.title for line in lines])):
@@ -86,7 +94,7 @@ def gate_lines(lines: Sequence[Line], eps: Sequence[float], now: float) -> go.Fi
         xanchor="left" if now < 4 else "right" if now > 12 else "center",
     )  # fmt: skip
     figure.update_xaxes(title={"text": "ε, in 1/255"}, range=[-0.3, 16.3], dtick=2)
-    figure.update_yaxes(title={"text": "weight in the gate (%)"}, range=[-3, 103])
+    figure.update_yaxes(title={"text": "weight in the gate (%)"}, range=[-0.03 * end, 1.03 * end])
     figure = finished(figure, ink)
     legend = {"orientation": "h", "y": -0.22, "yanchor": "top"}
     figure.update_layout(legend=legend, margin={"l": 8, "r": 16, "t": 32, "b": 8})
@@ -100,7 +108,7 @@ def _looks(titles: Sequence[str]) -> list[tuple[int, int]]:
     families: dict[str, int] = {}
     looks = []
     for title in titles:
-        family = title.split(" ")[0]
+        family = title.replace("-", " ").split(" ")[0]
         looks.append((list(dict.fromkeys([*families, family])).index(family) % 4, families.get(family, 0) % 4))
         families[family] = families.get(family, 0) + 1
     return looks

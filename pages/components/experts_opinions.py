@@ -94,8 +94,9 @@ def _draw_said(stage: str, answers: dict[str, Panel | None], switched_on: tuple[
     answer = panel.answer
     st.header(f"{plain(heading(answer.label))} · {percent(answer.confidence)}", anchor=False)
     draw_badge(stage, answer.label, first.answer.label)
+    end = charts.axis_end(shown for shown in answers.values() if shown)
     st.plotly_chart(
-        charts.bars(panel, switched_on, short), height=charts.bars_height(len(switched_on)), config=CONFIG,
+        charts.bars(panel, switched_on, end, short), height=charts.bars_height(len(switched_on)), config=CONFIG,
         key=f"bars-{stage}", alt=f"Gate, {stage}: {in_words(panel, switched_on)}",
     )  # fmt: skip
 

@@ -72,24 +72,24 @@ def _draw_rung(bench: Bench) -> None:
         how = {"key": f"path-eps-{id(path)}", "format_func": "{:g}".format}
         eps = st.select_slider("Drag ε, in 1/255", steps, **how)
     panel = path[steps.index(eps)].heard.panel
-    everyone = (True,) * len(panel.weights)
+    everyone, end = (True,) * len(panel.weights), charts.axis_end(rung.heard.panel for rung in path)
     grid = st.grid(3, min_column_width=270, gap="medium")
     with grid.cell(column_span=2):
         answer, first = panel.answer, path[0].heard.panel.answer
         st.header(f"{plain(heading(answer.label))} · {percent(answer.confidence)}", anchor=False)
         draw_badge(CLEAN if eps == 0 else DOING, answer.label, first.label)
         st.plotly_chart(
-            charts.bars(panel, everyone), height=charts.bars_height(len(everyone)), config=CONFIG,
+            charts.bars(panel, everyone, end), height=charts.bars_height(len(everyone)), config=CONFIG,
             key="path-bars", alt=f"Gate at ε = {eps:g}/255: {in_words(panel, everyone)}",
         )  # fmt: skip
     with grid.cell():
         pixels, name = path[steps.index(eps)].heard.pixels, f"{TITLES[bench.path_method]}, ε = {eps:g}/255"
         picture = overlays.model_png(pixels, bench.before.frame.shape, bench.scan.spacing)
         st.image(picture, name, "stretch", alt=f"Scan {bench.scan.name}. {name}")
-    _draw_lines(path, eps)
+    _draw_lines(path, eps, end)
 
 
-def _draw_lines(path: list[Rung], eps: float) -> None:
+def _draw_lines(path: list[Rung], eps: float, end: int) -> None:
     st.subheader("The gate over ε", anchor=False)
     names = path[0].heard.panel.names
     lines = [charts.Line(name, [rung.heard.panel.weights[place] for rung in path]) for place, name in enumerate(names)]
@@ -98,6 +98,6 @@ def _draw_lines(path: list[Rung], eps: float) -> None:
         for line in lines
     )
     st.plotly_chart(
-        charts.gate_lines(lines, [rung.eps for rung in path], eps), height=HEIGHT, config=CONFIG,
+        charts.gate_lines(lines, [rung.eps for rung in path], eps, end), height=HEIGHT, config=CONFIG,
         key="path-lines", alt=f"Weight of every expert from ε = 0 to {path[-1].eps:g}/255: {ends}",
     )  # fmt: skip

@@ -100,6 +100,26 @@ def purify(page: Page) -> None:
     page.locator(".st-key-purify-play").wait_for(timeout=WAIT_MS)
 
 
+def experts(page: Page) -> None:
+    """Nine experts before an attack, under it, and after purification."""
+    sample(page, "‘tumour’ 1")
+    go(page, "Experts")
+    page.get_by_text("Divided We Fall").click()
+    come_to_rest(page)
+    page.locator(".st-key-experts-attack button").click()
+    page.get_by_text("Purified", exact=True).first.wait_for(timeout=WAIT_MS)
+
+
+def looks(page: Page) -> None:
+    """Where the nine experts look."""
+    experts(page)
+    come_to_rest(page)
+    page.locator(".st-key-experts-section").get_by_text("Where they look", exact=True).click()
+    come_to_rest(page)
+    page.locator(".st-key-look button").click()
+    page.get_by_text("The colours end").first.wait_for(timeout=WAIT_MS)
+
+
 def audit(page: Page) -> None:
     """The sample cohort, worst case first."""
     go(page, "Audit")
@@ -121,6 +141,8 @@ SCENES: dict[str, Callable[[Page], None]] = {
     "detect": detect,
     "purify": purify,
     "audit": audit,
+    "experts": experts,
+    "experts-looks": looks,
 }
 
 

@@ -185,15 +185,16 @@ class Federation:
         return self._network("gate").eval()
 
     def networks(self) -> dict[str, nn.Module]:
-        """The mixture, each of its experts, and plain FedAvg, ready to be measured."""
+        """The mixture, each of its experts, plain FedAvg, and what all of them began with, ready to be measured."""
         mixture = self.averaged()
         experts = {hospital.name: expert for hospital, expert in zip(self.hospitals, mixture.experts)}
-        return {"mixture": mixture, **experts, "plain FedAvg": self._filled(self.states["fedavg"][0]).eval()}
+        fedavg, start = (self._filled(state).eval() for state in (self.states["fedavg"][0], self._start()))
+        return {"mixture": mixture, **experts, "plain FedAvg": fedavg, "starting weights": start}
 
     def write_baselines(self) -> None:
         """Write what the mixture is compared with, as fp16: each expert alone, and plain FedAvg."""
         for name, network in self.networks().items():
-            if name != "mixture":
+            if name not in ("mixture", "starting weights"):
                 weights = {key: half(value.cpu()) for key, value in network.state_dict().items()}
                 save_file(weights, self.options.out / f"{name.lower().replace(' ', '-')}.safetensors")
 
@@ -237,12 +238,16 @@ class Federation:
 
     def _begun(self) -> dict[str, list[dict[str, Tensor]]]:
         """The same weights for every hospital, phase by phase: FedAvg averages networks that began alike."""
+        gate = seeded(self._gate, f"gate {self.options.seed}").state_dict()
+        states = dict(zip(PHASES, (self._start(), self._start(), gate)))
+        return {phase: [dict(state) for _ in self.hospitals] for phase, state in states.items()}
+
+    def _start(self) -> dict[str, Tensor]:
+        """The weights that every expert begins with."""
         expert = seeded(self._expert, f"expert {self.options.seed}")
-        gate = seeded(self._gate, f"gate {self.options.seed}")
         if self.options.init:
             expert.load_state_dict(named_as(expert, load_file(self.options.init)))
-        networks = dict(zip(PHASES, (expert, expert, gate)))
-        return {phase: [dict(network.state_dict()) for _ in self.hospitals] for phase, network in networks.items()}
+        return expert.state_dict()
 
     def _save(self) -> None:
         state = {

@@ -52,8 +52,8 @@ def test_the_recipe_writes_a_mixture_that_loads_its_baselines_and_a_card(words, 
     metrics = card["metrics"]
     form = json.loads((out / "medfedpure.form.json").read_text())
     names = [expert["name"] for expert in form["experts"]]
-    assert list(metrics["accuracy"]) == ["mixture", *names, "plain FedAvg"]
-    assert set(metrics["mixture_gain"]) == {*names, "plain FedAvg"}
+    assert list(metrics["accuracy"]) == ["mixture", *names, "plain FedAvg", "starting weights"]
+    assert set(metrics["mixture_gain"]) == {*names, "plain FedAvg", "starting weights"}
     assert sum(sum(site["images"].values()) for site in metrics["hospitals"]) == 24
     assert all(sum(shares) == pytest.approx(1, abs=1e-5) for shares in metrics["mean_gate_weights"].values())
     assert form["config"] == {"count": 3, "width": 2, "shrink": 2}

@@ -57,11 +57,16 @@ def record_looks(val: Dataset, bundle: Bundle, options: argparse.Namespace) -> N
             "purifier": asdict(PURIFIER),
             "weights_sha256": weights_record(bundle, name),
         }
-        report = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
-        known = report.setdefault("looks", {})
-        if known.get(name, {}).get("made_with") != made_with:
-            known[name] = {"made_with": made_with} | looks(outlined(val), bundle, name, options.seed)
+        if read(results).get("looks", {}).get(name, {}).get("made_with") != made_with:
+            found = looks(outlined(val), bundle, name, options.seed)
+            report = read(results)  # only now, as other recipes write into this file too
+            report.setdefault("looks", {})[name] = {"made_with": made_with} | found
             results.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read(results: Path) -> dict[str, Any]:
+    """results.json; empty where there is none yet."""
+    return json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
 
 
 def outlined(val: Dataset) -> Dataset:

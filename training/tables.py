@@ -21,6 +21,7 @@ from core.attacks import CORRUPTIONS, METHODS, AttackSettings, longest_run, sees
 from core.audit.datasets import Dataset, load_dataset
 from core.audit.evaluation import evaluate, own_limits, settings_record, summary, weights_record
 from core.audit.timing import machine, measure_timings
+from core.audit.timing_explanations import mixture_timings
 from core.bundles import WEIGHTS, Bundle, load_bundle
 from training.answers import CONDITIONS, NOTEBOOKS, condition_name, record
 from training.calibrate import fit_bundle
@@ -72,7 +73,11 @@ def main() -> None:
     known = kept_rows(earlier, bundle)
     val = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels).split("val")
     report = {"command": f"make tables DATA={options.data.name}", "machine": machine()}
-    report |= {"timings": measure_timings(bundle), "rows": list(recorded_rows(bundle, val, options)), "slow": []}
+    report |= {
+        "timings": measure_timings(bundle) | mixture_timings(bundle),
+        "rows": list(recorded_rows(bundle, val, options)),
+        "slow": [],
+    }
     report |= {name: earlier.get(name, {}) for name in KEPT}
     for row in slow_rows(bundle, val, known, options):
         report["slow"].append(row)

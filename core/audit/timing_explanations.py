@@ -1,4 +1,7 @@
-"""How long explanations take on this machine: the rows that `core.audit.timing` adds for a mixture."""
+"""How long the experts of each mixture and their explanations take on this machine.
+
+python -m core.audit.timing_explanations
+"""
 
 import statistics
 import time
@@ -6,12 +9,34 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from core import compute
+from core.attacks import AttackSettings, attack_pixels
+from core.audit.panel import mixtures
+from core.bundles import Bundle, load_bundle
 from core.explanation import METHODS, attribution, attribution_steps
 from core.models.experts import MixtureOfExperts
+from core.preparation import prepare
+from core.scans import load_scan, sample_scans
 
 REPEATS = 5
 WARM_UP = 1
+
+
+def mixture_timings(bundle: Bundle) -> dict[str, str]:
+    """The same for every mixture of a bundle, on the first sample, with the gate and all opinions, and an attack, before it."""
+    scan = load_scan(sample_scans()[0].path)
+    pixels = prepare(scan.frame(scan.default_frame), bundle.resolution, bundle.channels)
+    rows = {}
+    for name in mixtures(bundle):
+        mixture = bundle.classifiers[name]
+        with torch.no_grad():
+            rows[f"{name}: gate and all opinions"] = _median(partial(mixture.opinions, pixels.to(compute.device())))
+        rows[f"{name}: PGD-40"] = _median(partial(_attack, pixels, bundle, name))
+        rows |= {f"{name}: {row}": time for row, time in explanation_timings(pixels[0].numpy(), mixture).items()}
+    return rows
 
 
 def explanation_timings(pixels: np.ndarray, mixture: MixtureOfExperts) -> dict[str, str]:
@@ -32,6 +57,11 @@ def explanation_timings(pixels: np.ndarray, mixture: MixtureOfExperts) -> dict[s
     }
 
 
+def _attack(pixels: Tensor, bundle: Bundle, classifier: str) -> None:
+    for _ in attack_pixels(pixels, bundle, AttackSettings("pgd"), classifier=classifier):
+        pass
+
+
 def _whole(pixels: np.ndarray, mixture: MixtureOfExperts, method: str) -> None:
     for _ in attribution_steps(pixels, mixture, method):
         pass
@@ -44,3 +74,13 @@ def _median(work: Callable[[], object]) -> str:
         work()
         seconds.append(time.perf_counter() - start)
     return f"{1000 * statistics.median(seconds[WARM_UP:]):.0f} ms"
+
+
+def main() -> None:
+    """Print the timings, one a line."""
+    for name, value in mixture_timings(load_bundle()).items():
+        print(f"{name}: {value}")
+
+
+if __name__ == "__main__":
+    main()

@@ -85,7 +85,8 @@ def main() -> None:
     write(results, report)
     compare(val, bundle, options)
     record_variation(val, bundle, options)
-    record_looks(val, bundle, options)
+    if not options.recorded:
+        record_looks(val, bundle, options)
     report = json.loads(results.read_text(encoding="utf-8"))
     text = tables_text(report)
     rewrite(ROOT / "README.md", text)

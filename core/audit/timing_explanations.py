@@ -26,7 +26,7 @@ WARM_UP = 1
 
 
 def mixture_timings(bundle: Bundle) -> dict[str, str]:
-    """The same for every mixture of a bundle, on the first sample, with the gate and all opinions, and an attack, before it."""
+    """Gate and all opinions, an attack, and the explanations, for every mixture of a bundle on the first sample."""
     scan = load_scan(sample_scans()[0].path)
     pixels = prepare(scan.frame(scan.default_frame), bundle.resolution, bundle.channels)
     rows = {}

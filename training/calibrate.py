@@ -61,7 +61,7 @@ def fit_bundle(folder: Path) -> None:
     facts["limits"] = {
         name: limits_record(Calibration.from_json(entry))
         for name, entry in calibrations.items()
-        if needed <= set(entry["conditions"])
+        if name in facts["classifiers"] and needed <= set(entry["conditions"])
     }
     write_facts(folder, facts)
 

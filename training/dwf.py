@@ -6,8 +6,7 @@
 
 After arXiv 2512.20821, section 4: experts trained on FGSM of several ε and on PGD of several iterations; then every
 batch mixes clean scans, FGSM with ε drawn from .01 … .09 and PGD with its iterations drawn. Beside the mixture one
-network of the same family is trained on the same batches for as many steps as an expert sees: what a mixture has to
-beat.
+network of the same family is trained on that mix for as many steps as an expert sees: what a mixture has to beat.
 """
 
 import argparse
@@ -36,6 +35,7 @@ FGSM_EPS = (0.02, 0.04, 0.06, 0.08)
 DRAWN_EPS = tuple(round(0.01 * n, 2) for n in range(1, 10))
 PGD_EPS = 8  # in 1/255
 EMA_DECAY = 0.98
+TOGETHER = "Then with all experts together, on clean, FGSM and PGD scans."
 MEASURED = (AttackSettings(), AttackSettings("fgsm"), AttackSettings("pgd"))
 
 Attacker = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
@@ -88,12 +88,15 @@ def options_parser() -> argparse.ArgumentParser:
 def chosen_lessons(composition: str, iterations: Sequence[int]) -> list[Lesson]:
     """``1-4-4`` → what nine experts learn; of a smaller number the strongest attacks are kept."""
     clean, fgsm, pgd = map(int, composition.split("-"))
-    lessons = [Lesson("Clean", "Clean scans only.", None)] * clean
+    if clean > 1 or fgsm > len(FGSM_EPS) or pgd > len(iterations):
+        most = f"1-{len(FGSM_EPS)}-{len(iterations)}"
+        raise ValueError(f"There are no experts {composition} with these iterations; ask for at most {most}.")
+    lessons = [Lesson("Clean", f"First on clean scans only. {TOGETHER}", None)] * clean
     for eps in FGSM_EPS[len(FGSM_EPS) - fgsm :]:
-        about = f"Half of each batch attacked with FGSM, ε = {eps:g} ({255 * eps:.0f}/255)."
+        about = f"First with half of each batch attacked by FGSM, ε = {eps:g} ({255 * eps:.0f}/255). {TOGETHER}"
         lessons.append(Lesson(f"FGSM {eps:g}", about, fgsm_attacker((eps,))))
     for count in iterations[len(iterations) - pgd :]:
-        about = f"Half of each batch attacked with PGD, ε = {PGD_EPS}/255, {count} steps."
+        about = f"First with half of each batch attacked by PGD, ε = {PGD_EPS}/255, {count} steps. {TOGETHER}"
         lessons.append(Lesson(f"PGD-{count}", about, pgd_attacker((count,))))
     return lessons
 

@@ -48,6 +48,8 @@ def main() -> None:
 
 def record_looks(val: Dataset, bundle: Bundle, options: argparse.Namespace) -> None:
     """Measure the classifiers that aren't known with the weights of today, and write each into results.json."""
+    if val.has_mask is None or not len(outlined(val)):
+        return print("The data set holds no outlined tumours, so nothing says whether the classifiers look at them.")
     results = WEIGHTS / options.bundle / "results.json"
     for name in bundle.classifiers:
         made_with = {

@@ -43,6 +43,7 @@ HEAD = "network.fc"
 ENTROPY = 0.01
 GATE_LR = 0.5
 PHASES = ("experts", "fedavg", "gate")
+SHARED = "It shares its convolutions with the other sites; its own scans:"
 REMARKS = (
     "BatchNorm and the head are personal; the rest is averaged.",
     "The starting weights, where --init names any, were trained on all training scans together.",
@@ -282,7 +283,7 @@ def write_form(sites: Sequence[dict[str, Any]], options: argparse.Namespace) -> 
     experts = []
     for site in sites:
         images = ", ".join(f"{count} {name}" for name, count in site["images"].items())
-        experts.append({"name": site["name"], "training": f"{site['description']} Its scans: {images}."})
+        experts.append({"name": site["name"], "training": f"Invented site. {site['description']} {SHARED} {images}."})
     entry = {
         "architecture": "resnet18-mixture",
         "config": {"count": len(sites), "width": options.width, "shrink": options.shrink},

@@ -1,7 +1,7 @@
 """Measure every figure of the README and of the bundle card again, and rewrite them.
 
     python -m training.tables --data br35h.npz
-    python -m training.tables --data br35h.npz --recorded      only rewrite them from what has been measured so far
+    python -m training.tables --data br35h.npz --recorded      only the timings; the rest from what was measured so far
 
 Each row is one `python -m core evaluate` command, which the table names. Answers that were recorded with the weights of
 today (`training.answers`) are not measured again, nor are the rows of slow attackers, who get fewer scans.
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--bundle", default="brain-mri")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--recorded", action="store_true", help="measure nothing")
+    parser.add_argument("--recorded", action="store_true", help="measure nothing but the timings")
     options = parser.parse_args()
     folder = WEIGHTS / options.bundle
     results = folder / "results.json"
@@ -78,7 +78,6 @@ def main() -> None:
         "rows": list(recorded_rows(bundle, val, options)),
         "slow": [],
     }
-    report |= {name: earlier.get(name, {}) for name in KEPT}
     for row in slow_rows(bundle, val, known, options):
         report["slow"].append(row)
         write(results, report)
@@ -94,7 +93,9 @@ def main() -> None:
 
 
 def write(results: Path, report: dict[str, Any]) -> None:
-    """Everything that has been measured so far."""
+    """Everything that has been measured so far; what other recipes have written meanwhile stays."""
+    kept = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
+    report = dict.fromkeys(KEPT, {}) | kept | report
     results.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -32,8 +32,9 @@ def begin_attack(bench: Bench, eps: float) -> None:
         bench.stages.pop(stage, None)
     bench.looks.clear()
     bench.attention.clear()
-    bench.eps, bench.taken = eps, None
+    bench.taken = None
     bench.start(ATTACKED, STEPS, _steps(bench, eps))
+    bench.eps = eps
 
 
 def _steps(bench: Bench, eps: float) -> Iterator[None]:

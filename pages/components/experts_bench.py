@@ -96,6 +96,8 @@ class Bench:
 
     def start(self, doing: object, total: int, steps: Iterator[object]) -> None:
         """Run something in the worker, and drop what ran before."""
+        if self.running and self.doing == ATTACKED:
+            self.taken = self.eps = None  # half an attack must not be taken for the whole one
         self.stop()
         self.doing, self.total = doing, total
         self.run = Run(engine().worker, steps, lambda _: None)

@@ -33,7 +33,7 @@ def draw_looks(bench: Bench) -> None:
     """Method and expert, the button, the maps, and whether they lie on the lesion."""
     from core.explanation import METHODS
 
-    running = bench.running and bench.doing == DOING
+    running = bench.running and isinstance(bench.doing, tuple) and bench.doing[0] == DOING
     look, sign, opacity = _draw_choices(bench, running)
     outline = draw_outline(bench)
     rest, live = (st.empty(), st.empty()) if running else (st.container(), st.empty())
@@ -41,7 +41,7 @@ def draw_looks(bench: Bench) -> None:
         with live.container():
             follow(bench, "Asking where they look")
     with rest:
-        draw_ending(bench, DOING)
+        draw_ending(bench, (DOING, look))
         maps = bench.looks.get(look)
         if not maps:
             st.info("Press **Show where they look**.", icon=":material/visibility:")
@@ -84,7 +84,7 @@ def begin_looking(bench: Bench, look: Look) -> None:
     """Have the maps of all stages computed in the background."""
     maps = bench.looks[look] = {}
     each = len(bench.experts) if look[1] is None else 1
-    bench.start(DOING, each * len(bench.stages), _steps(bench, look, maps))
+    bench.start((DOING, look), each * len(bench.stages), _steps(bench, look, maps))
 
 
 def _steps(bench: Bench, look: Look, maps: dict[str, np.ndarray]) -> Iterator[None]:
@@ -94,7 +94,8 @@ def _steps(bench: Bench, look: Look, maps: dict[str, np.ndarray]) -> Iterator[No
     for stage, heard in tuple(bench.stages.items()):
         if place is None:
             for step in attribution_steps(heard.pixels, bench.network, method, seed=bench.seed):
-                maps[stage] = step.map
+                if step.index == step.count - 1:  # the sum over a few of the experts is nobody's map
+                    maps[stage] = step.map
                 yield
         else:
             maps[stage] = attribution(heard.pixels, bench.network.experts[place], method, seed=bench.seed)

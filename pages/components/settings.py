@@ -74,7 +74,7 @@ def draw_settings(visit: Visit, bundle: Bundle) -> None:
     names = list(bundle.limits)
     if len(names) > 1:
         current = visit.classifier or bundle.default_classifier
-        index, key = names.index(current), f"classifier-{bundle.name}"
+        index, key = names.index(current) if current in names else 0, f"classifier-{bundle.name}"
         visit.classifier = st.selectbox("Classifier", names, index, key=key, on_change=forget_problem)
     about = "Draws the detector's and the purifier's noise."
     seed = st.number_input("Seed", 0, 2**31 - 1, visit.seed, key="seed", help=about, on_change=forget_problem)

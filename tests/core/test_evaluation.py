@@ -84,7 +84,7 @@ def test_a_refusal_counts_as_wrong():
 
 def test_several_classifiers_answer_at_once_as_each_would_alone(bundle, data):
     one = data.subset(np.arange(2))
-    twins = replace(bundle, classifiers={**bundle.classifiers, "twin": bundle.classifiers["resnet18"]})
+    twins = replace(bundle, classifiers=dict.fromkeys(("resnet18", "twin"), bundle.classifiers["resnet18"]))
     notebooks = {name: Notebook(None) for name in twins.classifiers}
     answers = collect_all(one, twins, notebooks, AttackSettings("gaussian-noise"))
     alone = collect(one, bundle, "resnet18", AttackSettings("gaussian-noise"))

@@ -20,11 +20,14 @@ def test_shares_are_in_percent_and_differences_signed():
 
 
 def test_the_mixture_stands_beside_one_network():
-    card = {"command": "python -m training.dwf", "metrics": {"mixture": FIGURES, "one_network": FIGURES}}
+    better = dict(zip(FIGURES, ({"accuracy": share, "interval": (0, 1), "n": 4} for share in (0.9, 0.8, 0.7))))
+    card = {"command": "python -m training.dwf", "metrics": {"mixture": better, "one_network": FIGURES}}
     card["metrics"]["minutes_of_all"] = 12
     lines = robust_table(card)
     assert "n = 4" in lines[0] and "12 min" in lines[0]
-    assert lines[-2].count("75.0 % (70.0–80.0)") == 3
+    assert [cell[:6] for cell in lines[4].split(" | ")[1:]] == ["90.0 %", "80.0 %", "70.0 %"]
+    assert lines[5].count("75.0 % (70.0–80.0)") == 3
+    assert "not better on both" in lines[-2] and "+15.0 points clean, -5.0 under PGD-40" in lines[-2]
 
 
 def test_an_ablation_names_the_expert_whom_the_gate_trusts_least():

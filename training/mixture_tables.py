@@ -69,7 +69,7 @@ def beaten(mixture: Mapping[str, Any], rival: Mapping[str, Any]) -> str:
     gains = {name: mixture[name]["accuracy"] - rival[name]["accuracy"] for name in ("clean", "pgd 8/255")}
     figures = f"{100 * gains['clean']:+.1f} points clean, {100 * gains['pgd 8/255']:+.1f} under PGD-40"
     claim = (
-        "better on both, as the paper claims" if min(gains.values()) > 0 else "not better on both, as the paper claims"
+        "better on both, as the paper claims" if min(gains.values()) > 0 else "not better on both, which the paper claims"
     )
     return f"Against the one network the mixture is {claim}: {figures} (not paired; compare the intervals)."
 

@@ -12,7 +12,7 @@ from core.audit.panel import mixtures
 from core.bundles import WEIGHTS, Bundle
 
 CONDITIONS = ("clean", "fgsm 8/255", "pgd 8/255")
-PLOT = "gates.svg"
+PLOTS = "assets/plots"
 
 
 def mixture_tables(bundle: Bundle, report: Mapping[str, Any]) -> list[str]:
@@ -67,19 +67,19 @@ def robust_table(card: Mapping[str, Any]) -> list[str]:
 def beaten(mixture: Mapping[str, Any], rival: Mapping[str, Any]) -> str:
     """Whether the mixture is better than the one network on both, as its paper claims, in a sentence."""
     gains = {name: mixture[name]["accuracy"] - rival[name]["accuracy"] for name in ("clean", "pgd 8/255")}
-    figures = f"{100 * gains['clean']:+.1f} points clean, {100 * gains['pgd 8/255']:+.1f} under PGD-40"
-    claim = (
-        "better on both, as the paper claims" if min(gains.values()) > 0 else "not better on both, which the paper claims"
-    )
-    return f"Against the one network the mixture is {claim}: {figures} (not paired; compare the intervals)."
+    figures = f"{100 * gains['clean']:+.1f} points clean, {100 * gains['pgd 8/255']:+.1f} under PGD-40 (not paired)"
+    claim = "better on both, as" if min(gains.values()) > 0 else "not better on both, which"
+    return f"Against the one network the mixture is {claim} the paper claims: {figures}."
 
 
 def gate_tables(bundle: Bundle, records: Mapping[str, GateRecord]) -> list[str]:
     """How much each expert counts on average, as a plot and in numbers."""
     if not records:
         return ["**Mean gate weight of each expert**: not recorded for these weights yet (`training.gates`).", ""]
-    draw_gates(bundle, records, WEIGHTS / bundle.name / PLOT)
-    lines = ["**Mean gate weight of each expert** over the validation scans", "", f"![Mean gate weights]({PLOT})", ""]
+    plot = f"{PLOTS}/{bundle.name}-gates.svg"
+    draw_gates(bundle, records, WEIGHTS.parent / plot)
+    lines = ["**Mean gate weight of each expert** over the validation scans", ""]
+    lines += [f"![Mean gate weights](../../{plot})", ""]
     for name, record in records.items():
         means = [record.mean(condition) for condition in record.conditions]
         rows = [
@@ -103,6 +103,7 @@ def draw_gates(bundle: Bundle, records: Mapping[str, GateRecord], path: Path) ->
         place.invert_yaxis()
         place.legend()
     figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
     plt.rcParams["svg.hashsalt"] = "gates"  # the same figures give the same file
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)

@@ -101,7 +101,7 @@ def draw_gates(bundle: Bundle, records: Mapping[str, GateRecord], path: Path) ->
         place.axvline(0.02, color="black", linestyle=":", linewidth=1)
         place.set(title=name, xlabel="mean gate weight", yticks=range(len(experts)), yticklabels=experts)
         place.invert_yaxis()
-        place.legend()
+        place.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     plt.rcParams["svg.hashsalt"] = "gates"  # the same figures give the same file

@@ -19,6 +19,7 @@ from core.attacks import AttackSettings
 from core.bundles import WEIGHTS, load_bundle
 from core.models.resnet import NarrowResNet18
 from training import dwf
+from training.answers import condition_name
 from training.common import load_splits, named_as
 
 VARIANTS = {
@@ -54,8 +55,7 @@ def main() -> None:
     networks = {"mixture": load_bundle(options.bundle).classifiers["dwf"], "one network": one_network(options.mixture)}
     for name, network in networks.items():
         for settings in UNSEEN:
-            row = dwf.measured(network, seen, [settings])
-            keep(results, "unseen", f"{name}, {dwf.attack_name(settings)}", row[dwf.attack_name(settings)])
+            keep(results, "unseen", f"{name}, {condition_name(settings)}", dwf.figure(network, seen, settings))
 
 
 def variant(options: argparse.Namespace, train: dwf.Dataset, val: dwf.Dataset) -> dict[str, Any]:

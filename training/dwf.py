@@ -28,6 +28,7 @@ from core.audit.datasets import Dataset
 from core.audit.statistics import bootstrap_interval
 from core.models.experts import Gate, MixtureOfExperts
 from core.models.resnet import NarrowResNet18
+from training.answers import condition_name
 from training.assemble import BUNDLE
 from training.common import Run, arguments, augmented, load_splits, random_batches, seeded
 
@@ -255,12 +256,7 @@ def stage(options: argparse.Namespace, name: str, steps: int, lr: float, deadlin
 
 def measured(network: nn.Module, val: Dataset, conditions: Sequence[AttackSettings] = MEASURED) -> dict[str, Any]:
     """Accuracy with its interval, clean and under white-box attacks, on the validation scans."""
-    return {attack_name(settings): figure(network, val, settings) for settings in conditions}
-
-
-def attack_name(settings: AttackSettings) -> str:
-    """``clean`` or ``pgd 8/255``."""
-    return f"{settings.method} {settings.eps:g}/255" if settings.method else "clean"
+    return {condition_name(settings): figure(network, val, settings) for settings in conditions}
 
 
 def figure(network: nn.Module, val: Dataset, settings: AttackSettings) -> dict[str, Any]:

@@ -92,7 +92,11 @@ class MixtureOfExperts(nn.Module):
 
     def weights(self, pixels: Tensor) -> Tensor:
         """(B, K) the gate alone, for (B, C, H, W) pixels in [0, 1]."""
-        weights = self.gate(pixels).softmax(1)
+        return self.weigh(self.gate(pixels))
+
+    def weigh(self, scores: Tensor) -> Tensor:
+        """(B, K) the gate's scores → how much each expert counts."""
+        weights = scores.softmax(1)
         return hardened(weights) if self.hard else weights
 
 

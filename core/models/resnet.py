@@ -4,6 +4,8 @@ from timm.models.resnet import BasicBlock, ResNet
 from torch import Tensor, nn
 from torch.nn import functional
 
+from core.models.stages import Stage
+
 PIXEL_MEAN = 0.5
 PIXEL_STD = 0.25
 HALF_WIDTH = 32
@@ -43,12 +45,8 @@ class NarrowResNet18(nn.Module):
         With `shrink` the maps are so many times smaller. The fourth stage would leave no more than 4 × 4 cells of a
         scan of 128 × 128: too coarse to say where a network looked.
         """
-        normalised = (pixels - PIXEL_MEAN) / PIXEL_STD
-        if self.shrink > 1:
-            normalised = functional.avg_pool2d(normalised, self.shrink)
         net = self.network
-        stem = net.maxpool(net.act1(net.bn1(net.conv1(normalised))))
-        return net.layer3(net.layer2(net.layer1(stem)))
+        return net.layer3(net.layer2(net.layer1(self._stem(pixels))))
 
     def classify(self, maps: Tensor) -> Tensor:
         """Feature maps, as `feature_maps` returns them → (B, classes) logits."""
@@ -57,3 +55,22 @@ class NarrowResNet18(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, C, H, W) pixels in [0, 1] → (B, classes) logits."""
         return self.classify(self.feature_maps(pixels))
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The stem, the eight residual blocks, and the head."""
+        net = self.network
+        stem = Stage("stem", ("network.conv1", "network.bn1", "network.act1", "network.maxpool"), self._stem)
+        layers = {f"layer{number}": getattr(net, f"layer{number}") for number in (1, 2, 3, 4)}
+        blocks = [
+            Stage(f"{name}.{index}", (f"network.{name}.{index}",), block)
+            for name, layer in layers.items()
+            for index, block in enumerate(layer)
+        ]
+        return stem, *blocks, Stage("head", ("network.global_pool", "network.fc"), net.forward_head)
+
+    def _stem(self, pixels: Tensor) -> Tensor:
+        normalised = (pixels - PIXEL_MEAN) / PIXEL_STD
+        if self.shrink > 1:
+            normalised = functional.avg_pool2d(normalised, self.shrink)
+        net = self.network
+        return net.maxpool(net.act1(net.bn1(net.conv1(normalised))))

@@ -1,4 +1,4 @@
-"""The command line: python -m core examine | attack | purify | evaluate."""
+"""The command line: python -m core examine | attack | purify | evaluate | faults."""
 
 import argparse
 import json
@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,20 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--limit", type=_positive, help="measure on so many images, drawn with --seed")
     evaluate.add_argument("--resume", type=Path, metavar="FILE", help="keep the answers here, and go on from them")
     evaluate.set_defaults(run=_evaluate)
+
+    faults = commands.add_parser("faults", parents=[common], help="flip bits of a classifier's memory")
+    faults.add_argument("--flips", type=int, default=1, help="bits at once; with --worst-case, at most (default 1)")
+    faults.add_argument("--trials", type=int, default=100, help="default 100")
+    faults.add_argument("--worst-case", action="store_true", help="search for the bits that do the most damage")
+    faults.add_argument("--silent", action="store_true", help="with --worst-case: every answer must stay finite")
+    faults.add_argument("--guard", default="off", help="off, detect or repair (default off)")
+    faults.add_argument("--kind", default="weight", help="weight or activation (default weight)")
+    faults.add_argument("--tensor", metavar="NAME", help="flip only in this tensor, module or stage")
+    faults.add_argument("--bit", type=int, help="flip only this bit, 0 for the lowest")
+    faults.add_argument("--format", default="float32", help="float32 or bfloat16 (default float32)")
+    faults.add_argument("--data", type=Path, help=".npz or .zip; its split val (default: the bundle's sample scans)")
+    faults.add_argument("--limit", type=_positive, default=64, help="of so many images, drawn with --seed (default 64)")
+    faults.set_defaults(run=_faults)
     return parser
 
 
@@ -133,6 +148,7 @@ def _positive(text: str) -> int:
 def _examine(arguments: argparse.Namespace, command: str) -> int:
     bundle = load_bundle(arguments.bundle)
     bundle.classifier_name(arguments.classifier)
+    _warn(bundle)
     failed = False
     for file in arguments.files:
         try:
@@ -151,8 +167,17 @@ def _examine(arguments: argparse.Namespace, command: str) -> int:
     return 2 if failed else 0
 
 
+def _warn(bundle: Bundle) -> None:
+    """Say once, beside the answers, what they are without."""
+    if bundle.lacks:
+        print(bundle.lacks, file=sys.stderr)
+
+
 def examination_record(file: str, exam: Examination, classifier: str) -> dict[str, Any]:
-    """An examination as `core.schema.EXAMINE` declares it; what a refused scan lacks is empty."""
+    """An examination as `core.schema.EXAMINE` declares it; what a refused scan lacks is empty.
+
+    Where a bundle detects nothing, nothing is flagged, and `scores` and `thresholds` are empty.
+    """
     detection = exam.detection
     answer = exam.prediction or exam.undefended
     return {
@@ -177,6 +202,8 @@ def examination_text(record: dict[str, Any]) -> str:
     if record["refused"]:
         return f"{record['file']}: refused. {record['refused']}"
     share = record["probabilities"][record["label"]]
+    if not record["thresholds"]:
+        return f"{record['file']}: {record['label']} ({share:.1%}), not checked for attacks"
     flag = f"flagged by {', '.join(record['flagged_by'])}; purified at t* = {record['t_star']}"
     return f"{record['file']}: {record['label']} ({share:.1%}), {flag if record['flagged'] else 'not flagged'}"
 
@@ -206,7 +233,8 @@ def _attack(arguments: argparse.Namespace, command: str) -> int:
     seconds = time.perf_counter() - start
     if arguments.out.suffix.lower() == ".dcm":
         description = describe_attack(settings, bundle, step.index + 1, classifier=name)
-        write_derived_dicom(arguments.out, displayable(after), kind="attacked", description=description, source=scan)
+        how = {"kind": "attacked", "modality": bundle.written_modality, "source": scan}
+        write_derived_dicom(arguments.out, displayable(after), description=description, **how)
     else:
         write_derived_png(arguments.out, displayable(after), "attacked")
     labels = [_label(bundle, name, pixels) for pixels in (before, after)]
@@ -258,7 +286,8 @@ def _purify(arguments: argparse.Namespace, command: str) -> int:
     after = steps[-1].estimate
     description = describe_purification(settings, bundle, steps[0].t, arguments.seed)
     arguments.out.mkdir(exist_ok=True)
-    write_derived_dicom(files[0], displayable(after), kind="purified", description=description, source=scan)
+    how = {"kind": "purified", "modality": bundle.written_modality, "source": scan}
+    write_derived_dicom(files[0], displayable(after), description=description, **how)
     write_derived_png(files[1], displayable(after), "purified")
     if arguments.frames:
         _write_frames(arguments.out, steps)
@@ -316,7 +345,7 @@ def _label(bundle: Bundle, classifier: str, pixels: torch.Tensor) -> str:
 
 def _evaluate(arguments: argparse.Namespace, command: str) -> int:
     # Here and not above: scikit-learn takes a second to load, and `examine` has no use for it.
-    from core.audit.datasets import load_dataset
+    from core.audit.datasets import load_for
     from core.audit.evaluation import evaluate, settings_record
 
     attack = _settings(arguments, arguments.attack)
@@ -327,7 +356,8 @@ def _evaluate(arguments: argparse.Namespace, command: str) -> int:
     purifier = PurifySettings(arguments.purifier)
     find_purifier(purifier)
     bundle = load_bundle(arguments.bundle)
-    data = load_dataset(arguments.data, bundle.classes, bundle.resolution, bundle.channels)
+    _warn(bundle)
+    data = load_for(bundle, arguments.data)
     data = data.split("val") if arguments.split == "val" else data
     data = data.limited(arguments.limit, arguments.seed)
     passes = 2 if arguments.attack else 1
@@ -361,6 +391,22 @@ def evaluation_text(report: dict[str, Any]) -> str:
         low, high = figures["auc_interval"]
         lines.append(f"{f'AUC {score}':28} {figures['auc']:7.3f}  [{low:.3f}, {high:.3f}]")
     return "\n".join(lines)
+
+
+def _faults(arguments: argparse.Namespace, command: str) -> int:
+    # Here and not above: `examine` has no use for it.
+    from core.faults.command import FaultOptions, faults_text, measured_faults
+
+    names = [field.name for field in fields(FaultOptions)]
+    options = FaultOptions(**{name: getattr(arguments, name) for name in names})
+    bundle = load_bundle(arguments.bundle)
+    with tqdm(total=options.steps, unit="step", disable=not sys.stderr.isatty()) as bar:
+        report = measured_faults(bundle, options, command, bar.update)
+    if arguments.json:
+        _print_json("faults", report)
+    else:
+        print(faults_text(report))
+    return 0
 
 
 def _print_json(command: str, answer: Any) -> None:

@@ -122,7 +122,39 @@ EVALUATE = _record(
     },
 )
 
-SCHEMAS = {"examine": EXAMINE, "attack": ATTACK, "purify": PURIFY, "evaluate": EVALUATE}
+FAULTS = _record(
+    n=_COUNT,
+    trials=_COUNT,
+    flips=_COUNT,
+    accuracy_clean=_SHARE,
+    accuracy_faulty=_NUMBER_OR_NULL,
+    interval={"anyOf": [_INTERVAL, {"type": "null"}]},
+    label_changes=_SHARE,
+    non_finite=_SHARE,
+    refused=_SHARE,
+    guard=_TEXT,
+    alarms=_SHARE,
+    repaired=_NUMBER_OR_NULL,
+    seconds=_NUMBER,
+    settings={
+        "type": "object",
+        "required": ["command", "bundle", "classifier", "kind", "format", "data_sha256", "weights_sha256", "seed"],
+    },
+)
+# With --worst-case alone: the first flip, and all of them.
+FAULTS["properties"] |= {
+    "tensor": _TEXT,
+    "index": _COUNT,
+    "bit": _COUNT,
+    "found": {
+        "type": "array",
+        "items": _record(
+            tensor=_TEXT, index=_COUNT, bit=_COUNT, field=_TEXT, accuracy=_SHARE, loss=_NUMBER, tried=_COUNT
+        ),
+    },
+}
+
+SCHEMAS = {"examine": EXAMINE, "attack": ATTACK, "purify": PURIFY, "evaluate": EVALUATE, "faults": FAULTS}
 
 
 def checked(command: str, answer: Any) -> Any:

@@ -1,0 +1,35 @@
+"""A bundle's own sample scans with their classes, for those who have no data set at hand."""
+
+import re
+
+import torch
+from torch import Tensor
+
+from core import compute
+from core.bundles import Bundle
+from core.preparation import prepare
+from core.scans import load_scan
+from core.scans.samples import sample_scans
+
+
+def labelled_samples(bundle: Bundle) -> tuple[Tensor, Tensor]:
+    """Every sample of the bundle whose key names its class, as 'no-tumour-03' does.
+
+    Returns
+    -------
+    tuple of Tensor
+        (N, C, H, W) in [0, 1], and (N,) class indices.
+
+    Raises
+    ------
+    ValueError
+        The bundle has no such samples; one sentence.
+    """
+    keys = {re.sub(r"[^a-z0-9]+", "-", name.lower()): index for index, name in enumerate(bundle.classes)}
+    samples = [(sample, keys.get(sample.key.rpartition("-")[0])) for sample in sample_scans(bundle.name)]
+    known = [(sample, label) for sample, label in samples if label is not None]
+    if not known:
+        raise ValueError(f"The bundle {bundle.name} brings no sample scans; name a data set with --data.")
+    frames = [load_scan(str(sample.path)).frame() for sample, _ in known]
+    pixels = torch.cat([prepare(frame, bundle.resolution, bundle.channels) for frame in frames])
+    return pixels.to(compute.device()), torch.tensor([label for _, label in known], device=compute.device())

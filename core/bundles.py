@@ -17,10 +17,12 @@ from core.calibration import Calibration, Limits
 from core.models.diffusion import Diffusion
 from core.models.experts import resnet_mixture
 from core.models.mae import MaskedAutoencoder
+from core.models.mamba import MedMamba
 from core.models.resnet import NarrowResNet18
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
-ARCHITECTURES = {"half-resnet18": NarrowResNet18, "resnet18-mixture": resnet_mixture}
+OTHER = "OT"  # a DICOM Modality that says nothing of what is shown (PS3.3 C.7.3.1.1.1)
+ARCHITECTURES = {"half-resnet18": NarrowResNet18, "resnet18-mixture": resnet_mixture, "medmamba": MedMamba}
 
 
 class BundleError(ValueError):
@@ -76,12 +78,15 @@ class Bundle:
         Side in pixels and channels of the square images that the models take.
     classifiers : mapping of str to Module
         (B, C, H, W) in [0, 1] → logits, float32.
-    mae, diffusion : Module
-        In the precision that `load_bundle` was asked for.
+    mae, diffusion : Module or None
+        In the precision that `load_bundle` was asked for; None where the bundle has none, see `lacks`.
     modalities : tuple of str
-        DICOM Modality values that are accepted; a file that states none is judged by its content alone.
+        DICOM Modality values that are accepted; a file that states none is judged by its content alone. Empty where
+        the bundle takes plain pictures and no scans.
     limits : mapping of str to Limits
         Classifier → thresholds, scope limit and t* ladder.
+    content : Content or None
+        None where the bundle can't tell whether a scan is in its scope.
     hashes : mapping of str to str
         File → SHA-256 in hex.
     facts : mapping
@@ -95,17 +100,39 @@ class Bundle:
     channels: int
     classifiers: Mapping[str, nn.Module]
     default_classifier: str
-    mae: MaskedAutoencoder
-    diffusion: Diffusion
+    mae: MaskedAutoencoder | None
+    diffusion: Diffusion | None
     limits: Mapping[str, Limits]
     calibrations: Mapping[str, Calibration]
     modalities: tuple[str, ...]
-    content: Content
+    content: Content | None
     hashes: Mapping[str, str]
     facts: Mapping[str, Any]
 
+    @property
+    def lacks(self) -> str | None:
+        """One sentence: which networks of the defence the bundle is without, and what follows; None where it has all.
+
+        Detection and the scope check take both networks; what purifies with one of them asks for that one alone.
+        """
+        parts = {"masked autoencoder": self.mae, "diffusion model": self.diffusion}
+        missing = [name for name, network in parts.items() if network is None]
+        if not missing:
+            return None
+        return (
+            f"The bundle {self.name} holds no {' and no '.join(missing)}, so it can't detect attacks, purify what was "
+            "attacked, or tell whether a picture is in its scope; choose a bundle that holds them."
+        )
+
+    @property
+    def written_modality(self) -> str:
+        """The DICOM Modality of a file of pixels made for this bundle, where what they were made from states none."""
+        return self.modalities[0] if self.modalities else OTHER
+
     def limits_of(self, classifier: str) -> Limits:
         """Thresholds, scope limit and t* ladder of a classifier; BundleError where it has not been calibrated."""
+        if self.lacks:
+            raise BundleError(self.lacks)
         if classifier not in self.limits:
             known = ", ".join(self.limits) or "none"
             raise BundleError(
@@ -160,7 +187,9 @@ def load_bundle(name: str = "brain-mri", dtype: torch.dtype | None = None) -> Bu
 
 def in_float32(bundle: Bundle) -> Bundle:
     """The same bundle in float32, as gradients through the defence need it; itself where it is that already."""
-    return bundle if bundle.diffusion.unet.dtype == torch.float32 else load_bundle(bundle.name, torch.float32)
+    parts = [network for network in (bundle.mae, bundle.diffusion) if network is not None]
+    exact = all(weight.dtype == torch.float32 for network in parts for weight in network.parameters())
+    return bundle if exact else load_bundle(bundle.name, torch.float32)
 
 
 def _load(name: str, folder: Path, facts: Mapping[str, Any], dtype: torch.dtype) -> Bundle:
@@ -170,11 +199,10 @@ def _load(name: str, folder: Path, facts: Mapping[str, Any], dtype: torch.dtype)
         key: _filled(_built(entry, channels, len(facts["classes"])), folder / entry["file"])
         for key, entry in facts["classifiers"].items()
     }
-    mae = MaskedAutoencoder(resolution=resolution, channels=channels, **facts["mae"]["config"])
-    diffusion = Diffusion(facts["unet"]["config"], facts["unet"]["unconditional"])
-    _filled(diffusion.unet, folder / facts["unet"]["file"])
-    calibrations = _read_json(folder / facts["calibration"])
-    content = load_file(folder / facts["content"])
+    mae, diffusion = _mae(folder, facts, dtype), _diffusion(folder, facts, dtype)
+    # Without these there is nothing to calibrate; with them, what is missing was lost.
+    known = facts if mae and diffusion else {"content": None, "calibration": None, "limits": {}} | facts
+    calibrations = _read_json(folder / known["calibration"]) if known["calibration"] else {}
     return Bundle(
         name=name,
         title=facts["title"],
@@ -183,12 +211,12 @@ def _load(name: str, folder: Path, facts: Mapping[str, Any], dtype: torch.dtype)
         channels=channels,
         classifiers={key: _placed(network, torch.float32) for key, network in classifiers.items()},
         default_classifier=facts["default_classifier"],
-        mae=_placed(_filled(mae, folder / facts["mae"]["file"]), dtype),
-        diffusion=_placed(diffusion, dtype),
-        limits={key: _limits(entry) for key, entry in facts["limits"].items()},
+        mae=mae,
+        diffusion=diffusion,
+        limits={key: _limits(entry) for key, entry in known["limits"].items()},
         calibrations={key: Calibration.from_json(entry) for key, entry in calibrations.items()},
         modalities=tuple(facts["modalities"]),
-        content=Content(**{key: value.float().to(compute.device()) for key, value in content.items()}),
+        content=_content(folder / known["content"]) if known["content"] else None,
         hashes=facts["files"],
         facts=facts,
     )
@@ -199,6 +227,26 @@ def _built(entry: Mapping[str, Any], channels: int, class_count: int) -> nn.Modu
     if named != count:
         raise BundleError(f"{entry['file']} holds {count} experts and bundle.json names {named}; restore both.")
     return ARCHITECTURES[entry["architecture"]](channels, class_count, **entry.get("config", {}))
+
+
+def _mae(folder: Path, facts: Mapping[str, Any], dtype: torch.dtype) -> MaskedAutoencoder | None:
+    if "mae" not in facts:
+        return None
+    size = {name: facts["input"][name] for name in ("resolution", "channels")}
+    mae = MaskedAutoencoder(**size, **facts["mae"]["config"])
+    return _placed(_filled(mae, folder / facts["mae"]["file"]), dtype)
+
+
+def _diffusion(folder: Path, facts: Mapping[str, Any], dtype: torch.dtype) -> Diffusion | None:
+    if "unet" not in facts:
+        return None
+    diffusion = Diffusion(facts["unet"]["config"], facts["unet"]["unconditional"])
+    _filled(diffusion.unet, folder / facts["unet"]["file"])
+    return _placed(diffusion, dtype)
+
+
+def _content(path: Path) -> Content:
+    return Content(**{key: value.float().to(compute.device()) for key, value in load_file(path).items()})
 
 
 def _limits(entry: Mapping[str, Any]) -> Limits:

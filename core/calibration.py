@@ -247,7 +247,10 @@ def choose_t(variation: float, limits: Limits) -> int:
 
 
 def decide(responses: Responses, limits: Sequence[Limits]) -> Decisions:
-    """Detect, purify what is flagged, classify: with recorded answers, and limits (N,) of each scan's own."""
+    """Detect, purify what is flagged, classify: with recorded answers, and limits (N,) of each scan's own.
+
+    Limits without thresholds flag nothing, and then the answers need no scores.
+    """
     flagged = np.array(
         [
             any(responses.scores[name][i] > limit for name, limit in own.thresholds.items())
@@ -255,8 +258,9 @@ def decide(responses: Responses, limits: Sequence[Limits]) -> Decisions:
         ]
     )
     refused = np.array([scope > own.scope_limit for scope, own in zip(responses.scope, limits)])
-    ladder = [choose_t(amv, own) for amv, own in zip(responses.scores["amv"], limits)]
-    t_star = np.where(flagged, ladder, 0)
+    t_star = np.array(
+        [choose_t(responses.scores["amv"][i], own) if flagged[i] else 0 for i, own in enumerate(limits)], dtype=int
+    )
     answers = [responses.estimates[t][i] if t else responses.undefended[i] for i, t in enumerate(t_star.tolist())]
     ssim = [responses.ssim[t][i] if t else np.nan for i, t in enumerate(t_star.tolist())]
     return Decisions(flagged, refused, t_star, np.where(refused, -1, answers), np.array(ssim))

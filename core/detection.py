@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from core.bundles import Bundle
+from core.bundles import Bundle, BundleError
 from core.models.mae import Encoding, MaskedAutoencoder, complementary_masks, patchify, unpatchify, visible_patches
 from core.purification.ddim import denoise_once, fixed_noise
 
@@ -127,7 +127,12 @@ def content_features(views: MaskedViews) -> Tensor:
 
 
 def detection_masks(bundle: Bundle, device: torch.device) -> Tensor:
-    """The masks of the detector. They are part of the calibration: another draw would ask for other thresholds."""
+    """The masks of the detector. They are part of the calibration: another draw would ask for other thresholds.
+
+    BundleError, one sentence, where the bundle has no MAE.
+    """
+    if bundle.mae is None:
+        raise BundleError(bundle.lacks)
     return complementary_masks(bundle.mae.patch_count, MASKS, torch.Generator().manual_seed(0)).to(device)
 
 
@@ -137,7 +142,12 @@ def gather_evidence(pixels: Tensor, bundle: Bundle, classifier: nn.Module, seed:
 
 
 def gather_signs(pixels: Tensor, bundle: Bundle, seed: int) -> Signs:
-    """What the detector measures without asking a classifier; parameters as for `gather_evidence`."""
+    """What the detector measures without asking a classifier; parameters as for `gather_evidence`.
+
+    BundleError, one sentence, where the bundle has no MAE or no U-Net.
+    """
+    if bundle.mae is None or bundle.diffusion is None:
+        raise BundleError(bundle.lacks)
     batch, size, device = len(pixels), bundle.mae.patch, pixels.device
     masks = detection_masks(bundle, device)
     times = torch.tensor([AMV_T, INSTABILITY_T], device=device).repeat_interleave(batch)

@@ -124,13 +124,14 @@ class Examination:
         The decision: the classifier on the purified estimate where the scan was flagged, else `undefended`.
         None where the scan is refused.
     detection : Detection or None
-        None where the scan is refused before any score is computed (another modality, or colour for a grey bundle).
+        None where the scan is refused before any score is computed (another modality, colour for a grey bundle or grey
+        for a colour one), or where the bundle can detect nothing (`core.Bundle.lacks`).
     purification : Purification or None
-        None where nothing was flagged, or the scan is refused.
+        None where nothing was flagged, or the scan is refused, or there is no detection.
     refused : str or None
         One sentence: why this scan gets no label.
     scope_distance, scope_limit : float or None
-        How far the scan is from the bundle's calibration scans, and how far is too far.
+        How far the scan is from the bundle's calibration scans, and how far is too far; None where nobody can tell.
     seconds : mapping of str to float
         Wall-clock time per stage: prepare, detect, purify, classify, total.
     seed : int

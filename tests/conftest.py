@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core import bundles
 from core.bundles import Bundle, load_bundle
 from core.scans import load_scan
+from tests.cells import NAME, write_bundle
 
 SAMPLES = Path(__file__).resolve().parent.parent / "assets" / "samples"
 
@@ -29,3 +31,19 @@ def sample_set(tmp_path_factory: pytest.TempPathFactory, sample_files: list[Path
     path = tmp_path_factory.mktemp("data") / "samples.npz"
     np.savez(path, image=np.stack(frames), label=labels, group=np.arange(len(labels)), split=np.ones(len(labels), int))
     return path
+
+
+@pytest.fixture(scope="session")
+def two_bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like weights/ with brain-mri, and a bundle that has classifiers only."""
+    folder = tmp_path_factory.mktemp("weights")
+    (folder / "brain-mri").symlink_to(SAMPLES.parents[1] / "weights" / "brain-mri", target_is_directory=True)
+    write_bundle(folder)
+    return folder
+
+
+@pytest.fixture
+def cells(two_bundles: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
+    """The bundle that has classifiers only, installed beside brain-mri while a test runs."""
+    monkeypatch.setattr(bundles, "WEIGHTS", two_bundles)
+    return load_bundle(NAME)

@@ -157,7 +157,8 @@ def attacked_scan(
 ) -> Scan:
     """(1, C, H, W) attacked pixels → a scan of 16 bits that says how it was made; `taken`: in so many steps."""
     description = describe_attack(settings, bundle, taken, classifier=classifier)
-    file = derived_dicom(displayable(attacked), kind="attacked", description=description, source=scan)
+    how = {"kind": "attacked", "modality": bundle.written_modality, "source": scan}
+    file = derived_dicom(displayable(attacked), description=description, **how)
     return load_scan(file, name=f"{scan.name} (attacked)")
 
 

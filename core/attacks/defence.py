@@ -28,6 +28,11 @@ class Defence:
         attacker can't know it (hence EOT, Athalye et al. 2018).
     straight_through : bool
         Take purification for the identity in the backward pass (BPDA, Athalye et al. 2018, section 4.1).
+
+    Raises
+    ------
+    BundleError
+        The bundle has no defence, or no thresholds for this classifier.
     """
 
     def __init__(self, bundle: Bundle, classifier: str, seed: int = 0, straight_through: bool = False):

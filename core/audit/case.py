@@ -188,13 +188,17 @@ def examined_case(source: Source, bundle: Bundle, settings: AuditSettings) -> Ca
 
 @torch.no_grad()
 def study(source: Source, bundle: Bundle, settings: AuditSettings) -> Study:
-    """Everything about one scan, its middle frame with the file's own window; ScanError where it can't be opened."""
+    """Everything about one scan, its middle frame with the file's own window.
+
+    ScanError where it can't be opened, BundleError where the bundle can't purify; one sentence.
+    """
+    name = bundle.classifier_name(settings.classifier)
+    limits = bundle.limits_of(name)
     scan = load_scan(source.read(), source.name)
-    exam = examine(scan, bundle, classifier=settings.classifier, seed=settings.seed)
+    exam = examine(scan, bundle, classifier=name, seed=settings.seed)
     if exam.refused:
         return Study(scan, exam)
-    name = bundle.classifier_name(settings.classifier)
-    t_star = choose_t(exam.detection.scores["amv"], bundle.limits_of(name))
+    t_star = choose_t(exam.detection.scores["amv"], limits)
     # What the pipeline does to a scan that is flagged, with the noise level that it would choose for this one.
     purifier = PurifySettings("diffpure-ddim", t=t_star, steps=PURIFY_STEPS)
     seeds = range(settings.seed, settings.seed + settings.seeds)

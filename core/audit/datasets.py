@@ -13,6 +13,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from core.bundles import Bundle
 from core.preparation import prepare
 
 SPLITS = {"0": "train", "1": "val", "2": "test", "train": "train", "val": "val", "test": "test"}
@@ -91,7 +92,14 @@ class Dataset:
         return self.subset(np.sort(np.random.default_rng(seed).permutation(len(self))[:limit]))
 
 
-def load_dataset(path: Path | str, classes: tuple[str, ...], resolution: int, channels: int) -> Dataset:
+def load_for(bundle: Bundle, path: Path | str) -> Dataset:
+    """A data set as a bundle's models take it; parameters and errors as of `load_dataset`."""
+    return load_dataset(path, bundle.classes, bundle.resolution, bundle.channels, tuple(bundle.facts.get("codes", ())))
+
+
+def load_dataset(
+    path: Path | str, classes: tuple[str, ...], resolution: int, channels: int, codes: tuple[str, ...] = ()
+) -> Dataset:
     """Read a data set.
 
     Parameters
@@ -104,6 +112,8 @@ def load_dataset(path: Path | str, classes: tuple[str, ...], resolution: int, ch
         The bundle's; a .zip's labels are one of these names, or their index.
     resolution, channels : int
         What the bundle takes.
+    codes : tuple of str
+        What data sets call the classes, in the same order, where that is not their name.
 
     Raises
     ------
@@ -114,7 +124,7 @@ def load_dataset(path: Path | str, classes: tuple[str, ...], resolution: int, ch
     if not path.is_file():
         raise DatasetError(f"There is no data set at {path}.")
     try:
-        frames, labels, groups, splits = _read_npz(path) if path.suffix == ".npz" else _read_zip(path, classes)
+        frames, labels, groups, splits = _read_npz(path) if path.suffix == ".npz" else _read_zip(path, classes, codes)
         masks, has_mask = _read_masks(path, frames, resolution) if path.suffix == ".npz" else (None, None)
     except DatasetError:
         raise
@@ -189,14 +199,14 @@ def _prepared_mask(mask: np.ndarray, resolution: int) -> np.ndarray:
 
 
 def _read_zip(
-    path: Path, classes: tuple[str, ...]
+    path: Path, classes: tuple[str, ...], codes: tuple[str, ...]
 ) -> tuple[list[np.ndarray], list[int], tuple[str, ...], tuple[str, ...]]:
     with zipfile.ZipFile(path) as archive:
         rows = list(csv.DictReader(io.TextIOWrapper(archive.open("index.csv"), encoding="utf-8")))
         frames = [_picture(archive.read(row["file"])) for row in rows]
     splits = tuple(SPLITS.get(row["split"], row["split"]) for row in rows) if rows and "split" in rows[0] else ()
     groups = tuple(row.get("group") or str(index) for index, row in enumerate(rows))
-    return frames, [_class_index(row["label"], classes, path) for row in rows], groups, splits
+    return frames, [_class_index(row["label"], classes, codes, path) for row in rows], groups, splits
 
 
 def _picture(data: bytes) -> np.ndarray:
@@ -207,9 +217,10 @@ def _picture(data: bytes) -> np.ndarray:
     return np.asarray(picture, dtype=np.float32) / 255
 
 
-def _class_index(label: str, classes: tuple[str, ...], path: Path) -> int:
-    if label in classes:
-        return classes.index(label)
+def _class_index(label: str, classes: tuple[str, ...], codes: tuple[str, ...], path: Path) -> int:
+    for names in (classes, codes):
+        if label in names:
+            return names.index(label)
     if label.isdigit():
         return int(label)
     raise DatasetError(f"{path.name} has the label {label!r}; this bundle knows: {', '.join(classes)}.")

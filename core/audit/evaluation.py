@@ -13,13 +13,13 @@ from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
 from core import compute
-from core.attacks import AttackSettings, attack_steps, attack_target, find_method
+from core.attacks import AttackSettings, attack_steps, attack_target, find_method, sees_defence
 from core.audit.datasets import Dataset, image_digest
 from core.audit.journal import Journal
 from core.audit.statistics import auc, auc_interval, bootstrap_interval, tpr_at_false_alarms
-from core.bundles import Bundle
+from core.bundles import Bundle, BundleError
 from core.calibration import LADDER, Decisions, Limits, Responses, cross_fitted_limits, decide
-from core.detection import SCORES, Signs, evidence_for, gather_signs
+from core.detection import Signs, evidence_for, gather_signs
 from core.pipeline import PURIFY_STEPS
 from core.purification.catalogue import purified_pixels
 from core.purification.ddim import fixed_noise, purify
@@ -28,6 +28,8 @@ from core.purification.settings import PurifySettings
 Progress = Callable[[int], None]
 CLEAN = AttackSettings()
 ADAPTIVE = PurifySettings()
+NO_PURIFIER = PurifySettings("none")
+NO_LIMITS = Limits({}, float("inf"), ())
 
 
 class Notebook:
@@ -75,7 +77,9 @@ def evaluate(
     attack
         Against the networks in the precision that they run in, the whole defence included.
     purifier
-        What purifies the flagged scans; an attacker of the whole defence still faces the adaptive one.
+        What purifies the flagged scans; an attacker of the whole defence still faces the adaptive one. Of a bundle
+        without a defence (`Bundle.lacks`) nothing is flagged or purified, so that defended and undefended figures are
+        the same.
     resume : Path, optional
         A file in which answers are kept as they come; an evaluation that was cut off goes on from it.
     progress : callable
@@ -89,12 +93,17 @@ def evaluate(
     Raises
     ------
     ValueError
-        A parameter is out of range, or `resume` holds another evaluation; one sentence.
+        A parameter is out of range, `resume` holds another evaluation, or a defence is asked for that the bundle lacks;
+        one sentence.
     """
-    name = bundle.classifier_name(classifier)
+    name, purifier = bundle.classifier_name(classifier), purifier_in_force(bundle, purifier)
+    if bundle.lacks and sees_defence(attack):
+        raise BundleError(bundle.lacks)
     run = {"attack": asdict(attack), "seed": seed, "classifier": name, "data": data.sha256, "n": len(data)}
     run |= {"purifier": asdict(purifier)} if purifier != ADAPTIVE else {}
-    notebook = Notebook(resume, run | {"weights": weights_record(bundle, name), "limits": repr(bundle.limits_of(name))})
+    notebook = Notebook(
+        resume, run | {"weights": weights_record(bundle, name), "limits": repr(limits_in_force(bundle, name))}
+    )
     how = {"purifier": purifier, "seed": seed, "notebook": notebook, "progress": progress}
     clean = collect(data, bundle, name, CLEAN, **how)
     attacked = None
@@ -180,7 +189,9 @@ def respond_all(
     seed: int,
     purifier: PurifySettings = ADAPTIVE,
 ) -> dict[str, Responses]:
-    """The same for several classifiers, by name."""
+    """The same for several classifiers, by name; of a bundle without a defence the classifiers' answers alone."""
+    if bundle.lacks:
+        return {name: _answers_alone(bundle.classifiers[name], pixels) for name in classifiers}
     start = time.perf_counter()
     signs = gather_signs(pixels, bundle, seed)
     detected = time.perf_counter()
@@ -190,6 +201,14 @@ def respond_all(
     made = len(LADDER) if purifier == ADAPTIVE else 1
     shared = {"detect": detected - start, "purify": (purified - detected) / made}
     return {name: _answers(bundle.classifiers[name], signs, estimates, ssim, shared) for name in classifiers}
+
+
+def _answers_alone(network: nn.Module, pixels: Tensor) -> Responses:
+    """A classifier's part where there is no defence: no scores, no estimates, and no scan is out of scope."""
+    start = time.perf_counter()
+    undefended = network(pixels).argmax(1).tolist()
+    seconds = {"detect": (time.perf_counter() - start) / len(pixels), "purify": 0.0}
+    return Responses(undefended, {}, [0.0] * len(pixels), {}, {}, seconds)
 
 
 def _answers(
@@ -237,9 +256,25 @@ def _rounded(values: Tensor) -> list[float]:
 
 def own_limits(data: Dataset, bundle: Bundle, classifier: str) -> list[Limits]:
     """The limits for each image: fitted without its fold where it was a calibration scan, else the bundle's own."""
+    if bundle.lacks:
+        return [NO_LIMITS] * len(data)
     calibration = bundle.calibrations[classifier]
     fitted = dict(zip(calibration.digests, cross_fitted_limits(calibration)))
     return [fitted.get(image_digest(pixels), bundle.limits_of(classifier)) for pixels in data.pixels]
+
+
+def limits_in_force(bundle: Bundle, classifier: str) -> Limits:
+    """The bundle's own; of a bundle without a defence those that flag and refuse nothing."""
+    return NO_LIMITS if bundle.lacks else bundle.limits_of(classifier)
+
+
+def purifier_in_force(bundle: Bundle, purifier: PurifySettings) -> PurifySettings:
+    """`purifier`; none where the bundle can't flag a scan, and BundleError where another than the usual was wanted."""
+    if bundle.lacks is None:
+        return purifier
+    if purifier not in (ADAPTIVE, NO_PURIFIER):
+        raise BundleError(bundle.lacks)
+    return NO_PURIFIER
 
 
 def batches(count: int) -> list[np.ndarray]:
@@ -265,17 +300,18 @@ def settings_record(
     command: str,
     purifier: PurifySettings = ADAPTIVE,
 ) -> dict[str, Any]:
-    """Everything that is needed to run an evaluation again."""
+    """Everything that is needed to run an evaluation again; `lacks` says why a bundle's figures are undefended ones."""
     name = bundle.classifier_name(classifier)
     return {
         "command": command,
         "bundle": bundle.name,
         "classifier": name,
         "attack": asdict(attack),
-        "purifier": asdict(purifier),
+        "purifier": asdict(purifier_in_force(bundle, purifier)),
+        **({"lacks": bundle.lacks} if bundle.lacks else {}),
         "data_sha256": data.sha256,
         "weights_sha256": weights_record(bundle, name),
-        "thresholds": dict(bundle.limits_of(name).thresholds),
+        "thresholds": dict(limits_in_force(bundle, name).thresholds),
         "split": split,
         "seed": seed,
         "device": compute.device().type,
@@ -319,7 +355,7 @@ def summary(
         "intervals": {name: list(bootstrap_interval(values, groups)) for name, values in measured.items()},
         "detection": {
             name: _separation(np.array(clean.scores[name]), np.array(attacked.scores[name]), fooled, groups)
-            for name in (SCORES if attacked else ())
+            for name in (clean.scores if attacked else ())
         },
         "flagged_successful": float(decisions.flagged[fooled].mean()) if fooled.any() else None,
         "flagged_label_kept": _label_kept(attacked or clean, decisions or decide(clean, limits)),

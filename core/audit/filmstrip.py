@@ -66,6 +66,10 @@ class Filmstrip:
         One of the bundle's; its default where none is given.
     reference : ndarray, optional
         (C, H, W) in [0, 1]: the clean scan, where it is known.
+    answer : Prediction, optional
+        The classifier's answer to the input, where it is known already.
+    wanted : str, optional
+        Its label for the clean scan, where that is known already.
     most : int
         So many frames are kept at most, besides the input and the last.
 
@@ -92,6 +96,8 @@ class Filmstrip:
         *,
         classifier: str | None = None,
         reference: np.ndarray | None = None,
+        answer: Prediction | None = None,
+        wanted: str | None = None,
         most: int = MOST_KEPT,
     ) -> None:
         self.pixels, self.settings, self.reference = pixels, settings, reference
@@ -100,9 +106,9 @@ class Filmstrip:
         self.looks: dict[int, Look] = {}
         self._bundle, self._classifier = bundle, bundle.classifier_name(classifier)
         self._last: PurifierStep | None = None
-        self._frames = Thinned(self._frame(0, None), most + 1)
+        self._frames = Thinned(self._frame(0, None, answer), most + 1)
         #: The classifier's answer to the clean scan, None where that is not known.
-        self.wanted = None if reference is None else self._answer(reference).label
+        self.wanted = wanted if wanted or reference is None else self._answer(reference).label
 
     @property
     def frames(self) -> tuple[Frame, ...]:
@@ -146,7 +152,7 @@ class Filmstrip:
             places.add(place)
         return tuple(frames[place] for place in sorted(places))
 
-    def _frame(self, step: int, made: PurifierStep | None) -> Frame:
+    def _frame(self, step: int, made: PurifierStep | None, answer: Prediction | None = None) -> Frame:
         estimate = self.pixels if made is None else _array(made.estimate)
         noisy = None if made is None or made.noisy is None else (_array(made.noisy) + 1) / 2
         loss = None if made is None or made.loss is None else float(made.loss[0])
@@ -155,7 +161,7 @@ class Filmstrip:
             made.t if made else None,
             noisy,
             estimate,
-            self._answer(estimate),
+            answer or self._answer(estimate),
             loss,
             distance(self.pixels, estimate),
             None if self.reference is None else distance(self.reference, estimate),

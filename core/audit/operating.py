@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from sklearn.metrics import roc_curve
 
+from core import compute
 from core.attacks import CORRUPTIONS, AttackSettings, attack_pixels, attackable_pixels
 from core.audit.evaluation import respond
 from core.audit.statistics import auc, auc_interval, bootstrap_interval
@@ -259,15 +260,16 @@ def trial_steps(
     Raises
     ------
     ValueError
-        A parameter out of range, or a scan that the bundle doesn't take; one sentence.
+        A parameter out of range, a scan that the bundle doesn't take, or a bundle without a detector; one sentence.
     """
     name = bundle.classifier_name(classifier)
-    before = after = attackable_pixels(scan, bundle).to(bundle.content.centre.device)
+    limits = [bundle.limits_of(name)]
+    before = after = attackable_pixels(scan, bundle).to(compute.device())
     for step in attack_pixels(before, bundle, settings, classifier=name, seed=seed):
         after = step.attacked
         yield None
     answers = [respond(pixels, before, bundle, name, seed) for pixels in (before, after)]
-    clean, changed = (decide(part, [bundle.limits_of(name)]) for part in answers)
+    clean, changed = (decide(part, limits) for part in answers)
     yield Trial(
         scan=scan.name,
         answer=bundle.classes[answers[0].undefended[0]],

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from core import compute
-from core.bundles import Bundle
+from core.bundles import Bundle, BundleError
 from core.pipeline import PURIFY_STEPS
 from core.purification.adaptive import adaptive
 from core.purification.diffpure import ancestral, deterministic
@@ -27,7 +27,7 @@ class Purifier(NamedTuple):
 
     title: its name in print, with its source; run: the generator; steps: its default number of steps; t: its default
     noise level, None where it adds no noise or chooses the level itself; takes: the fields of `PurifySettings` that
-    it minds.
+    it minds; needs: the parts of a `Bundle` that it works with.
     """
 
     title: str
@@ -35,20 +35,22 @@ class Purifier(NamedTuple):
     steps: int = 1
     t: int | None = None
     takes: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
 
 _DESCENT = ("steps", "clip", "step_size")
+_UNET, _BOTH = ("diffusion",), ("mae", "diffusion")
 
 PURIFIERS = {
-    "adaptive": Purifier("Adaptive one-step, as Examine does", adaptive, PURIFY_STEPS, None, ("steps",)),
-    "one-step": Purifier("One-step denoising (Carlini et al. 2023)", one_step, 1, 60, ("t",)),
-    "repeated": Purifier("Repeated one-step denoising", repeated, 3, 40, ("t", "steps")),
-    "diffpure": Purifier("DiffPure, DDPM (Nie et al. 2022)", ancestral, 100, 100, ("t", "steps")),
+    "adaptive": Purifier("Adaptive one-step, as Examine does", adaptive, PURIFY_STEPS, None, ("steps",), _BOTH),
+    "one-step": Purifier("One-step denoising (Carlini et al. 2023)", one_step, 1, 60, ("t",), _UNET),
+    "repeated": Purifier("Repeated one-step denoising", repeated, 3, 40, ("t", "steps"), _UNET),
+    "diffpure": Purifier("DiffPure, DDPM (Nie et al. 2022)", ancestral, 100, 100, ("t", "steps"), _UNET),
     "diffpure-ddim": Purifier(
-        "DiffPure, DDIM (Nie et al. 2022; Song et al. 2021)", deterministic, 4, 100, ("t", "steps")
+        "DiffPure, DDIM (Nie et al. 2022; Song et al. 2021)", deterministic, 4, 100, ("t", "steps"), _UNET
     ),
-    "mae-pure": Purifier("MAE-Pure", mae_pure, 60, None, _DESCENT),
-    "mae-pure-amv": Purifier("MAE-Pure on attention variation", mae_pure_amv, 40, None, _DESCENT),
+    "mae-pure": Purifier("MAE-Pure", mae_pure, 60, None, _DESCENT, ("mae",)),
+    "mae-pure-amv": Purifier("MAE-Pure on attention variation", mae_pure_amv, 40, None, _DESCENT, _BOTH),
     "median": Purifier("Median, 3 × 3 pixels", median),
     "gaussian": Purifier("Gaussian blur, 1 pixel", gaussian),
     "jpeg": Purifier("JPEG, quality 75 (Dziugaite et al. 2016)", jpeg),
@@ -80,9 +82,12 @@ def purifier_steps(
     Raises
     ------
     ValueError
-        Unknown method or classifier, or a parameter out of range; one sentence.
+        Unknown method or classifier, a parameter out of range, or a method that needs what the bundle lacks; one
+        sentence.
     """
     purifier = find_purifier(settings)
+    if not _usable(purifier, bundle):
+        raise BundleError(bundle.lacks)
     options = {name: getattr(settings, name) for name in ("clip", "step_size") if name in purifier.takes}
     yield from purifier.run(
         pixels.to(compute.device()),
@@ -103,6 +108,15 @@ def purified_pixels(
     for step in purifier_steps(pixels, bundle, settings, classifier=classifier, seed=seed):
         estimate = step.estimate
     return estimate
+
+
+def usable_purifiers(bundle: Bundle) -> tuple[str, ...]:
+    """The purifiers that need nothing which this bundle lacks."""
+    return tuple(name for name, purifier in PURIFIERS.items() if _usable(purifier, bundle))
+
+
+def _usable(purifier: Purifier, bundle: Bundle) -> bool:
+    return all(getattr(bundle, part) is not None for part in purifier.needs)
 
 
 def find_purifier(settings: PurifySettings) -> Purifier:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+BRAIN = "brain-mri"
 _ASSETS = Path(__file__).resolve().parents[2] / "assets" / "samples"
 
 
@@ -24,6 +25,8 @@ class Sample:
         ``'synthetic'`` for ours, ``'installed package'`` for files that a dependency brings.
     path : pathlib.Path
         The file, for `load_scan`.
+    bundle : str
+        The bundle that it is there to try: another has no use for it.
     """
 
     key: str
@@ -31,9 +34,10 @@ class Sample:
     description: str
     origin: str
     path: Path
+    bundle: str = BRAIN
 
 
-# Key, title, description, package, path below the package.
+# All of them for brain-mri, some to be refused by it. Key, title, description, package, path below the package.
 _INSTALLED = (
     ("mr-small", "MR slice", "A small MR slice that comes with pydicom.",
      "pydicom", "data/test_files/MR_small.dcm"),
@@ -50,9 +54,9 @@ _INSTALLED = (
 )  # fmt: skip
 
 
-def sample_scans() -> tuple[Sample, ...]:
-    """Return the samples that are on this disk, ours first; nothing is ever downloaded."""
-    return (*_ours(), *_installed())
+def sample_scans(bundle: str | None = None) -> tuple[Sample, ...]:
+    """Return the samples that are on this disk, ours first, or those for one bundle; nothing is ever downloaded."""
+    return tuple(sample for sample in (*_ours(), *_installed()) if bundle in (None, sample.bundle))
 
 
 def _ours() -> list[Sample]:
@@ -62,7 +66,8 @@ def _ours() -> list[Sample]:
         text = texts.get(path.name, {})
         text = text if isinstance(text, dict) else {}
         title = str(text.get("title", path.stem.replace("-", " ").replace("_", " ").capitalize()))
-        samples.append(Sample(path.stem, title, str(text.get("description", "")), "synthetic", path))
+        about, bundle = str(text.get("description", "")), str(text.get("bundle", BRAIN))
+        samples.append(Sample(path.stem, title, about, "synthetic", path, bundle))
     return samples
 
 

@@ -30,6 +30,16 @@ def test_our_samples_come_first_with_their_texts(monkeypatch: pytest.MonkeyPatch
     assert (second.title, second.description) == ("Bee", "Text.")
 
 
+def test_a_sample_is_for_one_bundle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("a.dcm", "b.dcm"):
+        write_derived_dicom(tmp_path / name, np.zeros((4, 4)), kind="synthetic", description="Black.")
+    (tmp_path / "samples.json").write_text(json.dumps({"b.dcm": {"bundle": "cells"}}))
+    monkeypatch.setattr(samples, "_ASSETS", tmp_path)
+    assert [sample.key for sample in sample_scans("cells")] == ["b"]
+    assert [sample.key for sample in sample_scans("brain-mri")][:2] == ["a", "mr-small"]
+    assert sample_scans("none") == ()
+
+
 @pytest.mark.parametrize("text", ["", "[1]", '{"b.dcm": 3}', "{"])
 def test_texts_that_are_damaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> None:
     write_derived_dicom(tmp_path / "b.dcm", np.zeros((4, 4)), kind="synthetic", description="Black.")

@@ -1,10 +1,11 @@
 # make run     serve the app on 127.0.0.1:8501 (another port: make run PORT=8600)
 # make test    run every test, the browser ones included
-# make tables  measure every figure of the README again (needs DATA=FILE.npz)
+# make tables  measure every figure of the README again (needs DATA=FILE.npz, and CELLS=FILE.zip for the blood cells)
 
 PORT ?= 8501
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 DATA ?=
+CELLS ?=
 PY := .venv/bin/python
 
 .PHONY: run test tables chromium clean
@@ -17,8 +18,9 @@ test: .venv/test chromium
 	$(PY) -m pytest
 
 tables: .venv/app
-	@test -n "$(DATA)" || { echo "Say which data set to measure on: make tables DATA=FILE.npz"; exit 2; }
-	$(PY) -m training.tables --data $(DATA)
+	@test -n "$(DATA)$(CELLS)" || { echo "Say what to measure on: make tables DATA=FILE.npz CELLS=FILE.zip"; exit 2; }
+	$(if $(DATA),$(PY) -m training.tables --data $(DATA))
+	$(if $(CELLS),$(PY) -m training.tables --data $(CELLS) --bundle blood-cells)
 
 chromium: .venv/test
 	@sh tests/browser/get-chromium.sh

@@ -3,12 +3,17 @@
     python -m training.ablations --data br35h.npz --out build/ablations --mixture build/dwf
 
 The mixtures that are compared are smaller than the bundle's and trained for fewer steps, the same for every row, on the
-same pre-trained experts. Unseen attacks are tried on the bundle's own mixture and on the one network that was trained
-beside it (in --mixture). The rows go into results.json, from which `training.tables` draws the table.
+same pre-trained experts. Unseen attacks are tried on --limit scans, on the bundle's own mixture and on the one network
+that was trained beside it (in --mixture). The rows go into results.json, from which `training.tables` draws the table;
+one that stands there, made with the same weights and scans, is not measured again, so the same command goes on where it
+was cut off.
 """
 
 import argparse
+import hashlib
 import json
+import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,56 +21,110 @@ from safetensors.torch import load_file
 from torch import nn
 
 from core.attacks import AttackSettings
+from core.audit.datasets import Dataset
 from core.bundles import WEIGHTS, load_bundle
 from core.models.resnet import NarrowResNet18
 from training import dwf
 from training.answers import condition_name
-from training.common import load_splits, named_as
+from training.common import command_line, load_splits, named_as
+from training.results import read_results, write_results
 
+PLAIN = {"experts": "1-4-4", "frozen": False, "hard": False}
 VARIANTS = {
-    "1-4-4, joint, soft gate": {},
-    "1-4-4, frozen experts": {"frozen": True},
-    "1-4-4, hard gate": {"hard": True},
-    "1-2-2, joint, soft gate": {"experts": "1-2-2"},
-    "1-1-1, joint, soft gate": {"experts": "1-1-1"},
+    "1-4-4, joint, soft gate": PLAIN,
+    "1-4-4, frozen experts": PLAIN | {"frozen": True},
+    "1-4-4, hard gate": PLAIN | {"hard": True},
+    "1-2-2, joint, soft gate": PLAIN | {"experts": "1-2-2"},
+    "1-1-1, joint, soft gate": PLAIN | {"experts": "1-1-1"},
 }
-UNSEEN = (
-    *(AttackSettings(name) for name in ("autoattack", "cw")),
+UNSEEN = (  # those that take longest come last
+    *(AttackSettings(name, eps=eps) for name in ("fgsm", "pgd") for eps in (25.5, 38.25, 51)),
+    AttackSettings("cw"),
     AttackSettings("square", steps=1000),
-    *(AttackSettings("fgsm", eps=eps) for eps in (25.5, 38.25, 51)),
-    *(AttackSettings("pgd", eps=eps) for eps in (25.5, 38.25, 51)),
+    AttackSettings("autoattack"),
 )
-FEW = 100
+UNFINISHED = "The ablations are not finished; run the same command again to go on."
 
 
 def main() -> None:
+    options = parsed()
+    deadline = time.perf_counter() + 60 * options.minutes
+    results = WEIGHTS / options.bundle / "results.json"
+    mixture, rival = load_bundle(options.bundle).classifiers["dwf"], one_network(options.mixture)
+    train, val = load_splits(options.data)
+    for name, changes in VARIANTS.items():
+        chosen = argparse.Namespace(**vars(options) | changes)
+        network = variant(chosen, train, deadline)
+        if network is None:
+            return print(UNFINISHED)
+        record_variant(results, name, network, val, chosen)
+    seen = val.limited(options.limit, options.seed)
+    for title, network in {"mixture": mixture, "one network": rival}.items():
+        for settings in UNSEEN:
+            if time.perf_counter() > deadline:
+                return print(UNFINISHED)
+            record_unseen(results, title, network, settings, seen, options)
+
+
+def parsed() -> argparse.Namespace:
+    """The options of `training.dwf` with smaller defaults, and this recipe's own."""
     parser = dwf.options_parser()
     parser.description = __doc__
     parser.add_argument("--mixture", type=Path, required=True, help="where training.dwf wrote the bundle's mixture")
     parser.add_argument("--bundle", default="brain-mri")
+    parser.add_argument("--limit", type=int, default=100, help="scans on which unseen attacks are tried")
     parser.set_defaults(
         width=12, shrink=4, steps=200, joint_steps=100, expert_iterations=[2, 4, 7, 10], iterations=[4, 6, 8, 10]
     )
-    options = parser.parse_args()
-    train, val = load_splits(options.data)
-    results = WEIGHTS / options.bundle / "results.json"
-    for name, changes in VARIANTS.items():
-        keep(results, "variants", name, variant(argparse.Namespace(**vars(options) | changes), train, val))
-    seen = val.limited(FEW, options.seed)
-    networks = {"mixture": load_bundle(options.bundle).classifiers["dwf"], "one network": one_network(options.mixture)}
-    for name, network in networks.items():
-        for settings in UNSEEN:
-            keep(results, "unseen", f"{name}, {condition_name(settings)}", dwf.figure(network, seen, settings))
+    return dwf.parsed(parser)
 
 
-def variant(options: argparse.Namespace, train: dwf.Dataset, val: dwf.Dataset) -> dict[str, Any]:
-    """One smaller mixture: its accuracy with intervals, and its gate."""
-    lessons = dwf.chosen_lessons(options.experts, options.expert_iterations)
-    deadline = float("inf")
-    experts = [dwf.train_expert(lesson, train, options, deadline).averaged() for lesson in lessons]
-    mixture = dwf.train_together(experts, train, options, deadline).averaged()
-    shares = dwf.gate_shares(mixture, val)
-    return dwf.measured(mixture, val) | {"gate": dict(zip([lesson.name for lesson in lessons], shares))}
+def variant(options: argparse.Namespace, train: Dataset, deadline: float) -> nn.Module | None:
+    """One smaller mixture; the variants share their experts' checkpoints. None where the time is up."""
+    runs = []
+    for lesson in dwf.chosen_lessons(options.experts, options.expert_iterations):
+        runs.append(dwf.train_expert(lesson, train, options, deadline))
+        if not runs[-1].finished:
+            return None
+    together = dwf.train_together([run.averaged() for run in runs], train, options, deadline)
+    return together.averaged() if together.finished else None
+
+
+def record_variant(results: Path, name: str, network: nn.Module, val: Dataset, options: argparse.Namespace) -> None:
+    """A variant's accuracy with intervals, and its gate, unless they are known."""
+    made_with = basis(network, val, options, dwf.MEASURED)
+    if not known(results, "variants", name, made_with):
+        names = [lesson.name for lesson in dwf.chosen_lessons(options.experts, options.expert_iterations)]
+        figures = dwf.measured(network, val, options.seed)
+        keep(results, "variants", name, made_with, figures | {"gate": dict(zip(names, dwf.gate_shares(network, val)))})
+
+
+def record_unseen(
+    results: Path, title: str, network: nn.Module, settings: AttackSettings, val: Dataset, options: argparse.Namespace
+) -> None:
+    """A network's accuracy under one attack, unless it is known."""
+    name, made_with = f"{title}, {condition_name(settings)}", basis(network, val, options, [settings])
+    if not known(results, "unseen", name, made_with):
+        keep(results, "unseen", name, made_with, dwf.figure(network, val, settings, options.seed))
+
+
+def basis(network: nn.Module, val: Dataset, options: argparse.Namespace, attacks: Any) -> dict[str, Any]:
+    """What a row's figures depend on."""
+    return {
+        "data": val.sha256,
+        "n": len(val),
+        "seed": options.seed,
+        "attacks": [asdict(settings) for settings in attacks],
+        "weights_sha256": weights_sha256(network),
+    }
+
+
+def weights_sha256(network: nn.Module) -> str:
+    """SHA-256 over the names and values of a network's tensors: not all of these networks have a file."""
+    digest = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def one_network(folder: Path) -> nn.Module:
@@ -79,12 +138,17 @@ def one_network(folder: Path) -> nn.Module:
     return network.eval().requires_grad_(False)
 
 
-def keep(results: Path, table: str, name: str, row: dict[str, Any]) -> None:
-    """Write one row into results.json, and leave the rest of it as it is."""
-    report = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
-    report.setdefault("ablations", {}).setdefault(table, {})[name] = row
-    results.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(name, json.dumps(row))
+def known(results: Path, table: str, name: str, made_with: dict[str, Any]) -> bool:
+    """Whether the row stands there, made with the same."""
+    return read_results(results).get("ablations", {}).get(table, {}).get(name, {}).get("made_with") == made_with
+
+
+def keep(results: Path, table: str, name: str, made_with: dict[str, Any], figures: dict[str, Any]) -> None:
+    """Write one row, and leave the others as they are."""
+    row = {"command": command_line(), "made_with": made_with} | figures
+    ablations = read_results(results).get("ablations", {})
+    write_results(results, {"ablations": ablations | {table: ablations.get(table, {}) | {name: row}}})
+    print(name, json.dumps(figures), flush=True)
 
 
 if __name__ == "__main__":

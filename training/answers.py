@@ -17,7 +17,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from core.attacks import CORRUPTIONS, AttackSettings
-from core.audit.datasets import Dataset, image_digest, load_dataset
+from core.audit.datasets import Dataset, image_digest, load_for
 from core.audit.evaluation import CLEAN, Notebook, collect_all, weights_record
 from core.bundles import WEIGHTS, Bundle, load_bundle
 from core.calibration import BENIGN, LADDER
@@ -63,7 +63,7 @@ def record(options: argparse.Namespace, conditions: Sequence[AttackSettings]) ->
     Other classifiers than the default one are asked for what their thresholds need and no more.
     """
     bundle = load_bundle(options.bundle)
-    val = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels).split("val")
+    val = load_for(bundle, options.data).split("val")
     for settings in conditions:
         asked = [
             name

@@ -1,6 +1,7 @@
 """Put trained components into weights/<bundle>/ as fp16 and write down what they are; calibrate.py adds the rest.
 
 python -m training.assemble --mae FILE --unet FOLDER --classifier resnet18=FILE
+python -m training.assemble --bundle blood-cells --classifier mamba=FILE
 """
 
 import argparse
@@ -12,16 +13,37 @@ from safetensors.torch import load_file, save_file
 
 from core.bundles import WEIGHTS, file_sha256
 
-BUNDLE = {
-    "name": "brain-mri",
-    "title": "Brain MRI: tumour or no tumour",
-    "classes": ["no tumour", "tumour"],
-    "input": {"resolution": 128, "channels": 1},
-    "default_classifier": "resnet18",
-    "modalities": ["MR"],
-    "content": "content.safetensors",
-    "calibration": "calibration.json",
+TASKS = {
+    "brain-mri": {
+        "name": "brain-mri",
+        "title": "Brain MRI: tumour or no tumour",
+        "classes": ["no tumour", "tumour"],
+        "input": {"resolution": 128, "channels": 1},
+        "default_classifier": "resnet18",
+        "modalities": ["MR"],
+        "content": "content.safetensors",
+        "calibration": "calibration.json",
+    },
+    "blood-cells": {
+        "name": "blood-cells",
+        "title": "Blood cells: which of eight kinds",
+        "classes": [
+            "basophil",
+            "eosinophil",
+            "erythroblast",
+            "immature granulocyte",
+            "lymphocyte",
+            "monocyte",
+            "neutrophil",
+            "platelet",
+        ],
+        "codes": ["basophil", "eosinophil", "erythroblast", "ig", "lymphocyte", "monocyte", "neutrophil", "platelet"],
+        "input": {"resolution": 64, "channels": 3},
+        "default_classifier": "mamba",
+        "modalities": [],
+    },
 }
+BUNDLE = TASKS["brain-mri"]
 MAE_CONFIG = {
     "patch": 8,
     "width": 256,
@@ -35,11 +57,12 @@ MAE_CONFIG = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bundle", choices=sorted(TASKS), default=BUNDLE["name"])
     parser.add_argument("--mae", type=Path)
     parser.add_argument("--unet", type=Path, help="folder that diffusers' save_pretrained wrote")
     parser.add_argument("--classifier", action="append", default=[], metavar="NAME=FILE")
     arguments = parser.parse_args()
-    folder = WEIGHTS / BUNDLE["name"]
+    folder = WEIGHTS / arguments.bundle
     folder.mkdir(parents=True, exist_ok=True)
     facts = read_facts(folder)
     provenance = facts.setdefault("provenance", {})
@@ -68,13 +91,13 @@ def main() -> None:
 def read_facts(folder: Path) -> dict:
     """bundle.json of a folder, or what every bundle starts from."""
     path = folder / "bundle.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else dict(BUNDLE)
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else dict(TASKS[folder.name])
 
 
 def write_facts(folder: Path, facts: dict) -> None:
     """Write bundle.json with the SHA-256 of every file beside it that the bundle loads."""
     loaded = sorted(
-        path for path in folder.iterdir() if path.suffix == ".safetensors" or path.name == facts["calibration"]
+        path for path in folder.iterdir() if path.suffix == ".safetensors" or path.name == facts.get("calibration")
     )
     facts = facts | {"files": {path.name: file_sha256(path) for path in loaded}}
     (folder / "bundle.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -105,7 +128,9 @@ def half(value: torch.Tensor) -> torch.Tensor:
 
 
 def write_blanks(folder: Path, facts: dict) -> None:
-    """Give a fresh bundle what loading it asks for, until calibrate.py has measured it."""
+    """Give a fresh bundle what loading it asks for, until calibrate.py has measured it; classifiers alone need none."""
+    if "calibration" not in facts:
+        return
     facts.setdefault("limits", {})
     if not (folder / facts["calibration"]).is_file():
         (folder / facts["calibration"]).write_text("{}", encoding="utf-8")

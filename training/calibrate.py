@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from core import compute
-from core.audit.datasets import Dataset, load_dataset
+from core.audit.datasets import Dataset, load_for
 from core.audit.evaluation import batches
 from core.bundles import WEIGHTS, Bundle, load_bundle
 from core.calibration import Calibration, fitted_limits
@@ -69,7 +69,7 @@ def fit_bundle(folder: Path) -> None:
 def measure_bundle(folder: Path, options: argparse.Namespace) -> None:
     """Write content.safetensors, the answers that thresholds need, and how they were made into bundle.json."""
     bundle = load_bundle(options.bundle)
-    data = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels)
+    data = load_for(bundle, options.data)
     save_file(describe_content(data.split("train"), bundle, options.seed), folder / "content.safetensors")
     write_facts(folder, read_facts(folder))
     record(options, NEEDED)

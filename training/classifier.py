@@ -1,9 +1,14 @@
-"""Train the half-width ResNet-18 on plain and, with --purify, on purified scans.
+"""Train one classifier, the half-width ResNet-18 or MedMamba, on plain and, with --purify, on purified scans.
 
     python -m training.classifier --data br35h.npz --out build/plain
+    python -m training.classifier --data pbc.zip --out build/cells --bundle blood-cells --architecture medmamba
     python -m training.classifier --data br35h.npz --out build/resnet18 --init build/plain/resnet18.safetensors \\
         --purify brain-mri --steps 1200 --lr 5e-4
 """
+
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,19 +17,39 @@ from torch.nn import functional
 from core import compute
 from core.bundles import load_bundle
 from core.models.diffusion import Diffusion
+from core.models.mamba import MedMamba
 from core.models.resnet import NarrowResNet18
 from core.purification.ddim import denoise_once
-from training.assemble import BUNDLE
-from training.common import Run, arguments, augmented, load_splits, random_batches
+from training.assemble import BUNDLE, TASKS
+from training.common import AUGMENTATIONS, EMA_DECAY, Run, arguments, load_splits, random_batches, seeded
 
 PURIFY_TIMES = (20, 160)
+
+
+class Design(NamedTuple):
+    """What `--architecture` builds: the class, its settings, and the name under which weights and card are written."""
+
+    build: Callable[..., nn.Module]
+    config: dict[str, Any]
+    name: str
+
+
+DESIGNS = {
+    "half-resnet18": Design(NarrowResNet18, {}, "resnet18"),
+    "medmamba": Design(MedMamba, {"width": 32, "depths": [1, 2, 2], "states": 4}, "mamba"),
+}
 
 
 def main() -> None:
     parser = arguments(__doc__, steps=3000, batch=64, lr=1e-3)
     parser.add_argument("--purify", metavar="BUNDLE", help="half of each batch goes through this bundle's purifier")
+    parser.add_argument("--bundle", choices=sorted(TASKS), default=BUNDLE["name"], help="the task")
+    parser.add_argument("--architecture", choices=sorted(DESIGNS), default="half-resnet18")
+    parser.add_argument(
+        "--decay", type=float, default=EMA_DECAY, help="what a step keeps of the averaged weights; less in a short run"
+    )
     options = parser.parse_args()
-    train, val = load_splits(options.data)
+    train, val = load_splits(options.data, options.bundle)
     place = compute.device()
     pixels, labels = train.pixels.to(place), train.labels.to(place)
     if options.purify:
@@ -32,19 +57,24 @@ def main() -> None:
         generator = torch.Generator().manual_seed(options.seed)
         copies = torch.cat([purified_copy(batch, diffusion, generator) for batch in pixels.split(4)])
         pixels, labels = torch.cat([pixels, copies]), labels.repeat(2)
-    run = Run(NarrowResNet18(BUNDLE["input"]["channels"], len(BUNDLE["classes"])), options)
+    task, design, augment = TASKS[options.bundle], DESIGNS[options.architecture], AUGMENTATIONS[options.bundle]
+    sizes = task["input"]["channels"], len(task["classes"])
+    network = seeded(lambda: design.build(*sizes, **design.config), f"{options.architecture} {options.seed}")
+    run = Run(network, options, options.decay)
     drawn = random_batches(len(pixels), options.batch, run.generator)
 
     def loss(network: nn.Module, generator: torch.Generator) -> Tensor:
         chosen = next(drawn)
-        logits = network(augmented(pixels[chosen], generator).contiguous(memory_format=torch.channels_last))
+        logits = network(augment(pixels[chosen], generator).contiguous(memory_format=torch.channels_last))
         return functional.cross_entropy(logits.float(), labels[chosen], label_smoothing=0.05)
 
     run.train(loss)
     run.finish(
-        "resnet18",
+        design.name,
         {"val_accuracy": accuracy(run.averaged(), val.pixels.to(place), val.labels.to(place)), "n": len(val)},
     )
+    form = {"architecture": options.architecture} | ({"config": design.config} if design.config else {})
+    (options.out / f"{design.name}.form.json").write_text(json.dumps(form, indent=1) + "\n", encoding="utf-8")
 
 
 @torch.no_grad()

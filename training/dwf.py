@@ -30,7 +30,7 @@ from core.models.experts import Gate, MixtureOfExperts
 from core.models.resnet import NarrowResNet18
 from training.answers import condition_name
 from training.assemble import BUNDLE
-from training.common import Run, arguments, augmented, load_splits, random_batches, seeded
+from training.common import Run, arguments, augmented, load_splits, random_batches, seeded, write_result
 
 FGSM_EPS = (0.02, 0.04, 0.06, 0.08)
 DRAWN_EPS = tuple(round(0.01 * n, 2) for n in range(1, 10))
@@ -52,7 +52,7 @@ class Lesson:
 
 
 def main() -> None:
-    options = options_parser().parse_args()
+    options = parsed(options_parser())
     train, val = load_splits(options.data)
     lessons = chosen_lessons(options.experts, options.expert_iterations)
     deadline = time.perf_counter() + 60 * options.minutes
@@ -63,10 +63,11 @@ def main() -> None:
     together = train_together([run.averaged() for run in runs], train, options, deadline)
     if not together.finished:
         return print("The mixture is not finished; run the same command again to go on.")
-    metrics = {"mixture": measured(together.averaged(), val), "one_network": measured(rival.averaged(), val)}
+    networks = {"mixture": together.averaged(), "one_network": rival.averaged()}
+    metrics = {name: measured(network, val, options.seed) for name, network in networks.items()}
     metrics["gate"] = dict(zip([lesson.name for lesson in lessons], gate_shares(together.averaged(), val)))
-    metrics["minutes_of_all"] = round(sum(run.minutes for run in [*runs, rival, together]), 1)
-    together.finish("dwf", metrics)
+    steps, minutes = (sum(getattr(run, name) for run in [*runs, rival, together]) for name in ("step", "minutes"))
+    write_result(together.averaged(), "dwf", together.options, metrics, steps=steps, minutes=minutes)
     write_form(lessons, options)
 
 
@@ -84,6 +85,14 @@ def options_parser() -> argparse.ArgumentParser:
     parser.add_argument("--width", type=int, default=24)
     parser.add_argument("--shrink", type=int, default=2)
     return parser
+
+
+def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The options, less one that this recipe has no use for."""
+    options = parser.parse_args()
+    if options.init:
+        parser.error("The experts must differ, so they begin with random weights of their own; leave --init out.")
+    return options
 
 
 def chosen_lessons(composition: str, iterations: Sequence[int]) -> list[Lesson]:
@@ -248,24 +257,23 @@ def stage(options: argparse.Namespace, name: str, steps: int, lr: float, deadlin
         "out": options.out / name.lower().replace(" ", "-"),
         "steps": steps,
         "lr": lr,
-        "init": None,
         "minutes": max(0.0, (deadline - time.perf_counter()) / 60),
     }
     return argparse.Namespace(**vars(options) | changed)
 
 
-def measured(network: nn.Module, val: Dataset, conditions: Sequence[AttackSettings] = MEASURED) -> dict[str, Any]:
+def measured(network: nn.Module, val: Dataset, seed: int) -> dict[str, Any]:
     """Accuracy with its interval, clean and under white-box attacks, on the validation scans."""
-    return {condition_name(settings): figure(network, val, settings) for settings in conditions}
+    return {condition_name(settings): figure(network, val, settings, seed) for settings in MEASURED}
 
 
-def figure(network: nn.Module, val: Dataset, settings: AttackSettings) -> dict[str, Any]:
+def figure(network: nn.Module, val: Dataset, settings: AttackSettings, seed: int) -> dict[str, Any]:
     """One accuracy, n and its 95 % interval over near-duplicate groups."""
     hits: list[bool] = []
     for start in range(0, len(val), 64):
         pixels = val.pixels[start : start + 64].to(compute.device())
         labels = val.labels[start : start + 64].to(compute.device())
-        after = under(settings, network, pixels, labels, start)
+        after = under(settings, network, pixels, labels, seed + start)
         with torch.no_grad():
             hits += (network(after).argmax(1) == labels).tolist()
     interval = bootstrap_interval(hits, val.groups)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from core import compute
 from core.attacks import AttackSettings, attack_steps
-from core.audit.datasets import Dataset, load_dataset
+from core.audit.datasets import Dataset, load_for
 from core.audit.gates import FILE
 from core.audit.panel import mixtures
 from core.bundles import WEIGHTS, Bundle, load_bundle
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     bundle = load_bundle(options.bundle)
-    val = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels).split(SPLIT)
+    val = load_for(bundle, options.data).split(SPLIT)
     for classifier in mixtures(bundle):
         record_gates(val.limited(options.limit, options.seed), bundle, classifier, options)
 

@@ -7,7 +7,6 @@ that lies within the outline (energy), and how often the strongest pixel does (h
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,13 +19,14 @@ from tqdm import tqdm
 
 from core import compute
 from core.attacks import AttackSettings, attack_steps
-from core.audit.datasets import Dataset, load_dataset
+from core.audit.datasets import Dataset, load_for
 from core.audit.evaluation import weights_record
 from core.audit.statistics import bootstrap_interval
 from core.bundles import WEIGHTS, Bundle, load_bundle
 from core.explanation import OutlineAgreement, attribution, outline_agreement
 from core.purification.catalogue import purified_pixels
 from core.purification.settings import PurifySettings
+from training.results import read_results, write_results
 
 TUMOUR = 1
 METHOD = "integrated-gradients"
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     bundle = load_bundle(options.bundle)
-    val = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels).split("val")
+    val = load_for(bundle, options.data).split("val")
     record_looks(val, bundle, options)
 
 
@@ -59,16 +59,10 @@ def record_looks(val: Dataset, bundle: Bundle, options: argparse.Namespace) -> N
             "purifier": asdict(PURIFIER),
             "weights_sha256": weights_record(bundle, name),
         }
-        if read(results).get("looks", {}).get(name, {}).get("made_with") != made_with:
+        known = read_results(results).get("looks", {})
+        if known.get(name, {}).get("made_with") != made_with:
             found = looks(outlined(val), bundle, name, options.seed)
-            report = read(results)  # only now, as other recipes write into this file too
-            report.setdefault("looks", {})[name] = {"made_with": made_with} | found
-            results.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def read(results: Path) -> dict[str, Any]:
-    """results.json; empty where there is none yet."""
-    return json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
+            write_results(results, {"looks": known | {name: {"made_with": made_with} | found}})
 
 
 def outlined(val: Dataset) -> Dataset:

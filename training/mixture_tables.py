@@ -58,7 +58,7 @@ def robust_table(card: Mapping[str, Any]) -> list[str]:
     ]
     about = (
         f"**Divided We Fall's mixture**, n = {metrics['mixture']['clean']['n']}, the attacker differentiating what is "
-        f"attacked. `{card['command']}` ({metrics['minutes_of_all']} min)"
+        f"attacked. `{card['command']}` ({card['minutes']} min in all)"
     )
     head = ["network", "clean", "FGSM, 8/255", "PGD-40, 8/255"]
     return [about, "", *table(head, rows), "", beaten(metrics["mixture"], metrics["one_network"]), ""]
@@ -118,15 +118,13 @@ def ablation_tables(ablations: Mapping[str, Any]) -> list[str]:
             for name, row in variants.items()
         ]
         head = ["variant", "clean", "FGSM, 8/255", "PGD-40, 8/255", "least mean gate weight"]
-        lines += [
-            "**What the paper leaves open**, on smaller mixtures. `training.ablations`",
-            "",
-            *table(head, rows),
-            "",
-        ]
+        first = next(iter(variants.values()))
+        about = f"**What the paper leaves open**, on smaller mixtures, n = {first['clean']['n']}. {ran(first)}"
+        lines += [about, "", *table(head, rows), ""]
     if unseen := ablations.get("unseen"):
         rows = [[name, str(row["n"]), share(row)] for name, row in unseen.items()]
-        lines += ["**Attacks that it never saw**", "", *table(["network and attack", "n", "accuracy"], rows), ""]
+        about = f"**Attacks that it never saw**. {ran(next(iter(unseen.values())))}"
+        lines += [about, "", *table(["network and attack", "n", "accuracy"], rows), ""]
     return lines
 
 
@@ -142,12 +140,18 @@ def look_table(looks: Mapping[str, Any]) -> list[str]:
     about = (
         f"**Where they look**, n = {first['n']} outlined tumours: share of the positive attribution (Integrated "
         f"Gradients) within the outline, which takes {100 * first['expected']:.1f} % of the area, and how often the "
-        f"strongest pixel lies there. `{first['made_with']['command'].removeprefix('python -m ')}`"
+        "strongest pixel lies there. A high share with few hits means that one small place outside is the strongest, "
+        f"while most of the rest lies within. {ran(first['made_with'])}"
     )
     return [about, "", *table(["network", "clean", "PGD-40, 8/255", "and purified"], rows), ""]
 
 
 CASES = ("clean", "attacked", "purified")
+
+
+def ran(record: Mapping[str, Any]) -> str:
+    """The command that made a record."""
+    return f"`{record['command'].removeprefix('python -m ')}`"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -9,7 +9,6 @@ limits of today are not measured again.
 """
 
 import argparse
-import json
 import statistics
 import time
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from tqdm import tqdm
 
 from core import compute
 from core.attacks import AttackSettings, attack_steps
-from core.audit.datasets import Dataset, load_dataset
+from core.audit.datasets import Dataset, load_for
 from core.audit.evaluation import batches, weights_record
 from core.audit.fidelity import distance
 from core.audit.lesion import lesion, lesion_summary
@@ -33,6 +32,7 @@ from core.bundles import WEIGHTS, Bundle, load_bundle
 from core.purification.catalogue import PURIFIERS, purified_pixels
 from core.purification.settings import PurifySettings
 from training.answers import weights_digest
+from training.results import read_results, write_results
 
 ATTACKED = Path("build/purifiers")
 EPS = (4, 8)
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", metavar="ROW", help="by its name, such as 'one-step t=100 n=309'")
     options = parser.parse_args()
     bundle = load_bundle(options.bundle)
-    val = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels).split("val")
+    val = load_for(bundle, options.data).split("val")
     compare(val, bundle, options)
 
 
@@ -82,7 +82,8 @@ def compare(val: Dataset, bundle: Bundle, options: argparse.Namespace) -> list[d
         if name not in known and wanted:
             figures = measure(row.settings, data, attacked(val, bundle, options.seed), bundle, options.seed, name)
             known[name] = {"row": name, "command": f"{command} --only {name!r}", **figures}
-            keep(results, {"command": command, "made_with": made_with, "rows": list(known.values())})
+            record = {"command": command, "made_with": made_with, "rows": list(known.values())}
+            write_results(results, {"purifiers": record})
     return list(known.values())
 
 
@@ -100,17 +101,8 @@ def made_with_today(bundle: Bundle) -> dict[str, Any]:
 
 def known_rows(results: Path, made_with: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Name → row of an earlier run with the same weights and ladder."""
-    if not results.is_file():
-        return {}
-    record = json.loads(results.read_text(encoding="utf-8")).get("purifiers", {})
+    record = read_results(results).get("purifiers", {})
     return {row["row"]: row for row in record.get("rows", [])} if record.get("made_with") == made_with else {}
-
-
-def keep(results: Path, record: dict[str, Any]) -> None:
-    """Write the rows into results.json, and leave the rest of it as it is."""
-    report = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
-    report["purifiers"] = record
-    results.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def attacked(val: Dataset, bundle: Bundle, seed: int) -> dict[str, Tensor]:

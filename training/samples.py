@@ -16,7 +16,7 @@ from torch import Tensor
 
 from core import compute
 from core.attacks import displayable
-from core.audit.datasets import load_dataset
+from core.audit.datasets import load_for
 from core.bundles import Bundle, load_bundle
 from core.models.diffusion import cumulative_alphas
 from core.pipeline import examine
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     bundle = load_bundle(options.bundle)
-    data = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels)
+    data = load_for(bundle, options.data)
     known = data.split("train")
     train = known.pixels
     needed = float(np.median([nearest(pixels, train) for pixels in data.split("val").pixels]))

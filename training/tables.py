@@ -1,6 +1,7 @@
 """Measure every figure of the README and of the bundle card again, and rewrite them.
 
     python -m training.tables --data br35h.npz
+    python -m training.tables --data pbc.zip --bundle blood-cells
     python -m training.tables --data br35h.npz --recorded      only the timings; the rest from what was measured so far
 
 Each row is one `python -m core evaluate` command, which the table names. Answers that were recorded with the weights of
@@ -8,7 +9,6 @@ today (`training.answers`) are not measured again, nor are the rows of slow atta
 """
 
 import argparse
-import json
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,20 +18,22 @@ from typing import Any
 from tqdm import tqdm
 
 from core.attacks import CORRUPTIONS, METHODS, AttackSettings, longest_run, sees_defence
-from core.audit.datasets import Dataset, load_dataset
+from core.audit.datasets import Dataset, load_for
 from core.audit.evaluation import evaluate, own_limits, settings_record, summary, weights_record
 from core.audit.timing import machine, measure_timings
 from core.audit.timing_explanations import mixture_timings
-from core.bundles import WEIGHTS, Bundle, load_bundle
+from core.bundles import WEIGHTS, Bundle, bundle_names, load_bundle
 from training.answers import CONDITIONS, NOTEBOOKS, condition_name, record
 from training.calibrate import fit_bundle
+from training.fault_tables import fault_summary, fault_tables, percent
+from training.faults import record_faults
 from training.looks import record_looks
-from training.mixture_tables import mixture_tables
+from training.mixture_tables import mixture_tables, table
 from training.purifiers import compare
+from training.results import read_results, write_results
 from training.variation import record_variation
 
 ROOT = Path(__file__).resolve().parent.parent
-START, END = "<!-- tables: start -->", "<!-- tables: end -->"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Row:
     """An attacker who takes long, and on how many of the validation scans."""
 
     attack: AttackSettings
-    limit: int
+    limit: int | None
+    classifier: str | None = None  # None for the bundle's default
 
 
 QUERIES = 1000
@@ -53,7 +56,7 @@ SLOW = tuple(
         Row(AttackSettings("autoattack", eps=eps), 100),
         Row(AttackSettings("square", eps=eps, steps=QUERIES), 100),
     )
-)
+) + tuple(Row(AttackSettings("pgd", eps=eps, steps=20, eot=4, white_box=True), 20, "dwf") for eps in (8, 4))
 
 
 def main() -> None:
@@ -64,57 +67,100 @@ def main() -> None:
     parser.add_argument("--recorded", action="store_true", help="measure nothing but the timings")
     options = parser.parse_args()
     folder = WEIGHTS / options.bundle
-    results = folder / "results.json"
-    if not options.recorded:
-        record(options, CONDITIONS)
-    fit_bundle(folder)
     bundle = load_bundle(options.bundle)
-    earlier = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
-    known = kept_rows(earlier, bundle)
-    val = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels).split("val")
+    if bundle.lacks is None:
+        if not options.recorded:
+            record(options, CONDITIONS)
+        fit_bundle(folder)
+        bundle = load_bundle(options.bundle)
+    data = load_for(bundle, options.data)
+    if bundle.lacks is None:
+        measure_defence(bundle, data.split("val"), options)
+    else:
+        write_results(folder / "results.json", {"plain_rows": list(plain_rows(bundle, data.split("val"), options))})
+    record_faults(data, bundle, options)
+    write_pages(bundle)
+
+
+def measure_defence(bundle: Bundle, val: Dataset, options: argparse.Namespace) -> None:
+    """Everything about detection, purification and explanations, into results.json."""
+    results = WEIGHTS / bundle.name / "results.json"
+    known = kept_rows(read_results(results), bundle)
     report = {"command": f"make tables DATA={options.data.name}", "machine": machine()}
     report |= {
         "timings": measure_timings(bundle) | mixture_timings(bundle),
-        "rows": list(recorded_rows(bundle, val, options)),
+        "rows": list(recorded_rows(bundle, val, bundle.default_classifier, options)),
+        "other_rows": {
+            name: list(recorded_rows(bundle, val, name, options))
+            for name in bundle.limits
+            if name != bundle.default_classifier
+        },
         "slow": [],
     }
     for row in slow_rows(bundle, val, known, options):
         report["slow"].append(row)
-        write(results, report)
-    write(results, report)
+        write_results(results, report)
+    write_results(results, report)
     compare(val, bundle, options)
     record_variation(val, bundle, options)
     if not options.recorded:
         record_looks(val, bundle, options)
-    report = json.loads(results.read_text(encoding="utf-8"))
-    text = tables_text(report)
-    rewrite(ROOT / "README.md", text)
-    rewrite(results.with_name("CARD.md"), "\n".join([text, "", *mixture_tables(bundle, report)]))
 
 
-def write(results: Path, report: dict[str, Any]) -> None:
-    """Everything that has been measured so far; what other recipes have written meanwhile stays."""
-    kept = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
-    report = dict.fromkeys(KEPT, {}) | kept | report
-    results.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def plain_rows(bundle: Bundle, val: Dataset, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A row for each classifier of a bundle that has no defence: how often it is right."""
+    for name in bundle.classifiers:
+        report = evaluate(val, bundle, classifier=name, seed=options.seed)
+        command = row_command(Row(AttackSettings(), None, name), bundle, options)
+        settings = settings_record(val, bundle, name, AttackSettings(), "val", options.seed, command)
+        yield {"title": name, "report": report | {"settings": settings}}
+
+
+def write_pages(bundle: Bundle) -> None:
+    """What README and the bundle's card say, from what has been measured."""
+    report = dict.fromkeys(KEPT, {}) | read_results(WEIGHTS / bundle.name / "results.json")
+    card = WEIGHTS / bundle.name / "CARD.md"
+    if bundle.lacks is None:
+        text = tables_text(report)
+        rewrite(ROOT / "README.md", text)
+        lines = [text, "", *other_tables(report), *mixture_tables(bundle, report)]
+    else:
+        lines = plain_table(report["plain_rows"])
+    rewrite(card, "\n".join([*lines, *fault_tables(bundle)]))
+    rewrite(ROOT / "README.md", "\n".join(fault_summary(load_bundle(name) for name in bundle_names())), "faults")
+
+
+def plain_table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """How often each classifier of a bundle without a defence is right."""
+    cells = [
+        [
+            row["title"],
+            str(row["report"]["n"]),
+            share(row["report"], "clean_accuracy"),
+            f"`{row['report']['settings']['command'].removeprefix('python -m core ')}`",
+        ]
+        for row in rows
+    ]
+    return [*table(["classifier", "n", "accuracy", "command"], cells), ""]
 
 
 def kept_rows(earlier: dict[str, Any], bundle: Bundle) -> dict[str, dict[str, Any]]:
     """Command → row of an earlier run that was measured with the weights and thresholds of today."""
-    name = bundle.default_classifier
-    today = weights_record(bundle, name), dict(bundle.limits_of(name).thresholds)
     by_command = {row["report"]["settings"]["command"]: row for row in earlier.get("slow", [])}
 
-    def measured_with(row: dict[str, Any]) -> tuple[dict, dict]:
+    def of_today(row: dict[str, Any]) -> bool:
         settings = row["report"]["settings"]
-        return settings["weights_sha256"], settings["thresholds"]
+        name = settings["classifier"]
+        if name not in bundle.limits:
+            return False
+        today = weights_record(bundle, name), dict(bundle.limits_of(name).thresholds)
+        return today == (settings["weights_sha256"], settings["thresholds"])
 
-    return {command: row for command, row in by_command.items() if measured_with(row) == today}
+    return {command: row for command, row in by_command.items() if of_today(row)}
 
 
-def recorded_rows(bundle: Bundle, val: Dataset, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """A row for each condition that has been recorded, without an attack first."""
-    name = bundle.default_classifier
+def recorded_rows(bundle: Bundle, val: Dataset, name: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A row for each condition that has been recorded of one classifier, without an attack first."""
     calibration = bundle.calibrations[name]
     limits, labels = own_limits(val, bundle, name), val.labels.numpy()
     clean = calibration.conditions["clean"]
@@ -124,8 +170,8 @@ def recorded_rows(bundle: Bundle, val: Dataset, options: argparse.Namespace) -> 
             continue
         answers = calibration.conditions[condition] if attack.method else None
         report = summary(labels, val.groups, limits, clean, answers)
-        command = row_command(attack, None, options)
-        settings = settings_record(val, bundle, None, attack, "val", options.seed, command)
+        command = row_command(Row(attack, None, name), bundle, options)
+        settings = settings_record(val, bundle, name, attack, "val", options.seed, command)
         yield {"title": title(attack), "condition": condition, "report": report | {"settings": settings}}
 
 
@@ -134,7 +180,9 @@ def slow_rows(
 ) -> Iterator[dict[str, Any]]:
     """A row for each attacker of `SLOW`, measured here where it isn't known."""
     for row in SLOW:
-        command = row_command(row.attack, row.limit, options)
+        if row.classifier and row.classifier not in bundle.limits:
+            continue
+        command = row_command(row, bundle, options)
         if command in known:
             yield known[command]
         elif not options.recorded:
@@ -145,17 +193,19 @@ def measure(row: Row, data: Dataset, bundle: Bundle, command: str, options: argp
     """One attacker's row."""
     name = condition_name(row.attack)
     NOTEBOOKS.mkdir(parents=True, exist_ok=True)
-    notebook = NOTEBOOKS / f"{bundle.name}-slow-{name.replace('/', '-')}.jsonl"
+    whose = f"{row.classifier}-" if row.classifier else ""
+    notebook = NOTEBOOKS / f"{bundle.name}-slow-{whose}{name.replace('/', '-')}.jsonl"
     with tqdm(total=2 * len(data), desc=name, unit="image", disable=None) as bar:
         report = evaluate(
             data,
             bundle,
+            classifier=row.classifier,
             attack=row.attack,
             seed=options.seed,
             resume=notebook,
             progress=bar.update,
         )
-    settings = settings_record(data, bundle, None, row.attack, "val", options.seed, command)
+    settings = settings_record(data, bundle, row.classifier, row.attack, "val", options.seed, command)
     return {"title": title(row.attack), "condition": name, "report": report | {"settings": settings}}
 
 
@@ -170,14 +220,16 @@ def title(attack: AttackSettings) -> str:
     return f"{METHODS[attack.method].title.split(' (')[0]}{steps}{knowing}, {attack.eps:g}/255"
 
 
-def row_command(attack: AttackSettings, limit: int | None, options: argparse.Namespace) -> str:
+def row_command(row: Row, bundle: Bundle, options: argparse.Namespace) -> str:
     """The command that measures one row on its own."""
+    attack, limit = row.attack, row.limit
     words = ["python", "-m", "core", "evaluate", "--data", options.data.name]
     words += ["--attack", attack.method] if attack.method else []
     for option in ("eps", "norm", "steps", "restarts", "eot", "severity"):
         if getattr(attack, option) != getattr(AttackSettings(), option):
             words += [f"--{option}", f"{getattr(attack, option)}"]
     words += ["--white-box"] if attack.white_box else []
+    words += ["--classifier", row.classifier] if row.classifier not in (None, bundle.default_classifier) else []
     words += ["--limit", str(limit)] if limit else []
     words += ["--seed", str(options.seed)] if options.seed else []
     words += ["--bundle", options.bundle] if options.bundle != "brain-mri" else []
@@ -189,8 +241,10 @@ def tables_text(report: dict[str, Any]) -> str:
     plain = report["rows"][0]["report"]
     attacks = [row for row in report["rows"][1:] if row["report"]["settings"]["attack"]["method"] not in CORRUPTIONS]
     benign = [row for row in report["rows"][1:] if row not in attacks]
-    knowing = [row for row in report["slow"] if knows_defence(row)]
-    attacks += [row for row in report["slow"] if row not in knowing]
+    own = plain["settings"]["classifier"]
+    slow = [row for row in report["slow"] if row["report"]["settings"]["classifier"] == own]
+    knowing = [row for row in slow if knows_defence(row)]
+    attacks += [row for row in slow if row not in knowing]
     lines = [
         f"Br35H validation scans, n = {plain['n']}; 95 % intervals by bootstrap over near-duplicate groups; thresholds "
         f"cross-fitted over groups. All of it by `{report['command']}`.",
@@ -226,6 +280,27 @@ def tables_text(report: dict[str, Any]) -> str:
         "counts as a wrong answer.",
     ]
     return "\n".join(lines)
+
+
+def other_tables(report: dict[str, Any]) -> list[str]:
+    """The same defence around the other classifiers, one table each."""
+    lines = []
+    for name, rows in report["other_rows"].items():
+        plain = rows[0]["report"]
+        attacks = [row for row in rows[1:] if row["report"]["settings"]["attack"]["method"] not in CORRUPTIONS]
+        benign = [row for row in rows[1:] if row not in attacks]
+        attacks += [row for row in report["slow"] if row["report"]["settings"]["classifier"] == name]
+        lines += [
+            f"**The classifier {name} behind the same defence**, with thresholds of its own. Without an attack: "
+            f"undefended {share(plain, 'clean_accuracy')}, defended {share(plain, 'defended_clean_accuracy')}; false "
+            f"alarms {share(plain, 'flagged_clean')}.",
+            "",
+            *attack_table(attacks),
+            "",
+            *benign_table(benign),
+            "",
+        ]
+    return lines
 
 
 def knows_defence(row: dict[str, Any]) -> bool:
@@ -344,11 +419,6 @@ def variation_tables(record: dict[str, Any]) -> list[str]:
     ]
 
 
-def percent(value: float | None) -> str:
-    """A share in percent; a dash where there is none."""
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
 def area(figures: dict[str, Any]) -> str:
     """An AUC with its interval."""
     low, high = figures["auc_interval"]
@@ -361,11 +431,12 @@ def share(report: dict[str, Any], name: str) -> str:
     return f"{100 * report[name]:.1f} % ({100 * low:.1f}–{100 * high:.1f})"
 
 
-def rewrite(page: Path, text: str) -> None:
+def rewrite(page: Path, text: str, name: str = "tables") -> None:
     """Replace what stands between the two marks of a page."""
-    before, rest = page.read_text(encoding="utf-8").split(START)
-    after = rest.split(END)[1]
-    page.write_text(f"{before}{START}\n{text}\n{END}{after}", encoding="utf-8")
+    start, end = f"<!-- {name}: start -->", f"<!-- {name}: end -->"
+    before, rest = page.read_text(encoding="utf-8").split(start)
+    after = rest.split(end)[1]
+    page.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

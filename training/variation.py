@@ -7,7 +7,6 @@ from it on few scans and takes minutes instead of hours on two cores.
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,14 @@ from tqdm import tqdm
 
 from core import compute
 from core.attacks import AttackSettings, attack_steps
-from core.audit.datasets import Dataset, load_dataset
+from core.audit.datasets import Dataset, load_for
 from core.audit.evaluation import batches
 from core.audit.variation import Variation, variation
 from core.bundles import WEIGHTS, Bundle, load_bundle
 from core.purification.catalogue import purifier_steps
 from core.purification.settings import PurifySettings
 from training.purifiers import made_with_today
+from training.results import read_results, write_results
 
 EPS = (0.5, 1, 2, 4, 8, 16)
 PURIFIED_EPS = 8
@@ -39,24 +39,23 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     bundle = load_bundle(options.bundle)
-    val = load_dataset(options.data, bundle.classes, bundle.resolution, bundle.channels).split("val")
+    val = load_for(bundle, options.data).split("val")
     record_variation(val, bundle, options)
 
 
 def record_variation(val: Dataset, bundle: Bundle, options: argparse.Namespace) -> None:
     """Measure figure 4 into results.json, unless it stands there, made with the weights of today."""
     path, made_with = WEIGHTS / bundle.name / "results.json", made_with_today(bundle)
-    report = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if report.get("variation", {}).get("made_with") == made_with or getattr(options, "recorded", False):
+    if read_results(path).get("variation", {}).get("made_with") == made_with or getattr(options, "recorded", False):
         return
     data = val.limited(LIMIT, options.seed)
-    report["variation"] = {
+    figures = {
         "command": f"python -m training.variation --data {options.data.name}",
         "made_with": made_with,
         "n": len(data),
         **measure(data, bundle, options.seed),
     }
-    path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_results(path, {"variation": figures})
 
 
 def measure(data: Dataset, bundle: Bundle, seed: int) -> dict[str, Any]:

@@ -8,7 +8,15 @@ from core.audit.gates import GateRecord
 from core.bundles import Expert
 from core.explanation import OutlineAgreement
 from training.looks import outlined, summary
-from training.mixture_tables import ablation_tables, draw_gates, look_table, points, robust_table, share
+from training.mixture_tables import (
+    ablation_tables,
+    draw_gates,
+    federated_table,
+    look_table,
+    points,
+    robust_table,
+    share,
+)
 
 FIGURE = {"accuracy": 0.75, "interval": (0.7, 0.8), "n": 4}
 FIGURES = dict.fromkeys(("clean", "fgsm 8/255", "pgd 8/255"), FIGURE)
@@ -21,8 +29,8 @@ def test_shares_are_in_percent_and_differences_signed():
 
 def test_the_mixture_stands_beside_one_network():
     better = dict(zip(FIGURES, ({"accuracy": share, "interval": (0, 1), "n": 4} for share in (0.9, 0.8, 0.7))))
-    card = {"command": "python -m training.dwf", "metrics": {"mixture": better, "one_network": FIGURES}}
-    card["metrics"]["minutes_of_all"] = 12
+    metrics = {"mixture": better, "one_network": FIGURES}
+    card = {"command": "python -m training.dwf", "minutes": 12, "metrics": metrics}
     lines = robust_table(card)
     assert "n = 4" in lines[0] and "12 min" in lines[0]
     assert [cell[:6] for cell in lines[4].split(" | ")[1:]] == ["90.0 %", "80.0 %", "70.0 %"]
@@ -30,9 +38,27 @@ def test_the_mixture_stands_beside_one_network():
     assert "not better on both" in lines[-2] and "+15.0 points clean, -5.0 under PGD-40" in lines[-2]
 
 
+def test_the_federated_mixture_stands_beside_its_experts_and_plain_fedavg():
+    views = ("plain", "mobile unit", "purified", "pooled")
+    accuracy = {
+        name: {view: {"value": value, "interval": (0, 1)} for view, value in zip(views, values)}
+        for name, values in {"mixture": (0.9, 0.8, 0.7, 0.85), "plain FedAvg": (0.5, 0.4, 0.3, 0.45)}.items()
+    }
+    gain = {"plain FedAvg": {"pooled": {"value": 0.4, "interval": (0.3, 0.5)}}}
+    metrics = {"n": 4, "accuracy": accuracy, "mixture_gain": gain, "remarks": ["One remark.", "Another."]}
+    lines = federated_table({"command": "python -m training.medfedpure", "minutes": 12, "metrics": metrics})
+    assert "n = 4" in lines[0] and "(12 min). One remark. Another." in lines[0]
+    head, _, mixture, fedavg = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:6])
+    assert head[1:5] == ["plain", "mobile unit", "purified", "all hospitals pooled"]
+    assert [cell[:6] for cell in mixture[1:5]] == ["90.0 %", "80.0 %", "70.0 %", "85.0 %"]
+    assert (mixture[0], mixture[5], fedavg[5]) == ("mixture", "–", "+40.0 (+30.0 to +50.0)")
+
+
 def test_an_ablation_names_the_expert_whom_the_gate_trusts_least():
-    variants = {"1-1-1": FIGURES | {"gate": {"Clean": 0.98, "PGD-1": 0.02}}}
-    lines = ablation_tables({"variants": variants, "unseen": {"mixture, cw 8/255": FIGURE}})
+    made = {"command": "python -m training.ablations --data br35h.npz"}
+    variants = {"1-1-1": FIGURES | made | {"gate": {"Clean": 0.98, "PGD-1": 0.02}}}
+    lines = ablation_tables({"variants": variants, "unseen": {"mixture, cw 8/255": FIGURE | made}})
+    assert sum("`training.ablations --data br35h.npz`" in line for line in lines) == 2 and "n = 4" in lines[0]
     assert any(line.startswith("| 1-1-1") and line.endswith("| 2.0 % |") for line in lines)
     assert "| mixture, cw 8/255 | 4 | 75.0 % (70.0–80.0) |" in lines
     assert ablation_tables({}) == look_table({}) == []

@@ -19,6 +19,7 @@ page = st.navigation(
         st.Page("pages/attack.py", title="Attack", icon=":material/bolt:"),
         st.Page("pages/purify.py", title="Purify", icon=":material/healing:"),
         st.Page("pages/experts.py", title="Experts", icon=":material/groups:"),
+        st.Page("pages/faults.py", title="Faults", icon=":material/memory:"),
         st.Page("pages/audit.py", title="Audit", icon=":material/fact_check:"),
     ]
 )

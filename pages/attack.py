@@ -136,7 +136,7 @@ if visit.scan is None:
     st.stop()
 
 draw_tour(visit, ATTACK)
-visit.attack = visit.attack or attack_controls.first_settings()
+visit.attack = attack_controls.possible_settings(visit.attack, bundle(visit.bundle))
 before, target = target_examination(visit), visit.target()[0]
 bout = current_bout(visit)
 running = bout is not None and bout.running

@@ -12,7 +12,8 @@ from pages.components.audit_charts import draw_charts
 from pages.components.audit_files import draw_downloads
 from pages.components.audit_run import Audit, begin
 from pages.components.audit_source import choose_cohort
-from pages.components.engine import wait_until_ready
+from pages.components.engine import bundle, wait_until_ready
+from pages.components.lacking import draw_lacking
 from pages.components.start import draw_problem
 from pages.components.state import Visit, current_visit
 
@@ -94,6 +95,9 @@ st.markdown(
     "Every scan goes through the pipeline, and every scan is purified as well, flagged or not: so one sees what "
     "purification costs those that it should have left alone."
 )
+if bundle(visit.bundle).lacks:
+    draw_lacking(bundle(visit.bundle))
+    st.stop()
 audit = choose_cohort(visit)
 if audit is None:
     st.stop()

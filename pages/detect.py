@@ -8,6 +8,7 @@ from pages.components import detector_evidence, detector_price, detector_roc, de
 from pages.components.detector_record import open_record
 from pages.components.engine import bundle, wait_until_ready
 from pages.components.examining import examination
+from pages.components.lacking import draw_lacking
 from pages.components.start import draw_problem
 from pages.components.state import Visit, current_visit
 from pages.components.tour_steps import DETECT
@@ -58,6 +59,9 @@ wait_until_ready()
 draw_problem(visit)
 draw_tour(visit, DETECT)
 st.title("Judge the detector", anchor=False)
+if bundle(visit.bundle).lacks:
+    draw_lacking(bundle(visit.bundle))
+    st.stop()
 section = st.segmented_control(
     "Section", SECTIONS, default=SCAN, required=True, key="detect-section", label_visibility="collapsed",
     persist_state="session",

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.components import about, charts, decision, pictures, settings
 from pages.components.engine import bundle, wait_until_ready
-from pages.components.examining import examination
+from pages.components.examining import examination, target_examination
 from pages.components.start import draw_problem, draw_start
 from pages.components.state import current_visit
 from pages.components.tour_steps import EXAMINE
@@ -37,7 +37,7 @@ with halves.cell():
         settings.draw_settings(visit, models)
 with halves.cell():
     exam = examination(visit)
-    before = visit.origin_examination
+    before = target_examination(visit) if visit.origin else None
     decision.draw_decision(exam, models, before.undefended if before else None)
 with picture:
     pictures.draw_scan(exam, scan)
@@ -48,7 +48,7 @@ if exam.detection:
 if before:
     section("What the attack changed", "attack", focus)
     pictures.draw_attack(before, exam, scan)
-if not exam.refused:
+if exam.detection and not exam.refused:
     section("What purification changed", "purification", focus)
     if exam.purification:
         pictures.draw_purification(exam, scan)

@@ -12,6 +12,8 @@ from pages.components.experts_bench import Bench, current_bench
 from pages.components.experts_picker import draw_picker
 from pages.components.start import draw_problem, draw_start
 from pages.components.state import Visit, current_visit
+from pages.components.tour_steps import EXPERTS
+from pages.components.tours import draw_tour
 from pages.components.words import plain
 
 OPINIONS, PATH, LOOKS, MAP = "Opinions", "Drag ε", "Where they look", "Map of gates"
@@ -52,6 +54,7 @@ def draw_section(visit: Visit, section: str, mixture: str) -> None:
 visit = current_visit()
 wait_until_ready()
 draw_problem(visit)
+draw_tour(visit, EXPERTS)
 section = MAP
 if visit.scan is None:
     draw_start("Show the experts")

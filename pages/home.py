@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.components.state import current_visit
+from pages.components.state import DEFAULT_BUNDLE, current_visit
 from pages.components.tour_steps import TOURS
 from pages.components.tours import start_tour
 
@@ -34,6 +34,8 @@ for name, icon, text in ROOMS:
         st.markdown(text)
 
 st.header("Take a tour", anchor=False)
+if visit.bundle != DEFAULT_BUNDLE:
+    st.caption(f"The tours speak of brain scans: a tour switches to the model bundle {DEFAULT_BUNDLE}.")
 tours = st.grid(len(TOURS), min_column_width=280)
 for tour in TOURS.values():
     with tours.container(border=True, height="stretch"):

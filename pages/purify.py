@@ -20,7 +20,8 @@ from pages.components import (
 )
 from pages.components.engine import bundle, wait_until_ready
 from pages.components.examining import examination, target_examination
-from pages.components.purify_studio import Studio, begin, current_studio, first_settings
+from pages.components.lacking import draw_lacking
+from pages.components.purify_studio import Studio, begin, current_studio, possible_settings
 from pages.components.start import draw_problem, draw_start
 from pages.components.state import Visit, current_visit
 from pages.components.words import plain
@@ -34,8 +35,13 @@ FIRST = "Press **Purify** under “Watch” first."
 WAIT = "The purifiers under “Watch” are still at work, or have made nothing yet."
 
 
-def draw_watch(visit: Visit, studio: Studio | None, before: Examination) -> None:
-    """Settings and button beside the stage; below it the strips and the chart."""
+@st.fragment
+def draw_watch(visit: Visit, before: Examination) -> None:
+    """Settings and button beside the stage; below it the strips and the chart.
+
+    A fragment, as the first frame is to come at once: the rest of the page stays as it is.
+    """
+    studio, looked_at = current_studio(visit), visit.frame
     locked, large = studio is not None and studio.running, visit.teaching
     grid = st.grid(1 if large else 3, min_column_width=270, gap="medium")
     with grid.cell():
@@ -43,7 +49,9 @@ def draw_watch(visit: Visit, studio: Studio | None, before: Examination) -> None
         if not large:
             if visit.origin is None and visit.scan:
                 settings.draw_slice(visit, visit.scan)
-            purify_controls.draw_controls(visit, locked)
+                if visit.frame != looked_at:
+                    st.rerun()
+            purify_controls.draw_controls(visit, bundle(visit.bundle), locked)
         with buttons:
             studio = draw_button(visit, studio, before)
             purify_table.draw_mode(visit)
@@ -87,10 +95,11 @@ def draw_button(visit: Visit, studio: Studio | None, before: Examination) -> Stu
 
 def draw_section(visit: Visit, section: str, before: Examination) -> None:
     """The section that is looked at; the others cost nothing."""
-    studio = current_studio(visit)
     if section == WATCH:
-        draw_watch(visit, studio, before)
-    elif section == SEEDS:
+        draw_watch(visit, before)
+        return
+    studio = current_studio(visit)
+    if section == SEEDS:
         purify_seeds.draw_seeds(visit, before)
     elif studio is None or studio.running or not studio.run.count:
         st.info(FIRST if studio is None else WAIT, icon=":material/info:")
@@ -100,6 +109,9 @@ def draw_section(visit: Visit, section: str, before: Examination) -> None:
 
 def draw_recorded(visit: Visit) -> None:
     """What was measured on the validation scans; it needs no scan of the visitor's."""
+    if bundle(visit.bundle).lacks:
+        draw_lacking(bundle(visit.bundle))
+        return
     purify_trade.draw_trade(bundle(visit.bundle), visit.classifier)
     purify_figure.draw_figure(bundle(visit.bundle))
 
@@ -113,7 +125,8 @@ if visit.scan is None:
     draw_recorded(visit)
     st.stop()
 
-visit.purify = visit.purify or first_settings()
+models = bundle(visit.bundle)
+visit.purify = possible_settings(visit.purify, models)
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
     st.title("Purify a scan", anchor=False, width="content")
     how = {"label_visibility": "collapsed", "persist_state": "session"}
@@ -128,4 +141,7 @@ if before.undefended is None:
 if before.refused:
     st.warning(f"{plain(before.refused)} The answers below are for study only.", icon=":material/warning:")
 purify_table.draw_table(visit)
+if models.lacks:
+    draw_lacking(models)
+    st.caption("What is left are filters that need no network.")
 draw_section(visit, section or WATCH, before)

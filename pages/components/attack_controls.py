@@ -40,6 +40,7 @@ QUERIES = {
     "rays": "The attacker can only ask the target, and is told nothing but its label.",
 }
 NOT_ASKED = "The attacker knows everything about the classifier, and nothing about the defence behind it."
+NO_DEFENCE = "The attacker knows everything about the classifier, and no defence stands behind it."
 ALL_KNOWN = (
     "The attacker knows everything: detector, purifier and classifier. Only the noise that the purifier will draw is "
     "hidden."
@@ -69,10 +70,12 @@ def in_short(settings: AttackSettings) -> str:
     return ", ".join(words) + (", on the whole defence" if sees_defence(settings) else "")
 
 
-def first_settings() -> AttackSettings:
-    """The attack that the page begins with."""
-    from core.attacks import AttackSettings
+def possible_settings(settings: AttackSettings | None, models: Bundle) -> AttackSettings:
+    """What the visitor last set up; the attack that the page begins with where that asks for what the bundle lacks."""
+    from core.attacks import AttackSettings, sees_defence
 
+    if settings and not (models.lacks and sees_defence(settings)):
+        return settings
     return AttackSettings(FIRST_ATTACK, eps=BUDGETS["linf"].start)
 
 
@@ -85,12 +88,13 @@ def draw_controls(visit: Visit, models: Bundle, label: str, locked: bool) -> Non
         "What is done to the scan", (ATTACKERS, BENIGN), default=ATTACKERS, required=True, key="attack-kind", **kept
     )
     catalogue, start = (CORRUPTIONS, next(iter(CORRUPTIONS))) if kind == BENIGN else (ATTACKS, FIRST_ATTACK)
-    names = list(catalogue)
-    key = "attack-benign" if kind == BENIGN else "attack-method"
+    alone = models.lacks is not None
+    names = [name for name, attack in catalogue.items() if not (alone and attack.sees_defence)]
+    key = "attack-benign" if kind == BENIGN else "attack-method-alone" if alone else "attack-method"
     method = st.selectbox(
         kind or ATTACKERS, names, names.index(start), lambda name: catalogue[name].title, key=key, **kept
     )
-    options = _common(catalogue[method], method, kept)
+    options = _common(catalogue[method], method, alone, kept)
     with st.expander("More settings", icon=":material/tune:"):
         norm = options.get("norm", "")
         options |= _rare(catalogue[method], method, norm, models, label, kept)
@@ -98,15 +102,18 @@ def draw_controls(visit: Visit, models: Bundle, label: str, locked: bool) -> Non
     settings = AttackSettings(method, **options)
     if not locked:
         visit.attack, visit.attack_seed = settings, seed
-    st.caption(knowledge(settings))
+    known = knowledge(settings)
+    st.caption(NO_DEFENCE if alone and known == NOT_ASKED else known)
 
 
-def _common(attack: Attack, method: str, kept: dict[str, Any]) -> dict[str, Any]:
-    """What is asked for in every case: severity, or target and budget."""
+def _common(attack: Attack, method: str, alone: bool, kept: dict[str, Any]) -> dict[str, Any]:
+    """What is asked for in every case: severity, or target and budget; `alone`: there is no defence to attack."""
     if "severity" in attack.takes:
         return {"severity": st.slider("Severity", 1, 5, 2, key="attack-severity", **kept)}
     options: dict[str, Any] = {}
-    if attack.sees_defence:
+    if alone:
+        st.segmented_control("Target", (ALONE,), default=ALONE, required=True, disabled=True, key="attack-always-alone")
+    elif attack.sees_defence:
         st.segmented_control("Target", (WHOLE,), default=WHOLE, required=True, disabled=True, key="attack-always-whole")
     else:
         how = {"default": ALONE, "required": True, "key": "attack-target"}

@@ -147,10 +147,11 @@ def _judged(bout: Bout) -> Outcome:
 
     bout.course.finish()
     attacked = displayable(bout.course.result)
-    description, before = describe(bout), bout.before
-    dicom = derived_dicom(attacked, kind="attacked", description=description, source=bout.scan)
+    description, before, models = describe(bout), bout.before, bundle(bout.before.bundle)
+    how = {"kind": "attacked", "modality": models.written_modality, "source": bout.scan}
+    dicom = derived_dicom(attacked, description=description, **how)
     scan = load_scan(dicom, name=f"{bout.scan.name} (attacked)")
-    exam = examine(scan, bundle(before.bundle), classifier=before.undefended.classifier, seed=before.seed)
+    exam = examine(scan, models, classifier=before.undefended.classifier, seed=before.seed)
     png = derived_png(attacked, kind="attacked")
     return Outcome(scan, exam, distance(before.pixels, exam.pixels), dicom, png)
 

@@ -12,6 +12,7 @@ from pages.components import charts
 from pages.components.background import sentence, watch
 from pages.components.bout import Bout
 from pages.components.huge import draw_huge
+from pages.components.pictures import averaged
 from pages.components.verdict import summary
 from pages.components.words import counted, length, number, percent, plain, sign
 
@@ -90,7 +91,7 @@ def draw_difference(bout: Bout, mark: Mark) -> None:
     """What the steps so far have changed, amplified, with signed colours."""
     from core import overlays
 
-    title = f"Difference × {DIFFERENCE_GAIN}: brighter is red, darker is blue"
+    title = f"Difference × {DIFFERENCE_GAIN}{averaged(mark.pixels)}: brighter is red, darker is blue"
     limit, shape = 0.5 / DIFFERENCE_GAIN, bout.before.frame.shape
     picture = overlays.residual_png(bout.course.marks[0].pixels, mark.pixels, limit, shape, bout.scan.spacing)
     st.image(picture, title, "stretch", alt=f"{title}, after step {mark.step}")

@@ -21,6 +21,8 @@ def draw_decision(exam: Examination, bundle: Bundle, before: Prediction | None) 
         else:
             _draw_answer(exam.prediction, exam.detection)
             _draw_answers(exam, before)
+        if exam.prediction and exam.detection is None:
+            st.info(plain(bundle.lacks or ""), icon=":material/info:")
         if exam.detection:
             _draw_why(exam.detection, len(bundle.calibrations[classifier].groups), exam.prediction is None)
         st.caption(f"Classifier {classifier} · seed {exam.seed} · {timings(exam.seconds)}")
@@ -39,7 +41,9 @@ def _draw_refused(exam: Examination) -> None:
 
 def _draw_answer(prediction: Prediction, detection: Detection | None) -> None:
     flagged = detection is not None and detection.flagged
-    if flagged:
+    if detection is None:
+        st.badge("Not checked for manipulation", icon=":material/help:", color="gray")
+    elif flagged:
         st.badge("Flagged: may have been manipulated", icon=":material/warning:", color="orange")
     else:
         st.badge("Not flagged", icon=":material/check_circle:", color="green")

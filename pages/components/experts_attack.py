@@ -11,6 +11,7 @@ from pages.components.experts_bench import ATTACKED, CLEAN, PURIFIED, Bench
 
 FIRST_EPS = 8.0
 STEPS = 40
+ABOUT = "PGD-40 changes the scan in 40 small steps, each to where the answer gives most, and no pixel by more than ε."
 
 
 def draw_attack(bench: Bench, running: bool) -> None:
@@ -18,7 +19,7 @@ def draw_attack(bench: Bench, running: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         label = "Attack again" if bench.eps else "Attack the mixture"
         pressed = st.button(label, icon=":material/bolt:", type="primary", key="experts-attack", disabled=running)
-        how = {"key": "experts-eps", "persist_state": "session", "disabled": running}
+        how = {"key": "experts-eps", "persist_state": "session", "disabled": running, "help": ABOUT}
         eps = st.slider("PGD-40 against all experts: ε, in 1/255", 0.5, 16.0, FIRST_EPS, 0.5, **how)
     if pressed:
         begin_attack(bench, eps)
@@ -48,11 +49,13 @@ def _steps(bench: Bench, eps: float) -> Iterator[None]:
 
 
 def conclude(bench: Bench) -> None:
-    """Ask the experts about what the attack has come to, and about the same purified."""
+    """Ask the experts about what the attack has come to, and about the same purified where the bundle can do that."""
     from core.audit.panel import hear, hear_purified
 
     if bench.taken is None or ATTACKED in bench.stages or bench.running:
         return
     pixels, how = bench.taken, (bench.models, bench.mixture)
-    heard = heavy_work("Asking the experts …", lambda: (hear(pixels, *how), hear_purified(pixels, *how, bench.seed)))
-    bench.stages[ATTACKED], bench.stages[PURIFIED] = heard
+    asked = {ATTACKED: lambda: hear(pixels, *how)}
+    if not bench.models.lacks:
+        asked[PURIFIED] = lambda: hear_purified(pixels, *how, bench.seed)
+    bench.stages |= heavy_work("Asking the experts …", lambda: {stage: ask() for stage, ask in asked.items()})

@@ -8,13 +8,23 @@ import streamlit as st
 
 from pages.components.engine import heavy_work
 from pages.components.experts_bench import CLEAN, Bench
-from pages.components.experts_looks import FIRST_OPACITY, draw_maps
+from pages.components.experts_pictures import FIRST_OPACITY, draw_maps
+from pages.components.words import plain
 
 if TYPE_CHECKING:
     import numpy as np
 
 RAW, ROLLOUT = "Raw heads", "Rollout"
 MEAN = "Mean of the heads"
+CLASS_TOKEN = (
+    "The class token is one more input beside the patches, in which the network gathers what it has seen of all."
+)
+KINDS = (
+    "Raw heads show one layer as it is; rollout multiplies all layers, and so follows what reaches the class token "
+    "from the patches themselves."
+)
+LAYERS = "The network looks at the patches in so many rounds, one after another; the last is what it ends with."
+HEADS = "In every layer several heads look at the same time, each for something of its own."
 
 
 class Attention(NamedTuple):
@@ -33,22 +43,26 @@ def draw_attention(bench: Bench) -> None:
     st.header("What the MAE attends to", anchor=False)
     st.markdown(
         "The masked autoencoder behind the detector is a vision transformer: this is what its **class token** takes "
-        "from each patch. It was trained to fill in patches, not to find tumours."
+        "from each patch. It was trained to fill in patches, not to find tumours.",
+        help=CLASS_TOKEN,
     )
+    if bench.models.mae is None:
+        st.info(plain(bench.models.lacks or ""), icon=":material/info:")
+        return
     known = _attention(bench)
     raw = known[CLEAN].raw
     how = {"required": True, "key": "attention-kind", "persist_state": "session"}
-    kind = st.segmented_control("Attention", (RAW, ROLLOUT), default=RAW, **how)
+    kind = st.segmented_control("Attention", (RAW, ROLLOUT), default=RAW, help=KINDS, **how)
     grid = st.grid(3, min_column_width=230)
     layer = head = 0
     if kind == RAW:
         with grid.cell():
             how = {"key": "attention-layer", "persist_state": "session"}
-            layer = st.slider("Layer", 1, len(raw), len(raw), **how) - 1
+            layer = st.slider("Layer", 1, len(raw), len(raw), help=LAYERS, **how) - 1
         with grid.cell():
             names = [MEAN, *(f"Head {place}" for place in range(1, len(raw[0])))]
             how = {"format_func": names.__getitem__, "key": "attention-head", "persist_state": "session"}
-            head = st.selectbox("Head", range(len(names)), **how)
+            head = st.selectbox("Head", range(len(names)), help=HEADS, **how)
     with grid.cell():
         how = {"format": "%d %%", "key": "attention-opacity", "persist_state": "session"}
         opacity = st.slider("Opacity of the attention", 0, 100, FIRST_OPACITY, 5, **how)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pages.components.background import Run
 from pages.components.engine import bundle, engine, heavy_work
@@ -22,7 +22,18 @@ if TYPE_CHECKING:
 
 CLEAN, ATTACKED, PURIFIED = "Clean", "Attacked", "Purified"
 STOP_SECONDS = 1.0
-Look = tuple[str, int | None]
+
+
+class Look(NamedTuple):
+    """Whom to ask where they look, and how.
+
+    method: one of `core.explanation.METHODS`; place: which expert, None for the mixture; switched_on: which of its
+    experts are at work, empty where all are, or where one expert is asked.
+    """
+
+    method: str
+    place: int | None = None
+    switched_on: tuple[bool, ...] = ()
 
 
 @dataclass
@@ -46,7 +57,7 @@ class Bench:
     path, path_method
         The gate along ε, as far as it is known, and by which attack.
     looks : dict
-        Method and expert (None for all) → stage → map.
+        Whom and how → stage → map.
     attention : dict
         Stage → maps of the MAE's attention.
     run : Run or None

@@ -93,10 +93,10 @@ def gate_lines(lines: Sequence[Line], eps: Sequence[float], now: float, end: int
         x=now, y=1, yref="paper", text=text, showarrow=False, yanchor="bottom", font={"size": FONT, "color": ink},
         xanchor="left" if now < 4 else "right" if now > 12 else "center",
     )  # fmt: skip
-    figure.update_xaxes(title={"text": "ε, in 1/255"}, range=[-0.3, 16.3], dtick=2)
+    figure.update_xaxes(range=[-0.3, 16.3], dtick=2)  # no title: the legend below would lie over it
     figure.update_yaxes(title={"text": "weight in the gate (%)"}, range=[-0.03 * end, 1.03 * end])
     figure = finished(figure, ink)
-    legend = {"orientation": "h", "y": -0.22, "yanchor": "top"}
+    legend = {"orientation": "h", "y": -0.12, "yanchor": "top"}
     figure.update_layout(legend=legend, margin={"l": 8, "r": 16, "t": 32, "b": 8})
     return figure
 

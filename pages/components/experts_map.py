@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 METHODS = {"fgsm": "FGSM", "pgd": "PGD"}
 FIRST_EPS = "8/255"
+PLANE = (
+    "A gate vector is the list of one scan’s weights; the principal components are the two directions in which these "
+    "lists differ most, so that this flat picture loses as little as can be."
+)
 MISSING = (
     "The gates of the calibration scans are not recorded for this mixture and its weights of today; "
     "run `python -m training.gates --data FILE` to record them."
@@ -77,7 +81,10 @@ def _draw_scatter(
         alt=f"Gate vectors of {len(record.labels)} scans in two dimensions, {', '.join(conditions.values())}; {where}",
     )  # fmt: skip
     classes = " and ".join(f"{'filled' if place else 'open'}: {name}" for place, name in enumerate(models.classes))
-    st.markdown(f"Each point is one scan’s gate vector. Points that lie together trust the same experts ({classes}).")
+    st.markdown(
+        f"Each point is one scan’s gate vector. Points that lie together trust the same experts ({classes}).",
+        help=PLANE,
+    )
 
 
 def _draw_means(models: Bundle, mixture: str, record: GateRecord, conditions: dict[str, str]) -> None:

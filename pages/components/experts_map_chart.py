@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 HEIGHT = 600
 FONT = 16
+LINE = 26
 SYMBOLS = ("circle", "triangle-up", "square", "diamond-tall")
 
 
@@ -47,12 +48,13 @@ def gate_map(clouds: Sequence[Cloud], here: Sequence[tuple[str, float, float]], 
         background = BACKGROUNDS["dark" if st.context.theme.type == "dark" else "light"]
         places = [place for cloud in clouds for place in cloud.places[:, 0].tolist()]
         middle = (min(places) + max(places)) / 2
-        for name, x, y in here:
-            # Beside the diamond, on the side that has room.
+        for place, (name, x, y) in enumerate(here):
+            # Beside the diamond, on the side that has room, and apart where diamonds lie on one another.
+            apart = LINE * ((len(here) - 1) / 2 - place)
             side = {"xanchor": "right", "xshift": -16} if x > middle else {"xanchor": "left", "xshift": 16}
             figure.add_annotation(
                 x=x, y=y, text=f"<b>{name}</b>", showarrow=False, font={"size": FONT, "color": ink}, opacity=0.9,
-                bgcolor=background, **side,
+                bgcolor=background, yshift=apart, **side,
             )  # fmt: skip
     figure.update_xaxes(title={"text": axes[0]}, zeroline=False)
     figure.update_yaxes(title={"text": axes[1]}, zeroline=False)

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from pages.components.state import Visit
 
 
+LOGITS = (
+    "Logits are an expert’s scores for the classes before they are turned into probabilities, "
+    "so that a sure expert moves the sum more than a hesitant one."
+)
+
+
 def draw_opinions(visit: Visit, bench: Bench) -> None:
     """Who is at work, the attack, the stages, and the table of the experts."""
     running = bench.running and bench.doing == ATTACKED
@@ -40,14 +46,14 @@ def draw_opinions(visit: Visit, bench: Bench) -> None:
         draw_table(bench, switched_on)
 
 
-def draw_switches(bench: Bench) -> tuple[bool, ...]:
+def draw_switches(bench: Bench, disabled: bool = False) -> tuple[bool, ...]:
     """Ask which experts are at work."""
     names = [expert.name for expert in bench.experts]
     places = range(len(names))
     chosen = st.pills(
         "Experts at work: press one to switch it off, or on again", places, selection_mode="multi",
         default=list(places), format_func=names.__getitem__, key=f"experts-on-{bench.mixture}",
-        persist_state="session",
+        persist_state="session", disabled=disabled,
     )  # fmt: skip
     return tuple(place in chosen for place in places)
 
@@ -134,4 +140,7 @@ def draw_table(bench: Bench, switched_on: tuple[bool, ...]) -> None:
     st.table(rows, hide_index=True)
     off = " Those that are switched off are listed with the weight they would have." if not all(switched_on) else ""
     how = " Purified is the attacked scan after one-step denoising." if PURIFIED in bench.stages else ""
-    st.caption(f"The mixture adds up the experts’ logits, each times its weight; the weights sum to 100 %.{off}{how}")
+    st.caption(
+        f"The mixture adds up the experts’ logits, each times its weight; the weights sum to 100 %.{off}{how}",
+        help=LOGITS,
+    )

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pages.components.experts_bench import Bench
 
 
+ENERGY = "Energy inside is the share of everything coloured in the map that lies within the circle."
+
+
 def draw_outline(bench: Bench) -> np.ndarray | None:
     """Ask for a circle around the lesion; (H, W) bool at the bundle's resolution, None where there is none."""
     from core.audit.outline import circle
@@ -51,4 +54,5 @@ def draw_agreement(maps: Mapping[str, np.ndarray], outline: np.ndarray | None) -
             }
         )
     st.table(rows, hide_index=True)
-    st.caption("The circle is yours, and no reader’s outline: the figures say how far the map agrees with you.")
+    text = "The circle is yours, and no reader’s outline: the figures say how far the map agrees with you."
+    st.caption(text, help=ENERGY)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DOING = "path"
 TITLES = {"fgsm": "FGSM: one step", "pgd": "PGD: 40 steps"}
+ABOUT = "FGSM changes every pixel at once by as much as is allowed; PGD takes small steps, and looks anew after each."
 
 
 def draw_path(bench: Bench) -> None:
@@ -30,7 +31,8 @@ def draw_path(bench: Bench) -> None:
     running = bench.running and bench.doing == DOING
     with st.container(horizontal=True, vertical_alignment="bottom"):
         how = {"required": True, "key": "path-method", "persist_state": "session", "disabled": running}
-        method = st.segmented_control("Direction", list(TITLES), default="fgsm", format_func=TITLES.get, **how)
+        how |= {"format_func": TITLES.get, "help": ABOUT}
+        method = st.segmented_control("Direction", list(TITLES), default="fgsm", **how)
         label = "Find it again" if bench.path else "Find the direction"
         if st.button(label, icon=":material/explore:", type="primary", key="path-start", disabled=running):
             begin_path(bench, method or "fgsm")
@@ -90,7 +92,7 @@ def _draw_rung(bench: Bench) -> None:
 
 
 def _draw_lines(path: list[Rung], eps: float, end: int) -> None:
-    st.subheader("The gate over ε", anchor=False)
+    st.subheader("The gate over ε, in 1/255", anchor=False)
     names = path[0].heard.panel.names
     lines = [charts.Line(name, [rung.heard.panel.weights[place] for rung in path]) for place, name in enumerate(names)]
     ends = "; ".join(

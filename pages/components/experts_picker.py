@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.components.engine import bundle
+from pages.components.lacking import draw_switch
 from pages.components.state import Visit, current_visit
 from pages.components.words import plain
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from core import Bundle
 
 TITLES = {"medfedpure": "MedFedPure", "dwf": "Divided We Fall"}
-NONE_HERE = "This bundle holds no mixture of experts yet, so there is nothing to open up; choose another bundle."
+NONE_HERE = "This bundle holds no mixture of experts, so there is nothing to open up; choose another bundle."
 
 
 def draw_picker(visit: Visit) -> str | None:
@@ -25,6 +26,7 @@ def draw_picker(visit: Visit) -> str | None:
     names = mixtures(models)
     if not names:
         st.info(NONE_HERE, icon=":material/info:")
+        draw_switch(models)
         return None
     current = visit.mixture if visit.mixture in names else names[0]
     titles = {name: f"{TITLES.get(name, name)} · {len(models.experts(name))} experts" for name in names}

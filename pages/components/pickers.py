@@ -38,10 +38,10 @@ def draw_pickers(visit: Visit, engine: Engine) -> UploadedFile | None:
 
 
 def samples() -> dict[str, Sample]:
-    """The samples on this machine by key, ours first."""
+    """The samples on this machine for the visitor's bundle, by key, ours first."""
     from core.scans import sample_scans
 
-    return {sample.key: sample for sample in sample_scans()}
+    return {sample.key: sample for sample in sample_scans(current_visit().bundle)}
 
 
 def open_wanted(visit: Visit, file: UploadedFile | None, stay: bool = False) -> None:
@@ -94,18 +94,27 @@ def _draw_bundle(visit: Visit) -> None:
     from core import bundle_names
 
     names = bundle_names()
-    index = names.index(visit.bundle) if visit.bundle in names else None
     about = "Everything learned for one clinical task."
-    chosen = st.selectbox("Model bundle", names, index, help=about, on_change=forget_problem)
-    if chosen and chosen != visit.bundle:
-        visit.bundle, visit.classifier = chosen, None
-    st.caption(bundle(visit.bundle).title)
+    # The state is the truth and the widget mirrors it: tours and pages change the choice as well.
+    st.session_state["bundle"] = visit.bundle if visit.bundle in names else None
+    st.selectbox("Model bundle", names, key="bundle", help=about, on_change=_bundle_chosen)
+    models = bundle(visit.bundle)
+    st.caption(f"{models.title}. Classifiers only, without a defence." if models.lacks else models.title)
+
+
+def _bundle_chosen() -> None:
+    if st.session_state["bundle"]:
+        current_visit().choose_bundle(st.session_state["bundle"])
+    forget_problem()
 
 
 def _draw_samples(visit: Visit) -> None:
     known = samples()
-    # The state is the truth and the widget mirrors it: tours and uploads change the choice as well.
-    st.session_state["sample"] = visit.sample
+    if not known:
+        st.caption("No sample comes with this bundle.")
+        return
+    # As above; a sample for another bundle stays on the table and isn't offered here.
+    st.session_state["sample"] = visit.sample if visit.sample in known else None
     st.selectbox(
         "Sample scans",
         list(known),

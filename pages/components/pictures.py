@@ -82,6 +82,11 @@ def draw_change(before: Examination, exam: Examination, scan: Scan) -> float:
     return _draw_difference(before.pixels, exam.pixels, ("Original", "Attacked"), exam, scan, 20)
 
 
+def averaged(pixels: np.ndarray) -> str:
+    """What to add to the title of a difference of (C, H, W) pixels that is drawn as one map."""
+    return ", mean of the colours" if len(pixels) > 1 else ""
+
+
 def draw_gain(key: str, default: int) -> int:
     """How many times a difference is amplified."""
     how = {"default": default, "required": True, "format_func": "× {}".format}
@@ -102,6 +107,7 @@ def _draw_difference(
         grid.image(overlays.model_png(pixels, shape, scan.spacing), title, "stretch", alt=f"Scan {scan.name}. {title}")
     with grid.cell():
         picture = overlays.residual_png(before, after, limit, shape, scan.spacing)
-        st.image(picture, f"Difference × {gain}", "stretch", alt=f"Difference of the two, {gain} times amplified")
+        title = f"Difference × {gain}{averaged(before)}"
+        st.image(picture, title, "stretch", alt=f"Difference of the two, {gain} times amplified")
         draw_legend(f"−{number(limit)} darker (blue)", f"brighter (red) +{number(limit)}", signed=True)
     return overlays.mean_change(before, after)

@@ -66,7 +66,8 @@ def _draw_pictures(studio: Studio, strip: Filmstrip, last: Frame) -> None:
             picture = overlays.signed_overlay_png(studio.before.frame, strip.pixels, last.estimate, limit, spacing)
         else:
             picture = overlays.residual_png(strip.pixels, last.estimate, limit, shape, spacing)
-        st.image(picture, f"Change × {gain}", "stretch", alt=f"Change from input to estimate, {gain} times amplified")
+        name = f"Change × {gain}{pictures.averaged(strip.pixels)}"
+        st.image(picture, name, "stretch", alt=f"Change from input to estimate, {gain} times amplified")
         pictures.draw_legend(f"−{number(limit)} darker (blue)", f"brighter (red) +{number(limit)}", signed=True)
     st.markdown(HONEST)
 

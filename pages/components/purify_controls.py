@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.components.purify_studio import FIRST_METHODS
+from pages.components.purify_studio import first_methods
 from pages.components.state import Visit
 from pages.components.words import counted, number
 
 if TYPE_CHECKING:
+    from core import Bundle
     from core.purification.settings import PurifySettings
 
 MOST_METHODS = 3
@@ -39,15 +40,15 @@ def in_short(settings: PurifySettings) -> str:
     return ", ".join(words)
 
 
-def draw_controls(visit: Visit, locked: bool) -> None:
-    """Ask for everything that the next purification takes, and note it in the visit."""
+def draw_controls(visit: Visit, models: Bundle, locked: bool) -> None:
+    """Ask for everything that the next purification takes, of what the bundle can do, and note it in the visit."""
     from core.purification.catalogue import longest_purification
 
     kept: dict[str, Any] = {"disabled": locked, "persist_state": "session"}
     count = st.segmented_control(
         "Methods side by side", (1, 2, 3), default=2, required=True, key="purify-count", **kept
     )
-    chosen = tuple(_draw_method(place, kept) for place in range(count or 1))
+    chosen = tuple(_draw_method(place, models, kept) for place in range(count or 1))
     if any(longest_purification(settings) > SLOW_STEPS for settings in chosen):
         st.caption("A method of many steps takes its time: every step is shown as it comes, and Stop is at hand.")
     about = "Draws all the noise: the same seed gives the same estimates. All methods begin with the same noise."
@@ -56,13 +57,14 @@ def draw_controls(visit: Visit, locked: bool) -> None:
         visit.purify, visit.purify_seed = chosen, int(seed)
 
 
-def _draw_method(place: int, kept: dict[str, Any]) -> PurifySettings:
+def _draw_method(place: int, models: Bundle, kept: dict[str, Any]) -> PurifySettings:
     """One method and its strength."""
-    from core.purification.catalogue import PURIFIERS, longest_purification
+    from core.purification.catalogue import PURIFIERS, longest_purification, usable_purifiers
     from core.purification.settings import PurifySettings
 
-    names = list(PURIFIERS)
-    index, key = names.index(FIRST_METHODS[place]), f"purify-method-{place}"
+    names = usable_purifiers(models)
+    # Another choice of methods is another widget.
+    index, key = names.index(first_methods(models)[place]), f"purify-{'filter' if models.lacks else 'method'}-{place}"
     about = None if place else "What is in brackets says where a method was published."
     method = st.selectbox(
         f"Method {place + 1}", names, index, lambda name: PURIFIERS[name].title, key=key, help=about, **kept

@@ -26,8 +26,9 @@ Value = Callable[["Frame"], float | None]
 @st.fragment
 def draw_course(studio: Studio) -> None:
     """Ask which value, and draw it along each method."""
-    options = [PROBABILITY, LIKENESS, RECONSTRUCTION]
-    options += [VARIATION] if studio.reference else []
+    looked = bundle(studio.before.bundle).mae is not None
+    options = [PROBABILITY, LIKENESS, *([RECONSTRUCTION] if looked else [])]
+    options += [VARIATION] if looked and studio.reference else []
     options += [LOSS] if any(frame.loss is not None for strip in studio.strips for frame in strip.frames) else []
     chosen = st.segmented_control(
         "Value along the way", options, default=PROBABILITY, required=True, key="purify-value", persist_state="session"

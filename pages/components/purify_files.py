@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from pages.components.engine import bundle
 from pages.components.purify_studio import Studio
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ def _files(studio: Studio, place: int) -> tuple[bytes, bytes]:
     estimate = studio.strips[place].frames[-1].estimate
     pixels = estimate[0] if len(estimate) == 1 else estimate.transpose(1, 2, 0)
     description = describe(studio, studio.strips[place])
-    dicom = derived_dicom(pixels, kind="purified", description=description, source=studio.scan)
+    modality = bundle(studio.before.bundle).written_modality
+    how = {"kind": "purified", "modality": modality, "source": studio.scan}
+    dicom = derived_dicom(pixels, description=description, **how)
     return dicom, derived_png(pixels, kind="purified")
 
 

@@ -146,4 +146,5 @@ def _draw_pictures(studio: Studio, strip: Filmstrip, frame: Frame, live: bool) -
             st.caption("No noise yet." if strip.frames[-1].noisy is not None else "This method adds no noise.")
     with halves.cell():
         picture = overlays.residual_png(strip.pixels, frame.estimate, 0.5 / GAIN, shape, spacing)
-        st.image(picture, f"Change × {GAIN}", "stretch", alt=f"Change from the input, {GAIN} times. {whose}")
+        title = f"Change × {GAIN}{pictures.averaged(strip.pixels)}"
+        st.image(picture, title, "stretch", alt=f"Change from the input, {GAIN} times. {whose}")

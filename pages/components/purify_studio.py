@@ -12,13 +12,14 @@ from pages.components.engine import bundle, engine, heavy_work
 if TYPE_CHECKING:
     import numpy as np
 
-    from core import Examination, Scan
+    from core import Bundle, Examination, Scan
     from core.audit.filmstrip import Filmstrip, Frame
     from core.purification.settings import PurifySettings
     from pages.components.state import Visit
 
 STOP_SECONDS = 1.0
 FIRST_METHODS = ("one-step", "diffpure-ddim", "mae-pure")
+FIRST_FILTERS = ("median", "jpeg", "gaussian")  # where the bundle has none of the networks that these take
 
 
 @dataclass
@@ -105,11 +106,20 @@ class Studio:
         self.playing = self.position < self.last
 
 
-def first_settings() -> tuple[PurifySettings, ...]:
-    """The comparison that the page begins with."""
+def first_methods(models: Bundle) -> tuple[str, ...]:
+    """Three methods to begin with, all of which the bundle can do."""
+    return FIRST_FILTERS if models.lacks else FIRST_METHODS
+
+
+def possible_settings(settings: tuple[PurifySettings, ...], models: Bundle) -> tuple[PurifySettings, ...]:
+    """What the visitor last set up; the comparison that the page begins with where the bundle can't do all of it."""
+    from core.purification.catalogue import usable_purifiers
     from core.purification.settings import PurifySettings
 
-    return tuple(PurifySettings(method) for method in FIRST_METHODS[:2])
+    usable = usable_purifiers(models)
+    if settings and all(chosen.method in usable for chosen in settings):
+        return settings
+    return tuple(PurifySettings(method) for method in first_methods(models)[:2])
 
 
 def current_studio(visit: Visit) -> Studio | None:
@@ -140,12 +150,11 @@ def _steps(studio: Studio) -> Iterator[Filmstrip]:
 
     before, reference = studio.before, studio.reference
     models, classifier = bundle(before.bundle), before.undefended.classifier
-    clean = None if reference is None else reference.pixels
+    known = {"classifier": classifier, "answer": before.undefended}
+    if reference is not None:
+        known |= {"reference": reference.pixels, "wanted": reference.undefended.label}
     # Here and not before, as each asks the classifier, and only the worker may.
-    studio.strips = tuple(
-        Filmstrip(before.pixels, models, settings, classifier=classifier, reference=clean)
-        for settings in studio.settings
-    )
+    studio.strips = tuple(Filmstrip(before.pixels, models, settings, **known) for settings in studio.settings)
     yield from develop(studio.strips, models, studio.seed)
 
 

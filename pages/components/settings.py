@@ -70,8 +70,8 @@ def _own_window(scan: Scan, start: Window | None, key: str) -> Window:
 
 
 def draw_settings(visit: Visit, bundle: Bundle) -> None:
-    """The seed, and the classifier where the bundle has more than one."""
-    names = list(bundle.limits)
+    """The seed, and the classifier where the bundle has more than one that can be asked."""
+    names = list(bundle.classifiers if bundle.lacks else bundle.limits)
     if len(names) > 1:
         current = visit.classifier or bundle.default_classifier
         index, key = names.index(current) if current in names else 0, f"classifier-{bundle.name}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages.components.engine import bundle
 from pages.components.pickers import samples, want
-from pages.components.state import Visit
+from pages.components.state import Visit, current_visit
 from pages.components.words import plain
 
 
@@ -19,8 +20,13 @@ def draw_problem(visit: Visit) -> None:
 def draw_start(verb: str) -> None:
     """What to do where no scan has been chosen yet; `verb` is what this page does to one."""
     st.title(f"{verb} a scan", anchor=False)
-    st.markdown("Choose a sample, or upload a DICOM, NIfTI or picture file in the sidebar.")
     known = samples().items()
+    models = bundle(current_visit().bundle)
+    files = "DICOM, NIfTI or picture file" if models.modalities else "colour picture (PNG, JPEG, TIFF, BMP or WebP)"
+    if not known:
+        st.markdown(f"Upload a {files} in the sidebar. No sample comes with “{plain(models.title)}”.")
+        return
+    st.markdown(f"Choose a sample, or upload a {files} in the sidebar.")
     ours = [(key, sample) for key, sample in known if sample.origin == "synthetic"]
     others = [(key, sample) for key, sample in known if sample.origin != "synthetic"]
     with st.grid(3):

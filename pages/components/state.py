@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # core brings torch: the first page must not wait for it
     from pages.components.bout import Bout
     from pages.components.detector_trials import Trials
     from pages.components.experts_bench import Bench
+    from pages.components.faults_bench import FaultBench
     from pages.components.purify_seeds import Survey
     from pages.components.purify_studio import Studio
 
@@ -65,6 +66,10 @@ class Visit:
         Which mixture the Experts page opens up; the bundle's first where None.
     bench : Bench or None
         What the experts said of the scan on the table, and what runs on that page; only one is kept.
+    faulty : str or None
+        Which network the Faults page damages; the bundle's default classifier where None.
+    faults : FaultBench or None
+        What is damaged in it, and what runs on that page; the damage stays when another scan is chosen.
     """
 
     bundle: str = DEFAULT_BUNDLE
@@ -98,6 +103,12 @@ class Visit:
     survey: Survey | None = None
     mixture: str | None = None
     bench: Bench | None = None
+    faulty: str | None = None
+    faults: FaultBench | None = None
+
+    def choose_bundle(self, name: str) -> None:
+        """Take another bundle, with its own classifier; a tour speaks of the one it began with, and ends."""
+        self.bundle, self.classifier, self.tour = name, None, None
 
     def take(self, scan: Scan, sample: str | None = None) -> None:
         """Put a scan on the table, at its middle frame and with its own window."""
@@ -110,6 +121,8 @@ class Visit:
         if self.bench:
             self.bench.stop()
         self.bout = self.studio = self.survey = self.bench = None
+        if self.faults:
+            self.faults.answer = None  # the damage is the network's and stays; what it did to a scan goes
 
     def take_attacked(self, attacked: Scan, before: Examination | None = None) -> None:
         """Replace the scan by its attacked copy, and remember what it was and its result, `before`."""

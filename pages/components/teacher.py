@@ -80,6 +80,8 @@ def _draw_large_verdict(exam: Examination) -> None:
         "Detector": "Flagged" if flagged else "Not flagged",
         "Defended": heading(exam.label) if exam.label else "No answer",
     }
+    if exam.detection is None:
+        words = {"Undefended": words["Undefended"]}
     longest = max(map(len, words.values()))
     with st.container(border=True, key="verdict", gap="xxsmall"):
         for title, word in words.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-EXAMINE, ATTACK, DETECT = "pages/examine.py", "pages/attack.py", "pages/detect.py"
+EXAMINE, ATTACK, DETECT, EXPERTS = "pages/examine.py", "pages/attack.py", "pages/detect.py", "pages/experts.py"
 PLACES = {
     "decision": "the decision card, right of the picture",
     "picture": "the picture, and the choices below it",
@@ -14,6 +14,7 @@ PLACES = {
     "about": "‘About this scan’, at the end of the page",
     "budget": "the budget ε and the button ‘Attack’, below",
     "sections": "the row of sections below",
+    "experts": "the bars, one for each expert, and the button ‘Attack the mixture’, below",
 }
 
 
@@ -92,14 +93,8 @@ TOURS = {
                 ),
                 Step(
                     "The same scan, attacked",
-                    "PGD-40 has just changed every pixel by at most 8/255. The card shows the answer before the "
-                    "attack, the one without a defence, and, where the scan was flagged, the one with it.",
-                    "decision",
-                    attacked=True,
-                ),
-                Step(
-                    "Too small to see",
-                    "The third picture shows what the attack added. Amplify it until the back row can see it.",
+                    "PGD-40 has just changed every pixel by at most 8/255: the card on top shows what became of the "
+                    "answer, and the third picture here what was added. Amplify it until the back row can see it.",
                     "attack",
                     attacked=True,
                 ),
@@ -109,6 +104,13 @@ TOURS = {
                     "see what that changed.",
                     "purification",
                     attacked=True,
+                ),
+                Step(
+                    "Ask several experts",
+                    "Here a gate weighs several networks for each scan. Attack the mixture, and watch whose bar grows "
+                    "and who changes sides; then let the class switch experts off until the answer stands.",
+                    "experts",
+                    page=EXPERTS,
                 ),
                 Step(
                     "Now break it live",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.components.examining import attack
-from pages.components.state import TOUR_SAMPLE, Visit
+from pages.components.state import DEFAULT_BUNDLE, TOUR_SAMPLE, Visit
 from pages.components.tour_steps import PLACES, TOURS, Step
 
 
 def start_tour(visit: Visit, key: str) -> None:
-    """Begin a tour; the sample it begins with is opened by the next page."""
+    """Begin a tour, which speaks of brain scans; the sample it begins with is opened by the next page."""
+    if visit.bundle != DEFAULT_BUNDLE:
+        visit.choose_bundle(DEFAULT_BUNDLE)
     visit.tour, visit.step, visit.wanted = key, 0, TOUR_SAMPLE
     visit.problem = None
 

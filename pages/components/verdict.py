@@ -8,6 +8,8 @@ import streamlit as st
 
 from pages.components import pictures
 from pages.components.bout import Bout, Outcome, file_name
+from pages.components.engine import bundle
+from pages.components.lacking import draw_lacking
 from pages.components.words import decibels, heading, number, percent, plain, score_words
 
 if TYPE_CHECKING:
@@ -15,13 +17,17 @@ if TYPE_CHECKING:
 
 
 def draw_verdict(bout: Bout, outcome: Outcome) -> None:
-    """Three cards: the undefended answer, the detector's verdict, the defended answer."""
-    exam = outcome.examination
+    """Three cards: the undefended answer, the detector's verdict, the defended answer; one where that is all."""
+    exam, models = outcome.examination, bundle(outcome.examination.bundle)
     with st.container(key="verdict"):
         grid = st.grid(3, min_column_width=150)
         with grid.container(border=True, height="stretch", gap="xsmall"):
             st.markdown("Undefended answer")
             _draw_answer(exam.undefended, bout)
+        if models.lacks:
+            with grid.cell(column_span=2):
+                draw_lacking(models)
+            return
         with grid.container(border=True, height="stretch", gap="xsmall"):
             st.markdown("Detector’s verdict")
             _draw_detector(exam.detection)
@@ -35,9 +41,12 @@ def draw_verdict(bout: Bout, outcome: Outcome) -> None:
 
 def summary(bout: Bout, exam: Examination) -> str:
     """The verdict in one sentence."""
-    assert exam.undefended
+    if exam.undefended is None:
+        return f"The attacked scan was refused: {plain(exam.refused or '')}"
     fooled, flagged = exam.undefended.label != bout.label, bool(exam.detection and exam.detection.flagged)
     first = "The classifier alone was fooled" if fooled else "The classifier alone stood"
+    if exam.detection is None:
+        return f"{first}, and there is no defence to ask."
     second = "the detector flagged the scan" if flagged else "the detector let it pass"
     if exam.prediction is None:
         third = "the scan was refused"

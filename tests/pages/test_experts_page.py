@@ -15,10 +15,11 @@ from core import Bundle, load_bundle
 from core.attacks import attack_scan
 from core.audit import gates as gates_module
 from core.audit.panel import hear
+from core.explanation import attribution
 from core.models.experts import NONE_LEFT, resnet_mixture
 from core.scans import sample_scans
 from pages.components.engine import bundle as cached_bundle
-from pages.components.experts_bench import ATTACKED, CLEAN, PURIFIED, Bench
+from pages.components.experts_bench import ATTACKED, CLEAN, PURIFIED, Bench, Look
 from pages.components.experts_picker import NONE_HERE
 from pages.components.state import Visit
 
@@ -215,11 +216,51 @@ def test_where_they_look(page: AppTest, method: str) -> None:
     page.selectbox(key="look-method").select(method).run()
     assert "Press Show where they look" in texts(page).replace("*", "")
     press(page, "look")
-    assert bench(page).looks[method, None][CLEAN].shape == (128, 128) and bench(page).run.count == 3
+    assert bench(page).looks[Look(method)][CLEAN].shape == (128, 128) and bench(page).run.count == 3
     page.selectbox(key="look-expert-medfedpure").select(2).run()
     press(page, "look")
-    assert (method, 1) in bench(page).looks
+    assert Look(method, 1) in bench(page).looks
     assert "no outline" in texts(page) and not page.table
+
+
+def test_where_they_look_without_some_of_them(page: AppTest) -> None:
+    """The maps of the whole mixture are those of the experts at work; one expert’s own map is not touched."""
+    section(page, "Where they look")
+    page.selectbox(key="look-method").select("integrated-gradients").run()
+    page.button_group(key="experts-on-medfedpure").set_value([0, 2]).run()
+    assert "Press Show where they look" in texts(page).replace("*", "")
+    press(page, "look")
+    made, fewer = bench(page), (True, False, True)
+    panel = made.stages[CLEAN].panel.only(fewer)
+    pixels, label = made.stages[CLEAN].pixels, list(panel.answer.probabilities).index(panel.answer.label)
+    alone = [attribution(pixels, expert, "integrated-gradients", label=label) for expert in made.network.experts]
+    expected = panel.weights[0] * alone[0] + panel.weights[2] * alone[2]
+    shown = made.looks[Look("integrated-gradients", None, fewer)][CLEAN]
+    assert panel.weights[1] == 0 and np.allclose(shown, expected, rtol=1e-3, atol=1e-5)
+    assert "Whole mixture without Ward 1" in texts(page) and "weights of those left are held" in texts(page)
+    page.button_group(key="experts-on-medfedpure").set_value([]).run()
+    assert NONE_LEFT in texts(page) and page.button(key="look").disabled
+    page.selectbox(key="look-expert-medfedpure").select(2).run()
+    press(page, "look")
+    assert Look("integrated-gradients", 1) in bench(page).looks
+
+
+def test_technical_terms_are_explained(page: AppTest) -> None:
+    """Where a term of the field stands, a sentence of help hangs on it."""
+    terms = {"Opinions": ["logits", "PGD-40"], "Drag ε": ["FGSM"], "Where they look": ["class token", "log odds"]}
+    for name, sought in terms.items():
+        section(page, name)
+        if name == "Where they look":
+            page.selectbox(key="look-method").select("occlusion").run()
+            press(page, "look")
+        helps = " ".join(element.proto.help for element in everything(page)).lower()
+        assert all(term.lower() in helps for term in sought), (name, helps)
+
+
+def everything(app: AppTest) -> list:
+    """Every element that can bring help along."""
+    kinds = (app.markdown, app.caption, app.selectbox, app.slider, app.button_group)
+    return [element for kind in kinds for element in kind]
 
 
 def test_agreement_with_a_circle(page: AppTest) -> None:
@@ -230,7 +271,7 @@ def test_agreement_with_a_circle(page: AppTest) -> None:
     press(page, "look")
     page.toggle(key="outline-on").set_value(True).run()
     page.slider(key="outline-across").set_value(30).run()
-    made = outline_agreement(bench(page).looks["grad-cam", None][CLEAN], circle(128, 0.3, 0.5, 0.1))
+    made = outline_agreement(bench(page).looks[Look("grad-cam")][CLEAN], circle(128, 0.3, 0.5, 0.1))
     row = page.table[0].value.iloc[0]
     assert row.iloc[1] == ("yes" if made.hit else "no") and float(row.iloc[2].split(" ")[-2]) < 100
     assert row.iloc[3] == f"{100 * made.expected:.1f} %"

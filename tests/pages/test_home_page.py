@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.components.state import Visit
-from pages.components.tour_steps import ATTACK, DETECT, EXAMINE, TOURS
+from pages.components.tour_steps import ATTACK, DETECT, EXAMINE, EXPERTS, TOURS
 
 
 def test_home_offers_the_tours(app: AppTest) -> None:
@@ -28,9 +28,10 @@ def test_notice_is_said_once(app: AppTest) -> None:
 
 def opened(app: AppTest, page: str) -> bool:
     """Whether this page is open."""
-    sign = {ATTACK: "attack", DETECT: "detect-section"}.get(page)
+    signs = {ATTACK: "attack", DETECT: "detect-section", EXPERTS: "experts-section"}
+    sign = signs.get(page)
     keys = {element.key for kind in (app.button, app.segmented_control) for element in kind}
-    return sign in keys if sign else not keys & {"attack", "detect-section"}
+    return sign in keys if sign else not keys & set(signs.values())
 
 
 def test_home_leads_to_the_pages(app: AppTest) -> None:
@@ -50,12 +51,13 @@ def test_a_tour_is_found_again_from_another_page(app: AppTest) -> None:
     assert app.button(key="tour-next") and not app.get("page_link")
 
 
-def test_the_educator_ends_on_attack_and_the_reviewer_on_detect() -> None:
+def test_the_educator_sees_experts_and_ends_on_attack_and_the_reviewer_on_detect() -> None:
     assert {key: tour.steps[-1].page for key, tour in TOURS.items()} == {
         "clinician": EXAMINE,
         "educator": ATTACK,
         "reviewer": DETECT,
     }
+    assert EXPERTS in {step.page for step in TOURS["educator"].steps}
     assert all(len(tour.steps) <= 5 for tour in TOURS.values())
 
 

@@ -1,0 +1,149 @@
+"""Worst case: search for the bits that do the most damage, round by round; and what was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from pages.components import faults_study as study
+from pages.components.faults_bench import FaultBench
+from pages.components.faults_record import draw_lack, draw_source, open_record
+from pages.components.faults_run import draw_ending, follow
+from pages.components.faults_words import measured
+from pages.components.huge import draw_huge
+from pages.components.words import number, plain
+
+if TYPE_CHECKING:
+    from pages.components.faults_study import Batch
+    from pages.components.state import Visit
+
+DOING, UNIT = "worst", "rounds"
+MOST_BITS = 5
+
+
+def draw_worst(visit: Visit, bench: FaultBench) -> None:
+    """The live search, and the recorded one beside it."""
+    if not bench.measurable:
+        st.info(study.NO_LABELS, icon=":material/info:")
+        return
+    st.markdown(
+        "Random flips are mostly harmless. An attacker who can choose follows the **gradient** to the single bit that "
+        "does the most damage, keeps it flipped, and looks for the next."
+    )
+    halves = st.grid(2, min_column_width=320, gap="medium")
+    with halves.cell():
+        _draw_live(visit, bench)
+    with halves.cell():
+        _draw_recorded(bench)
+
+
+def _draw_live(visit: Visit, bench: FaultBench) -> None:
+    st.header("Search now, on the sample scans", anchor=False)
+    running = bench.running and bench.doing == DOING
+    # Of the two places one is empty: what was drawn before must not stay, greyed, for as long as a run takes.
+    rest, live = (st.empty(), st.empty()) if running else (st.container(), st.empty())
+    if running:
+        with live.container():
+            follow(bench, "Searching", UNIT, bench.search, lambda _: draw_steps(bench))
+    with rest:
+        _draw_start(visit, bench)
+        draw_ending(bench, DOING, UNIT)
+        draw_steps(bench)
+        if bench.search:
+            st.button(
+                "Flip these bits in my network", icon=":material/bolt:", key="faults-take", on_click=_take,
+                args=(bench,), help="Then look at the scan in section Flip.",
+            )  # fmt: skip
+
+
+def _draw_start(visit: Visit, bench: FaultBench) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        how = {"required": True, "key": "faults-budget", "persist_state": "session"}
+        budget = st.segmented_control("Bits at most", range(1, MOST_BITS + 1), default=3, **how) or 3
+        about = "Only flips after which every answer is a number: nothing but the labels tells of the damage."
+        silent = st.toggle("Silent only", key="faults-silent", help=about, persist_state="session")
+    if st.button("Search", icon=":material/search:", type="primary", key="faults-search", shortcut="S"):
+        batch = study.samples_of(bench)
+        if batch is None:
+            st.info(study.NO_SAMPLES, icon=":material/info:")
+            return
+        begin_search(bench, batch, budget, silent, visit.seed)
+        st.rerun()
+
+
+def begin_search(bench: FaultBench, batch: Batch, budget: int, silent: bool, seed: int) -> None:
+    """Search in the background; what an earlier search found is dropped."""
+    bench.search = []
+    bench.start(DOING, budget, _steps(bench, bench.search, batch, budget, silent, seed))
+
+
+def _steps(bench: FaultBench, found: list[Any], batch: Batch, budget: int, silent: bool, seed: int) -> Iterator[None]:
+    from core.faults import worst_case_steps
+
+    how = {"budget": budget, "silent": silent, "form": bench.form, "seed": seed}
+    for step in worst_case_steps(bench.module, batch.pixels, batch.labels, **how):
+        found.append(step)
+        yield
+
+
+def _take(bench: FaultBench) -> None:
+    bench.flips = [step.fault for step in bench.search]
+    fault = bench.flips[-1]
+    bench.form = fault.form
+    bench.look_at(fault.tensor, fault.index)
+
+
+def draw_steps(bench: FaultBench) -> None:
+    """The accuracy after the last round, and every round."""
+    from core.faults import FORMATS
+
+    steps = list(bench.search)
+    if not steps:
+        return
+    last = steps[-1]
+    many = _bits(len(steps))
+    st.markdown(f"**Accuracy with {many} flipped**")
+    draw_huge(measured(last.accuracy), f"Accuracy with {many} flipped: {measured(last.accuracy)}", room=9)
+    rows = []
+    for index, fault, accuracy, _, _, tried in steps:
+        row = _row(index, fault.tensor, fault.index, fault.bit, FORMATS[fault.form].field(fault.bit))
+        rows.append(row | {"Accuracy": measured(accuracy), "Tried": f"{tried:,}"})
+    st.table(rows, hide_index=True)
+    st.caption("Measured now, on the synthetic sample scans.")
+
+
+def _row(index: int, tensor: str, element: int, bit: int, field: str) -> dict[str, str]:
+    return {"Round": str(index + 1), "Where": f"{plain(tensor)}, number {element:,}", "Bit": f"{bit}, {field}"}
+
+
+def _draw_recorded(bench: FaultBench) -> None:
+    st.header("Recorded on validation scans", anchor=False)
+    record = open_record(bench.models, bench.network)
+    draw_lack(record, "worst_case")
+    rows = record.rows("worst_case")
+    for silent, title in ((False, "Any flip"), (True, "Silent: every answer stays a number")):
+        shown = [row for row in rows if row.silent == silent]
+        if not shown:
+            continue
+        seconds = number(sum(row.seconds for row in shown))
+        st.markdown(
+            f"**{title}**: accuracy {measured(shown[-1].accuracy)} by {_bits(len(shown))}, found in {seconds} s"
+        )
+        table = [
+            _row(row.index, row.tensor, row.element, row.bit, row.field)
+            | {"Accuracy": measured(row.accuracy), "Guard": _guard(row)}
+            for row in shown
+        ]
+        st.table(table, hide_index=True)
+    if rows:
+        draw_source(record.studies["worst_case"])
+
+
+def _bits(count: int) -> str:
+    return "1 bit" if count == 1 else f"{count} bits"
+
+
+def _guard(row: Any) -> str:
+    return ("sees it" if row.detected else "blind") + (", repairs it" if row.repaired else "")

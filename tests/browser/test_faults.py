@@ -1,0 +1,113 @@
+"""The Faults page in a real browser: bits are pressed and taken back, and another visitor notices none of it."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers import WAIT_MS, decision, settle, upload
+from playwright.sync_api import Page, expect
+
+from core import examine, load_bundle, load_scan
+from core.faults import network_digest
+
+Visit = Callable[[], Page]
+SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "samples" / "tumour-01.dcm"
+
+
+@pytest.fixture
+def page(visit: Visit) -> Page:
+    """The Faults page with a sample."""
+    page = visit()
+    page.get_by_role("link", name="Faults").first.click()
+    upload(page, SAMPLE.name, SAMPLE.read_bytes())
+    expect(page.get_by_role("heading", name="Before and after")).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+    return page
+
+
+def press(page: Page, key: str) -> None:
+    page.locator(f".st-key-{key} button").first.click()  # a button with help has a hidden twin
+    settle(page)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def open_section(page: Page, name: str) -> None:
+    page.locator(".st-key-faults-section").get_by_role("radio", name=name, exact=True).click()
+    settle(page)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def side(page: Page, name: str) -> str:
+    """What is said “before” or “after” the damage, without its title."""
+    return page.locator(f".st-key-faults-{name}").inner_text().partition("\n")[2]
+
+
+def break_it(page: Page) -> None:
+    """Set the top bit of the exponent of the largest number in the first tensor."""
+    press(page, "faults-largest")
+    press(page, "bit-30")
+
+
+def test_a_bit_is_flipped_repaired_and_taken_back(page: Page) -> None:
+    sound = side(page, "before")
+    break_it(page)
+    expect(page.get_by_text("1 flipped bit")).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile("Value: .* → .* × 10³"))).to_be_visible()
+    assert side(page, "after") != side(page, "before") == sound
+    page.locator("[class*=st-key-faults-guard]").get_by_role("radio", name="Repair").click()
+    expect(page.get_by_text("was put right in memory")).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+    press(page, "faults-undo-all")
+    expect(page.get_by_text("No bit is flipped")).to_be_visible()
+    images = page.get_by_test_id("stMain").locator("[data-testid=stImage] img").all()
+    assert images and all(image.get_attribute("alt") for image in images)
+
+
+def test_another_visitor_notices_nothing(page: Page, visit: Visit) -> None:
+    """One damages a network and looks at what it says; the other gets the answer of the sound one, before and after."""
+    other = visit()
+    upload(other, SAMPLE.name, SAMPLE.read_bytes())
+    before = answers(decision(other, SAMPLE.name))
+    models = load_bundle()
+    expected = examine(load_scan(SAMPLE), models).undefended
+    break_it(page)
+    damaged = side(page, "after")
+    assert damaged != side(page, "before")
+    for seed in ("1", "0"):  # there and back: what is examined now is computed while the other's damage stands
+        other.get_by_label("Seed").fill(seed)
+        other.get_by_label("Seed").press("Enter")
+        settle(other)
+        assert f"seed {seed}" in other.locator(".st-key-decision").inner_text()
+    assert answers(decision(other, SAMPLE.name)) == before
+    other.get_by_role("link", name="Faults").first.click()
+    expect(other.get_by_text("No bit is flipped")).to_be_visible(timeout=WAIT_MS)
+    settle(other)
+    share = f"{100 * expected.probabilities['tumour']:.1f} %"
+    assert share in side(other, "before") and share in side(other, "after")
+    expect(page.get_by_text("1 flipped bit")).to_be_visible()
+    # The server's own word on the weights that everybody shares, after all of this.
+    digest = network_digest(models.classifiers["resnet18"])
+    for visitor in (page, other):
+        expect(visitor.locator(".st-key-faults-digest")).to_contain_text(f"{digest}, as when you began")
+
+
+def answers(card: str) -> list[str]:
+    """A decision card without its timings."""
+    return [re.sub(r"\d+\.\d\d s", "s", line) for line in card.splitlines()]
+
+
+def test_curves_and_worst_case_are_measured(page: Page) -> None:
+    open_section(page, "Curves")
+    page.locator(".st-key-faults-trials").get_by_role("radio", name="5", exact=True).click()
+    settle(page)
+    page.locator(".st-key-faults-measure-flips button").click()
+    expect(page.get_by_text("measured now")).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+    open_section(page, "Worst case")
+    page.locator(".st-key-faults-search button").click()
+    expect(page.get_by_text("Flip these bits in my network")).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+    expect(page.get_by_test_id("stTable").first).to_contain_text("exponent")
+    open_section(page, "Side by side")
+    expect(page.get_by_role("heading", name="Who breaks first?")).to_be_visible()

@@ -1,0 +1,380 @@
+"""Faults: what a flipped bit does on the page, the ways back, the guard, what is recorded, and what is measured now."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+import core
+from core import Bundle, load_bundle
+from core.faults import FORMATS, Fault, bits_of, damaged, flipped_value, network_digest
+from core.faults import record as record_module
+from core.faults.view import largest_weight, stored_value
+from core.models.resnet import NarrowResNet18
+from core.scans import sample_scans
+from pages.components.engine import bundle as cached_bundle
+from pages.components.faults_bench import FaultBench
+from pages.components.faults_study import NO_LABELS, NO_SAMPLES
+from pages.components.faults_words import NO_NUMBER, value_text
+from pages.components.state import Visit
+from tests.pages.fake_faults import COMMAND, write_record
+
+Choose = Callable[[AppTest, str], AppTest]
+SCAN, OTHER = [sample for sample in sample_scans("brain-mri") if sample.key.startswith("tumour")][:2]
+BIAS, WEIGHT = "network.fc.bias", "network.bn1.weight"
+SECTIONS = ("Flip", "Curves", "Worst case", "Side by side")
+ALL_STUDIES = {"resnet18": 0.02, "plain": 0.01}
+
+
+def small_network() -> torch.nn.Module:
+    """A classifier without thresholds, of random weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        network = NarrowResNet18(1, 2, width=4, shrink=2)
+    return network.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def models() -> Bundle:
+    """The bundle with a second classifier, which has no thresholds."""
+    full = load_bundle()
+    entry = {"file": "plain.safetensors", "architecture": "half-resnet18"}
+    facts = full.facts | {"classifiers": {"resnet18": full.facts["classifiers"]["resnet18"], "plain": entry}}
+    classifiers = {"resnet18": full.classifiers["resnet18"], "plain": small_network()}
+    limits = {"resnet18": full.limits["resnet18"]}
+    hashes = dict(full.hashes) | {"plain.safetensors": "abc"}
+    return dataclasses.replace(full, facts=facts, classifiers=classifiers, limits=limits, hashes=hashes)
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch, models: Bundle, tmp_path: Path) -> Iterator[Bundle]:
+    """The app with that bundle, and with nothing recorded."""
+    monkeypatch.setattr(core, "load_bundle", lambda name: models)
+    monkeypatch.setattr(record_module, "WEIGHTS", tmp_path)
+    cached_bundle.clear()
+    yield models
+    cached_bundle.clear()
+
+
+@pytest.fixture
+def page(served: Bundle, app: AppTest, choose: Choose) -> AppTest:
+    """The Faults page with a sample."""
+    choose(app, SCAN.key)
+    return opened(app)
+
+
+def opened(app: AppTest) -> AppTest:
+    app.switch_page("pages/faults.py").run()
+    assert not app.exception and not app.error
+    return app
+
+
+def texts(app: AppTest) -> str:
+    """Everything in words on the page, escapes taken out."""
+    kinds = (app.title, app.header, app.subheader, app.markdown, app.caption, app.info, app.warning, app.error)
+    found = [element.value for kind in (*kinds, app.success) for element in kind]
+    return "\n".join([*found, *(f"{metric.label} {metric.value}" for metric in app.metric)]).replace("\\", "")
+
+
+def bench(app: AppTest) -> FaultBench:
+    visit: Visit = app.session_state["visit"]
+    return visit.faults
+
+
+def section(app: AppTest, name: str) -> AppTest:
+    app.segmented_control(key="faults-section").set_value(name).run()
+    assert not app.exception and not app.error
+    return app
+
+
+def press(app: AppTest, key: str) -> AppTest:
+    app.button(key=key).click().run()
+    assert not app.exception
+    return app
+
+
+def guard(app: AppTest, mode: str) -> AppTest:
+    app.segmented_control(key="faults-guard-brain-mri-resnet18").set_value(mode).run()
+    assert not app.exception
+    return app
+
+
+def look_at(app: AppTest, tensor: str, index: int = 0) -> AppTest:
+    bench(app).look_at(tensor, index)
+    return app.run()
+
+
+def flip_the_answer(app: AppTest) -> AppTest:
+    """A bias beyond all bounds for the class that wasn't the answer."""
+    answer = bench(app).answer.before.undefended
+    other = 1 - list(answer.probabilities).index(answer.label)
+    value = stored_value(bench(app).module, BIAS, other, "float32")
+    look_at(app, BIAS, other)
+    # Bit 30 makes a small number huge; of a negative one the sign has to go as well.
+    press(app, "bit-30")
+    return press(app, "bit-31") if value < 0 else app
+
+
+def test_a_flipped_bit_changes_value_and_decision(page: AppTest, models: Bundle) -> None:
+    before, digest = bench(page).answer.before, network_digest(models.classifiers["resnet18"])
+    value = stored_value(models.classifiers["resnet18"], BIAS, 0, "float32")
+    look_at(page, BIAS)
+    press(page, "bit-30")
+    assert f"Value: {value_text(value)} → {value_text(flipped_value(value, 30))}" in texts(page)
+    press(page, "bit-30")
+    flip_the_answer(page)
+    after = bench(page).answer.after
+    assert after.undefended.label != before.undefended.label and "Was: Tumour" in texts(page)
+    assert page.title[1].value.lower() == after.label
+    assert network_digest(models.classifiers["resnet18"]) == digest
+    table = page.table[0].value.to_string().replace("\\", "")
+    assert BIAS in table and "exponent" in table and "→" in table
+
+
+def test_undo_takes_back_one_flip_or_all(page: AppTest) -> None:
+    sound = bench(page).answer.before.undefended.probabilities
+    look_at(page, BIAS)
+    press(page, "bit-30")
+    press(page, "bit-3")
+    assert [fault.bit for fault in bench(page).flips] == [30, 3]
+    press(page, "faults-undo")
+    assert [fault.bit for fault in bench(page).flips] == [30]
+    press(page, "bit-2")
+    press(page, "faults-undo-all")
+    assert not bench(page).flips and not page.table and "No bit is flipped" in texts(page)
+    assert bench(page).answer.after.undefended.probabilities == sound
+    assert page.button(key="faults-undo-all").disabled
+
+
+def test_an_answer_without_numbers_is_told_in_words(page: AppTest) -> None:
+    bits = _nan_bits(page)
+    assert math.isnan(stored_value(bench(page).module, WEIGHT, 0, "float32", bits))
+    bench(page).toggle(*(Fault(WEIGHT, 0, bit) for bit in bits))
+    page.run()
+    assert page.title[1].value == NO_NUMBER and "NaN" in texts(page)
+    assert "nan %" not in texts(page).lower() and not page.error
+
+
+def _nan_bits(page: AppTest) -> list[int]:
+    """The bits to flip for a value with all of its exponent, and some of its mantissa, set."""
+    bits = bits_of(stored_value(bench(page).module, WEIGHT, 0, "float32"))
+    return [bit for bit in range(22, 31) if not bits[bit]]
+
+
+def test_the_guard_detects_and_repairs(page: AppTest) -> None:
+    flip_the_answer(page)
+    sound = bench(page).answer.before.undefended.probabilities
+    assert "nobody notices" in texts(page)
+    guard(page, "detect")
+    assert page.title[1].value == "No answer" and "Alarm: damage in 1 tensor" in texts(page)
+    guard(page, "repair")
+    assert bench(page).answer.after.undefended.probabilities == pytest.approx(sound, abs=1e-5)
+    assert f"{BIAS} was put right in memory" in texts(page) and " ms, repaired in " in texts(page)
+    assert bench(page).flips  # the flips are still there, the guard works on what came of them
+    press(page, "faults-undo-all")
+    assert "the guard sees nothing" in texts(page)
+
+
+def test_random_flips_in_weights_and_activations(page: AppTest) -> None:
+    page.number_input(key="faults-count").set_value(16).run()
+    press(page, "faults-flip")
+    faults = list(bench(page).flips)
+    assert len(set(faults)) == 16 and {fault.kind for fault in faults} == {"weight"}
+    assert bench(page).tensor == faults[0].tensor and "16 flipped bits" in texts(page)
+    press(page, "faults-undo-all")
+    page.segmented_control(key="faults-kind-True").set_value("Activations").run()
+    page.segmented_control(key="faults-where-This layer").set_value("This layer").run()
+    press(page, "faults-flip")
+    assert {(fault.kind, fault.tensor) for fault in bench(page).flips} == {("activation", bench(page).layer.name)}
+    guard(page, "repair")
+    assert not page.error
+
+
+def test_more_flips_than_bits_give_a_sentence(page: AppTest) -> None:
+    page.segmented_control(key="faults-network-brain-mri").set_value("mae").run()
+    tensors = {name: count for layer in bench(page).layers for name, count in layer.tensors.items()}
+    smallest = min(tensors, key=tensors.__getitem__)
+    look_at(page, smallest)
+    page.number_input(key="faults-count").set_value(1000).run()
+    page.segmented_control(key="faults-where-This tensor").set_value("This tensor").run()
+    press(page, "faults-flip")
+    bits = tensors[smallest] * FORMATS[bench(page).form].bits
+    assert f"There are only {bits} such bits" in texts(page) and not bench(page).flips
+
+
+def test_another_format_is_another_memory(page: AppTest) -> None:
+    look_at(page, BIAS)
+    press(page, "bit-30")
+    page.segmented_control(key="faults-form-brain-mri-resnet18").set_value("bfloat16").run()
+    assert not bench(page).flips and not [button for button in page.button if button.key == "bit-16"]
+    press(page, "bit-14")
+    assert bench(page).flips == [Fault(BIAS, 0, 14, "bfloat16")]
+
+
+def test_layer_tensor_and_number_are_chosen(page: AppTest) -> None:
+    page.selectbox(key="faults-layer-brain-mri-resnet18-").select("layer4.0").run()
+    assert bench(page).tensor.startswith("network.layer4.0.") and bench(page).index == 0
+    press(page, "faults-largest")
+    assert bench(page).index == largest_weight(bench(page).module, bench(page).tensor)
+    press(page, "faults-random")
+    first = bench(page).index
+    press(page, "faults-random")
+    assert bench(page).index != first
+
+
+def test_the_damage_stays_with_the_network_when_the_scan_changes(page: AppTest, choose: Choose) -> None:
+    flip_the_answer(page)
+    flips, first = list(bench(page).flips), bench(page).answer
+    choose(page, OTHER.key)
+    assert bench(page).flips == flips and bench(page).answer is not first
+    assert bench(page).answer.before.file == OTHER.path.name
+    page.segmented_control(key="faults-network-brain-mri").set_value("mae").run()
+    assert not bench(page).flips and not page.exception
+
+
+def test_other_pages_use_the_sound_network(page: AppTest) -> None:
+    before = page.session_state["visit"].examination.undefended.probabilities
+    flip_the_answer(page)
+    page.switch_page("pages/examine.py").run()
+    assert page.session_state["visit"].examination.undefended.probabilities == before
+
+
+def test_a_damaged_autoencoder_changes_the_error_map(page: AppTest) -> None:
+    page.segmented_control(key="faults-network-brain-mri").set_value("mae").run()
+    press(page, "faults-largest")
+    bit = {"float32": 30, "bfloat16": 14}[bench(page).form]
+    press(page, f"bit-{bit}")
+    answer = bench(page).answer
+    changed = (
+        answer.after.detection is None or (answer.after.detection.error_map != answer.before.detection.error_map).any()
+    )
+    assert changed and not page.error
+    section(page, "Curves")
+    assert NO_LABELS in texts(page)
+
+
+def test_a_classifier_without_thresholds_answers_alone(page: AppTest, models: Bundle) -> None:
+    page.segmented_control(key="faults-network-brain-mri").set_value("plain").run()
+    assert "no thresholds yet" in texts(page) and not page.error
+    press(page, "faults-largest")
+    press(page, "bit-30")
+    copy = damaged(models.classifiers["plain"], bench(page).flips)
+    pixels = torch.from_numpy(bench(page).answer.after.pixels)[None]
+    expected = copy(pixels).softmax(1)[0]
+    got = torch.tensor(list(bench(page).answer.after.undefended.probabilities.values()))
+    assert torch.equal(expected, got) or (expected.isnan().any() and NO_NUMBER in texts(page))
+
+
+def test_a_bundle_without_autoencoder_works(app: AppTest, served: Bundle, choose: Choose, monkeypatch) -> None:
+    alone = dataclasses.replace(served, mae=None, diffusion=None)
+    monkeypatch.setattr(core, "load_bundle", lambda name: alone)
+    cached_bundle.clear()
+    choose(app, SCAN.key)
+    opened(app)
+    assert "holds no masked autoencoder" in texts(app)
+    assert not any("Error map" in (image.proto.imgs[0].caption or "") for image in app.image)
+    flip_the_answer(app)
+    assert "Was: Tumour" in texts(app) and not app.error
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_nothing_recorded_is_said_and_the_rest_works(page: AppTest, name: str) -> None:
+    section(page, name)
+    told = texts(page)
+    assert {"Flip": "hasn’t been measured"}.get(name, "training.faults") in told
+
+
+def test_without_a_scan_the_memory_can_still_be_looked_at(app: AppTest, served: Bundle) -> None:
+    opened(app)
+    assert "Choose a sample" in texts(app)
+    press(app, "bit-30")
+    assert len(bench(app).flips) == 1 and not app.error
+
+
+def test_refused_scan_gives_its_sentence(app: AppTest, served: Bundle, choose: Choose) -> None:
+    choose(app, "ct-small")
+    opened(app)
+    assert app.title[1].value == "Refused" and "modality CT" in texts(app)
+
+
+def test_records_of_today_are_drawn_and_others_are_not(page: AppTest, served: Bundle, tmp_path: Path) -> None:
+    write_record(served, tmp_path, ALL_STUDIES)
+    page.run()
+    assert "Most sensitive: stem" in texts(page).replace("*", "")
+    section(page, "Curves")
+    for what in ("flips", "layers", "bits", "activations", "guard"):
+        page.segmented_control(key="faults-curve").set_value(what).run()
+        assert not page.exception and not page.error and f"Made by `{COMMAND}`" in texts(page)
+    assert "0 of 1,000" in texts(page)
+    section(page, "Worst case")
+    assert "sees it, repairs it" in page.table[0].value.to_string()
+    write_record(served, tmp_path, ALL_STUDIES, made_with="other")
+    page.run()
+    assert "other weights" in texts(page) and not page.table
+
+
+def test_side_by_side_says_who_breaks_first(page: AppTest, served: Bundle, tmp_path: Path) -> None:
+    write_record(served, tmp_path, ALL_STUDIES)
+    section(page, "Side by side")
+    told = texts(page).replace("*", "")
+    assert "ResNet-18 breaks first" in told and "At 16 flips ResNet-18 is down to 68.0 %" in told
+    charts = {json.loads(chart.proto.spec)["data"][0]["type"] for chart in page.get("plotly_chart")}
+    assert charts == {"scatter", "heatmap"}
+    assert all(chart.proto.alt for chart in page.get("plotly_chart"))
+
+
+def test_a_damaged_record_gives_its_sentence(page: AppTest, served: Bundle, tmp_path: Path) -> None:
+    (tmp_path / served.name).mkdir()
+    (tmp_path / served.name / "faults.json").write_text("{")
+    page.run()
+    assert not page.exception and "run training.faults again" in texts(page)
+    press(page, "bit-30")
+    assert len(bench(page).flips) == 1
+
+
+def test_the_layers_are_measured_on_the_samples(page: AppTest, monkeypatch) -> None:
+    monkeypatch.setattr("pages.components.faults_layers.TRIALS", 1)
+    page.segmented_control(key="faults-network-brain-mri").set_value("plain").run()
+    press(page, "faults-measure-strip")
+    assert not page.error and len(bench(page).studies["layers", ""].rows) == len(bench(page).layers) == 10
+    assert "measured now" in texts(page) and "Most sensitive" in texts(page)
+
+
+def test_curves_are_measured_on_the_samples(page: AppTest) -> None:
+    page.segmented_control(key="faults-network-brain-mri").set_value("plain").run()
+    section(page, "Curves")
+    page.segmented_control(key="faults-trials").set_value(5).run()
+    press(page, "faults-measure-flips")
+    study = bench(page).studies["flips", ""]
+    assert [row.flips for row in study.rows] == [1, 2, 4, 8, 16] and study.n == 12 and study.trials == 5
+    assert "n = 12 synthetic sample scans" in texts(page) and all(chart.proto.alt for chart in page.get("plotly_chart"))
+
+
+def test_the_worst_bits_are_found_and_taken_over(page: AppTest) -> None:
+    section(page, "Worst case")
+    page.segmented_control(key="faults-budget").set_value(1).run()
+    press(page, "faults-search")
+    found = bench(page).search
+    assert len(found) == 1 and found[0].accuracy < 1 and "Accuracy with 1 bit flipped" in texts(page)
+    press(page, "faults-take")
+    assert bench(page).flips == [found[0].fault] and bench(page).tensor == found[0].fault.tensor
+
+
+def test_a_bundle_without_samples_says_so(page: AppTest, monkeypatch) -> None:
+    monkeypatch.setattr("core.faults.samples.sample_scans", lambda name: ())
+    section(page, "Worst case")
+    press(page, "faults-search")
+    assert NO_SAMPLES in texts(page) and not page.error
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_every_picture_and_chart_has_a_text(page: AppTest, served: Bundle, tmp_path: Path, name: str) -> None:
+    write_record(served, tmp_path, ALL_STUDIES)
+    section(page, name)
+    assert all(chart.proto.alt for chart in page.get("plotly_chart"))
+    assert all(picture.alt for image in page.image for picture in image.proto.imgs)

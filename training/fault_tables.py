@@ -175,7 +175,8 @@ def bearing_text(name: str, held: Mapping[str, float], lost: Mapping[str, Loss])
     best = max(held, key=held.__getitem__)
     others = [lost[key] for key in held if key != best]
     where = sum(other.value < lost[best].value for other in others)
-    rank = "less than any other" if not where else f"more than {where} of the {len(others)} others"
+    rank = f"more than {where} of the {len(others)} others" if where else "less than any other"
+    rank = "more than the other" if where == len(others) == 1 else rank
     nearest = min(others, key=lambda other: abs(other.value - lost[best].value))
     return (
         f"The network that stands {name} best ({best}, {percent(held[best])}) loses {points(lost[best])} to {MOST} "

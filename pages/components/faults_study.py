@@ -132,9 +132,7 @@ def _steps(bench: FaultBench, study: Study, plans: list[Plan], batch: Batch) -> 
         for trial in run_campaign(bench.module, batch.pixels, batch.labels, plan.settings):
             trials.append(trial)
             yield
-        summary = campaign_summary(trials)
-        summary.pop("seconds")
-        study.rows.append(STUDIES[study.what](**plan.facts, **summary))
+        study.rows.append(STUDIES[study.what](**plan.facts, **campaign_summary(trials)))
 
 
 def about(bench: FaultBench, study: Study) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from helpers import WAIT_MS, decision, settle, upload
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from core import examine, load_bundle, load_scan
 from core.faults import network_digest
@@ -38,56 +38,63 @@ def open_section(page: Page, name: str) -> None:
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
-def side(page: Page, name: str) -> str:
-    """What is said “before” or “after” the damage, without its title."""
-    return page.locator(f".st-key-faults-{name}").inner_text().partition("\n")[2]
+@pytest.fixture(scope="module")
+def share() -> str:
+    """What the sound network answers, in per cent."""
+    answer = examine(load_scan(SAMPLE), load_bundle()).undefended
+    return f"{100 * answer.probabilities['tumour']:.1f} %"
+
+
+def side(page: Page, name: str) -> Locator:
+    """What is said before or after the damage."""
+    return page.locator(f".st-key-faults-{name}")
 
 
 def break_it(page: Page) -> None:
     """Set the top bit of the exponent of the largest number in the first tensor."""
     press(page, "faults-largest")
     press(page, "bit-30")
+    expect(side(page, "after")).to_contain_text("With the damage", timeout=WAIT_MS)
+    settle(page)
 
 
-def test_a_bit_is_flipped_repaired_and_taken_back(page: Page) -> None:
-    sound = side(page, "before")
+def test_a_bit_is_flipped_repaired_and_taken_back(page: Page, share: str) -> None:
+    expect(side(page, "after")).to_contain_text(share)
     break_it(page)
     expect(page.get_by_text("1 flipped bit")).to_be_visible()
     expect(page.get_by_role("heading", name=re.compile("Value: .* → .* × 10³"))).to_be_visible()
-    assert side(page, "after") != side(page, "before") == sound
+    expect(side(page, "before")).to_contain_text(share)
+    expect(side(page, "after")).not_to_contain_text(share)
     page.locator("[class*=st-key-faults-guard]").get_by_role("radio", name="Repair").click()
     expect(page.get_by_text("was put right in memory")).to_be_visible(timeout=WAIT_MS)
+    expect(side(page, "after")).to_contain_text(share)
     settle(page)
     press(page, "faults-undo-all")
-    expect(page.get_by_text("No bit is flipped")).to_be_visible()
+    expect(page.get_by_text("No bit is flipped")).to_be_visible(timeout=WAIT_MS)
     images = page.get_by_test_id("stMain").locator("[data-testid=stImage] img").all()
     assert images and all(image.get_attribute("alt") for image in images)
 
 
-def test_another_visitor_notices_nothing(page: Page, visit: Visit) -> None:
+def test_another_visitor_notices_nothing(page: Page, visit: Visit, share: str) -> None:
     """One damages a network and looks at what it says; the other gets the answer of the sound one, before and after."""
     other = visit()
     upload(other, SAMPLE.name, SAMPLE.read_bytes())
     before = answers(decision(other, SAMPLE.name))
-    models = load_bundle()
-    expected = examine(load_scan(SAMPLE), models).undefended
     break_it(page)
-    damaged = side(page, "after")
-    assert damaged != side(page, "before")
+    expect(side(page, "after")).not_to_contain_text(share)
     for seed in ("1", "0"):  # there and back: what is examined now is computed while the other's damage stands
-        other.get_by_label("Seed").fill(seed)
-        other.get_by_label("Seed").press("Enter")
-        settle(other)
-        assert f"seed {seed}" in other.locator(".st-key-decision").inner_text()
+        other.get_by_label("Seed", exact=True).fill(seed)
+        other.get_by_label("Seed", exact=True).press("Enter")
+        expect(other.locator(".st-key-decision")).to_contain_text(f"seed {seed}", timeout=WAIT_MS)
     assert answers(decision(other, SAMPLE.name)) == before
     other.get_by_role("link", name="Faults").first.click()
     expect(other.get_by_text("No bit is flipped")).to_be_visible(timeout=WAIT_MS)
     settle(other)
-    share = f"{100 * expected.probabilities['tumour']:.1f} %"
-    assert share in side(other, "before") and share in side(other, "after")
+    for name in ("before", "after"):
+        expect(side(other, name)).to_contain_text(share)
     expect(page.get_by_text("1 flipped bit")).to_be_visible()
     # The server's own word on the weights that everybody shares, after all of this.
-    digest = network_digest(models.classifiers["resnet18"])
+    digest = network_digest(load_bundle().classifiers["resnet18"])
     for visitor in (page, other):
         expect(visitor.locator(".st-key-faults-digest")).to_contain_text(f"{digest}, as when you began")
 
@@ -106,7 +113,7 @@ def test_curves_and_worst_case_are_measured(page: Page) -> None:
     settle(page)
     open_section(page, "Worst case")
     page.locator(".st-key-faults-search button").click()
-    expect(page.get_by_text("Flip these bits in my network")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_role("button", name="Flip these bits in my network")).to_be_visible(timeout=WAIT_MS)
     settle(page)
     expect(page.get_by_test_id("stTable").first).to_contain_text("exponent")
     open_section(page, "Side by side")

@@ -28,6 +28,7 @@ class Bar(NamedTuple):
 def accuracy_bars(bars: Sequence[Bar], axis: str) -> go.Figure:
     """An accuracy a bar, with its interval; groups by colour and hatching."""
     colours, ink = palette()
+    on_bars = "#000000" if ink == "#ffffff" else "#ffffff"  # the colours of bars are bright on dark, and dark on bright
     figure = go.Figure()
     groups = list(dict.fromkeys(bar.group for bar in bars))
     shapes = [FIELD_SHAPES.get(group, "") for group in groups]
@@ -47,7 +48,7 @@ def accuracy_bars(bars: Sequence[Bar], axis: str) -> go.Figure:
                 "pattern": {"shape": shape, "fillmode": "overlay", "fgcolor": ink, "fgopacity": 0.6},
             },
             text=[f"<b>{value:.0f} %</b>" for value in values] if len(bars) <= MOST_TEXTS else None,
-            textposition="inside", insidetextanchor="middle", textangle=0, textfont={"size": FONT, "color": "#ffffff"},
+            textposition="inside", insidetextanchor="middle", textangle=0, textfont={"size": FONT, "color": on_bars},
             customdata=[bar.title for _, bar in shown], hovertemplate="%{customdata}: %{y:.1f} %<extra></extra>",
         )  # fmt: skip
     figure.update_xaxes(

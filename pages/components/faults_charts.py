@@ -55,7 +55,7 @@ def strip(blocks: Sequence[Block]) -> go.Figure:
     figure = go.Figure()
     figure.add_bar(
         x=list(range(len(blocks))), y=shares, text=texts, textposition="outside", cliponaxis=False, hoverinfo="skip",
-        textfont={"size": FONT - (3 if len(blocks) > 12 else 1), "color": ink}, textangle=0,
+        constraintext="none", textfont={"size": FONT - (3 if len(blocks) > 12 else 1), "color": ink}, textangle=0,
         marker={
             "color": fills, "line": {"width": [4 if block.chosen else 1 for block in blocks], "color": ink},
         },
@@ -71,8 +71,11 @@ def strip(blocks: Sequence[Block]) -> go.Figure:
     return figure
 
 
-def accuracy_lines(lines: Sequence[Line], axis: str, ticks: Sequence[float]) -> go.Figure:
-    """Accuracies over something that doubles from tick to tick, with bands for their intervals."""
+def accuracy_lines(lines: Sequence[Line], axis: str, ticks: Sequence[float], drop: float = 0.22) -> go.Figure:
+    """Accuracies over something that doubles from tick to tick, with bands for their intervals.
+
+    `drop` is how far below the axes the legend begins, in shares of their height.
+    """
     colours, ink = palette()
     places = {tick: place for place, tick in enumerate(ticks)}
     figure = go.Figure()
@@ -99,7 +102,7 @@ def accuracy_lines(lines: Sequence[Line], axis: str, ticks: Sequence[float]) -> 
     figure.update_yaxes(title={"text": "accuracy (%)"}, range=[-3, 103])
     figure = finished(figure, ink)
     # Below, where it is in nobody's way however many lines it takes.
-    legend = {"orientation": "h", "y": -0.22, "yanchor": "top"}
+    legend = {"orientation": "h", "y": -drop, "yanchor": "top"}
     figure.update_layout(legend=legend, showlegend=len(lines) > 1)
     return figure
 

@@ -88,7 +88,7 @@ def _draw_corruptions(models: Bundle, records: Records) -> None:
         ends = "; ".join(f"{line.title} {measured(line.accuracies[-1])}" for line in lines if line.accuracies)
         with grid.cell():
             st.markdown(f"**{method_title(kind)}**")
-            figure = charts.accuracy_lines(lines, "severity", sorted(ticks))
+            figure = charts.accuracy_lines(lines, "severity", sorted(ticks), 0.4)
             alt = f"Accuracy under {method_title(kind)}; at the highest severity: {ends}"
             st.plotly_chart(figure, height=charts.HEIGHT - 60, config=CONFIG, key=f"compare-{kind}", alt=alt)
             st.markdown(f"At the highest severity: {ends}.")
@@ -107,7 +107,7 @@ def _draw_map(models: Bundle, records: Records) -> None:
     flips, steps = sorted({row.flips for row in rows}), sorted({row.eps for row in rows})
     found = {(row.flips, row.eps): row.accuracy for row in rows}
     shares = [[found.get((count, eps)) for eps in steps] for count in flips]
-    told = interplay(found)
+    told = interplay(rows)
     st.markdown(told)
     figure = bars.grid_map([f"{eps:g}" for eps in steps], [str(count) for count in flips], shares)
     alt = f"Accuracy of {network_title(name)} over flips and ε. {told}"

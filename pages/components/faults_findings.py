@@ -9,9 +9,7 @@ from pages.components.faults_words import measured, network_title
 from pages.components.words import plain
 
 if TYPE_CHECKING:
-    from core.faults.record import ExpertRow, FlipRow
-
-ALIKE = 0.005
+    from core.faults.record import ExpertRow, FlipRow, MapRow
 
 
 def first_to_break(studies: Mapping[str, Sequence[FlipRow]]) -> str:
@@ -31,51 +29,64 @@ def first_to_break(studies: Mapping[str, Sequence[FlipRow]]) -> str:
     return f"{told}, and {rest}; their intervals don’t overlap: {plain(network_title(first))} breaks first."
 
 
-def interplay(found: Mapping[tuple[int, float], float | None]) -> str:
+def interplay(rows: Sequence[MapRow]) -> str:
     """Whether flips and an attack together do more damage than both losses added up."""
-    flips, eps = (max(place[axis] for place in found) for axis in (0, 1))
-    clean, by_flips = found.get((0, 0)), found.get((flips, 0))
-    by_attack, both = found.get((0, eps)), found.get((flips, eps))
-    if None in (clean, by_flips, by_attack, both) or not flips or not eps:
+    found = {(row.flips, row.eps): row for row in rows if row.accuracy is not None}
+    flips, eps = (max((place[axis] for place in found), default=0) for axis in (0, 1))
+    corners = [found.get(place) for place in ((0, 0), (flips, 0), (0, eps), (flips, eps))]
+    if None in corners or not flips or not eps:
         return "Too few of its corners were measured to say how flips and attacks add up."
+    clean, by_flips, by_attack, both = (corner.accuracy for corner in corners)
     expected = max(0.0, by_flips + by_attack - clean)
     told = (
         f"{flips} flips alone leave {measured(by_flips)}, PGD at {eps:g}/255 alone {measured(by_attack)}, and both "
         f"together {measured(both)}; losses that add up would leave {measured(expected)}"
     )
-    if abs(both - expected) <= 0.02:
-        return f"{told}: they add up."
-    word = "more" if both < expected else "less"
-    return f"{told}: together they do **{word}** damage than that."
+    low, high = corners[3].interval or (both, both)
+    if low <= expected <= high:
+        return f"{told}, which lies within the interval: nothing speaks against their adding up."
+    return f"{told}: together they do **{'more' if both < expected else 'less'}** damage than that."
 
 
 def helped(rows: Sequence[ExpertRow]) -> str:
-    """Whether experts that were trained on attacks bear the most flips better than those trained on clean scans."""
+    """Whether experts that were trained on attacks lose less to the most flips than the one trained on clean scans."""
     most = max((row.flips for row in rows), default=0)
-    ends = [row for row in rows if row.flips == most and row.accuracy is not None]
-    if len(ends) < 2 or not most:
+    losses = {row.expert: loss for row in rows if row.flips == most and (loss := _loss(row, rows))}
+    if len(losses) < 2 or not most:
         return "too few experts were measured to compare."
-    clean = [row for row in ends if "clean" in row.expert.lower()]
-    hardened = [row for row in ends if row not in clean]
+    clean = [loss for name, loss in losses.items() if "clean" in name.lower()]
+    hardened = [loss for name, loss in losses.items() if "clean" not in name.lower()]
     if not clean or not hardened:
-        low, high = min(ends, key=lambda row: row.accuracy), max(ends, key=lambda row: row.accuracy)
+        order = sorted(losses, key=lambda name: losses[name][0])
+        first, last = order[0], order[-1]
         return (
-            f"at {most} flips the experts keep between {measured(low.accuracy)} ({plain(low.expert)}) and "
-            f"{measured(high.accuracy)} ({plain(high.expert)})."
+            f"at {most} flips the experts lose between {_points(losses[first][0])} ({plain(first)}) and "
+            f"{_points(losses[last][0])} ({plain(last)}) of accuracy."
         )
     first, others = _mean(clean), _mean(hardened)
-    same = all(_overlap(one.interval, other.interval) for one in clean for other in hardened)
     told = (
-        f"at {most} flips the expert trained on clean scans keeps {measured(first)}, and those trained on attacks keep "
-        f"{measured(others)} on average"
+        f"{most} flips cost the expert that was first trained on clean scans {_points(first)} of accuracy, and those "
+        f"trained on attacks {_points(others)} on average"
     )
-    if same or abs(others - first) <= ALIKE:
+    if all(_overlap(one[1], other[1]) for one in clean for other in hardened):
         return f"{told}; the intervals overlap, so that these trials show **no difference**."
-    return f"{told}: training against attacks **{'helps' if others > first else 'does not help'}** here."
+    return f"{told}: training against attacks **{'helps' if others < first else 'does not help'}** here."
 
 
-def _mean(rows: Sequence[ExpertRow]) -> float:
-    return sum(row.accuracy for row in rows) / len(rows)
+def _loss(row: ExpertRow, rows: Sequence[ExpertRow]) -> tuple[float, tuple[float, float] | None] | None:
+    """How much accuracy an expert loses to flips, and the interval of that; experts differ without any flip, too."""
+    start = next((other.accuracy for other in rows if (other.expert, other.flips) == (row.expert, 0)), None)
+    if start is None or row.accuracy is None:
+        return None
+    return start - row.accuracy, row.interval and (start - row.interval[1], start - row.interval[0])
+
+
+def _points(loss: float) -> str:
+    return f"{100 * loss:.1f}\u00a0points"
+
+
+def _mean(losses: Sequence[tuple[float, object]]) -> float:
+    return sum(loss for loss, _ in losses) / len(losses)
 
 
 def _overlap(one: tuple[float, float] | None, other: tuple[float, float] | None) -> bool:

@@ -129,7 +129,7 @@ def _about(bench: FaultBench, rows: dict[str, float], source: str | None) -> str
     else:
         study = open_record(bench.models, bench.network).studies["layers"]
         how = f"on {study.n} validation scans, recorded"
-    most = max(rows, key=rows.__getitem__)
+    most = layer_title(max(shown_layers(bench), key=lambda layer: rows.get(layer.name, 0.0)))
     return (
         f"Answers that {LAYER_FLIPS} random flips in a layer change, {how}. Most sensitive: **{plain(most)}**. Click a "
         "block to look into it."

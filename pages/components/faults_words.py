@@ -88,7 +88,7 @@ def fault_text(fault: Fault) -> str:
 
 def measured(share: float) -> str:
     """A share that was counted: unlike a probability it may be 0 or 100 %."""
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.1f}\u00a0%"  # a per cent sign alone on a line is no number
 
 
 def bytes_text(count: int) -> str:

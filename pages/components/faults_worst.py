@@ -52,10 +52,8 @@ def _draw_live(visit: Visit, bench: FaultBench) -> None:
         draw_ending(bench, DOING, UNIT)
         draw_steps(bench)
         if bench.search:
-            st.button(
-                "Flip these bits in my network", icon=":material/bolt:", key="faults-take", on_click=_take,
-                args=(bench,), help="Then look at the scan in section Flip.",
-            )  # fmt: skip
+            how = {"icon": ":material/bolt:", "key": "faults-take", "help": "Then look at the scan in section Flip."}
+            st.button("Flip these bits in my network", on_click=_take, args=(bench,), **how)
 
 
 def _draw_start(visit: Visit, bench: FaultBench) -> None:
@@ -106,16 +104,17 @@ def draw_steps(bench: FaultBench) -> None:
     many = _bits(len(steps))
     st.markdown(f"**Accuracy with {many} flipped**")
     draw_huge(measured(last.accuracy), f"Accuracy with {many} flipped: {measured(last.accuracy)}", room=9)
-    rows = []
+    lines = []
     for index, fault, accuracy, _, _, tried in steps:
-        row = _row(index, fault.tensor, fault.index, fault.bit, FORMATS[fault.form].field(fault.bit))
-        rows.append(row | {"Accuracy": measured(accuracy), "Tried": f"{tried:,}"})
-    st.table(rows, hide_index=True)
+        place = _place(index, fault.tensor, fault.index, fault.bit, FORMATS[fault.form].field(fault.bit))
+        lines.append(f"{place}: accuracy **{measured(accuracy)}**, the worst of {tried:,} tried")
+    st.markdown("\n".join(lines))
     st.caption("Measured now, on the synthetic sample scans.")
 
 
-def _row(index: int, tensor: str, element: int, bit: int, field: str) -> dict[str, str]:
-    return {"Round": str(index + 1), "Where": f"{plain(tensor)}, number {element:,}", "Bit": f"{bit}, {field}"}
+def _place(index: int, tensor: str, element: int, bit: int, field: str) -> str:
+    """A round as an item of a list: names of tensors are too long for a table."""
+    return f"{index + 1}. {plain(tensor)}, number {element:,}, bit {bit} ({field})"
 
 
 def _draw_recorded(bench: FaultBench) -> None:
@@ -131,12 +130,12 @@ def _draw_recorded(bench: FaultBench) -> None:
         st.markdown(
             f"**{title}**: accuracy {measured(shown[-1].accuracy)} by {_bits(len(shown))}, found in {seconds} s"
         )
-        table = [
-            _row(row.index, row.tensor, row.element, row.bit, row.field)
-            | {"Accuracy": measured(row.accuracy), "Guard": _guard(row)}
+        lines = [
+            f"{_place(row.index, row.tensor, row.element, row.bit, row.field)}: accuracy **{measured(row.accuracy)}**; "
+            f"the guard {_guard(row)}"
             for row in shown
         ]
-        st.table(table, hide_index=True)
+        st.markdown("\n".join(lines))
     if rows:
         draw_source(record.studies["worst_case"])
 
@@ -146,4 +145,4 @@ def _bits(count: int) -> str:
 
 
 def _guard(row: Any) -> str:
-    return ("sees it" if row.detected else "blind") + (", repairs it" if row.repaired else "")
+    return ("sees it" if row.detected else "does not see it") + (" and repairs it" if row.repaired else "")

@@ -82,11 +82,9 @@ def test_another_visitor_notices_nothing(page: Page, visit: Visit, share: str) -
     before = answers(decision(other, SAMPLE.name))
     break_it(page)
     expect(side(page, "after")).not_to_contain_text(share)
-    for seed in ("1", "0"):  # there and back: what is examined now is computed while the other's damage stands
-        other.get_by_label("Seed", exact=True).fill(seed)
-        other.get_by_label("Seed", exact=True).press("Enter")
-        expect(other.locator(".st-key-decision")).to_contain_text(f"seed {seed}", timeout=WAIT_MS)
-    assert answers(decision(other, SAMPLE.name)) == before
+    # Examined anew, while the damage of the other visitor stands.
+    upload(other, "again.dcm", SAMPLE.read_bytes())
+    assert answers(decision(other, "again.dcm")) == before
     other.get_by_role("link", name="Faults").first.click()
     expect(other.get_by_text("No bit is flipped")).to_be_visible(timeout=WAIT_MS)
     settle(other)
@@ -115,6 +113,6 @@ def test_curves_and_worst_case_are_measured(page: Page) -> None:
     page.locator(".st-key-faults-search button").click()
     expect(page.get_by_role("button", name="Flip these bits in my network")).to_be_visible(timeout=WAIT_MS)
     settle(page)
-    expect(page.get_by_test_id("stTable").first).to_contain_text("exponent")
+    expect(page.get_by_text("the worst of")).to_be_visible()
     open_section(page, "Side by side")
     expect(page.get_by_role("heading", name="Who breaks first?")).to_be_visible()

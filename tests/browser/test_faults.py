@@ -78,6 +78,8 @@ def test_a_bit_is_flipped_repaired_and_taken_back(page: Page, share: str) -> Non
 def test_another_visitor_notices_nothing(page: Page, visit: Visit, share: str) -> None:
     """One damages a network and looks at what it says; the other gets the answer of the sound one, before and after."""
     other = visit()
+    other.get_by_role("link", name="Examine").first.click()
+    expect(other.get_by_role("heading", name="Examine a scan")).to_be_visible(timeout=WAIT_MS)
     upload(other, SAMPLE.name, SAMPLE.read_bytes())
     before = answers(decision(other, SAMPLE.name))
     break_it(page)

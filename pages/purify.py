@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.components import (
+    ending,
     purify_change,
     purify_controls,
     purify_course,
@@ -67,7 +68,7 @@ def draw_watch(visit: Visit, before: Examination) -> None:
         if studio is None:
             purify_table.draw_idle(visit, before)
         else:
-            purify_strip.draw_ending(studio)
+            ending.draw_ending(studio.run)
             if studio.run.count:
                 purify_stage.draw_stage(studio)
     if running:

@@ -1,6 +1,7 @@
 """A bundle's own sample scans with their classes, for those who have no data set at hand."""
 
 import re
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,13 +13,15 @@ from core.scans import load_scan
 from core.scans.samples import sample_scans
 
 
-def labelled_samples(bundle: Bundle) -> tuple[Tensor, Tensor]:
-    """Every sample of the bundle whose key names its class, as 'no-tumour-03' does.
+class Samples(NamedTuple):
+    """pixels (N, C, H, W) in [0, 1] of the sample scans, and labels (N,), the classes that they were drawn as."""
 
-    Returns
-    -------
-    tuple of Tensor
-        (N, C, H, W) in [0, 1], and (N,) class indices.
+    pixels: Tensor
+    labels: Tensor
+
+
+def labelled_samples(bundle: Bundle) -> Samples:
+    """Every sample of the bundle whose key names its class, as 'no-tumour-03' does.
 
     Raises
     ------
@@ -32,4 +35,5 @@ def labelled_samples(bundle: Bundle) -> tuple[Tensor, Tensor]:
         raise ValueError(f"The bundle {bundle.name} brings no sample scans; name a data set with --data.")
     frames = [load_scan(str(sample.path)).frame() for sample, _ in known]
     pixels = torch.cat([prepare(frame, bundle.resolution, bundle.channels) for frame in frames])
-    return pixels.to(compute.device()), torch.tensor([label for _, label in known], device=compute.device())
+    labels = torch.tensor([label for _, label in known], device=compute.device())
+    return Samples(pixels.to(compute.device()), labels)

@@ -28,7 +28,7 @@ from core.scans import Scan, Window
 from core.scans.samples import sample_scans
 
 MAE = "mae"
-Network, Batch = nn.Module, Tensor  # by these names for pages, which know nothing of torch
+Network = nn.Module  # by this name for pages, which know nothing of torch
 
 
 class Layer(NamedTuple):

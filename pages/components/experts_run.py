@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.components.background import sentence, watch
-from pages.components.words import counted, plain
+from pages.components import ending
+from pages.components.background import watch
+from pages.components.words import counted
 
 if TYPE_CHECKING:
     from pages.components.experts_bench import Bench
@@ -36,9 +37,4 @@ def draw_ending(bench: Bench, doing: object) -> None:
     run = bench.run
     if run is None or bench.doing != doing or bench.running:
         return
-    if run.error:
-        st.error(plain(sentence(run.error)), icon=":material/error:")
-    elif run.cut_short:
-        why = ", as nobody was watching" if run.abandoned else ""
-        text = f"Stopped after {counted(run.count)} of {bench.total}{why}. What is shown is how far it had come."
-        st.info(text, icon=":material/stop_circle:")
+    ending.draw_ending(run, f" after {counted(run.count)} of {bench.total}")

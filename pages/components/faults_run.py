@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.components.background import sentence, watch
-from pages.components.words import plain
+from pages.components import ending
+from pages.components.background import watch
 
 if TYPE_CHECKING:
     from pages.components.faults_bench import FaultBench
@@ -49,9 +49,4 @@ def draw_ending(bench: FaultBench, doing: object, unit: str) -> None:
     run = bench.run
     if run is None or bench.doing != doing or bench.running:
         return
-    if run.error:
-        st.error(plain(sentence(run.error)), icon=":material/error:")
-    elif run.cut_short:
-        why = ", as nobody was watching" if run.abandoned else ""
-        text = f"Stopped after {run.count:,} of at most {bench.total:,} {unit}{why}. What is shown is how far it came."
-        st.info(text, icon=":material/stop_circle:")
+    ending.draw_ending(run, f" after {run.count:,} of at most {bench.total:,} {unit}")

@@ -13,7 +13,8 @@ from pages.components.faults_words import network_title
 
 if TYPE_CHECKING:
     from core.faults import CampaignSettings
-    from core.faults.view import Batch, Layer
+    from core.faults.samples import Samples
+    from core.faults.view import Layer
     from pages.components.faults_bench import FaultBench
     from pages.components.state import Visit
 
@@ -27,13 +28,6 @@ NO_SAMPLES = (
     "This bundle has no sample scans of its own, so that nothing can be measured on them; choose another bundle."
 )
 NO_LABELS = "The autoencoder gives no label, so that it has no accuracy; choose a classifier."
-
-
-class Batch(NamedTuple):
-    """pixels (N, C, H, W) in [0, 1] of the sample scans, and labels (N,), the classes that they were drawn as."""
-
-    pixels: Batch
-    labels: Batch
 
 
 class Plan(NamedTuple):
@@ -58,12 +52,12 @@ class Study:
     rows: list[Any] = field(default_factory=list)
 
 
-def samples_of(bench: FaultBench) -> Batch | None:
+def samples_of(bench: FaultBench) -> Samples | None:
     """The bundle's sample scans as one batch; None where it has none."""
     from core.faults.samples import labelled_samples
 
     try:
-        return Batch(*heavy_work("Opening the sample scans …", lambda: labelled_samples(bench.models)))
+        return heavy_work("Opening the sample scans …", lambda: labelled_samples(bench.models))
     except ValueError:
         return None
 
@@ -94,7 +88,7 @@ def start_study(visit: Visit, bench: FaultBench, what: str, trials: int) -> None
     st.rerun()
 
 
-def begin_study(bench: FaultBench, what: str, batch: Batch, trials: int, seed: int) -> None:
+def begin_study(bench: FaultBench, what: str, batch: Samples, trials: int, seed: int) -> None:
     """Measure a study in the background; what an earlier one of the kind came to is dropped."""
     plans = planned(bench, what, batch, trials, seed)
     key = study_key(bench, what)
@@ -102,7 +96,7 @@ def begin_study(bench: FaultBench, what: str, batch: Batch, trials: int, seed: i
     bench.start(key, trials * len(plans), _steps(bench, study, plans, batch))
 
 
-def planned(bench: FaultBench, what: str, batch: Batch, trials: int, seed: int) -> list[Plan]:
+def planned(bench: FaultBench, what: str, batch: Samples, trials: int, seed: int) -> list[Plan]:
     """The campaigns of a study, in the order of its chart."""
     from core.faults import FORMATS, CampaignSettings, activation_sites
 
@@ -123,7 +117,7 @@ def planned(bench: FaultBench, what: str, batch: Batch, trials: int, seed: int) 
     return [Plan(fact, CampaignSettings(kind="activation", tensor=fact["stage"], **base)) for fact in facts]
 
 
-def _steps(bench: FaultBench, study: Study, plans: list[Plan], batch: Batch) -> Iterator[None]:
+def _steps(bench: FaultBench, study: Study, plans: list[Plan], batch: Samples) -> Iterator[None]:
     from core.faults import campaign_summary, run_campaign
     from core.faults.record import STUDIES
 

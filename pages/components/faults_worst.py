@@ -16,7 +16,7 @@ from pages.components.huge import draw_huge
 from pages.components.words import number, plain
 
 if TYPE_CHECKING:
-    from pages.components.faults_study import Batch
+    from core.faults.samples import Samples
     from pages.components.state import Visit
 
 DOING, UNIT = "worst", "rounds"
@@ -71,13 +71,13 @@ def _draw_start(visit: Visit, bench: FaultBench) -> None:
         st.rerun()
 
 
-def begin_search(bench: FaultBench, batch: Batch, budget: int, silent: bool, seed: int) -> None:
+def begin_search(bench: FaultBench, batch: Samples, budget: int, silent: bool, seed: int) -> None:
     """Search in the background; what an earlier search found is dropped."""
     bench.search = []
     bench.start(DOING, budget, _steps(bench, bench.search, batch, budget, silent, seed))
 
 
-def _steps(bench: FaultBench, found: list[Any], batch: Batch, budget: int, silent: bool, seed: int) -> Iterator[None]:
+def _steps(bench: FaultBench, found: list[Any], batch: Samples, budget: int, silent: bool, seed: int) -> Iterator[None]:
     from core.faults import worst_case_steps
 
     how = {"budget": budget, "silent": silent, "form": bench.form, "seed": seed}

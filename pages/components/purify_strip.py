@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.components.background import sentence
 from pages.components.purify_controls import in_short
 from pages.components.purify_studio import Studio
 from pages.components.words import counted, heading, percent, plain
@@ -16,16 +15,6 @@ if TYPE_CHECKING:
 
 MOST_FRAMES = 12
 ROW = 6
-
-
-def draw_ending(studio: Studio) -> None:
-    """How it ended, where it did not come to its own end."""
-    run = studio.run
-    if run.error:
-        st.error(plain(sentence(run.error)), icon=":material/error:")
-    elif run.cut_short:
-        why = ", as nobody was watching" if run.abandoned else ""
-        st.info(f"Stopped{why}. What is shown is how far it had come.", icon=":material/stop_circle:")
 
 
 def summary(strip: Filmstrip) -> str:

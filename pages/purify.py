@@ -36,14 +36,21 @@ FIRST = "Press **Purify** under “Watch” first."
 WAIT = "The purifiers under “Watch” are still at work, or have made nothing yet."
 
 
-@st.fragment
 def draw_watch(visit: Visit, before: Examination) -> None:
-    """Settings and button beside the stage; below it the strips and the chart.
+    """Settings, button and stage.
 
-    A fragment, as the first frame is to come at once: the rest of the page stays as it is.
+    A fragment, as the first frame is to come at once; but not while purifiers run, as no button in a fragment
+    interrupts what is being drawn, and Stop must.
     """
+    studio = current_studio(visit)
+    draw = draw_work if studio is not None and studio.running else st.fragment(draw_work)
+    draw(visit, before)
+
+
+def draw_work(visit: Visit, before: Examination) -> None:
+    """Settings and button beside the stage; below it the strips and the chart."""
     studio, looked_at = current_studio(visit), visit.frame
-    locked, large = studio is not None and studio.running, visit.teaching
+    running, large = studio is not None and studio.running, visit.teaching
     grid = st.grid(1 if large else 3, min_column_width=270, gap="medium")
     with grid.cell():
         buttons = st.container(horizontal=True)
@@ -52,15 +59,18 @@ def draw_watch(visit: Visit, before: Examination) -> None:
                 settings.draw_slice(visit, visit.scan)
                 if visit.frame != looked_at:
                     st.rerun()
-            purify_controls.draw_controls(visit, bundle(visit.bundle), locked)
+            purify_controls.draw_controls(visit, bundle(visit.bundle), running)
         with buttons:
-            studio = draw_button(visit, studio, before)
+            pressed = draw_buttons(studio)
             purify_table.draw_mode(visit)
-    running = studio is not None and studio.running
     with grid.cell(column_span=1 if large else 2):
         # Of the two places one is empty: what was drawn before must not stand there, greyed, while a purifier runs.
         rest, live = st.empty(), st.empty()
     below = st.empty()
+    if pressed:
+        studio = begin(visit, before, target_examination(visit) if visit.origin else None)
+        purify_stage.draw_first(studio, live)
+        st.rerun()
     if running:
         purify_stage.follow(studio, live)
         live.empty()
@@ -79,19 +89,16 @@ def draw_watch(visit: Visit, before: Examination) -> None:
             purify_course.draw_course(studio)
 
 
-def draw_button(visit: Visit, studio: Studio | None, before: Examination) -> Studio | None:
-    """Purify, and Stop while something runs; the studio, which a press makes anew."""
+def draw_buttons(studio: Studio | None) -> bool:
+    """Purify, and Stop while something runs; whether Purify was pressed."""
     running = studio is not None and studio.running
     label, how = "Purify again" if studio else "Purify", {"icon": ":material/healing:", "type": "primary"}
     # No callback: it would come before a setting that was changed in the same moment is noted.
-    if st.button(label, key="purify", shortcut="P", disabled=running, **how):
-        # And no run of the page from its top: the first frame is to come at once.
-        studio, running = begin(visit, before, target_examination(visit) if visit.origin else None), True
-    place = st.empty()
-    if studio is not None and running:
+    pressed = st.button(label, key="purify", shortcut="P", disabled=running, **how)
+    if running:
         how = {"icon": ":material/stop:", "key": "stop", "shortcut": "Esc"}
-        place.button("Stop", on_click=studio.run.stop, **how)
-    return studio
+        st.button("Stop", on_click=studio.run.stop, **how)
+    return pressed
 
 
 def draw_section(visit: Visit, section: str, before: Examination) -> None:

@@ -23,20 +23,24 @@ PLAY_SECONDS = 0.7
 WIDTHS = {1: 400, 2: 200, 3: 170}
 
 
+def draw_first(studio: Studio, place: DeltaGenerator) -> None:
+    """Draw the first estimates as soon as they are there, or what is waited for."""
+    while not studio.run.wait(FIRST_POLL_SECONDS) and not studio.run.count and not studio.run.ahead:
+        pass
+    _draw_live(studio, place)
+
+
 def follow(studio: Studio, place: DeltaGenerator) -> None:
-    """Draw the estimates again and again until all purifiers have ended; the first at once."""
+    """Draw the estimates again and again until all purifiers have ended."""
+    _draw_live(studio, place)
+    watch(studio.run, lambda: _draw_live(studio, place))
 
-    def draw() -> None:
-        with place.container():
-            _draw_progress(studio)
-            if studio.strips:
-                _draw_columns(studio, live=True)
 
-    while not studio.run.wait(FIRST_POLL_SECONDS) and not studio.run.count:
-        if studio.run.ahead:
-            draw()
-    draw()
-    watch(studio.run, draw)
+def _draw_live(studio: Studio, place: DeltaGenerator) -> None:
+    with place.container():
+        _draw_progress(studio)
+        if studio.strips:
+            _draw_columns(studio, live=True)
 
 
 def _draw_progress(studio: Studio) -> None:

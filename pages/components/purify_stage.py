@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -19,15 +20,20 @@ if TYPE_CHECKING:
 
 GAIN = 5
 FIRST_POLL_SECONDS = 0.02
+PAINT_SECONDS = 0.06
 PLAY_SECONDS = 0.7
 WIDTHS = {1: 400, 2: 200, 3: 170}
 
 
 def draw_first(studio: Studio, place: DeltaGenerator) -> None:
-    """Draw the first estimates as soon as they are there, or what is waited for."""
+    """Draw the first estimates as soon as they are there, or what is waited for, and let the browser show them.
+
+    It drops what has only just come when the page is drawn anew.
+    """
     while not studio.run.wait(FIRST_POLL_SECONDS) and not studio.run.count and not studio.run.ahead:
         pass
     _draw_live(studio, place)
+    time.sleep(PAINT_SECONDS)
 
 
 def follow(studio: Studio, place: DeltaGenerator) -> None:

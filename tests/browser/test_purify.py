@@ -1,7 +1,6 @@
 """The Purify page in a real browser: an attacked copy carried over, two methods watched, the label that comes back."""
 
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,22 @@ Visit = Callable[[], Page]
 SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "samples" / "tumour-01.dcm"
 STOP_SECONDS = 1.0
 LAG_SECONDS = 1.5
+# As the browser sees it: milliseconds from the click to the first estimate, and to the result with its keys.
+STOPWATCH = """() => {
+    const times = window.times = {};
+    const estimates = () => [...document.querySelectorAll('[data-testid=stMain] img')]
+        .filter(img => img.alt.startsWith('Estimate') && img.complete && img.naturalWidth).length;
+    const look = () => {
+        const since = performance.now() - times.click;
+        if (times.click && estimates()) {
+            times.first ??= since;
+            if (document.querySelector('.st-key-purify-play')) times.all = since;
+        }
+        if (!times.all) requestAnimationFrame(look);
+    };
+    addEventListener('click', () => { times.click = performance.now(); }, {capture: true, once: true});
+    look();
+}"""
 
 
 def go(page: Page, name: str) -> None:
@@ -51,14 +66,13 @@ def test_the_diagnosis_comes_back_and_can_be_walked_through(visit: Visit, tmp_pa
     page = visit()
     carried_over(page)
     assert [text.split(" · ")[0] for text in answers(page)] == ["No tumour"]
-    start = time.perf_counter()
+    page.evaluate(STOPWATCH)
     page.locator(".st-key-purify button").click()
+    times = page.wait_for_function("times.all && times", timeout=WAIT_MS).json_value()
+    print(f"First frame {times['first']:.0f} ms, all {times['all']:.0f} ms after the click")
+    # What an idle machine does in 300 and 1,500 ms; a busy one must not fail.
+    assert times["first"] < 3_000 and times["all"] < 15_000
     main = page.get_by_test_id("stMain")
-    expect(main.get_by_role("img", name=re.compile("^Estimate")).first).to_be_visible(timeout=WAIT_MS)
-    first = time.perf_counter() - start
-    expect(page.get_by_text("of computing").last).to_be_visible(timeout=WAIT_MS)
-    expect(page.locator(".st-key-purify-play")).to_be_visible(timeout=WAIT_MS)
-    print(f"First frame {first:.2f} s, all {time.perf_counter() - start:.2f} s after the click")
     settle(page)
     assert [text.split(" · ")[0] for text in answers(page)] == ["Tumour", "Tumour"]
     expect(page.get_by_text("the diagnosis comes back at step 1 of 4")).to_be_visible()

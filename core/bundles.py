@@ -19,10 +19,16 @@ from core.models.experts import resnet_mixture
 from core.models.mae import MaskedAutoencoder
 from core.models.mamba import MedMamba
 from core.models.resnet import NarrowResNet18
+from core.models.vit import TokenViT
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 OTHER = "OT"  # a DICOM Modality that says nothing of what is shown (PS3.3 C.7.3.1.1.1)
-ARCHITECTURES = {"half-resnet18": NarrowResNet18, "resnet18-mixture": resnet_mixture, "medmamba": MedMamba}
+ARCHITECTURES = {
+    "half-resnet18": NarrowResNet18,
+    "resnet18-mixture": resnet_mixture,
+    "medmamba": MedMamba,
+    "vit": TokenViT,
+}
 
 
 class BundleError(ValueError):

@@ -84,8 +84,12 @@ def examine(
         nothing = dict.fromkeys(("undefended", "prediction", "detection", "purification", "scope_distance"))
         return Examination(**facts, **nothing, refused=reason, seconds=watch.finish())
     if limits is None:
-        answer = _prediction(network(pixels), bundle, name)
+        logits = network(pixels)
+        answer = _prediction(logits, bundle, name)
         watch.lap("classify")
+        if reason := not_finite(logits):
+            nothing = dict.fromkeys(("prediction", "detection", "purification", "scope_distance"))
+            return Examination(**facts, **nothing, undefended=answer, refused=reason, seconds=watch.finish())
         nothing = dict.fromkeys(("detection", "purification", "scope_distance", "refused"))
         return Examination(**facts, **nothing, undefended=answer, prediction=answer, seconds=watch.finish())
 
@@ -95,7 +99,8 @@ def examine(
     distance = evidence.scope_distance.item()
     facts |= {"undefended": undefended, "detection": detection, "scope_distance": distance}
     watch.lap("detect")
-    if reason := out_of_scope(distance, limits.scope_limit, bundle.title):
+    measured = (evidence.logits, evidence.scope_distance, *evidence.scores.values())
+    if reason := not_finite(*measured) or out_of_scope(distance, limits.scope_limit, bundle.title):
         return Examination(**facts, prediction=None, purification=None, refused=reason, seconds=watch.finish())
     if not detection.flagged:
         return Examination(**facts, prediction=undefended, purification=None, refused=None, seconds=watch.finish())
@@ -141,6 +146,16 @@ def out_of_scope(distance: float, limit: float, title: str) -> str | None:
     return (
         f"Not a scan this model was made for: its content is {distance / limit:.1f} times as far from the scans "
         f"behind “{title}” as is accepted."
+    )
+
+
+def not_finite(*values: Tensor) -> str | None:
+    """Why a scan on which the networks give NaN or infinity gets no label, in one sentence; None where they don't."""
+    if all(value.isfinite().all() for value in values):
+        return None
+    return (
+        "The networks gave NaN or infinity for this scan, which sound memory doesn't do; load the bundle again, and if "
+        "it stays so, restore its files from the repository."
     )
 
 

@@ -14,7 +14,7 @@ from pages.components import (
     faults_verdict,
     faults_worst,
 )
-from pages.components.engine import bundle, wait_until_ready
+from pages.components.engine import bundle, engine, wait_until_ready
 from pages.components.faults_answer import Answer, current_answer, page_guard
 from pages.components.faults_bench import FaultBench, current_bench
 from pages.components.faults_record import draw_damaged
@@ -71,6 +71,7 @@ def draw_flip(visit: Visit, bench: FaultBench) -> None:
             faults_guard.draw_watch(bench, answer.watch, guard)
         draw_below(visit, bench, answer)
     st.caption(PRIVATE)
+    faults_guard.draw_sentry(engine().patrol.sentries.get(visit.bundle))
     # Last, as it holds the page until it has ended.
     faults_layers.follow_measure(bench, progress)
 

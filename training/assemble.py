@@ -42,6 +42,15 @@ TASKS = {
         "default_classifier": "mamba",
         "modalities": [],
     },
+    "lung-histology": {
+        "name": "lung-histology",
+        "title": "Lung tissue: normal, adenocarcinoma or squamous cell carcinoma",
+        "classes": ["normal lung", "adenocarcinoma", "squamous cell carcinoma"],
+        "codes": ["lung_n", "lung_aca", "lung_scc"],
+        "input": {"resolution": 128, "channels": 3},
+        "default_classifier": "vit",
+        "modalities": [],
+    },
 }
 BUNDLE = TASKS["brain-mri"]
 MAE_CONFIG = {

@@ -26,6 +26,7 @@ from training.assemble import BUNDLE, TASKS, half
 EMA_DECAY = 0.999
 WARM_UP = 0.05
 SAVE_SECONDS = 120
+WATCH_STEPS = 250
 
 
 def arguments(description: str, **defaults: Any) -> argparse.ArgumentParser:
@@ -75,7 +76,23 @@ def augmented_cells(pixels: Tensor, generator: torch.Generator) -> Tensor:
     return (gain * turned.clamp_min(1e-6) ** gamma).clamp(0, 1)
 
 
-AUGMENTATIONS = {"brain-mri": augmented, "blood-cells": augmented_cells}
+def augmented_tiles(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Flips, turns, shifts by up to 16 pixels, and jitter of the stains of tissue, which has no upper side.
+
+    Half of them take quarter turns and whole pixels only, as cells do; the others any angle, and a zoom by up to 1.25.
+    The stains jitter in optical density (Ruifrok & Johnston 2001), where their amounts add up: a power a colour.
+    """
+    angle, whole = _uniform(pixels, 1, -180, 180, generator), _uniform(pixels, 1, 0, 1, generator) < 0.5
+    mirror = torch.where(_uniform(pixels, 1, 0, 1, generator) < 0.5, -1.0, 1.0)
+    zoom = _uniform(pixels, 1, -1, 1, generator)
+    zoom = torch.where(whole, 1.0, 1.25**zoom)
+    shift = _uniform(pixels, 2, -16, 16, generator).round().flatten(1) * 2 / pixels.shape[-1]
+    turned = _turned(pixels, torch.where(whole, (angle / 90).round() * 90, angle), mirror, "reflection", zoom, shift)
+    density = _uniform(pixels, 1, 0.75, 1.33, generator) * _uniform(pixels, pixels.shape[1], 0.85, 1.18, generator)
+    return turned.clamp_min(1e-6) ** density
+
+
+AUGMENTATIONS = {"brain-mri": augmented, "blood-cells": augmented_cells, "lung-histology": augmented_tiles}
 
 
 def _uniform(pixels: Tensor, channels: int, low: float, high: float, generator: torch.Generator) -> Tensor:
@@ -86,13 +103,24 @@ def _uniform(pixels: Tensor, channels: int, low: float, high: float, generator: 
 
 @torch.autocast("cpu", enabled=False)
 @torch.autocast("cuda", enabled=False)  # a sampling grid in bfloat16 would be an eighth of a pixel off
-def _turned(pixels: Tensor, degrees: Tensor, mirror: Tensor, padding: str) -> Tensor:
-    """Each image turned by its angle, and mirrored where `mirror` is -1; what lies outside is as `padding` says."""
+def _turned(
+    pixels: Tensor,
+    degrees: Tensor,
+    mirror: Tensor,
+    padding: str,
+    zoom: Tensor | None = None,
+    shift: Tensor | None = None,
+) -> Tensor:
+    """Each image turned by its angle, and mirrored where `mirror` is -1; what lies outside is as `padding` says.
+
+    `zoom` makes (B, 1, 1, 1) times larger, and `shift` (B, 2) moves by so many half sides.
+    """
     angle, mirror = degrees.flatten().deg2rad(), mirror.flatten()
-    zero = torch.zeros_like(angle)
-    rows = [torch.stack([mirror * angle.cos(), -angle.sin(), zero], 1)]
-    rows += [torch.stack([mirror * angle.sin(), angle.cos(), zero], 1)]
-    grid = functional.affine_grid(torch.stack(rows, 1), list(pixels.shape), align_corners=False)
+    rows = torch.stack([mirror * angle.cos(), -angle.sin(), mirror * angle.sin(), angle.cos()], 1).view(-1, 2, 2)
+    if zoom is not None:
+        rows = rows / zoom.view(-1, 1, 1)
+    where = torch.zeros_like(rows[:, 0]) if shift is None else shift
+    grid = functional.affine_grid(torch.cat([rows, where.unsqueeze(-1)], 2), list(pixels.shape), align_corners=False)
     return functional.grid_sample(pixels, grid, padding_mode=padding, align_corners=False).clamp(0, 1)
 
 
@@ -121,13 +149,21 @@ class Run:
         As `arguments` parses them.
     decay : float
         How much of the averaged weights a step keeps.
+    fit : callable
+        (network, weights of --init) → what the network can load.
     """
 
-    def __init__(self, network: nn.Module, options: argparse.Namespace, decay: float = EMA_DECAY):
+    def __init__(
+        self,
+        network: nn.Module,
+        options: argparse.Namespace,
+        decay: float = EMA_DECAY,
+        fit: Callable[[nn.Module, dict[str, Tensor]], dict[str, Tensor]] | None = None,
+    ):
         self.options = options
         place = compute.device()
         if options.init:
-            network.load_state_dict(named_as(network, load_file(options.init)))
+            network.load_state_dict((fit or named_as)(network, load_file(options.init)))
         self.network = network.to(place).to(memory_format=torch.channels_last).train()
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(decay), use_buffers=True
@@ -140,8 +176,15 @@ class Run:
             self._resume()
         self.generator = torch.Generator().manual_seed(options.seed + self.step)
 
-    def train(self, loss: Callable[[nn.Module, torch.Generator], Tensor]) -> None:
-        """Take the steps that are left, or as many as the minutes allow; `loss` draws its own batch."""
+    def train(
+        self,
+        loss: Callable[[nn.Module, torch.Generator], Tensor],
+        watch: Callable[[nn.Module], str] | None = None,
+    ) -> None:
+        """Take the steps that are left, or as many as the minutes allow.
+
+        `loss` draws its own batch; `watch` says in a few words how the averaged network is doing.
+        """
         deadline = self.started + 60 * self.options.minutes
         saved = time.perf_counter()
         while self.step < self.options.steps and time.perf_counter() < deadline:
@@ -163,6 +206,8 @@ class Run:
                     f"step {self.step}/{self.options.steps} loss {value.item():.5f} {self.minutes:.1f} min",
                     flush=True,
                 )
+            if watch and self.step % WATCH_STEPS == 0:
+                print(f"step {self.step}/{self.options.steps} {watch(self.averaged())}", flush=True)
         self.ended = time.perf_counter()
         self._save()
 

@@ -48,7 +48,7 @@ from core.models.experts import MixtureOfExperts
 from training.common import AUGMENTATIONS, augmented
 
 SCANS = 64
-CALIBRATION = 128  # training scans that ranges are learned on, as they are and augmented
+CALIBRATION = 512  # training scans that ranges are learned on, as they are and augmented
 CLEAN_RUNS = 1000
 FLIPS = (1, 2, 4, 8, 16)
 LAYER_FLIPS = 16  # at once in one layer: a single flip is harmless too often to tell layers apart in a few trials
@@ -76,8 +76,8 @@ class Effort:
     experts: int
 
 
-WHOLE = Effort(one_flip=200, flips=80, stages=16, tensors=3, bits=12, activations=12, guard=20, map=12, experts=0)
-MIXTURE = Effort(one_flip=60, flips=30, stages=4, tensors=0, bits=6, activations=3, guard=8, map=6, experts=20)
+WHOLE = Effort(one_flip=200, flips=80, stages=16, tensors=3, bits=12, activations=12, guard=20, map=40, experts=0)
+MIXTURE = Effort(one_flip=60, flips=30, stages=4, tensors=0, bits=6, activations=3, guard=8, map=16, experts=20)
 
 
 class Round(NamedTuple):

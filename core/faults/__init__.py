@@ -7,6 +7,7 @@ from core.faults.parts import network_parts, stage_of
 from core.faults.ranges import Ranges, learn_ranges, out_of_range
 from core.faults.recompute import Recompute
 from core.faults.record import FaultRecord, read_faults
+from core.faults.sentry import Finding, Sentry
 from core.faults.sites import (
     KINDS,
     Fault,
@@ -26,11 +27,13 @@ __all__ = [
     "CampaignSettings",
     "Fault",
     "FaultRecord",
+    "Finding",
     "Guard",
     "Ranges",
     "Recompute",
     "RepairReport",
     "SearchStep",
+    "Sentry",
     "Trial",
     "activation_sites",
     "bits_of",

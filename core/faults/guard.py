@@ -115,6 +115,10 @@ class Guard:
         self._codes = {name: _encoded(tensor) for name, tensor in tensors.items()}
         self._next = 0
 
+    def __len__(self) -> int:
+        """How many tensors it guards."""
+        return len(self._codes)
+
     @property
     def bytes(self) -> int:
         """Memory of all parity words and digests."""

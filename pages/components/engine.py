@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
+from pages.components.patrol import Patrol
 from pages.components.state import DEFAULT_BUNDLE
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ class Worker:
         future.add_done_callback(self._forget)
         return future
 
+    def submit_aside(self, work: Callable[[], T]) -> Future[T]:
+        """Queue some work that is over at once, and that nobody is told to stand behind."""
+        return self._pool.submit(work)
+
     def ahead(self, future: Future) -> int:
         """How many stand before this one in the queue."""
         with self._lock:
@@ -53,10 +58,11 @@ class Worker:
 
 
 class Engine:
-    """The worker of this process, and whether the library has been loaded yet."""
+    """The worker of this process, whether the library has been loaded yet, and who looks after the networks' memory."""
 
     def __init__(self) -> None:
         self.worker = Worker()
+        self.patrol = Patrol(self.worker)
         self.ready = threading.Event()
         self._started = threading.Lock()
 
@@ -64,6 +70,7 @@ class Engine:
         """Load torch and the default bundle in the background, once."""
         if self._started.acquire(blocking=False):
             self.worker.submit(self._load)
+            self.patrol.start()
 
     def _load(self) -> None:
         try:
@@ -88,7 +95,7 @@ def bundle(name: str) -> Bundle:
     """A bundle, shared by all visitors: nobody may modify it."""
     from core import load_bundle
 
-    return load_bundle(name)
+    return engine().patrol.take_over(name, load_bundle(name))
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)
@@ -96,7 +103,7 @@ def exact_bundle(name: str) -> Bundle:
     """A bundle in float32, for attackers who differentiate the defence."""
     from core.bundles import in_float32
 
-    return in_float32(bundle(name))
+    return engine().patrol.take_over(f"{name}, exact", in_float32(bundle(name)))
 
 
 def heavy_work(doing: str, work: Callable[[], T]) -> T:

@@ -10,6 +10,7 @@ from pages.components.faults_words import bytes_text
 from pages.components.words import number, plain
 
 if TYPE_CHECKING:
+    from core.faults import Sentry
     from core.faults.guard import Guard
     from core.faults.view import Watch
     from pages.components.faults_bench import FaultBench
@@ -57,6 +58,20 @@ def draw_watch(bench: FaultBench, watch: Watch | None, guard: Guard | None) -> N
     if guard:
         limits = f" Activations are held to limits learned on {guard.ranges.n} scans." if guard.ranges else ""
         st.caption(f"Its codes take {bytes_text(guard.bytes)} of memory.{limits}")
+
+
+def draw_sentry(sentry: Sentry | None) -> None:
+    """How the memory of the networks that everybody shares is looked after, and what was found in it."""
+    if sentry is None:
+        return
+    rounds = "once" if sentry.rounds == 1 else f"{sentry.rounds:,} times"
+    st.caption(
+        f"The networks of {sentry.bundle} that everybody shares are under guard as well: their files were checked "
+        f"against their SHA-256 when they were loaded, and all {sentry.tensors:,} tensors in memory {rounds} since."
+    )
+    found = [f"{plain(f.network)}, {plain(f.tensor)}: {OUTCOMES[f.outcome]}" for f in sentry.findings[-SHOWN:]]
+    if found:
+        st.warning(f"Damage was found in their memory. {'; '.join(found)}.", icon=":material/memory:")
 
 
 def _ms(time: float) -> str:

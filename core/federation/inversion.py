@@ -1,0 +1,363 @@
+"""Gradient inversion: the scan that a hospital trained on, recovered from the gradient that it shared.
+
+A vision transformer gives its scan away in closed form (APRIL, Lu et al. 2022, section 3): the gradient of the learned
+positions is the error signal δ of every token, the gradient of the patch embedding is Σ δ xᵀ over the same tokens, and
+the patches x are what solves the one for the other. Other networks are searched for a scan whose gradient points the
+same way (Geiping et al. 2020, section 4). A class token that was sent in plain is searched for in the same manner.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity, cross_entropy
+
+from core.audit.fidelity import fidelity
+from core.faults.sites import private_copy
+from core.models.mae import unpatchify
+from core.models.resnet import PIXEL_MEAN, PIXEL_STD
+
+Gradients = Mapping[str, Tensor]
+POSITIONS, EMBEDDING = "pos_embed", "patch_embed.proj.weight"
+DAMPINGS = tuple(10 ** (-power / 2) for power in range(33))  # 1 … 1e-16, of the largest squared singular value
+DROPS = (3 / 8, 5 / 8, 7 / 8)  # of the iterations: the rate falls to a tenth (Geiping et al. 2020, appendix)
+
+
+class InversionStep(NamedTuple):
+    """One step of an inversion.
+
+    index 0, 1, …; estimate (1, C, H, W) in [0, 1]; loss: what of the gradient the estimate leaves unexplained, 0 for
+    nothing; seconds since the inversion began.
+    """
+
+    index: int
+    estimate: Tensor
+    loss: float
+    seconds: float
+
+
+class Quality(NamedTuple):
+    """How much of a scan an estimate shows.
+
+    psnr in dB, for a peak of 1; ssim at most 1; nmi from 0, nothing shared, to 1: 2 I / (H + H') of histograms of 64
+    bins, since the paper's figure cannot be of the form from 1 to 2 that `core.audit.fidelity` has.
+    """
+
+    psnr: float
+    ssim: float
+    nmi: float
+
+
+PAPER = Quality(52.26, 0.999, 0.741)  # Amin et al. 2025, figure 3: mean over histology tiles
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How a scan is searched for by gradient descent.
+
+    Attributes
+    ----------
+    iterations : int
+        Looks at the network.
+    rate : float
+        Step size of Adam, pixel units.
+    smoothness : float
+        Weight of the total variation, the mean absolute difference of neighbouring pixels.
+    every : int
+        Iterations from one step that is shown to the next.
+    """
+
+    iterations: int = 300
+    rate: float = 0.02
+    smoothness: float = 0.01
+    every: int = 10
+
+    def __post_init__(self):
+        if min(self.iterations, self.every) < 1 or not self.rate > 0 or not self.smoothness >= 0:
+            raise ValueError(
+                "A search needs at least one iteration, a step shown at least every iteration, a rate above 0 and a "
+                "smoothness of at least 0; change the settings."
+            )
+
+
+def shared_gradient(network: nn.Module, pixels: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """What a hospital sends after looking at its scans once: the gradient of the mean cross-entropy.
+
+    Parameters
+    ----------
+    network : Module
+        Left as it is; the gradient is that of a copy in eval mode.
+    pixels, labels : Tensor
+        (B, C, H, W) in [0, 1] and (B,).
+
+    Returns
+    -------
+    dict of str to Tensor
+        Name of a parameter → gradient, without the parameters that the answer doesn't depend on.
+    """
+    private = private_copy(network).requires_grad_()
+    with torch.enable_grad():
+        gradients = _gradients(private, pixels, labels)
+    return {name: value.detach() for name, value in gradients.items()}
+
+
+def rounded(gradients: Gradients) -> dict[str, Tensor]:
+    """The gradients as float16 sends them: numbers under 6e-8 become 0."""
+    return {name: value.half().to(value.dtype) for name, value in gradients.items()}
+
+
+def with_noise(gradients: Gradients, multiplier: float, generator: torch.Generator) -> dict[str, Tensor]:
+    """The gradients as differentially private training sends them (Abadi et al. 2016, algorithm 1).
+
+    Clipping bounds the norm of all gradients together, so noise is counted in that norm: every number gets N(0, σ²) with
+    σ = multiplier · norm. Clipping itself only scales, which hides nothing here.
+
+    Parameters
+    ----------
+    gradients : mapping of str to Tensor
+        As `shared_gradient` returns them.
+    multiplier : float
+        At least 0; about 1 in use.
+    generator : Generator
+        On the CPU.
+    """
+    if not multiplier >= 0:
+        raise ValueError(f"The noise multiplier must be at least 0, not {multiplier:g}.")
+    sigma = multiplier * math.sqrt(sum(float(value.square().sum()) for value in gradients.values()))
+    return {
+        name: value + sigma * torch.randn(value.shape, generator=generator).to(value)
+        for name, value in gradients.items()
+    }
+
+
+def leaked_label(gradients: Gradients) -> int:
+    """The label of a single scan, from the gradient of the last bias (iDLG, Zhao et al. 2020, section 3.1).
+
+    That gradient is p − y, so it is negative for the label and for no other class.
+    """
+    biases = [name for name in gradients if name.endswith("bias")]
+    if not biases:
+        raise ValueError("No bias is among the gradients, so the label can't be read from them; give all gradients.")
+    return int(gradients[biases[-1]].argmin())
+
+
+def invert_steps(
+    network: nn.Module,
+    gradients: Gradients,
+    shape: Sequence[int],
+    generator: torch.Generator,
+    settings: SearchSettings | None = None,
+) -> Iterator[InversionStep]:
+    """Recover a scan from a shared gradient: in closed form where positions are learned, else by a search.
+
+    Parameters
+    ----------
+    network : Module
+        What the gradient is of, which a federation's server knows; left as it is.
+    gradients : mapping of str to Tensor
+        As `shared_gradient` returns them.
+    shape : sequence of int
+        (C, H, W) of the scan.
+    generator : Generator
+        On the CPU; draws the start of a search, and is not used by the closed form.
+    settings : SearchSettings, optional
+        Of a search.
+
+    Yields
+    ------
+    InversionStep
+        The last one is the best.
+
+    Raises
+    ------
+    ValueError
+        The gradients are 0 throughout or hold infinite values, don't fit the shape, or are of a network that can't be
+        differentiated twice; one sentence.
+    """
+    if not all(value.isfinite().all() for value in gradients.values()):
+        raise ValueError("The gradients hold infinite values, so nothing can be recovered from them; share them again.")
+    if not any(value.any() for value in gradients.values()):
+        raise ValueError("The gradients are 0 throughout, so they tell nothing of the scan; share them unrounded.")
+    if {POSITIONS, EMBEDDING} <= set(gradients):
+        return closed_form_steps(gradients[POSITIONS], gradients[EMBEDDING], shape)
+    return match_steps(network, gradients, shape, generator, settings or SearchSettings())
+
+
+def closed_form_steps(positions: Tensor, embedding: Tensor, shape: Sequence[int]) -> Iterator[InversionStep]:
+    """APRIL's closed form (Lu et al. 2022, section 3.2), less and less damped.
+
+    With Δ (N, D) the gradient of the patches' positions and G (D, C·p·p) that of the embedding, X solves Δᵀ X = G. Every
+    part of a token that is the same for all its D numbers is removed by LayerNorm, so Δ has rank D − 1 at most, and
+    needs damping from N = D patches on. Tikhonov's damping is lowered to where generalised cross-validation (Golub et
+    al. 1979) finds that noise begins to be fitted, which takes the noise of rounded or noisy gradients into account.
+
+    Parameters
+    ----------
+    positions : Tensor
+        (1, T, D), the T − N tokens before the patches first.
+    embedding : Tensor
+        (D, C, p, p).
+    shape : sequence of int
+        (C, H, W), square.
+    """
+    start = time.perf_counter()
+    channels, height, width = shape
+    patch = embedding.shape[-1]
+    count = (height // patch) * (width // patch)
+    if embedding.shape[1] != channels or height != width or height % patch or count > positions.shape[1]:
+        raise ValueError(
+            f"A scan of shape {tuple(shape)} doesn't fill the patches that these gradients are of; give its own shape."
+        )
+    errors = positions[0, -count:].double().cpu()  # (N, D)
+    target = embedding.flatten(1).double().cpu()  # (D, C·p·p)
+    left, sizes, right = torch.linalg.svd(errors.T, full_matrices=False)
+    coordinates = left.T @ target
+    for index, (damping, loss) in enumerate(_dampings(sizes, coordinates, target)):
+        filtered = sizes / (sizes.square() + damping * sizes[0].square())
+        patches = right.T @ (filtered.unsqueeze(1) * coordinates)
+        estimate = unpatchify(patches.unsqueeze(0), patch, channels) * PIXEL_STD + PIXEL_MEAN
+        yield InversionStep(index, estimate.clamp(0, 1).float(), loss, time.perf_counter() - start)
+
+
+def match_steps(
+    network: nn.Module,
+    gradients: Gradients,
+    shape: Sequence[int],
+    generator: torch.Generator,
+    settings: SearchSettings,
+) -> Iterator[InversionStep]:
+    """Search for a scan whose gradient points the way of the shared one (Geiping et al. 2020, equation 4).
+
+    Parameters, result and errors as of `invert_steps`; the label is read from the gradient.
+    """
+    private = private_copy(network).requires_grad_()
+    label = torch.tensor([leaked_label(gradients)])
+    shared = torch.cat([value.flatten() for value in gradients.values()])
+
+    def loss(estimate: Tensor) -> Tensor:
+        own = _gradients(private, estimate, label.to(estimate.device), create_graph=True)
+        return 1 - cosine_similarity(torch.cat([own[name].flatten() for name in gradients]), shared, dim=0)
+
+    return _search(loss, shape, generator, settings, shared.device)
+
+
+def token_steps(
+    network: nn.Module,
+    token: Tensor,
+    shape: Sequence[int],
+    generator: torch.Generator,
+    settings: SearchSettings | None = None,
+) -> Iterator[InversionStep]:
+    """Search for a scan that has a given class token: what a server can do that knows the network.
+
+    Parameters
+    ----------
+    network : Module
+        With `token(pixels)` → (B, D), as TokenViT; left as it is.
+    token : Tensor
+        (D,), such as a plain token, or `token_from_bytes` of an encrypted one.
+    shape, generator, settings
+        As for `invert_steps`.
+    """
+    private = private_copy(network)
+
+    def loss(estimate: Tensor) -> Tensor:
+        return 1 - cosine_similarity(private.token(estimate)[0], token, dim=0)
+
+    return _search(loss, shape, generator, settings or SearchSettings(), token.device)
+
+
+def token_from_bytes(data: bytes, length: int = 768, word: str = "<u8") -> Tensor:
+    """What a server that sees ciphertexts can take for the token: numbers from the middle of its bytes.
+
+    A ciphertext holds polynomials whose coefficients are uniform to whoever lacks the key, so every reading is as good
+    as any. The middle lies clear of the headers, and mean 0 and variance 1 are what a token has.
+
+    Parameters
+    ----------
+    data : bytes
+        A ciphertext.
+    length : int
+        Numbers of a token.
+    word : str
+        How a number is written, as NumPy names it: '<u8' for coefficients in 64 bits, 'u1' for the bytes themselves.
+
+    Returns
+    -------
+    Tensor
+        (length,) float32, mean 0 and variance 1.
+    """
+    size = np.dtype(word).itemsize
+    if len(data) < length * size:
+        raise ValueError(
+            f"{len(data)} bytes hold fewer than {length} numbers of {size} bytes; give a whole ciphertext."
+        )
+    first = (len(data) // size - length) // 2 * size
+    numbers = np.frombuffer(data, word, length, first).astype(np.float64)
+    return torch.from_numpy((numbers - numbers.mean()) / max(numbers.std(), np.finfo(np.float64).tiny)).float()
+
+
+def quality(original: Tensor, estimate: Tensor) -> Quality:
+    """How much of `original` an `estimate` of it shows, both (1, C, H, W) in [0, 1]."""
+    measured = fidelity(original[0].cpu().numpy(), estimate[0].cpu().numpy())
+    return Quality(measured.psnr, measured.ssim, 2 - 2 / measured.nmi)
+
+
+def _gradients(network: nn.Module, pixels: Tensor, labels: Tensor, create_graph: bool = False) -> dict[str, Tensor]:
+    """Parameter → gradient of the mean cross-entropy, of the parameters that the logits depend on."""
+    parameters = dict(network.named_parameters())
+    loss = cross_entropy(network(pixels), labels)
+    found = torch.autograd.grad(loss, list(parameters.values()), create_graph=create_graph, allow_unused=True)
+    return {name: value for name, value in zip(parameters, found) if value is not None}
+
+
+def _dampings(sizes: Tensor, coordinates: Tensor, target: Tensor) -> list[tuple[float, float]]:
+    """Dampings from 1 down to the one that cross-validation chooses, each with the share of the target it leaves."""
+    whole = target.square().sum()
+    outside = (whole - coordinates.square().sum()).clamp(min=0)
+    losses, scores = [], []
+    for damping in DAMPINGS:
+        kept = sizes.square() / (sizes.square() + damping * sizes[0].square())
+        left = outside + ((1 - kept).unsqueeze(1) * coordinates).square().sum()
+        losses.append(float((left / whole).sqrt()))
+        scores.append(float(left / (len(target) - kept.sum()) ** 2))
+    return list(zip(DAMPINGS, losses))[: int(np.argmin(scores)) + 1]
+
+
+def _search(
+    loss: Callable[[Tensor], Tensor],
+    shape: Sequence[int],
+    generator: torch.Generator,
+    settings: SearchSettings,
+    device: torch.device,
+) -> Iterator[InversionStep]:
+    """Adam on the signs of the gradient of loss and total variation, pixels kept in [0, 1]; the best so far is shown."""
+    start = time.perf_counter()
+    estimate = torch.rand((1, *shape), generator=generator).to(device).requires_grad_()
+    optimiser = torch.optim.Adam([estimate], settings.rate)
+    drops = [round(settings.iterations * share) for share in DROPS]
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, drops)
+    best, lowest, lost = estimate.detach().clone(), math.inf, math.nan
+    for iteration in range(settings.iterations):
+        with torch.enable_grad():
+            value = loss(estimate)
+            whole = value + settings.smoothness * total_variation(estimate)
+            estimate.grad = torch.autograd.grad(whole, estimate)[0].sign()
+        if float(whole) < lowest:
+            best, lowest, lost = estimate.detach().clone(), float(whole), float(value)
+        optimiser.step()
+        schedule.step()
+        with torch.no_grad():
+            estimate.clamp_(0, 1)
+        if (iteration + 1) % settings.every == 0 or iteration + 1 == settings.iterations:
+            yield InversionStep(iteration, best, lost, time.perf_counter() - start)
+
+
+def total_variation(pixels: Tensor) -> Tensor:
+    """() the mean absolute difference of pixels beside and below each other, (B, C, H, W) (Rudin et al. 1992)."""
+    return pixels.diff(dim=-1).abs().mean() + pixels.diff(dim=-2).abs().mean()

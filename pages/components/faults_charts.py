@@ -51,7 +51,7 @@ def strip(blocks: Sequence[Block]) -> go.Figure:
         number = "" if block.share is None else weight_text(block.share).replace("under ", "<").replace(" %", "%")
         texts.append(f"<b>{number}</b>" + (f"<br>{block.flips} flipped" if block.flips else ""))
     fills = [_faded(colours[1], 0.15 + 0.85 * (block.share or 0) / most) for block in blocks]
-    names = [f"<b>▸ {block.title}</b>" if block.chosen else block.title for block in blocks]
+    names = [f"<b>{block.title}</b>" if block.chosen else block.title for block in blocks]
     figure = go.Figure()
     figure.add_bar(
         x=list(range(len(blocks))), y=shares, text=texts, textposition="outside", cliponaxis=False, hoverinfo="skip",
@@ -66,7 +66,7 @@ def strip(blocks: Sequence[Block]) -> go.Figure:
     figure.update_xaxes(tickvals=list(range(len(blocks))), ticktext=names, tickfont=font, fixedrange=True)
     figure.update_yaxes(range=[0, 1.4 * most], visible=False, fixedrange=True)
     figure.update_layout(
-        showlegend=False, bargap=0.12, clickmode="event+select", margin={"l": 0, "r": 0, "t": 4, "b": 0}
+        showlegend=False, bargap=0.12, clickmode="event+select", margin={"l": 12, "r": 12, "t": 4, "b": 0}
     )
     return figure
 

@@ -107,6 +107,14 @@ def _draw_side(title: str, exam: Examination, withheld: bool, scan: Scan, limit:
         _draw_probabilities(exam.undefended)
     if limit is not None:
         _draw_error(title, exam, scan, limit)
+    else:
+        _draw_scan(exam, scan)
+
+
+def _draw_scan(exam: Examination, scan: Scan) -> None:
+    from core import overlays
+
+    st.image(overlays.scan_png(exam.frame, scan.spacing), f"Scan {scan.name}", 300, alt=f"Scan {scan.name}")
 
 
 def _draw_probabilities(answer: Prediction) -> None:

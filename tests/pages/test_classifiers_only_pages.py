@@ -13,7 +13,7 @@ from pages.components.state import DEFAULT_BUNDLE, Visit
 from tests.cells import CLASSES, NAME, SIDE, cell, write_picture
 
 Choose = Callable[[AppTest, str], AppTest]
-PAGES = ("home", "examine", "detect", "attack", "purify", "experts", "audit")
+PAGES = ("home", "examine", "detect", "attack", "purify", "experts", "faults", "audit")
 BRAIN = "no-tumour-01"
 
 

@@ -17,22 +17,12 @@ from core.attacks import ATTACKS, CORRUPTIONS, AttackSettings, attack_scan
 from core.scans import sample_scans
 from pages.components.attack_controls import ALONE, BENIGN, NO_ATTACKER, NOT_ASKED, WHOLE, in_short, knowledge
 from pages.components.bout import describe, file_name
-from pages.components.state import Visit
 from pages.components.words import counted, decibels, length
+from tests.reading import texts, visit
 
 Choose = Callable[[AppTest, str], AppTest]
 OURS = [sample for sample in sample_scans() if sample.origin == "synthetic"]
 SCAN = OURS[0].key
-
-
-def texts(app: AppTest) -> str:
-    """Everything in words on the page, escapes taken out."""
-    kinds = (app.title, app.header, app.subheader, app.markdown, app.caption)
-    return "\n".join(element.value for kind in kinds for element in kind).replace("\\", "")
-
-
-def visit(app: AppTest) -> Visit:
-    return app.session_state["visit"]
 
 
 @pytest.fixture

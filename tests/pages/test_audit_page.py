@@ -16,6 +16,7 @@ from pages.components.audit_source import FILES
 from pages.components.audit_table import CASE, TABLE, TINT, _choose, _frame, _tinted, answer
 from pages.components.engine import bundle, engine
 from pages.components.state import Visit
+from tests.reading import texts
 
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
 COHORT = SAMPLES.parent / "cohort"
@@ -32,11 +33,6 @@ def page(app: AppTest) -> AppTest:
     app.switch_page("pages/audit.py").run()
     assert not app.exception and not app.error
     return app
-
-
-def texts(app: AppTest) -> str:
-    kinds = (app.title, app.header, app.subheader, app.markdown, app.caption, app.info)
-    return "\n".join(element.value for kind in kinds for element in kind).replace("\\", "")
 
 
 def audit(app: AppTest) -> Audit:

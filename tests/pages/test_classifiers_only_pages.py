@@ -9,28 +9,13 @@ from streamlit.testing.v1 import AppTest
 from core.bundles import Bundle
 from pages.components.attack_controls import ALONE, NO_DEFENCE
 from pages.components.experts_picker import NONE_HERE
-from pages.components.state import DEFAULT_BUNDLE, Visit
+from pages.components.state import DEFAULT_BUNDLE
 from tests.cells import CLASSES, NAME, SIDE, cell, write_picture
+from tests.reading import opened, texts, visit
 
 Choose = Callable[[AppTest, str], AppTest]
 PAGES = ("home", "examine", "detect", "attack", "purify", "experts", "faults", "audit")
 BRAIN = "no-tumour-01"
-
-
-def texts(app: AppTest) -> str:
-    """Everything in words on the page, escapes taken out."""
-    kinds = (app.title, app.header, app.subheader, app.markdown, app.caption, app.info)
-    return "\n".join(element.value for kind in kinds for element in kind).replace("\\", "")
-
-
-def visit(app: AppTest) -> Visit:
-    return app.session_state["visit"]
-
-
-def opened(app: AppTest, page: str) -> AppTest:
-    app.switch_page(f"pages/{page}.py").run()
-    assert not app.exception and app.title, page
-    return app
 
 
 def keys(app: AppTest, kind: str) -> set[str]:
@@ -99,7 +84,8 @@ def test_a_scan_stays_when_the_bundle_changes(app: AppTest, choose: Choose, cell
     assert app.title[0].value == "No answer" and "the file says modality MR" in texts(app)
     assert not app.exception and not app.error
     for name in PAGES:
-        opened(app, name)
+        app.switch_page(f"pages/{name}.py").run()
+        assert not app.exception and app.title, name
     app.selectbox(key="bundle").select(DEFAULT_BUNDLE).run()
     opened(app, "examine")
     assert app.title[0].value == answer and app.selectbox(key="sample").value == BRAIN
@@ -113,7 +99,8 @@ def test_an_attacked_brain_scan_stays_too(app: AppTest, cells: Bundle) -> None:
     assert not app.exception and not app.error
     assert visit(app).tour is None and app.title[0].value == "No answer"
     for name in PAGES:
-        opened(app, name)
+        app.switch_page(f"pages/{name}.py").run()
+        assert not app.exception and app.title, name
     app.selectbox(key="bundle").select(DEFAULT_BUNDLE).run()
     opened(app, "examine")
     assert any(element.value == "What the attack changed" for element in app.header)
@@ -181,7 +168,7 @@ def test_a_grey_picture_is_refused(served: AppTest, tmp_path) -> None:
     served.run()
     opened(served, "examine")
     assert served.title[0].value == "No answer" and "takes colour pictures only" in texts(served)
-    assert opened(served, "attack").error[0].value.replace("\\", "").startswith("Not a picture this model was made for")
+    assert opened(served, "attack", errors=1).error[0].value.replace("\\", "").startswith("Not a picture this model was made for")
 
 
 def test_a_bundle_that_every_page_works_with_has_no_switch_to_itself() -> None:

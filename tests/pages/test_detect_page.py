@@ -13,6 +13,7 @@ from core.calibration import cross_fitted_limits
 from pages.components import detector_trials
 from pages.components.detector_record import score_text, share_text
 from pages.components.detector_roc import paper_sentence
+from tests.reading import texts
 
 Choose = Callable[[AppTest, str], AppTest]
 SECTIONS = ("This scan", "Scores", "Thresholds", "ROC", "Stress", "Benign changes", "Recompute")
@@ -28,11 +29,6 @@ def page(app: AppTest) -> Callable[[str], AppTest]:
         return app.segmented_control(key="detect-section").set_value(section).run()
 
     return open_section
-
-
-def texts(app: AppTest) -> str:
-    kinds = (app.markdown, app.caption, app.info, app.error)
-    return "\n".join(element.value for kind in kinds for element in kind).replace("\\", "")
 
 
 def metrics(app: AppTest) -> dict[str, str]:

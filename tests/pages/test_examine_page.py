@@ -14,14 +14,9 @@ from core.scans.windowing import Lut
 from pages.components import pickers
 from pages.components.state import Visit
 from pages.components.words import heading, percent
+from tests.reading import texts
 
 Choose = Callable[[AppTest, str], AppTest]
-
-
-def texts(app: AppTest) -> str:
-    """Everything in words on the page, escapes taken out."""
-    kinds = (app.title, app.header, app.subheader, app.markdown, app.caption)
-    return "\n".join(element.value for kind in kinds for element in kind).replace("\\", "")
 
 
 def upload(app: AppTest, name: str, content: bytes) -> AppTest:

@@ -21,7 +21,7 @@ from core.scans import sample_scans
 from pages.components.engine import bundle as cached_bundle
 from pages.components.experts_bench import ATTACKED, CLEAN, PURIFIED, Bench, Look
 from pages.components.experts_picker import NONE_HERE
-from pages.components.state import Visit
+from tests.reading import opened, texts, visit
 
 Choose = Callable[[AppTest, str], AppTest]
 SCAN, OTHER = [sample for sample in sample_scans() if sample.key.startswith("tumour")][:2]
@@ -71,23 +71,7 @@ def served(monkeypatch: pytest.MonkeyPatch, mixed: Bundle, tmp_path) -> Iterator
 def page(served: Bundle, app: AppTest, choose: Choose) -> AppTest:
     """The Experts page with a sample."""
     choose(app, SCAN.key)
-    return opened(app)
-
-
-def opened(app: AppTest) -> AppTest:
-    app.switch_page("pages/experts.py").run()
-    assert not app.exception and not app.error
-    return app
-
-
-def texts(app: AppTest) -> str:
-    """Everything in words on the page, escapes taken out."""
-    kinds = (app.title, app.header, app.subheader, app.markdown, app.caption, app.info, app.warning, app.error)
-    return "\n".join(element.value for kind in kinds for element in kind).replace("\\", "")
-
-
-def visit(app: AppTest) -> Visit:
-    return app.session_state["visit"]
+    return opened(app, "experts")
 
 
 def bench(app: AppTest) -> Bench:
@@ -118,14 +102,14 @@ def test_a_bundle_without_a_mixture_says_so(app: AppTest, choose: Choose, served
     alone = dataclasses.replace(served, classifiers={"resnet18": served.classifiers["resnet18"]})
     monkeypatch.setattr(core, "load_bundle", lambda name: alone)
     cached_bundle.clear()
-    opened(app)
+    opened(app, "experts")
     assert NONE_HERE in texts(app)
     choose(app, SCAN.key)
-    assert NONE_HERE in texts(opened(app))
+    assert NONE_HERE in texts(opened(app, "experts"))
 
 
 def test_start_offers_samples_and_the_map(app: AppTest, served: Bundle) -> None:
-    opened(app)
+    opened(app, "experts")
     assert app.title[0].value == "Show the experts a scan"
     assert "not recorded for this mixture" in texts(app)
     app.button(key="start-mr-small").click().run()
@@ -290,10 +274,10 @@ def test_raw_heads_and_rollout(page: AppTest) -> None:
 
 def test_the_map_with_and_without_a_scan(app: AppTest, served: Bundle, choose: Choose, tmp_path) -> None:
     record_gates(tmp_path / served.name / "gates.json")
-    opened(app)
+    opened(app, "experts")
     assert "n = 6 scans" in texts(app) and "python -m training.gates" in texts(app)
     choose(app, SCAN.key)
-    section(opened(app), "Map of gates")
+    section(opened(app, "experts"), "Map of gates")
     chart = json.loads(app.get("plotly_chart")[0].proto.spec)
     assert "this scan" in {trace["name"] for trace in chart["data"]}
     assert {"Clean, tumour", "FGSM 8/255, no tumour", "PGD 8/255, tumour"} <= {trace["name"] for trace in chart["data"]}
@@ -301,7 +285,7 @@ def test_the_map_with_and_without_a_scan(app: AppTest, served: Bundle, choose: C
 
 def test_gates_of_other_weights_are_not_shown(app: AppTest, served: Bundle, tmp_path) -> None:
     record_gates(tmp_path / served.name / "gates.json", weights="old")
-    assert "not recorded for this mixture" in texts(opened(app))
+    assert "not recorded for this mixture" in texts(opened(app, "experts"))
 
 
 def test_a_damaged_record_gives_its_sentence(app: AppTest, served: Bundle, tmp_path) -> None:

@@ -23,6 +23,7 @@ from pages.components.faults_study import NO_LABELS, NO_SAMPLES
 from pages.components.faults_words import NO_NUMBER, value_text
 from pages.components.state import Visit
 from tests.pages.fake_faults import COMMAND, write_record
+from tests.reading import opened, texts
 
 Choose = Callable[[AppTest, str], AppTest]
 SCAN, OTHER = [sample for sample in sample_scans("brain-mri") if sample.key.startswith("tumour")][:2]
@@ -65,24 +66,7 @@ def served(monkeypatch: pytest.MonkeyPatch, models: Bundle, tmp_path: Path) -> I
 def page(served: Bundle, app: AppTest, choose: Choose) -> AppTest:
     """The Faults page with a sample."""
     choose(app, SCAN.key)
-    return opened(app)
-
-
-def opened(app: AppTest) -> AppTest:
-    app.switch_page("pages/faults.py").run()
-    assert not app.exception and not app.error
-    return app
-
-
-def texts(app: AppTest) -> str:
-    """Everything in words on the page, escapes taken out."""
-    kinds = (app.title, app.header, app.subheader, app.markdown, app.caption, app.info, app.warning, app.error)
-    found = [element.value for kind in (*kinds, app.success) for element in kind]
-    return (
-        "\n".join([*found, *(f"{metric.label} {metric.value}" for metric in app.metric)])
-        .replace("\\", "")
-        .replace("\u00a0", " ")
-    )
+    return opened(app, "faults")
 
 
 def bench(app: AppTest) -> FaultBench:
@@ -279,7 +263,7 @@ def test_a_bundle_without_autoencoder_works(app: AppTest, served: Bundle, choose
     monkeypatch.setattr(core, "load_bundle", lambda name: alone)
     cached_bundle.clear()
     choose(app, SCAN.key)
-    opened(app)
+    opened(app, "faults")
     assert "holds no masked autoencoder" in texts(app)
     assert not any("Error map" in (image.proto.imgs[0].caption or "") for image in app.image)
     flip_the_answer(app)
@@ -294,7 +278,7 @@ def test_nothing_recorded_is_said_and_the_rest_works(page: AppTest, name: str) -
 
 
 def test_without_a_scan_the_memory_can_still_be_looked_at(app: AppTest, served: Bundle) -> None:
-    opened(app)
+    opened(app, "faults")
     assert "Choose a sample" in texts(app)
     press(app, "bit-30")
     assert len(bench(app).flips) == 1 and not app.error
@@ -302,7 +286,7 @@ def test_without_a_scan_the_memory_can_still_be_looked_at(app: AppTest, served: 
 
 def test_refused_scan_gives_its_sentence(app: AppTest, served: Bundle, choose: Choose) -> None:
     choose(app, "ct-small")
-    opened(app)
+    opened(app, "faults")
     assert app.title[1].value == "Refused" and "modality CT" in texts(app)
 
 

@@ -21,20 +21,10 @@ from pages.components.purify_files import file_name
 from pages.components.purify_seeds import verdict
 from pages.components.purify_studio import begin
 from pages.components.purify_trade import NOT_YET
-from pages.components.state import Visit
+from tests.reading import texts, visit
 
 Choose = Callable[[AppTest, str], AppTest]
 SCAN, OTHER = [sample for sample in sample_scans() if sample.key.startswith("tumour")][:2]
-
-
-def texts(app: AppTest) -> str:
-    """Everything in words on the page, escapes taken out."""
-    kinds = (app.title, app.header, app.subheader, app.markdown, app.caption, app.info, app.warning)
-    return "\n".join(element.value for kind in kinds for element in kind).replace("\\", "")
-
-
-def visit(app: AppTest) -> Visit:
-    return app.session_state["visit"]
 
 
 def section(app: AppTest, name: str) -> AppTest:

@@ -1,0 +1,25 @@
+"""What a test reads from a page that AppTest has run."""
+
+from streamlit.testing.v1 import AppTest
+
+from pages.components.state import Visit
+
+
+def texts(app: AppTest) -> str:
+    """Everything in words on the page, metrics among them, escapes taken out."""
+    kinds = (app.title, app.header, app.subheader, app.markdown, app.caption, app.info, app.warning, app.error)
+    found = [element.value for kind in (*kinds, app.success) for element in kind]
+    found += [f"{metric.label} {metric.value}" for metric in app.metric]
+    return "\n".join(found).replace("\\", "").replace("\u00a0", " ")
+
+
+def visit(app: AppTest) -> Visit:
+    """The visitor's state."""
+    return app.session_state["visit"]
+
+
+def opened(app: AppTest, page: str, errors: int = 0) -> AppTest:
+    """The app on a page, which opens and says so many sentences about what is wrong."""
+    app.switch_page(f"pages/{page}.py").run()
+    assert not app.exception and len(app.error) == errors, page
+    return app

@@ -20,6 +20,7 @@ page = st.navigation(
         st.Page("pages/purify.py", title="Purify", icon=":material/healing:"),
         st.Page("pages/experts.py", title="Experts", icon=":material/groups:"),
         st.Page("pages/faults.py", title="Faults", icon=":material/memory:"),
+        st.Page("pages/encrypt.py", title="Encrypt", icon=":material/lock:"),
         st.Page("pages/audit.py", title="Audit", icon=":material/fact_check:"),
     ]
 )

@@ -1,4 +1,4 @@
-"""The command line: python -m core examine | attack | purify | evaluate | faults."""
+"""The command line: python -m core examine | attack | purify | evaluate | faults | encrypt."""
 
 import argparse
 import json
@@ -129,6 +129,14 @@ def _parser() -> argparse.ArgumentParser:
     faults.add_argument("--data", type=Path, help=".npz or .zip; its split val (default: the bundle's sample scans)")
     faults.add_argument("--limit", type=_positive, default=64, help="of so many images, drawn with --seed (default 64)")
     faults.set_defaults(run=_faults)
+
+    encrypt = commands.add_parser("encrypt", parents=[common], help="have a server answer that can't see the scan")
+    encrypt.add_argument("file", metavar="FILE")
+    encrypt.add_argument("--head", default="linear", help="linear or polynomial (default linear)")
+    encrypt.add_argument("--preset", metavar="NAME", help="encryption parameters (default: those of the head)")
+    encrypt.add_argument("--address", metavar="URL", help="of a server that runs (default: one is started)")
+    encrypt.add_argument("--frame", type=_natural, help="which frame of a volume, from 0 (default: the middle one)")
+    encrypt.set_defaults(run=_encrypt)
     return parser
 
 
@@ -406,6 +414,24 @@ def _faults(arguments: argparse.Namespace, command: str) -> int:
         _print_json("faults", report)
     else:
         print(faults_text(report))
+    return 0
+
+
+def _encrypt(arguments: argparse.Namespace, command: str) -> int:
+    # Here and not above: `examine` has no use for it.
+    from core.encryption.command import EncryptOptions, encrypted_answer, encrypted_text
+    from core.encryption.prediction import STAGES
+
+    names = [field.name for field in fields(EncryptOptions)]
+    options = EncryptOptions(**{name: getattr(arguments, name) for name in names})
+    bundle = load_bundle(arguments.bundle)
+    pixels = attackable_pixels(load_scan(arguments.file), bundle, arguments.frame)
+    with tqdm(total=len(STAGES), unit="stage", disable=not sys.stderr.isatty()) as bar:
+        record = encrypted_answer(bundle, pixels, options, bar.update)
+    if arguments.json:
+        _print_json("encrypt", record)
+    else:
+        print(encrypted_text(record))
     return 0
 
 

@@ -99,6 +99,13 @@ def legend_png(signed: bool = False) -> bytes:
     return _png(Image.fromarray(np.repeat(_bytes(colours), _LEGEND_SHAPE[0], axis=0)))
 
 
+def bytes_png(data: bytes) -> bytes:
+    """Bytes as grey levels, row by row, in a picture that is about half as wide again as it is high."""
+    width = max(1, round((1.5 * len(data)) ** 0.5))
+    levels = np.frombuffer(data.ljust(-(-len(data) // width) * width, b"\0"), np.uint8)
+    return _png(Image.fromarray(levels.reshape(-1, width)))
+
+
 def map_limit(values: np.ndarray) -> float:
     """A round number that 99.5 % of a map's values stay below, for its legend."""
     high = max(float(np.percentile(values, 99.5)), 1e-6)

@@ -154,7 +154,31 @@ FAULTS["properties"] |= {
     },
 }
 
-SCHEMAS = {"examine": EXAMINE, "attack": ATTACK, "purify": PURIFY, "evaluate": EVALUATE, "faults": FAULTS}
+ENCRYPT = _record(
+    file=_TEXT,
+    bundle=_TEXT,
+    classifier=_TEXT,
+    head=_TEXT,
+    preset=_TEXT,
+    plain_logits={"type": "array", "items": _NUMBER},
+    encrypted_logits={"type": "array", "items": _NUMBER},
+    max_error=_NUMBER,
+    label_plain=_TEXT,
+    label_encrypted=_TEXT,
+    upload_kb=_NUMBER,
+    download_kb=_NUMBER,
+    keys_kb=_NUMBER,
+    seconds=_record(keygen=_NUMBER, encrypt=_NUMBER, server=_NUMBER, decrypt=_NUMBER),
+)
+
+SCHEMAS = {
+    "examine": EXAMINE,
+    "attack": ATTACK,
+    "purify": PURIFY,
+    "evaluate": EVALUATE,
+    "faults": FAULTS,
+    "encrypt": ENCRYPT,
+}
 
 
 def checked(command: str, answer: Any) -> Any:

@@ -14,6 +14,7 @@ NAME, CLASSES, SIDE = "tiny-cells", tuple(f"kind {letter}" for letter in "abcdef
 NETWORKS = {
     "resnet18": ("half-resnet18", {"width": 4}),
     "mamba": ("medmamba", {"width": 8, "depths": [1, 1, 1]}),
+    "vit": ("vit", {"size": SIDE, "patch": 8, "width": 32, "depth": 1, "heads": 2, "hidden": 8}),
 }
 
 

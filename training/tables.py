@@ -19,12 +19,15 @@ from tqdm import tqdm
 
 from core.attacks import CORRUPTIONS, METHODS, AttackSettings, longest_run, sees_defence
 from core.audit.datasets import Dataset, load_for
+from core.audit.encrypted import token_classifiers
 from core.audit.evaluation import evaluate, own_limits, settings_record, summary, weights_record
 from core.audit.timing import machine, measure_timings
 from core.audit.timing_explanations import mixture_timings
 from core.bundles import WEIGHTS, Bundle, bundle_names, load_bundle
 from training.answers import CONDITIONS, NOTEBOOKS, condition_name, record
 from training.calibrate import fit_bundle
+from training.encrypted import record_encryption
+from training.encryption_tables import encryption_summary, encryption_tables
 from training.fault_tables import fault_summary, fault_tables, percent
 from training.faults import record_faults
 from training.looks import record_looks
@@ -79,6 +82,8 @@ def main() -> None:
     else:
         write_results(folder / "results.json", {"plain_rows": list(plain_rows(bundle, data.split("val"), options))})
     record_faults(data, bundle, options)
+    if token_classifiers(bundle) and not options.recorded:
+        record_encryption(data, bundle, options)
     write_pages(bundle)
 
 
@@ -126,8 +131,11 @@ def write_pages(bundle: Bundle) -> None:
         lines = [text, "", *other_tables(report), *mixture_tables(bundle, report)]
     else:
         lines = plain_table(report["plain_rows"])
-    rewrite(card, "\n".join([*lines, *fault_tables(bundle)]))
-    rewrite(ROOT / "README.md", "\n".join(fault_summary(load_bundle(name) for name in bundle_names())), "faults")
+    rewrite(card, "\n".join([*lines, *fault_tables(bundle), *encryption_tables(bundle)]))
+    bundles = [load_bundle(name) for name in bundle_names()]
+    rewrite(ROOT / "README.md", "\n".join(fault_summary(bundles)), "faults")
+    encrypted = [line for every in bundles for line in encryption_summary(every)]
+    rewrite(ROOT / "README.md", "\n".join(encrypted), "encryption")
 
 
 def plain_table(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -8,7 +8,7 @@ same way (Geiping et al. 2020, section 4). A class token that was sent in plain 
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,11 +20,13 @@ from torch.nn.functional import cosine_similarity, cross_entropy
 from core.audit.fidelity import fidelity
 from core.faults.sites import private_copy
 from core.models.mae import unpatchify
+from core.models.mamba import SelectiveScan2d
 from core.models.resnet import PIXEL_MEAN, PIXEL_STD
 
 Gradients = Mapping[str, Tensor]
 POSITIONS, EMBEDDING = "pos_embed", "patch_embed.proj.weight"
 DAMPINGS = tuple(10 ** (-power / 2) for power in range(33))  # 1 … 1e-16, of the largest squared singular value
+CAUTION = 1.2  # how often a degree of freedom counts in cross-validation
 DROPS = (3 / 8, 5 / 8, 7 / 8)  # of the iterations: the rate falls to a tenth (Geiping et al. 2020, appendix)
 
 
@@ -72,9 +74,9 @@ class SearchSettings:
         Iterations from one step that is shown to the next.
     """
 
-    iterations: int = 300
-    rate: float = 0.02
-    smoothness: float = 0.01
+    iterations: int = 200
+    rate: float = 0.03
+    smoothness: float = 1.0
     every: int = 10
 
     def __post_init__(self):
@@ -114,8 +116,8 @@ def rounded(gradients: Gradients) -> dict[str, Tensor]:
 def with_noise(gradients: Gradients, multiplier: float, generator: torch.Generator) -> dict[str, Tensor]:
     """The gradients as differentially private training sends them (Abadi et al. 2016, algorithm 1).
 
-    Clipping bounds the norm of all gradients together, so noise is counted in that norm: every number gets N(0, σ²) with
-    σ = multiplier · norm. Clipping itself only scales, which hides nothing here.
+    Clipping bounds the norm of all gradients together, so noise is counted in that norm: every number gets N(0, σ²)
+    with σ = multiplier · norm. Clipping itself only scales, which hides nothing here.
 
     Parameters
     ----------
@@ -152,6 +154,7 @@ def invert_steps(
     shape: Sequence[int],
     generator: torch.Generator,
     settings: SearchSettings | None = None,
+    start: Tensor | None = None,
 ) -> Iterator[InversionStep]:
     """Recover a scan from a shared gradient: in closed form where positions are learned, else by a search.
 
@@ -167,6 +170,8 @@ def invert_steps(
         On the CPU; draws the start of a search, and is not used by the closed form.
     settings : SearchSettings, optional
         Of a search.
+    start : Tensor, optional
+        (1, C, H, W) in [0, 1] that a search begins with, such as the mean of other scans; uniform noise by default.
 
     Yields
     ------
@@ -181,20 +186,19 @@ def invert_steps(
     """
     if not all(value.isfinite().all() for value in gradients.values()):
         raise ValueError("The gradients hold infinite values, so nothing can be recovered from them; share them again.")
-    if not any(value.any() for value in gradients.values()):
-        raise ValueError("The gradients are 0 throughout, so they tell nothing of the scan; share them unrounded.")
     if {POSITIONS, EMBEDDING} <= set(gradients):
         return closed_form_steps(gradients[POSITIONS], gradients[EMBEDDING], shape)
-    return match_steps(network, gradients, shape, generator, settings or SearchSettings())
+    return match_steps(network, gradients, shape, generator, settings or SearchSettings(), start)
 
 
 def closed_form_steps(positions: Tensor, embedding: Tensor, shape: Sequence[int]) -> Iterator[InversionStep]:
     """APRIL's closed form (Lu et al. 2022, section 3.2), less and less damped.
 
-    With Δ (N, D) the gradient of the patches' positions and G (D, C·p·p) that of the embedding, X solves Δᵀ X = G. Every
-    part of a token that is the same for all its D numbers is removed by LayerNorm, so Δ has rank D − 1 at most, and
-    needs damping from N = D patches on. Tikhonov's damping is lowered to where generalised cross-validation (Golub et
-    al. 1979) finds that noise begins to be fitted, which takes the noise of rounded or noisy gradients into account.
+    With Δ (N, D) the gradient of the patches' positions and G (D, C·p·p) that of the embedding, X solves Δᵀ X = G.
+    What is the same for all D numbers of a token is removed by LayerNorm, so Δ has rank D − 1 at most, and needs
+    damping from N = D patches on. Tikhonov's damping is lowered to where generalised cross-validation (Golub et al.
+    1979, the degrees of freedom counted 1.2 times against fitting noise: Kim & Gu 2004) finds that noise begins to be
+    fitted, be it of rounding or added on purpose.
 
     Parameters
     ----------
@@ -215,6 +219,7 @@ def closed_form_steps(positions: Tensor, embedding: Tensor, shape: Sequence[int]
         )
     errors = positions[0, -count:].double().cpu()  # (N, D)
     target = embedding.flatten(1).double().cpu()  # (D, C·p·p)
+    _check_tells(errors, target)
     left, sizes, right = torch.linalg.svd(errors.T, full_matrices=False)
     coordinates = left.T @ target
     for index, (damping, loss) in enumerate(_dampings(sizes, coordinates, target)):
@@ -230,20 +235,27 @@ def match_steps(
     shape: Sequence[int],
     generator: torch.Generator,
     settings: SearchSettings,
+    start: Tensor | None = None,
 ) -> Iterator[InversionStep]:
     """Search for a scan whose gradient points the way of the shared one (Geiping et al. 2020, equation 4).
 
     Parameters, result and errors as of `invert_steps`; the label is read from the gradient.
     """
+    if any(isinstance(module, SelectiveScan2d) for module in network.modules()):
+        raise ValueError(
+            "The gradient of a Mamba can't be differentiated again, which a search needs; choose a ResNet or a ViT."
+        )
     private = private_copy(network).requires_grad_()
     label = torch.tensor([leaked_label(gradients)])
     shared = torch.cat([value.flatten() for value in gradients.values()])
+    _check_tells(shared)
+    shared = _direction([shared])
 
     def loss(estimate: Tensor) -> Tensor:
         own = _gradients(private, estimate, label.to(estimate.device), create_graph=True)
-        return 1 - cosine_similarity(torch.cat([own[name].flatten() for name in gradients]), shared, dim=0)
+        return 1 - _direction(own[name] for name in gradients) @ shared
 
-    return _search(loss, shape, generator, settings, shared.device)
+    return _search(loss, shape, generator, settings, start, shared.device)
 
 
 def token_steps(
@@ -252,6 +264,7 @@ def token_steps(
     shape: Sequence[int],
     generator: torch.Generator,
     settings: SearchSettings | None = None,
+    start: Tensor | None = None,
 ) -> Iterator[InversionStep]:
     """Search for a scan that has a given class token: what a server can do that knows the network.
 
@@ -261,15 +274,16 @@ def token_steps(
         With `token(pixels)` → (B, D), as TokenViT; left as it is.
     token : Tensor
         (D,), such as a plain token, or `token_from_bytes` of an encrypted one.
-    shape, generator, settings
+    shape, generator, settings, start
         As for `invert_steps`.
     """
     private = private_copy(network)
+    token = token.to(next(private.parameters()).device)
 
     def loss(estimate: Tensor) -> Tensor:
         return 1 - cosine_similarity(private.token(estimate)[0], token, dim=0)
 
-    return _search(loss, shape, generator, settings or SearchSettings(), token.device)
+    return _search(loss, shape, generator, settings or SearchSettings(), start, token.device)
 
 
 def token_from_bytes(data: bytes, length: int = 768, word: str = "<u8") -> Tensor:
@@ -294,9 +308,7 @@ def token_from_bytes(data: bytes, length: int = 768, word: str = "<u8") -> Tenso
     """
     size = np.dtype(word).itemsize
     if len(data) < length * size:
-        raise ValueError(
-            f"{len(data)} bytes hold fewer than {length} numbers of {size} bytes; give a whole ciphertext."
-        )
+        raise ValueError(f"{len(data)} bytes don't hold {length} numbers of {size} bytes; give a whole ciphertext.")
     first = (len(data) // size - length) // 2 * size
     numbers = np.frombuffer(data, word, length, first).astype(np.float64)
     return torch.from_numpy((numbers - numbers.mean()) / max(numbers.std(), np.finfo(np.float64).tiny)).float()
@@ -316,6 +328,18 @@ def _gradients(network: nn.Module, pixels: Tensor, labels: Tensor, create_graph:
     return {name: value for name, value in zip(parameters, found) if value is not None}
 
 
+def _direction(values: Iterable[Tensor]) -> Tensor:
+    """All values in one row of length 1. That of a sure answer is below what `cosine_similarity` takes for 0."""
+    row = torch.cat([value.flatten() for value in values])
+    row = row / row.abs().max().detach()
+    return row / row.norm()
+
+
+def _check_tells(*values: Tensor) -> None:
+    if not all(value.any() for value in values):
+        raise ValueError("The gradients are 0 throughout, so they tell nothing of the scan; share them unrounded.")
+
+
 def _dampings(sizes: Tensor, coordinates: Tensor, target: Tensor) -> list[tuple[float, float]]:
     """Dampings from 1 down to the one that cross-validation chooses, each with the share of the target it leaves."""
     whole = target.square().sum()
@@ -325,7 +349,8 @@ def _dampings(sizes: Tensor, coordinates: Tensor, target: Tensor) -> list[tuple[
         kept = sizes.square() / (sizes.square() + damping * sizes[0].square())
         left = outside + ((1 - kept).unsqueeze(1) * coordinates).square().sum()
         losses.append(float((left / whole).sqrt()))
-        scores.append(float(left / (len(target) - kept.sum()) ** 2))
+        spare = float(len(target) - CAUTION * kept.sum())
+        scores.append(float(left) / spare**2 if spare > 0 else math.inf)
     return list(zip(DAMPINGS, losses))[: int(np.argmin(scores)) + 1]
 
 
@@ -334,11 +359,13 @@ def _search(
     shape: Sequence[int],
     generator: torch.Generator,
     settings: SearchSettings,
+    start: Tensor | None,
     device: torch.device,
 ) -> Iterator[InversionStep]:
-    """Adam on the signs of the gradient of loss and total variation, pixels kept in [0, 1]; the best so far is shown."""
-    start = time.perf_counter()
-    estimate = torch.rand((1, *shape), generator=generator).to(device).requires_grad_()
+    """Adam on the signs of the gradient of loss and total variation, pixels kept in [0, 1]; shows the best so far."""
+    began = time.perf_counter()
+    first = torch.rand((1, *shape), generator=generator) if start is None else start.clone()
+    estimate = first.to(device).requires_grad_()
     optimiser = torch.optim.Adam([estimate], settings.rate)
     drops = [round(settings.iterations * share) for share in DROPS]
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, drops)
@@ -348,14 +375,14 @@ def _search(
             value = loss(estimate)
             whole = value + settings.smoothness * total_variation(estimate)
             estimate.grad = torch.autograd.grad(whole, estimate)[0].sign()
-        if float(whole) < lowest:
-            best, lowest, lost = estimate.detach().clone(), float(whole), float(value)
+        if whole.item() < lowest:
+            best, lowest, lost = estimate.detach().clone(), whole.item(), value.item()
         optimiser.step()
         schedule.step()
         with torch.no_grad():
             estimate.clamp_(0, 1)
         if (iteration + 1) % settings.every == 0 or iteration + 1 == settings.iterations:
-            yield InversionStep(iteration, best, lost, time.perf_counter() - start)
+            yield InversionStep(iteration, best, lost, time.perf_counter() - began)
 
 
 def total_variation(pixels: Tensor) -> Tensor:

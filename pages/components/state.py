@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # core brings torch: the first page must not wait for it
     from core.purification.settings import PurifySettings
     from pages.components.bout import Bout
     from pages.components.detector_trials import Trials
+    from pages.components.encrypt_bench import EncryptBench
     from pages.components.experts_bench import Bench
     from pages.components.faults_bench import FaultBench
     from pages.components.purify_seeds import Survey
@@ -70,6 +71,11 @@ class Visit:
         Which network the Faults page damages; the bundle's default classifier where None.
     faults : FaultBench or None
         What is damaged in it, and what runs on that page; the damage stays when another scan is chosen.
+    head, preset, server : str
+        How the Encrypt page asks: 'linear' or 'polynomial', the encryption preset's name, and the server's address;
+        empty for the head's own preset, and for a server of the app's own.
+    encrypted : EncryptBench or None
+        What was asked there about the scan on the table, and what runs.
     """
 
     bundle: str = DEFAULT_BUNDLE
@@ -105,6 +111,10 @@ class Visit:
     bench: Bench | None = None
     faulty: str | None = None
     faults: FaultBench | None = None
+    head: str = "linear"
+    preset: str = ""
+    server: str = ""
+    encrypted: EncryptBench | None = None
 
     def choose_bundle(self, name: str) -> None:
         """Take another bundle, with its own classifier; a tour speaks of the one it began with, and ends."""
@@ -118,9 +128,10 @@ class Visit:
         for work in (self.bout, self.studio, self.survey):
             if work:
                 work.run.stop()
-        if self.bench:
-            self.bench.stop()
-        self.bout = self.studio = self.survey = self.bench = None
+        for kept in (self.bench, self.encrypted):
+            if kept:
+                kept.stop()
+        self.bout = self.studio = self.survey = self.bench = self.encrypted = None
         if self.faults:
             self.faults.answer = None  # the damage is the network's and stays; what it did to a scan goes
 

@@ -100,6 +100,13 @@ def length(size: float, norm: str) -> str:
     return f"{number(255 * size)}/255" if norm == "linf" else number(size)
 
 
+def kilobytes(size: float) -> str:
+    """A size that is given in KB (1000 bytes)."""
+    if size < 1:
+        return f"{1000 * size:.0f} bytes"
+    return f"{number(size)} KB" if size < 1000 else f"{number(size / 1000)} MB"
+
+
 def decibels(psnr: float) -> str:
     """A peak signal-to-noise ratio."""
     return "no change" if psnr == float("inf") else f"{psnr:.1f} dB"

@@ -28,7 +28,7 @@ def picture(tmp_path):
 def test_what_the_bundle_is_without_is_one_sentence(cells, bundle):
     assert cells.mae is cells.diffusion is cells.content is None
     assert (cells.limits, cells.calibrations, cells.modalities) == ({}, {}, ())
-    assert list(cells.classifiers) == ["resnet18", "mamba"]
+    assert list(cells.classifiers) == ["resnet18", "mamba", "vit"]
     assert "tiny-cells holds no masked autoencoder and no diffusion model" in cells.lacks
     assert cells.lacks.count(". ") == 0 and cells.lacks.endswith(".")
     assert bundle.lacks is None and in_float32(cells) is cells

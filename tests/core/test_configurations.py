@@ -128,6 +128,6 @@ def test_a_round_of_10000_parameters_in_ciphertexts_of_4096_numbers():
     assert (sent.gradients_plain, sent.gradients_encrypted, sent.token_encrypted) == (40_000, 3000, 1000)
     assert sent.saving == 3
     assert communication(10_000, 4096, 1000, images=6).saving == 0.5
-    assert communication(10_000, 512, 1000).token_encrypted == 2000
+    assert communication(8192, 4096, 1000, token_bytes=500).saving == 4
     with pytest.raises(ValueError, match="at least 1"):
         communication(10_000, 0, 1000)

@@ -14,7 +14,7 @@ from tests.cells import CLASSES, NAME, SIDE, cell, write_picture
 from tests.reading import opened, texts, visit
 
 Choose = Callable[[AppTest, str], AppTest]
-PAGES = ("home", "examine", "detect", "attack", "purify", "experts", "faults", "audit")
+PAGES = ("home", "examine", "detect", "attack", "purify", "experts", "faults", "encrypt", "audit")
 BRAIN = "no-tumour-01"
 
 
@@ -71,7 +71,7 @@ def test_examine_gives_the_answer_and_what_it_is_without(page: AppTest, cells: B
     assert page.title[0].value == exam.label.capitalize()
     assert cells.lacks in said and "Not checked for manipulation" in said
     assert "Not flagged" not in said and "What purification changed" not in said
-    assert page.selectbox(key=f"classifier-{NAME}").options == ["resnet18", "mamba"]
+    assert page.selectbox(key=f"classifier-{NAME}").options == ["resnet18", "mamba", "vit"]
     page.selectbox(key=f"classifier-{NAME}").select("mamba").run()
     assert visit(page).examination.prediction.classifier == "mamba"
 
@@ -168,7 +168,12 @@ def test_a_grey_picture_is_refused(served: AppTest, tmp_path) -> None:
     served.run()
     opened(served, "examine")
     assert served.title[0].value == "No answer" and "takes colour pictures only" in texts(served)
-    assert opened(served, "attack", errors=1).error[0].value.replace("\\", "").startswith("Not a picture this model was made for")
+    assert (
+        opened(served, "attack", errors=1)
+        .error[0]
+        .value.replace("\\", "")
+        .startswith("Not a picture this model was made for")
+    )
 
 
 def test_a_bundle_that_every_page_works_with_has_no_switch_to_itself() -> None:

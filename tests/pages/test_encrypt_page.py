@@ -1,0 +1,171 @@
+"""The Encrypt page, with a tiny bundle and a real server process."""
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.audit import encrypted
+from core.audit.encrypted import FILE, LabelledTokens, weights_today
+from core.bundles import Bundle
+from core.encryption import shared_server
+from core.federation.configurations import CONFIGURATIONS, MEASURES
+from tests.cells import NAME, cell, write_picture
+from tests.reading import opened, texts, visit
+
+SHARES = {name: [0.9, 0.8, 1.0] for name in MEASURES}
+TIMES = {"server_ms": 2.0, "encrypt_ms": 3.0, "decrypt_ms": 1.0}
+SIZES = {"upload_kb": 31.0, "download_kb": 62.0, "keys_kb": 0.02}
+CROSSING = {
+    "gradients_plain": 26400.0,
+    "gradients_encrypted": 40700.0,
+    "head_gradients_encrypted": 12.0,
+    "token_encrypted": 31.0,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _server_ends() -> Iterator[None]:
+    yield
+    shared_server().stop()
+
+
+@pytest.fixture
+def page(cells: Bundle, app: AppTest, tmp_path) -> AppTest:
+    """The page with the tiny bundle and a picture."""
+    app.selectbox(key="bundle").select(NAME).run()
+    picture = write_picture(tmp_path / "cell.png", cell()).read_bytes()
+    app.file_uploader[0].upload("cell.png", picture)
+    app.run()
+    return opened(app, "encrypt")
+
+
+def press(app: AppTest, key: str, errors: int = 0) -> AppTest:
+    app.button(key=key).click().run()
+    assert not app.exception and len(app.error) == errors, [error.value for error in app.error]
+    return app
+
+
+def section(app: AppTest, name: str) -> AppTest:
+    app.segmented_control(key="encrypt-section").set_value(name).run()
+    assert not app.exception and not app.error
+    return app
+
+
+def entry(models: Bundle, **changes: object) -> dict[str, object]:
+    head = {"head": "linear", "preset": "linear", "n": 9, "clear": 8, "same": 9, "same_clear": 8, "max_error": 2e-4}
+    known = {
+        "made_with": weights_today(models, "vit"),
+        "command": "python -m training.encrypted --data cells.zip",
+        "n": 9,
+        "seed": 0,
+        "heads": [head | TIMES | SIZES | {"plain": SHARES, "encrypted": SHARES}],
+        "configurations": dict.fromkeys(CONFIGURATIONS, SHARES),
+        "timing": [],
+        "communication": CROSSING,
+    }
+    return known | changes
+
+
+def record(models: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path, text: str) -> None:
+    (tmp_path / NAME).mkdir()
+    (tmp_path / NAME / FILE).write_text(text)
+    monkeypatch.setattr(encrypted.bundles, "WEIGHTS", tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["linear", "polynomial"])
+def test_the_server_answers_as_in_the_clear(page: AppTest, kind: str) -> None:
+    page.segmented_control(key="encrypt-head").set_value(kind).run()
+    press(page, "encrypt")
+    bench = visit(page).encrypted
+    assert [step.stage for step in bench.steps] == ["keygen", "encrypt", "server", "decrypt"]
+    assert bench.answer.label_plain == bench.answer.label_encrypted and 0 < bench.answer.max_error < 1e-2
+    said = texts(page)
+    assert "Same answer as in the clear" in said and "They differ by" in said
+    assert "The keys were made for this question and have been dropped." in said
+
+
+def test_a_preset_without_the_depth_is_refused_before_anything_is_encrypted(page: AppTest) -> None:
+    page.segmented_control(key="encrypt-head").set_value("polynomial").run()
+    page.selectbox(key="encrypt-preset-polynomial").select("linear").run()
+    press(page, "encrypt", errors=1)
+    assert "carries a multiplicative depth of 1" in page.error[0].value and not visit(page).encrypted.steps
+
+
+@pytest.mark.parametrize(("address", "words"), [("nowhere", "no address"), ("http://127.0.0.1:9", "doesn't answer")])
+def test_a_server_that_is_none_gives_a_sentence(page: AppTest, address: str, words: str) -> None:
+    page.text_input(key="encrypt-server").set_value(address).run()
+    press(page, "encrypt", errors=1)
+    assert words in page.error[0].value.replace("\\", "") and visit(page).encrypted.answer is None
+
+
+def test_another_scan_is_asked_about_anew(page: AppTest, tmp_path) -> None:
+    press(page, "encrypt")
+    first = visit(page).encrypted
+    page.file_uploader[0].upload("other.png", write_picture(tmp_path / "other.png", cell(1)).read_bytes())
+    page.run()
+    assert visit(page).encrypted is not first and visit(page).encrypted.answer is None
+
+
+def test_many_scans_are_asked_about_with_one_set_of_keys(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = np.random.default_rng(0).normal(size=(3, 768)) * 0.9
+    samples = LabelledTokens(tokens, np.array([0, 1, 2]))
+    monkeypatch.setattr(encrypted, "sample_tokens", lambda models, classifier: samples)
+    section(page, "Cohort")
+    press(page, "encrypt-cohort")
+    bench = visit(page).encrypted
+    assert bench.totals.n == 3 and bench.totals.max_error == max(one.max_error for one in bench.cohort)
+    assert [one.seconds["keygen"] for one in bench.cohort] == [0, 0, 0]
+    assert f"Same label {bench.totals.same} of 3" in texts(page)
+
+
+def test_a_bundle_without_samples_says_so(page: AppTest) -> None:
+    section(page, "Cohort")
+    press(page, "encrypt-cohort", errors=1)
+    assert "brings no sample scans" in page.error[0].value.replace("\\", "")
+
+
+def test_a_gradient_gives_the_scan_away_and_a_ciphertext_does_not(page: AppTest) -> None:
+    section(page, "Why bother")
+    press(page, "leak")
+    page.segmented_control(key="leak-what").set_value("encrypted token").run()
+    press(page, "leak")
+    leaks = visit(page).encrypted.leaks
+    assert leaks["gradient"].quality.psnr >= 30 > 20 > leaks["encrypted token"].quality.psnr
+    assert leaks["encrypted token"].sent > 10_000
+    assert "Gradient, in the paper" in str(page.table[0].value)
+
+
+def test_what_is_recorded_is_shown_and_needs_no_scan(cells: Bundle, app: AppTest, monkeypatch, tmp_path) -> None:
+    record(cells, monkeypatch, tmp_path, json.dumps({"vit": entry(cells)}))
+    app.selectbox(key="bundle").select(NAME).run()
+    section(opened(app, "encrypt"), "Cohort")
+    assert [len(table.value) for table in app.table] == [1, len(CONFIGURATIONS)]
+    assert "8 of 8" in str(app.table[0].value) and "cells.zip" in texts(app)
+
+
+def test_a_record_of_other_weights_is_not_shown(page: AppTest, cells: Bundle, monkeypatch, tmp_path) -> None:
+    record(cells, monkeypatch, tmp_path, json.dumps({"vit": entry(cells, made_with="other")}))
+    section(page, "Cohort")
+    assert "Nothing is recorded for these weights" in texts(page)
+
+
+def test_a_damaged_record_gives_its_sentence(page: AppTest, cells: Bundle, monkeypatch, tmp_path) -> None:
+    record(cells, monkeypatch, tmp_path, '{"vit": {"made_with"')
+    page.run()
+    assert not page.exception and "run training.encrypted again" in page.error[0].value.replace("\\", "")
+
+
+def test_what_crosses_is_compared(page: AppTest, cells: Bundle, monkeypatch, tmp_path) -> None:
+    record(cells, monkeypatch, tmp_path, json.dumps({"vit": entry(cells)}))
+    section(page, "Why bother")
+    assert "1,313 times smaller" in texts(page)
+
+
+def test_a_bundle_without_a_transformer_says_so(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encrypted, "token_classifiers", lambda models: ())
+    page.run()
+    assert not page.exception and "holds no vision transformer" in texts(page)
+    assert page.button(key="switch-bundle")

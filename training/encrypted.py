@@ -69,16 +69,21 @@ def measured(
         "data": data.sha256,
         "n": len(val.labels),
         "seed": options.seed,
-        "heads": [asked(val, head_of(network, kind), preset, server) for kind, preset in tried()],
+        "heads": [asked(val, head, preset, server) for head, preset in tried(network)],
         "configurations": configurations(train, val, server, options.seed),
         "timing": list(measure_timings()),
         "communication": crossing(network, train),
     }
 
 
-def tried() -> list[tuple[str, Preset]]:
-    """Every kind of head with every preset that is made for it."""
-    return [(kind, preset) for kind in KINDS for preset in PRESETS.values() if preset.name.split("-")[0] == kind]
+def tried(network: nn.Module) -> list[tuple[Head, Preset]]:
+    """Both heads, each with its own preset and with the variants of that which are made for its kind."""
+    found = []
+    for head in (head_of(network, kind) for kind in KINDS):
+        own = default_preset(head.shape)
+        variants = [preset for name, preset in PRESETS.items() if name.startswith(f"{head.kind}-")]
+        found += [(head, preset) for preset in (own, *variants)]
+    return found
 
 
 def token_set(data: Dataset, network: nn.Module) -> TokenSet:

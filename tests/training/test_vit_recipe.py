@@ -12,9 +12,10 @@ from safetensors.torch import load_file, save_file
 
 from core import bundles
 from core.models.mae import MaskedAutoencoder
+from core.models.resnet import NarrowResNet18
 from core.models.vit import TokenViT
 from training import assemble, vit
-from training.common import augmented_tiles
+from training.common import augmented_tiles, seeded
 
 SMALL = {"width": 16, "depth": 1, "heads": 2, "hidden": 4}
 
@@ -83,6 +84,38 @@ def test_both_losses_are_added():
         torch.nn.init.zeros_(head.bias)
     loss = vit.both_losses(network, token, torch.tensor([0, 1, 1, 0]))
     assert loss.item() == pytest.approx(2 * np.log(2), rel=1e-6)
+
+
+def test_a_teacher_answers_in_place_of_the_labels(data, run, tmp_path):
+    network = seeded(lambda: NarrowResNet18(1, 2), "teacher")
+    teacher = tmp_path / "resnet18.safetensors"
+    save_file({key.removeprefix("network."): value for key, value in network.state_dict().items()}, teacher)
+    trained, images = vit.trained_teacher(teacher, 1, 2), torch.rand(2, 1, 128, 128)
+    assert not trained.training and not any(weight.requires_grad for weight in trained.parameters())
+    with torch.no_grad():
+        assert torch.allclose(vit.answers(trained, images), network.eval()(images).softmax(1), atol=1e-5)
+    words = ["--data", data, "--out", tmp_path, "--batch", 2, "--patch", 32, "--steps", 1]
+    run(vit, *words, "--teacher", teacher)
+    card = json.loads((tmp_path / "vit.json").read_text())
+    assert "--teacher resnet18.safetensors" in card["command"] and "SHA-256" in card["metrics"]["taught_by"]["weights"]
+
+
+def test_a_sure_teacher_is_the_label_without_smoothing():
+    network, token = TokenViT(1, 2, **SMALL | {"size": 32}), torch.randn(3, 768)
+    with torch.no_grad():
+        network.linear.bias.copy_(torch.tensor([0.0, 5.0]))
+        labels, sure = torch.tensor([0, 1, 0]), torch.tensor([[1.0, 0], [0, 1], [1, 0]])
+        expected = sum(
+            torch.nn.functional.cross_entropy(head(token), labels) for head in (network.linear, network.polynomial)
+        )
+        assert vit.both_losses(network, token, sure).item() == pytest.approx(expected.item(), rel=1e-5)
+        assert vit.both_losses(network, token, labels).item() < expected.item()  # smoothing spares the wrong and sure
+
+
+def test_pictures_are_mixed_with_their_neighbour_and_stay_the_greater_part():
+    images = torch.tensor([0.0, 1.0, 0.0, 1.0]).view(4, 1, 1, 1)
+    blended = vit.mixed(images, torch.Generator().manual_seed(0)).flatten()
+    assert blended[[0, 2]].max() <= 0.5 <= blended[[1, 3]].min() and blended.unique().numel() == 4
 
 
 def test_half_of_the_patches_stay_and_each_image_keeps_its_own():

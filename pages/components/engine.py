@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import logging
 import threading
 from collections.abc import Callable
@@ -95,7 +97,9 @@ def bundle(name: str) -> Bundle:
     """A bundle, shared by all visitors: nobody may modify it."""
     from core import load_bundle
 
-    return engine().patrol.take_over(name, load_bundle(name))
+    models = engine().patrol.take_over(name, load_bundle(name))
+    _spare_from_collection()
+    return models
 
 
 @st.cache_resource(show_spinner=False, max_entries=2)
@@ -104,6 +108,17 @@ def exact_bundle(name: str) -> Bundle:
     from core.bundles import in_float32
 
     return engine().patrol.take_over(f"{name}, exact", in_float32(bundle(name)))
+
+
+def _spare_from_collection() -> None:
+    """Take all that is loaded now out of the garbage collector's sight.
+
+    Streamlit collects garbage after each run of a page, which takes .4 s where torch and its libraries are loaded, and
+    nobody is served meanwhile.
+    """
+    gc.collect()
+    gc.freeze()
+    atexit.register(gc.unfreeze)  # the libraries' own leak checks at the end of the process expect it
 
 
 def heavy_work(doing: str, work: Callable[[], T]) -> T:

@@ -20,6 +20,7 @@ PAGES = (
     ("purify", "Purify", ":material/healing:", "What purification does to a scan, method beside method."),
     ("experts", "Experts", ":material/groups:", "A mixture opened up: who decides, and where they look."),
     ("faults", "Faults", ":material/memory:", "Flip a bit in a network’s memory, and see who notices."),
+    ("encrypt", "Encrypt", ":material/lock:", "Ask a server that never sees the scan."),
     ("audit", "Audit", ":material/fact_check:", "A whole cohort through the defence, with a report to keep."),
 )
 

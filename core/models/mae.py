@@ -65,7 +65,7 @@ def sincos_positions(side: int, width: int) -> Tensor:
     return torch.cat([torch.zeros(1, width), table.float()]).unsqueeze(0)
 
 
-def _attend(block: Block, tokens: Tensor) -> tuple[Tensor, Tensor]:
+def attend(block: Block, tokens: Tensor) -> tuple[Tensor, Tensor]:
     """One timm block, computed here because its own forward does not hand out the attention matrix."""
     attention = block.attn
     batch, count, width = tokens.shape
@@ -80,7 +80,7 @@ def _attend(block: Block, tokens: Tensor) -> tuple[Tensor, Tensor]:
 def _through(blocks: nn.ModuleList, tokens: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
     attention = []
     for block in blocks:
-        tokens, weights = _attend(block, tokens)
+        tokens, weights = attend(block, tokens)
         attention.append(weights)
     return tokens, tuple(attention)
 

@@ -11,7 +11,7 @@ from timm.layers import PatchEmbed
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from core.models.mae import Encoding, _attend, sincos_positions
+from core.models.mae import Encoding, attend, sincos_positions
 from core.models.resnet import PIXEL_MEAN, PIXEL_STD
 from core.models.stages import Stage
 
@@ -104,7 +104,7 @@ class TokenViT(nn.Module):
         """
         tokens, attention = self._embed(pixels, visible), []
         for block in self.blocks:
-            tokens, weights = _attend(block, tokens)
+            tokens, weights = attend(block, tokens)
             attention.append(weights)
         return Encoding(self.norm(tokens), tuple(attention))
 
@@ -154,4 +154,4 @@ class TokenViT(nn.Module):
 
 def _alone(block: Block) -> Callable[[Tensor], Tensor]:
     """A block that hands out its tokens and keeps its attention."""
-    return lambda tokens: _attend(block, tokens)[0]
+    return lambda tokens: attend(block, tokens)[0]

@@ -120,6 +120,33 @@ def looks(page: Page) -> None:
     page.get_by_text("The colours end").first.wait_for(timeout=WAIT_MS)
 
 
+def faults(page: Page) -> None:
+    """The top bit of the exponent of the largest weight, flipped."""
+    sample(page, "‘tumour’ 1")
+    go(page, "Faults")
+    page.locator(".st-key-faults-largest button").first.click()
+    settle(page)
+    page.locator(".st-key-bit-30 button").first.click()
+
+
+def encrypt(page: Page) -> None:
+    """A server's answer on ciphertexts."""
+    sample(page, "‘tumour’ 1")
+    go(page, "Encrypt")
+    page.locator(".st-key-encrypt button").click()
+    page.get_by_text("What it took").wait_for(timeout=WAIT_MS)
+
+
+def recovered(page: Page) -> None:
+    """A scan recovered from its gradient."""
+    sample(page, "‘tumour’ 1")
+    go(page, "Encrypt")
+    page.locator(".st-key-encrypt-section").get_by_text("Why bother", exact=True).click()
+    settle(page)
+    page.locator(".st-key-leak button").click()
+    page.get_by_text("What each gives away").wait_for(timeout=WAIT_MS)
+
+
 def audit(page: Page) -> None:
     """The sample cohort, worst case first."""
     go(page, "Audit")
@@ -143,6 +170,9 @@ SCENES: dict[str, Callable[[Page], None]] = {
     "audit": audit,
     "experts": experts,
     "experts-looks": looks,
+    "faults": faults,
+    "encrypt": encrypt,
+    "encrypt-recovered": recovered,
 }
 
 

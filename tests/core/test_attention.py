@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from core.attention import head_map, mae_attention, rollout, rollout_map
-from core.models.mae import MaskedAutoencoder, _attend
+from core.models.mae import MaskedAutoencoder, attend
 from tests.core.tiny import numbers
 
 
@@ -71,7 +71,7 @@ def test_mae_attention_sees_every_patch_in_its_place(mae):
     patches = mae.patch_embed((torch.from_numpy(pixels()).unsqueeze(0) - 0.5) / 0.25) + mae.pos_embed[:, 1:]
     tokens = torch.cat([mae.cls_token, patches], dim=1)
     for block, layer in zip(mae.blocks, layers):
-        tokens, expected = _attend(block, tokens)
+        tokens, expected = attend(block, tokens)
         assert torch.allclose(layer, expected[0], atol=1e-6)
     assert rollout_map(layers).shape == head_map(layers[1], 0).shape == (4, 4)
 

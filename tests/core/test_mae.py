@@ -58,9 +58,9 @@ def test_hidden_patches_do_not_reach_the_prediction():
 def test_our_block_agrees_with_timm():
     mae = small().eval()
     tokens = torch.rand(2, 5, 16)
-    from core.models.mae import _attend
+    from core.models.mae import attend
 
-    assert torch.allclose(_attend(mae.blocks[0], tokens)[0], mae.blocks[0](tokens), atol=1e-6)
+    assert torch.allclose(attend(mae.blocks[0], tokens)[0], mae.blocks[0](tokens), atol=1e-6)
 
 
 def test_positions_differ_and_the_class_token_has_none():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pages.components.background import Run
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from core import Bundle, Examination
     from core.audit.encrypted import LabelledTokens, Summary
     from core.encryption import EncryptedPrediction, EncryptStep, Head, Preset, Server
+    from core.federation.inversion import Quality
     from core.federation.leak import Leak
     from pages.components.state import Visit
 
@@ -77,6 +79,13 @@ class EncryptBench:
     def answer(self) -> EncryptedPrediction | None:
         """What came of the last question; None until it is back."""
         return self.steps[-1].prediction if self.steps else None
+
+    @cached_property
+    def guess(self) -> Quality | None:
+        """How much of the scan somebody guesses who was sent nothing; None where there is nothing to guess from."""
+        from core.federation.leak import guess_quality
+
+        return heavy_work("Guessing the scan …", lambda: guess_quality(self.before.pixels, self.models))
 
     def head(self, kind: str) -> Head:
         """The head of this kind."""

@@ -95,15 +95,13 @@ def draw_leak(bench: EncryptBench, leak: Leak | None) -> None:
 def draw_compared(bench: EncryptBench) -> None:
     """All that was tried on this scan, beside the paper's figures."""
     from core.federation.inversion import PAPER
-    from core.federation.leak import guess_quality
 
     if not bench.leaks:
         return
     st.header("What each gives away", anchor=False)
     rows = [{"Sent": TITLES[what]} | _figures(leak.quality) for what, leak in bench.leaks.items()]
-    guess = guess_quality(bench.before.pixels, bench.models)
-    if guess:
-        rows.append({"Sent": "Nothing: the mean of the other samples"} | _figures(guess))
+    if bench.guess:
+        rows.append({"Sent": "Nothing: the mean of the other samples"} | _figures(bench.guess))
     paper = {"Sent": "Gradient, in the paper"} | _figures(PAPER)
     st.table([*rows, paper], hide_index=True)
     st.caption(

@@ -96,7 +96,7 @@ def draw_recorded(record: EncryptionRecord | None) -> None:
 
 def _head_row(kind: str, preset: str, found: Summary) -> dict[str, str]:
     return {
-        "Head": HEADS[kind],
+        "Head": kind.capitalize(),
         "Parameters": preset,
         "In the clear": share(found.plain["accuracy"]),
         "Encrypted": share(found.encrypted["accuracy"]),

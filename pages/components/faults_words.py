@@ -16,6 +16,7 @@ NO_NUMBER = "No number comes out"
 TITLES = {
     "resnet18": "ResNet-18",
     "mamba": "MedMamba",
+    "vit": "ViT",
     "medfedpure": "MedFedPure",
     "dwf": "Divided We Fall",
     "mae": "Autoencoder",

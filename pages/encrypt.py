@@ -85,7 +85,7 @@ def draw_sections(visit: Visit, classifier: str, section: str) -> None:
     """What was asked for; what is recorded needs no scan of the visitor's."""
     from core.audit.encrypted import read_encryption
 
-    record = read_encryption(bundle(visit.bundle), classifier)
+    record = None if section == ONE else read_encryption(bundle(visit.bundle), classifier)
     if section == COHORT:
         encrypt_cohort.draw_recorded(record)
     if visit.scan is None:

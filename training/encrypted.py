@@ -19,12 +19,13 @@ from torch import nn
 from tqdm import tqdm
 
 from core.audit.datasets import Dataset, load_for
-from core.audit.encrypted import FILE, Summary, ask_steps, class_tokens, summary, token_classifiers, weights_today
+from core.audit.encrypted import FILE, Summary, ask_steps, class_tokens, summary, token_classifiers
 from core.bundles import WEIGHTS, Bundle, load_bundle
 from core.compute import device
 from core.encryption import KINDS, PRESETS, Client, Head, Preset, Server, default_preset, encrypted_mean, head_of
 from core.encryption.client import chunk_size
 from core.encryption.timing import measure_timings
+from core.faults.record import weights_today
 from core.federation.communication import communication
 from core.federation.configurations import Result, TokenSet, compare_steps
 from core.federation.hospitals import make_hospitals

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from core.audit.encrypted import EncryptionRecord, Summary, read_encryption, token_classifiers
 from core.bundles import Bundle
 from core.federation.configurations import MEASURES, Measured
-from training.mixture_tables import table
+from training.mixture_tables import share, table
 
 TIMED = ("server_ms", "encrypt_ms", "decrypt_ms", "keygen_ms", "upload_kb", "download_kb", "keys_kb", "max_error")
 
@@ -53,8 +53,8 @@ def heads_table(record: EncryptionRecord) -> list[str]:
 def _head_row(kind: str, preset: str, found: Summary) -> list[str]:
     return [
         kind if kind == preset else f"{kind}, {preset}",
-        share(found.plain["accuracy"]),
-        share(found.encrypted["accuracy"]),
+        _share(found.plain["accuracy"]),
+        _share(found.encrypted["accuracy"]),
         f"{found.same_clear} of {found.clear}",
         f"{found.max_error:.1e}",
         f"{found.server_ms:.1f}",
@@ -64,7 +64,7 @@ def _head_row(kind: str, preset: str, found: Summary) -> list[str]:
 
 def configurations_table(record: EncryptionRecord) -> list[str]:
     """The paper's four ways to learn and ask a linear head; the encoder is the same in all."""
-    rows = [[name, *(share(values[key]) for key in MEASURES)] for name, values in record.configurations.items()]
+    rows = [[name, *(_share(values[key]) for key in MEASURES)] for name, values in record.configurations.items()]
     return table(["linear head on fixed tokens, 3 hospitals", *MEASURES], rows)
 
 
@@ -86,9 +86,8 @@ def crossing(record: EncryptionRecord) -> str:
     )
 
 
-def share(measured: Measured) -> str:
-    """A share with its interval."""
-    return f"{100 * measured.value:.1f} % ({100 * measured.low:.1f}–{100 * measured.high:.1f})"
+def _share(measured: Measured) -> str:
+    return share({"value": measured.value, "interval": (measured.low, measured.high)})
 
 
 def _figure(row: Mapping[str, float], key: str) -> str:

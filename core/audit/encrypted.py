@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from core import bundles, compute
 from core.bundles import Bundle, BundleError
 from core.encryption import EncryptedPrediction, Head, Preset, Server, encrypted_steps, open_visit
+from core.faults.record import weights_today
 from core.faults.samples import labelled_samples
 from core.federation.configurations import MEASURES, Measured, measure
 
@@ -185,11 +186,6 @@ def read_encryption(bundle: Bundle, classifier: str) -> EncryptionRecord | None:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleError(f"{bundle.name}/{FILE} can't be read; run training.encrypted again.") from error
-
-
-def weights_today(bundle: Bundle, classifier: str) -> str:
-    """SHA-256 of a classifier's weights file: what a record is `made_with`."""
-    return bundle.hashes[bundle.facts["classifiers"][classifier]["file"]]
 
 
 def _summary(row: dict[str, Any]) -> Summary:

@@ -5,11 +5,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from core import compute
+from core.audit.encrypted import tokens_of
 from core.bundles import Bundle
 from core.encryption.heads import head_of
 from core.encryption.parameters import check_preset, default_preset, find_preset
@@ -28,12 +26,6 @@ class EncryptOptions:
     head: str = "linear"
     preset: str | None = None
     address: str | None = None
-
-
-def token_of(bundle: Bundle, classifier: str, pixels: Tensor) -> np.ndarray:
-    """(1, C, H, W) pixels in [0, 1] → (768,) token of a classifier that has one."""
-    with torch.no_grad():
-        return bundle.classifiers[classifier].token(pixels.to(compute.device()))[0].double().cpu().numpy()
 
 
 def encrypted_answer(
@@ -61,7 +53,7 @@ def encrypted_answer(
     with ExitStack() as stack:
         stack.callback(server.stop)
         server.health()
-        for step in encrypted_steps(token_of(bundle, name, pixels), head, preset, server):
+        for step in encrypted_steps(tokens_of(bundle, name, pixels.cpu().numpy())[0], head, preset, server):
             progress()
             found = step.prediction
     return {

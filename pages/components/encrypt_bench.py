@@ -40,7 +40,7 @@ class EncryptBench:
     token : ndarray
         (768,) of the scan.
     steps : list of EncryptStep
-        What the last question went through so far; `asked` says with which head and preset.
+        What the last question went through so far.
     cohort : list of EncryptedPrediction
         The sample scans that were asked about so far; `cohort_of` says with which head and preset.
     total, totals : int, Summary or None
@@ -56,7 +56,6 @@ class EncryptBench:
     before: Examination
     token: np.ndarray
     steps: list[EncryptStep] = field(default_factory=list)
-    asked: tuple[str, str] = ("", "")
     cohort: list[EncryptedPrediction] = field(default_factory=list)
     cohort_of: tuple[str, str] = ("", "")
     total: int = 0
@@ -100,7 +99,7 @@ class EncryptBench:
 
     def ask(self, kind: str, preset: Preset, server: Server) -> None:
         """Encrypt the token with new keys, and ask the server."""
-        self.steps, self.asked = [], (kind, preset.name)
+        self.steps = []
         # A worker of its own: a server that doesn't answer must keep no other visitor waiting.
         self._start(ASK, _ask_steps(self, kind, preset, server), self.steps.append, Worker())
 

@@ -68,10 +68,7 @@ def draw_recorded(record: EncryptionRecord | None) -> None:
     """Every validation scan, and the paper's four configurations, as recorded."""
     st.header("The validation scans, recorded", anchor=False)
     if record is None:
-        st.info(
-            "Nothing is recorded for these weights; run `python -m training.encrypted --data FILE`.",
-            icon=":material/info:",
-        )
+        draw_lack()
         return
     st.table([_head_row(kind, preset, found) for (kind, preset), found in record.heads.items()], hide_index=True)
     st.caption(
@@ -92,6 +89,12 @@ def draw_recorded(record: EncryptionRecord | None) -> None:
     )
     st.caption(f"n = {record.n} validation scans, seed {record.seed}. Intervals: 95 %.")
     st.caption(f"Made by `{record.command}`")
+
+
+def draw_lack() -> None:
+    """That nothing was measured with the weights of today, and what measures it."""
+    text = "Nothing is recorded for these weights; run `python -m training.encrypted --data FILE`."
+    st.info(text, icon=":material/info:")
 
 
 def _head_row(kind: str, preset: str, found: Summary) -> dict[str, str]:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.components import ending
 from pages.components.background import watch
+from pages.components.encrypt_cohort import draw_lack
 from pages.components.words import decibels, kilobytes
 
 if TYPE_CHECKING:
@@ -117,10 +118,7 @@ def draw_crossing(record: EncryptionRecord | None) -> None:
     """What a hospital sends in one round, in each way."""
     st.header("What crosses in a round", anchor=False)
     if record is None:
-        st.info(
-            "Nothing is recorded for these weights; run `python -m training.encrypted --data FILE`.",
-            icon=":material/info:",
-        )
+        draw_lack()
         return
     crossing = record.communication
     rows = [

@@ -15,10 +15,10 @@ from core.audit.encrypted import (
     summary,
     token_classifiers,
     tokens_of,
-    weights_today,
 )
 from core.bundles import BundleError
 from core.encryption import EncryptedPrediction, Server, default_preset, head_of
+from core.faults.record import weights_today
 from core.federation.configurations import MEASURES
 
 

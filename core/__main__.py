@@ -184,7 +184,8 @@ def _warn(bundle: Bundle) -> None:
 def examination_record(file: str, exam: Examination, classifier: str) -> dict[str, Any]:
     """An examination as `core.schema.EXAMINE` declares it; what a refused scan lacks is empty.
 
-    Where a bundle detects nothing, nothing is flagged, and `scores` and `thresholds` are empty.
+    Where a bundle detects nothing, nothing is flagged, and `scores` and `thresholds` are empty. `stands` says that the
+    scan is flagged and its own answer the decision all the same (`core.Examination.stands`).
     """
     detection = exam.detection
     answer = exam.prediction or exam.undefended
@@ -200,6 +201,7 @@ def examination_record(file: str, exam: Examination, classifier: str) -> dict[st
         "scores": dict(detection.scores) if detection else {},
         "thresholds": dict(detection.thresholds) if detection else {},
         "purified": exam.purification is not None,
+        "stands": exam.stands,
         "t_star": exam.purification.t_star if exam.purification else None,
         "seconds": dict(exam.seconds),
     }
@@ -213,6 +215,7 @@ def examination_text(record: dict[str, Any]) -> str:
     if not record["thresholds"]:
         return f"{record['file']}: {record['label']} ({share:.1%}), not checked for attacks"
     flag = f"flagged by {', '.join(record['flagged_by'])}; purified at t* = {record['t_star']}"
+    flag += "; borderline, so its own answer stands" if record["stands"] else ""
     return f"{record['file']}: {record['label']} ({share:.1%}), {flag if record['flagged'] else 'not flagged'}"
 
 

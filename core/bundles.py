@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from core import compute
-from core.calibration import Calibration, Limits
+from core.calibration import Borderline, Calibration, Limits
 from core.models.diffusion import Diffusion
 from core.models.experts import resnet_mixture
 from core.models.mae import MaskedAutoencoder
@@ -260,6 +260,7 @@ def _limits(entry: Mapping[str, Any]) -> Limits:
         thresholds={score: threshold["value"] for score, threshold in entry["thresholds"].items()},
         scope_limit=entry["scope_limit"],
         ladder=tuple((float("inf") if largest is None else largest, t) for largest, t in entry["ladder"]),
+        borderline=Borderline(**entry["borderline"]),
     )
 
 

@@ -1,9 +1,9 @@
 """From answers to calibration scans to thresholds, scope limit and t* ladder; and the folds that keep them honest."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,8 @@ class Responses:
     ----------
     undefended : list of int
         Class of the classifier on the scan as it is.
+    certainty : list of float
+        Its probability of that class, in [0, 1].
     scores : mapping of str to list of float
         Detection score → N values.
     scope : list of float
@@ -35,6 +37,7 @@ class Responses:
     """
 
     undefended: list[int]
+    certainty: list[float]
     scores: Mapping[str, list[float]]
     scope: list[float]
     estimates: Mapping[int, list[int]]
@@ -58,6 +61,7 @@ class Responses:
 
         return cls(
             undefended=chained(part.undefended for part in parts),
+            certainty=chained(part.certainty for part in parts),
             scores=merged("scores"),
             scope=chained(part.scope for part in parts),
             estimates=merged("estimates"),
@@ -113,9 +117,19 @@ class Calibration:
         return {f"pgd {eps}/255": self.conditions[f"pgd {eps}/255"].scores for eps, _ in LADDER}
 
     @cached_property
-    def benign(self) -> dict[str, Mapping[str, list[float]]]:
-        """The benign changes that the thresholds spare → score → values."""
-        return {f"{name} {severity}": self.conditions[f"{name} {severity}"].scores for name, severity in BENIGN}
+    def benign(self) -> dict[str, Responses]:
+        """The benign changes that the limits spare → the answers."""
+        return {f"{name} {severity}": self.conditions[f"{name} {severity}"] for name, severity in BENIGN}
+
+
+class Borderline(NamedTuple):
+    """An answer of at most this certainty, a probability, and at most this instability, in nats, hangs by a thread.
+
+    Any denoise turns such an answer, attacked or not, and for the worse as often as for the better.
+    """
+
+    certainty: float
+    instability: float
 
 
 @dataclass(frozen=True)
@@ -130,11 +144,18 @@ class Limits:
         A scan farther than this from the training scans is refused.
     ladder : tuple of (float, int)
         (largest attention variation, t*), ascending.
+    borderline : Borderline
+        A flagged scan whose answer is no surer and no less stable than this keeps it; none by default.
     """
 
     thresholds: Mapping[str, float]
     scope_limit: float
     ladder: tuple[tuple[float, int], ...]
+    borderline: Borderline = Borderline(0.0, 0.0)
+
+    def lets_stand(self, certainty: Any, instability: Any) -> Any:
+        """Whether a flagged scan keeps its own answer: for numbers, or for each of two tensors; not where one is NaN."""
+        return (certainty <= self.borderline.certainty) & (instability <= self.borderline.instability)
 
 
 def folds(groups: Sequence[str], seed: int = 0) -> np.ndarray:
@@ -169,6 +190,10 @@ BENIGN = tuple(
     for severity in (1, 2)
 )
 LADDER = ((2, 40), (4, 60), (8, 100))
+# An attack of 8/255 leaves the classifier surer than this, however stable it looks.
+UNSURE = 0.9
+STEADY = (0.005, 0.01, 0.02, 0.04, 0.06)  # few and far between, so that a fold more or less hardly matters
+LABELS_KEPT = 0.97
 
 
 def fitted_limits(calibration: Calibration, kept: np.ndarray | slice = slice(None)) -> Limits:
@@ -177,10 +202,12 @@ def fitted_limits(calibration: Calibration, kept: np.ndarray | slice = slice(Non
     def arrays(scores: Mapping[str, list[float]]) -> Scores:
         return {name: np.array(values)[kept] for name, values in scores.items()}
 
-    thresholds = fit_thresholds(arrays(calibration.clean), [arrays(scores) for scores in calibration.benign.values()])
+    benign = calibration.benign.values()
+    thresholds = fit_thresholds(arrays(calibration.clean), [arrays(answers.scores) for answers in benign])
     amv = {eps: arrays(calibration.attacked[f"pgd {eps}/255"])["amv"] for eps, _ in LADDER}
     farthest = float(np.array(calibration.conditions["clean"].scope)[kept].max())
-    return Limits(thresholds, SCOPE_MARGIN * farthest, fit_ladder(amv))
+    limits = Limits(thresholds, SCOPE_MARGIN * farthest, fit_ladder(amv))
+    return replace(limits, borderline=fit_borderline(benign, limits, kept))
 
 
 def cross_fitted_limits(calibration: Calibration) -> list[Limits]:
@@ -221,6 +248,22 @@ def fit_ladder(attacked_amv: Mapping[int, np.ndarray]) -> tuple[tuple[float, int
     return tuple(zip((*borders, float("inf")), (t for _, t in LADDER)))
 
 
+def fit_borderline(benign: Iterable[Responses], limits: Limits, kept: np.ndarray | slice = slice(None)) -> Borderline:
+    """With the smallest instability of `STEADY` with which `LABELS_KEPT` of the flagged benign scans keep their labels.
+
+    The smallest, as whoever knows the defence gains by every answer that stands; the largest where none is enough.
+    """
+    found = []
+    for answers in benign:
+        decisions = decide(answers, [limits] * len(answers))
+        turned, unsure = decisions.answers != answers.undefended, np.array(answers.certainty) <= UNSURE
+        asked = np.where(turned, np.where(unsure, answers.scores["instability"], np.inf), 0.0)
+        found.append(asked[kept][(decisions.flagged & ~decisions.refused)[kept]])
+    asked = np.concatenate(found)
+    enough = (steady for steady in STEADY if (asked <= steady).sum() >= LABELS_KEPT * len(asked))
+    return Borderline(UNSURE, next(enough, STEADY[-1]))
+
+
 @dataclass(frozen=True)
 class Decisions:
     """What limits make of N responses.
@@ -247,7 +290,7 @@ def choose_t(variation: float, limits: Limits) -> int:
 
 
 def decide(responses: Responses, limits: Sequence[Limits]) -> Decisions:
-    """Detect, purify what is flagged, classify: with recorded answers, and limits (N,) of each scan's own.
+    """Detect, purify what is flagged, classify, decide: with recorded answers, and limits (N,) of each scan's own.
 
     Limits without thresholds flag nothing, and then the answers need no scores.
     """
@@ -257,10 +300,17 @@ def decide(responses: Responses, limits: Sequence[Limits]) -> Decisions:
             for i, own in enumerate(limits)
         ]
     )
+    stands = [
+        flagged[i] and own.lets_stand(responses.certainty[i], responses.scores["instability"][i])
+        for i, own in enumerate(limits)
+    ]
     refused = np.array([scope > own.scope_limit for scope, own in zip(responses.scope, limits)])
     t_star = np.array(
         [choose_t(responses.scores["amv"][i], own) if flagged[i] else 0 for i, own in enumerate(limits)], dtype=int
     )
-    answers = [responses.estimates[t][i] if t else responses.undefended[i] for i, t in enumerate(t_star.tolist())]
+    answers = [
+        responses.estimates[t][i] if t and not stands[i] else responses.undefended[i]
+        for i, t in enumerate(t_star.tolist())
+    ]
     ssim = [responses.ssim[t][i] if t else np.nan for i, t in enumerate(t_star.tolist())]
     return Decisions(flagged, refused, t_star, np.where(refused, -1, answers), np.array(ssim))

@@ -43,6 +43,8 @@ class Detection:
         content) and ``instability`` (Jensen-Shannon divergence, nats); a score above its threshold flags the scan.
     percentiles : mapping of str to float
         Share in percent of the clean calibration scans whose score is lower, in [0, 100].
+    borderline : bool
+        Whether the classifier's answer hangs by a thread (`core.calibration.Borderline`), and stands though flagged.
     reconstruction : ndarray
         (C, H, W) in [0, 1]: every patch as the MAE predicted it while that patch was hidden.
     error_map : ndarray
@@ -54,6 +56,7 @@ class Detection:
     scores: Mapping[str, float]
     thresholds: Mapping[str, float]
     percentiles: Mapping[str, float]
+    borderline: bool
     reconstruction: np.ndarray
     error_map: np.ndarray
     attention_map: np.ndarray
@@ -93,10 +96,11 @@ class PurifyStep:
 
 @dataclass(frozen=True)
 class Purification:
-    """What the purifier did; `steps` holds at least one step."""
+    """What the purifier did, and the classifier's answer to it; `steps` holds at least one step."""
 
     t_star: int
     steps: tuple[PurifyStep, ...]
+    answer: Prediction
 
     @property
     def estimate(self) -> np.ndarray:
@@ -121,8 +125,8 @@ class Examination:
     undefended : Prediction
         The classifier on `pixels`, with no defence.
     prediction : Prediction or None
-        The decision: the classifier on the purified estimate where the scan was flagged, else `undefended`.
-        None where the scan is refused.
+        The decision: the classifier on the purified estimate where the scan was flagged and its answer isn't
+        borderline, else `undefended`. None where the scan is refused.
     detection : Detection or None
         None where the scan is refused before any score is computed (another modality, colour for a grey bundle or grey
         for a colour one), or where the bundle can detect nothing (`core.Bundle.lacks`).
@@ -157,3 +161,8 @@ class Examination:
     def label(self) -> str | None:
         """The decision's class; None where refused."""
         return self.prediction.label if self.prediction else None
+
+    @property
+    def stands(self) -> bool:
+        """Whether the answer to the scan itself is the decision although the scan is flagged."""
+        return self.purification is not None and self.detection is not None and self.detection.borderline

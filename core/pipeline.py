@@ -94,8 +94,8 @@ def examine(
         return Examination(**facts, **nothing, undefended=answer, prediction=answer, seconds=watch.finish())
 
     evidence = gather_evidence(pixels, bundle, network, seed)
-    detection = _detection(evidence, bundle, name)
     undefended = _prediction(evidence.logits, bundle, name)
+    detection = _detection(evidence, bundle, undefended)
     distance = evidence.scope_distance.item()
     facts |= {"undefended": undefended, "detection": detection, "scope_distance": distance}
     watch.lap("detect")
@@ -109,9 +109,10 @@ def examine(
     noise = fixed_noise(pixels.shape, seed, pixels.device)
     steps = tuple(purify_steps(pixels, t_star, PURIFY_STEPS, bundle.diffusion, noise))
     watch.lap("purify")
-    prediction = _prediction(network(steps[-1].estimate), bundle, name)
+    answer = _prediction(network(steps[-1].estimate), bundle, name)
     watch.lap("classify")
-    purification = Purification(t_star, tuple(_record(step) for step in steps))
+    purification = Purification(t_star, tuple(_record(step) for step in steps), answer)
+    prediction = undefended if detection.borderline else answer
     return Examination(**facts, prediction=prediction, purification=purification, refused=None, seconds=watch.finish())
 
 
@@ -164,14 +165,15 @@ def _prediction(logits: Tensor, bundle: Bundle, classifier: str) -> Prediction:
     return Prediction(classifier, dict(zip(bundle.classes, probabilities)))
 
 
-def _detection(evidence: Evidence, bundle: Bundle, classifier: str) -> Detection:
+def _detection(evidence: Evidence, bundle: Bundle, undefended: Prediction) -> Detection:
     scores = {name: values[0].item() for name, values in evidence.scores.items()}
-    clean = bundle.calibrations[classifier].clean
+    clean, limits = bundle.calibrations[undefended.classifier].clean, bundle.limits_of(undefended.classifier)
     below = {name: sum(value < score for value in clean[name]) for name, score in scores.items()}
     return Detection(
         scores=scores,
-        thresholds=bundle.limits_of(classifier).thresholds,
+        thresholds=limits.thresholds,
         percentiles={name: 100 * count / len(clean[name]) for name, count in below.items()},
+        borderline=limits.lets_stand(undefended.confidence, scores["instability"]),
         reconstruction=evidence.reconstruction[0].cpu().numpy(),
         error_map=evidence.error_map[0].cpu().numpy(),
         attention_map=evidence.attention_map[0].cpu().numpy(),

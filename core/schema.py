@@ -39,6 +39,7 @@ EXAMINE = _record(
     scores=_map(_NUMBER),
     thresholds=_map(_NUMBER),
     purified=_FLAG,
+    stands=_FLAG,
     t_star=_COUNT_OR_NULL,
     seconds=_map(_NUMBER),
 )
@@ -114,6 +115,7 @@ EVALUATE = _record(
             "data_sha256",
             "weights_sha256",
             "thresholds",
+            "borderline",
             "split",
             "seed",
             "device",

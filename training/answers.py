@@ -11,7 +11,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from tqdm import tqdm
@@ -20,7 +20,7 @@ from core.attacks import CORRUPTIONS, AttackSettings
 from core.audit.datasets import Dataset, image_digest, load_for
 from core.audit.evaluation import CLEAN, Notebook, collect_all, weights_record
 from core.bundles import WEIGHTS, Bundle, load_bundle
-from core.calibration import BENIGN, LADDER
+from core.calibration import BENIGN, LADDER, Responses
 from training.assemble import read_facts, write_facts
 
 NOTEBOOKS = Path("build/answers")
@@ -85,8 +85,9 @@ def is_recorded(name: str, bundle: Bundle, classifier: str, settings: AttackSett
 
 
 def weights_digest(bundle: Bundle, classifier: str) -> str:
-    """One SHA-256 over those of everything trained that a classifier's answers depend on."""
-    return hashlib.sha256(json.dumps(weights_record(bundle, classifier), sort_keys=True).encode()).hexdigest()
+    """One SHA-256 over what is recorded of an answer, and those of everything trained that it depends on."""
+    made_of = {"weights": weights_record(bundle, classifier), "fields": [field.name for field in fields(Responses)]}
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 
 def keep(

@@ -96,6 +96,7 @@ def limits_record(calibration: Calibration) -> dict:
         },
         "scope_limit": limits.scope_limit,
         "ladder": [[largest if np.isfinite(largest) else None, t] for largest, t in limits.ladder],
+        "borderline": limits.borderline._asdict(),
     }
 
 

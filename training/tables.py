@@ -21,9 +21,11 @@ from core.attacks import CORRUPTIONS, METHODS, AttackSettings, longest_run, sees
 from core.audit.datasets import Dataset, load_for
 from core.audit.encrypted import token_classifiers
 from core.audit.evaluation import evaluate, own_limits, settings_record, summary, weights_record
+from core.audit.operating import price
 from core.audit.timing import machine, measure_timings
 from core.audit.timing_explanations import mixture_timings
 from core.bundles import WEIGHTS, Bundle, bundle_names, load_bundle
+from core.calibration import cross_fitted_limits
 from training.answers import CONDITIONS, NOTEBOOKS, condition_name, record
 from training.calibrate import fit_bundle
 from training.encrypted import record_encryption
@@ -100,6 +102,7 @@ def measure_defence(bundle: Bundle, val: Dataset, options: argparse.Namespace) -
             for name in bundle.limits
             if name != bundle.default_classifier
         },
+        "benign": benign_totals(bundle),
         "slow": [],
     }
     for row in slow_rows(bundle, val, known, options):
@@ -110,6 +113,20 @@ def measure_defence(bundle: Bundle, val: Dataset, options: argparse.Namespace) -
     record_variation(val, bundle, options)
     if not options.recorded:
         record_looks(val, bundle, options)
+
+
+def benign_totals(bundle: Bundle) -> dict[str, int]:
+    """How many scans were flagged over all benign changes, and what became of their labels."""
+    calibration = bundle.calibrations[bundle.default_classifier]
+    limits = cross_fitted_limits(calibration)
+    prices = [price(calibration, condition, limits) for condition in calibration.benign]
+    kept = [cost.label_kept for cost in prices if cost.label_kept]
+    return {
+        "flagged": sum(share.n for share in kept),
+        "kept": sum(share.count for share in kept),
+        "turned_wrong": sum(cost.turned_wrong for cost in prices),
+        "turned_right": sum(cost.turned_right for cost in prices),
+    }
 
 
 def plain_rows(bundle: Bundle, val: Dataset, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -153,7 +170,7 @@ def plain_table(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def kept_rows(earlier: dict[str, Any], bundle: Bundle) -> dict[str, dict[str, Any]]:
-    """Command → row of an earlier run that was measured with the weights and thresholds of today."""
+    """Command → row of an earlier run that was measured with the weights and limits of today."""
     by_command = {row["report"]["settings"]["command"]: row for row in earlier.get("slow", [])}
 
     def of_today(row: dict[str, Any]) -> bool:
@@ -161,8 +178,9 @@ def kept_rows(earlier: dict[str, Any], bundle: Bundle) -> dict[str, dict[str, An
         name = settings["classifier"]
         if name not in bundle.limits:
             return False
-        today = weights_record(bundle, name), dict(bundle.limits_of(name).thresholds)
-        return today == (settings["weights_sha256"], settings["thresholds"])
+        limits = bundle.limits_of(name)
+        today = weights_record(bundle, name), dict(limits.thresholds), limits.borderline._asdict()
+        return today == (settings["weights_sha256"], settings["thresholds"], settings.get("borderline"))
 
     return {command: row for command, row in by_command.items() if of_today(row)}
 
@@ -273,6 +291,8 @@ def tables_text(report: dict[str, Any]) -> str:
         "",
         *benign_table(benign),
         "",
+        benign_sentence(report["benign"]),
+        "",
         "**Purifiers**, each on every scan whether flagged or not; the attacker knows the classifier alone",
         "",
         *purifier_table(report["purifiers"].get("rows", [])),
@@ -352,6 +372,16 @@ def benign_table(rows: Sequence[dict[str, Any]]) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     return head + [benign_text(row) for row in rows]
+
+
+def benign_sentence(totals: dict[str, int]) -> str:
+    """All benign changes in a sentence."""
+    flagged, kept = totals["flagged"], totals["kept"]
+    kept_share = percent(kept / flagged if flagged else None)
+    return (
+        f"Of the {flagged} flagged and not refused over all of these changes, {kept} ({kept_share}) kept "
+        f"their label; the defence turned {totals['turned_wrong']} wrong and {totals['turned_right']} right."
+    )
 
 
 def benign_text(row: dict[str, Any]) -> str:

@@ -1,5 +1,7 @@
 """The whole defence as a function of pixels, for attackers who know it."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -14,8 +16,8 @@ class Defence:
     """Detect, purify what is flagged, classify: (B, C, H, W) in [0, 1] → (B, classes) logits.
 
     The gradient is the real one along the way that the detector sends each image: through the U-Net and the classifier
-    where it is flagged, through the classifier alone where it isn't. The detector's yes or no is a step, which has no
-    gradient; who wants to move it attacks `alarm`.
+    where it is flagged, through the classifier alone where it isn't, or where its own answer stands. The detector's yes
+    or no is a step, which has no gradient; who wants to move it attacks `alarm`.
 
     Parameters
     ----------
@@ -42,11 +44,11 @@ class Defence:
         self._decided: tuple[Tensor, Tensor, Tensor] | None = None
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        flagged, t_star = self.decide(pixels.detach())
+        overruled, t_star = self.decide(pixels.detach())
         logits = self.network(pixels)
-        if not flagged.any():
+        if not overruled.any():
             return logits
-        return logits.index_put((flagged,), self.network(self.purified(pixels[flagged], t_star[flagged])))
+        return logits.index_put((overruled,), self.network(self.purified(pixels[overruled], t_star[overruled])))
 
     def purified(self, pixels: Tensor, t_star: Tensor) -> Tensor:
         """An estimate (B, C, H, W) of each image from fresh noise at its t* (B,)."""
@@ -59,7 +61,7 @@ class Defence:
 
     @torch.no_grad()
     def decide(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Which images are flagged (B,), and the t* (B,) that each would be purified at."""
+        """Which images are answered on their estimate (B,), and the t* (B,) that each would be purified at."""
         # EOT asks about the same pixels several times in a row, and only the purifier's noise changes between.
         if self._decided is None or not torch.equal(self._decided[0], pixels):
             evidence = self.evidence(pixels)
@@ -72,6 +74,17 @@ class Defence:
         return gather_evidence(pixels, self.bundle, self.network, self.seed)
 
     def alarm(self, evidence: Evidence) -> Tensor:
-        """(B,) logarithm of the largest ratio of a score to its threshold; above 0 the image is flagged."""
-        ratios = [score / self.limits.thresholds[name] for name, score in evidence.scores.items()]
-        return torch.stack(ratios).amax(0).clamp_min(1e-12).log()
+        """(B,) above 0 where the image is flagged and its own answer doesn't stand; differentiable.
+
+        The logarithm of the largest ratio of a score to its threshold, or of the answer's certainty and instability to
+        what is borderline, whichever is smaller: to pass, one of the two is enough.
+        """
+        certainty, instability = evidence.logits.softmax(1).amax(1), evidence.scores["instability"]
+        seen = _largest(evidence.scores, self.limits.thresholds)
+        sure = _largest({"certainty": certainty, "instability": instability}, self.limits.borderline._asdict())
+        return torch.minimum(seen, sure)
+
+
+def _largest(values: Mapping[str, Tensor], limits: Mapping[str, float]) -> Tensor:
+    """(B,) logarithm of the largest ratio of a value to its limit."""
+    return torch.stack([value / limits[name] for name, value in values.items()]).amax(0).clamp_min(1e-12).log()

@@ -1,4 +1,4 @@
-"""An attack that fools the classifier and passes the detector: selective gradient descent (Bryniarski et al. 2022)."""
+"""An attack that fools the classifier and passes the defence: selective gradient descent (Bryniarski et al. 2022)."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -27,6 +27,8 @@ def detector_aware(
 ) -> Iterator[AttackStep]:
     """Climb the classification loss until the classifier is fooled, then descend the detector's alarm, step by step.
 
+    An attempt passes where it isn't flagged, or where its answer is borderline, so that it stands (`Defence.alarm`).
+
     Selective: each step follows the one gradient that matters at that point, so that the two can't cancel out
     (Bryniarski et al. 2022, section 4). The scan counts as fooled once its denoised copy is, too: only then can the
     decision look stable. It starts at the image itself, as a random start alone would be noticed, and its steps shrink
@@ -42,7 +44,7 @@ def detector_aware(
     Yields
     ------
     AttackStep
-        `attacked` is the most confident attempt so far that passes the detector; the last iterate where none does.
+        `attacked` is the most confident attempt so far that passes; the last iterate where none does.
     """
     if not isinstance(model, Defence):
         raise ValueError("The detector-aware attack needs the whole defence as its target.")
@@ -67,7 +69,7 @@ def detector_aware(
 
 
 class _Look(NamedTuple):
-    """gradient (B, C, H, W) to follow; loss (B,); passes (B,): fools the classifier unnoticed; logits (B, classes)."""
+    """gradient (B, C, H, W) to follow; loss (B,); passes (B,): fools and isn't overruled; logits (B, classes)."""
 
     gradient: Tensor
     loss: Tensor

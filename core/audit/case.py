@@ -76,7 +76,8 @@ class Study:
         Noise level of the purification, by the pipeline's own rule; None, as all the following, where the scan is
         refused.
     estimate : ndarray or None
-        (C, H, W) in [0, 1]: purified with the first seed. Where the scan was flagged, what the decision rests on.
+        (C, H, W) in [0, 1]: purified with the first seed. Where the scan was flagged, what the decision rests on,
+        unless its own answer stands.
     seeds : Agreement or None
         What every seed came to, the first one's answer first.
     reference : ndarray or None
@@ -109,6 +110,8 @@ class Case:
         The classifier on the scan as it is.
     flagged, flagged_by, scores, thresholds
         What the detector said.
+    stands : bool
+        Whether the scan's own answer is the decision although it is flagged.
     t_star : int or None
         Noise level of the purification that the audit did, flagged or not.
     purified, purified_probability
@@ -137,6 +140,7 @@ class Case:
     flagged_by: tuple[str, ...] = ()
     scores: Mapping[str, float] | None = None
     thresholds: Mapping[str, float] | None = None
+    stands: bool = False
     t_star: int | None = None
     purified: str | None = None
     purified_probability: float | None = None
@@ -220,7 +224,7 @@ def summarised(source: Source, study: Study) -> Case:
     exam = study.exam
     facts: dict[str, Any] = {"seconds": exam.seconds["total"], "refused": exam.refused}
     if exam.detection:
-        facts |= {"flagged": exam.detection.flagged, "flagged_by": exam.detection.flagged_by}
+        facts |= {"flagged": exam.detection.flagged, "flagged_by": exam.detection.flagged_by, "stands": exam.stands}
         facts |= {"scores": dict(exam.detection.scores), "thresholds": dict(exam.detection.thresholds)}
     if exam.undefended:
         facts |= {"undefended": exam.undefended.label, "undefended_probability": exam.undefended.confidence}

@@ -206,9 +206,9 @@ def respond_all(
 def _answers_alone(network: nn.Module, pixels: Tensor) -> Responses:
     """A classifier's part where there is no defence: no scores, no estimates, and no scan is out of scope."""
     start = time.perf_counter()
-    undefended = network(pixels).argmax(1).tolist()
+    undefended, certainty = _answered(network(pixels))
     seconds = {"detect": (time.perf_counter() - start) / len(pixels), "purify": 0.0}
-    return Responses(undefended, {}, [0.0] * len(pixels), {}, {}, seconds)
+    return Responses(undefended, certainty, {}, [0.0] * len(pixels), {}, {}, seconds)
 
 
 def _answers(
@@ -222,8 +222,10 @@ def _answers(
     start = time.perf_counter()
     evidence = evidence_for(network, signs)
     detected = time.perf_counter() - start
+    undefended, certainty = _answered(evidence.logits)
     return Responses(
-        undefended=evidence.logits.argmax(1).tolist(),
+        undefended=undefended,
+        certainty=certainty,
         scores={name: _rounded(values) for name, values in evidence.scores.items()},
         scope=_rounded(evidence.scope_distance),
         estimates={t: network(estimate).argmax(1).tolist() for t, estimate in estimates.items()},
@@ -233,6 +235,11 @@ def _answers(
             "purify": shared["purify"] / len(signs.pixels),
         },
     )
+
+
+def _answered(logits: Tensor) -> tuple[list[int], list[float]]:
+    certainty, classes = logits.softmax(1).max(1)
+    return classes.tolist(), _rounded(certainty)
 
 
 def _estimates(
@@ -302,6 +309,7 @@ def settings_record(
 ) -> dict[str, Any]:
     """Everything that is needed to run an evaluation again; `lacks` says why a bundle's figures are undefended ones."""
     name = bundle.classifier_name(classifier)
+    limits = limits_in_force(bundle, name)
     return {
         "command": command,
         "bundle": bundle.name,
@@ -311,7 +319,8 @@ def settings_record(
         **({"lacks": bundle.lacks} if bundle.lacks else {}),
         "data_sha256": data.sha256,
         "weights_sha256": weights_record(bundle, name),
-        "thresholds": dict(limits_in_force(bundle, name).thresholds),
+        "thresholds": dict(limits.thresholds),
+        "borderline": limits.borderline._asdict(),
         "split": split,
         "seed": seed,
         "device": compute.device().type,
@@ -383,7 +392,7 @@ def _measured(responses: Responses, decisions: Decisions, labels: np.ndarray, ki
 
 
 def _label_kept(responses: Responses, decisions: Decisions) -> float | None:
-    """Share of the flagged scans whose label purification left as it was."""
+    """Share of the flagged scans whose label is still the classifier's own."""
     chosen = decisions.flagged & ~decisions.refused
     return float((decisions.answers == responses.undefended)[chosen].mean()) if chosen.any() else None
 

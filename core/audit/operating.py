@@ -4,7 +4,7 @@ Every figure on a calibration scan is made with limits that were fitted without 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -69,7 +69,7 @@ class Price:
     defended_clean, defended_attacked, undefended_attacked : Share
         Accuracies; a refusal counts as wrong.
     label_kept : Share or None
-        Of the scans that were flagged under the condition and not refused, those whose label purification left as the
+        Of the scans that were flagged under the condition and not refused, those whose label is still as the
         classifier had given it; None where there are none.
     turned_wrong, turned_right : int
         Of the same scans, those whose answer was right before purification and is wrong after it, and the other way
@@ -145,9 +145,7 @@ def thresholds_at(
         {name: float(np.percentile(clean[name][fold_of != fold], at)) for name, at in percentiles.items()}
         for fold in range(FOLDS)
     ]
-    return [
-        Limits({**own.thresholds, **moved[fold]}, own.scope_limit, own.ladder) for own, fold in zip(fitted, fold_of)
-    ]
+    return [replace(own, thresholds={**own.thresholds, **moved[fold]}) for own, fold in zip(fitted, fold_of)]
 
 
 def price(calibration: Calibration, condition: str, limits: Sequence[Limits]) -> Price:

@@ -19,7 +19,7 @@ def draw_decision(exam: Examination, bundle: Bundle, before: Prediction | None) 
         if exam.prediction is None:
             _draw_refused(exam)
         else:
-            _draw_answer(exam.prediction, exam.detection)
+            _draw_answer(exam.prediction, exam)
             _draw_answers(exam, before)
         if exam.prediction and exam.detection is None:
             st.info(plain(bundle.lacks or ""), icon=":material/info:")
@@ -39,16 +39,16 @@ def _draw_refused(exam: Examination) -> None:
         )
 
 
-def _draw_answer(prediction: Prediction, detection: Detection | None) -> None:
-    flagged = detection is not None and detection.flagged
-    if detection is None:
+def _draw_answer(prediction: Prediction, exam: Examination) -> None:
+    flagged = exam.detection is not None and exam.detection.flagged
+    if exam.detection is None:
         st.badge("Not checked for manipulation", icon=":material/help:", color="gray")
     elif flagged:
         st.badge("Flagged: may have been manipulated", icon=":material/warning:", color="orange")
     else:
         st.badge("Not flagged", icon=":material/check_circle:", color="green")
     st.title(heading(prediction.label), anchor=False)
-    source = "on the purified estimate" if flagged else "on the scan as it is"
+    source = "on the purified estimate" if flagged and not exam.stands else "on the scan as it is"
     share = min(1.0, max(0.0, prediction.confidence))
     st.progress(share, f"**{percent(prediction.confidence)}** confidence, {source}")
 
@@ -56,6 +56,7 @@ def _draw_answer(prediction: Prediction, detection: Detection | None) -> None:
 def _draw_answers(exam: Examination, before: Prediction | None) -> None:
     """The answers side by side, where there is more than one."""
     answers = {"Original": before, "Undefended": exam.undefended}
+    answers |= {"Purified": exam.purification.answer} if exam.stands else {}
     answers |= {"Defended": exam.prediction} if exam.purification else {}
     known = {title: answer for title, answer in answers.items() if answer}
     if len(known) < 2:
@@ -67,7 +68,12 @@ def _draw_answers(exam: Examination, before: Prediction | None) -> None:
             st.subheader(heading(answer.label), anchor=False)
             st.markdown(percent(answer.confidence))
     if exam.purification and exam.undefended and exam.prediction:
-        if exam.undefended.label == exam.prediction.label:
+        if exam.stands:
+            st.markdown(
+                "**A borderline answer, which stands.** The classifier is unsure, and any denoise may turn such an "
+                "answer, attacked or not; so purification doesn’t overrule it. Don’t rely on it alone."
+            )
+        elif exam.undefended.label == exam.prediction.label:
             st.markdown("Undefended and defended answer agree: purification did not change the decision.")
         else:
             st.markdown("**The answers differ.** The defended one is the decision; read it with the evidence below.")

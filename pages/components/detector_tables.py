@@ -135,7 +135,7 @@ def draw_benign(record: Record) -> None:
         st.info(f"Not recorded in this bundle yet: {plain(', '.join(missing))}.", icon=":material/info:")
     draw_source(
         record,
-        "Label kept: of the flagged scans that were not refused, those whose purified answer is what the classifier "
+        "Label kept: of the flagged scans that were not refused, those whose answer is still what the classifier "
         "had said before. Turned wrong, turned right: of the same scans, those whose answer was right before and is "
         "wrong now, and the other way round.",
     )

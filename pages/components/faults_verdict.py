@@ -48,6 +48,8 @@ def said(exam: Examination, withheld: bool = False) -> Said:
 def _route(exam: Examination) -> str:
     if exam.detection is None:
         return "The classifier’s own answer, undefended."
+    if exam.stands:
+        return "Flagged as attacked, but borderline: the scan’s own answer stands."
     if exam.detection.flagged:
         return "Flagged as attacked, and answered on the purified estimate."
     return "Not flagged, answered on the scan as it is."

@@ -37,6 +37,8 @@ def draw_verdict(bout: Bout, outcome: Outcome) -> None:
                 _draw_refusal(exam)
             else:
                 _draw_answer(exam.prediction, bout)
+                if exam.stands:
+                    st.caption("Borderline: the scan’s own answer stands.")
 
 
 def summary(bout: Bout, exam: Examination) -> str:

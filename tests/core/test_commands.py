@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.__main__ import main
+from core.__main__ import examination_text, main
 from core.scans import load_scan
 from core.schema import SCHEMAS, checked
 
@@ -34,6 +34,13 @@ def test_examine_prints_the_golden_shape(capsys, sample_files):
     assert status == 0
     golden = json.loads((GOLDEN / "examine.json").read_text())
     assert shape(record) == shape(golden) | {"seconds": shape(record["seconds"])}
+
+
+def test_examine_says_in_words_that_an_answer_stands():
+    golden = json.loads((GOLDEN / "examine.json").read_text())
+    usual, borderline = examination_text(golden), examination_text(golden | {"stands": True})
+    assert usual.endswith("flagged by amv, instability; purified at t* = 100")
+    assert borderline == usual + "; borderline, so its own answer stands"
 
 
 def test_examine_answers_the_good_files_and_names_the_bad(capsys, sample_files, tmp_path):

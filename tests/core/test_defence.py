@@ -1,11 +1,14 @@
 """Attackers who know the defence, on a bundle in float32."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from core import load_bundle, load_scan
 from core.attacks import AttackSettings, Defence, attack_pixels, attack_steps, attackable_pixels
 from core.attacks.detector_aware import detector_aware
+from core.calibration import Borderline
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +42,33 @@ def test_what_is_flagged_is_purified_with_fresh_noise(attacked, exact):
     first, second = defence(attacked), defence(attacked)
     assert not torch.equal(first, second)
     assert first.argmax(1) != exact.classifiers["resnet18"](attacked).argmax(1)
+
+
+@torch.no_grad()
+def test_a_borderline_answer_is_left_as_it_is(attacked, exact):
+    defence = Defence(exact, "resnet18")
+    own = exact.classifiers["resnet18"](attacked)
+    evidence = defence.evidence(attacked)
+    assert defence.alarm(evidence) > 0
+    certainty, instability = own.softmax(1).max().item(), evidence.scores["instability"].item()
+    for borderline, stands in (
+        (Borderline(certainty + 0.01, instability + 0.01), True),
+        (Borderline(certainty - 0.01, instability + 0.01), False),
+        (Borderline(certainty + 0.01, instability - 0.01), False),
+    ):
+        defence = Defence(exact, "resnet18")
+        defence.limits = replace(defence.limits, borderline=borderline)
+        assert (defence.alarm(evidence) < 0) == stands
+        assert torch.equal(defence(attacked), own) == stands
+
+
+@torch.no_grad()
+def test_in_a_batch_only_the_flagged_image_is_purified(pixels, attacked, exact):
+    defence, network = Defence(exact, "resnet18"), exact.classifiers["resnet18"]
+    both = torch.cat([pixels, attacked])
+    assert defence.decide(both)[0].tolist() == [False, True]
+    same = (defence(both) == network(both)).all(1)
+    assert same.tolist() == [True, False]
 
 
 def test_gradient_through_the_whole_defence_equals_finite_differences(attacked, exact):

@@ -8,7 +8,7 @@ import core.audit.evaluation as evaluation
 from core.attacks import AttackSettings
 from core.audit.datasets import load_dataset
 from core.audit.evaluation import CLEAN, Notebook, collect, collect_all, evaluate, own_limits, settings_record, summary
-from core.calibration import Limits, Responses, fitted_limits, folds
+from core.calibration import Borderline, Limits, Responses, fitted_limits, folds
 from core.purification.settings import PurifySettings
 from core.schema import checked
 
@@ -52,12 +52,13 @@ def test_another_purifier_takes_the_place_of_the_adaptive_one(data, bundle):
     assert len({tuple(values) for values in collect(one, bundle, "resnet18", CLEAN).ssim.values()}) > 1
 
 
-def answers(undefended, amv, scope=0.0, estimate=1):
+def answers(undefended, amv, scope=0.0, estimate=1, certainty=1.0):
     count = len(undefended)
     scores = {"mae_error": [0.0] * count, "amv": amv, "instability": [0.0] * count}
     by_t = {40: [estimate] * count, 60: [estimate] * count}
     ssim = {40: [0.9] * count, 60: [0.8] * count}
-    return Responses(undefended, scores, [scope] * count, by_t, ssim, {"detect": 0.1, "purify": 0.05})
+    seconds = {"detect": 0.1, "purify": 0.05}
+    return Responses(undefended, [certainty] * count, scores, [scope] * count, by_t, ssim, seconds)
 
 
 LIMITS = Limits({"mae_error": 1.0, "amv": 1.0, "instability": 1.0}, 5.0, ((2.0, 40), (float("inf"), 60)))
@@ -75,6 +76,15 @@ def test_summary_of_answers_that_are_solved_by_hand():
     assert report["flagged_label_kept"] == 0
     assert report["ssim_purified"] == pytest.approx(0.85)
     assert report["seconds_per_image"] == pytest.approx(0.1 + 0.25 * 0.05)
+
+
+def test_a_borderline_answer_stands_in_the_figures():
+    labels, limits = np.array([1, 1, 0, 0]), replace(LIMITS, borderline=Borderline(0.9, 0.05))
+    clean, attacked = ([1, 1, 0, 0], [0.5, 0.5, 0.5, 1.5]), ([0, 0, 1, 0], [1.5, 3.0, 0.5, 0.5])
+    parts = answers(*clean, certainty=0.9), answers(*attacked, certainty=0.9)
+    report = summary(labels, tuple("abcd"), [limits] * 4, *parts)
+    assert (report["defended_clean_accuracy"], report["defended_attacked_accuracy"]) == (1, 0.25)
+    assert (report["flagged_clean"], report["flagged_attacked"], report["flagged_label_kept"]) == (0.25, 0.5, 1)
 
 
 def test_a_refusal_counts_as_wrong():

@@ -13,7 +13,9 @@ SECONDS = {"detect": 0.1, "purify": 0.5}
 def responses(undefended, instability, estimates, scope=1.0):
     count = len(undefended)
     scores = {"mae_error": [0.0] * count, "amv": [1.0] * count, "instability": list(instability)}
-    return Responses(list(undefended), scores, [scope] * count, {40: list(estimates)}, {40: [1.0] * count}, SECONDS)
+    return Responses(
+        list(undefended), [1.0] * count, scores, [scope] * count, {40: list(estimates)}, {40: [1.0] * count}, SECONDS
+    )
 
 
 def limits(threshold=1.0):

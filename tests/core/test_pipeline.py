@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,6 +7,8 @@ import torch
 
 from core import BundleError, ScanError, examine, load_scan
 from core.attacks import AttackSettings, attack_scan
+from core.audit.evaluation import respond
+from core.calibration import Borderline, decide
 from core.detection import attention_variation, detection_masks, instability, masked_views
 from core.pipeline import is_colourful
 from core.scans import write_derived_png
@@ -48,6 +51,28 @@ def test_attacked_scan_fools_the_classifier_and_not_the_defence(attacked, bundle
     assert exam.detection.flagged
     assert exam.purification.steps[-1].t == exam.purification.t_star
     assert {"purify", "classify"} < set(exam.seconds)
+
+
+def test_a_borderline_answer_stands_although_purification_turns_it(attacked, bundle):
+    limits = {name: replace(own, borderline=Borderline(1.0, 1.0)) for name, own in bundle.limits.items()}
+    usual, exam = examine(attacked, bundle), examine(attacked, replace(bundle, limits=limits))
+    assert (usual.label, usual.stands, usual.detection.borderline) == ("tumour", False, False)
+    assert (exam.label, exam.stands, exam.detection.flagged) == ("no tumour", True, True)
+    assert exam.prediction == exam.undefended
+    assert exam.purification.answer == usual.purification.answer == usual.prediction
+
+
+def test_recorded_answers_are_decided_as_the_pipeline_decides(clean, attacked, bundle):
+    for borderline in (Borderline(0.0, 0.0), Borderline(1.0, 1.0)):
+        limits = {name: replace(own, borderline=borderline) for name, own in bundle.limits.items()}
+        own = replace(bundle, limits=limits)
+        for scan in (clean, attacked):
+            exam = examine(scan, own)
+            pixels = torch.from_numpy(exam.pixels)[None]
+            answers = respond(pixels, pixels, own, "resnet18", 0)
+            decision = decide(answers, [own.limits_of("resnet18")])
+            assert own.classes[decision.answers[0]] == exam.label
+            assert answers.certainty[0] == pytest.approx(exam.undefended.confidence, abs=1e-5)
 
 
 def test_attack_stays_within_its_budget_in_the_file(clean, attacked):

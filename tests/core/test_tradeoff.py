@@ -18,7 +18,7 @@ def test_the_front_by_hand():
 
 
 def responses(estimates, ssim):
-    return Responses([0, 0, 0, 0], {}, [0.0] * 4, {40: estimates}, {40: ssim}, {})
+    return Responses([0, 0, 0, 0], [1.0] * 4, {}, [0.0] * 4, {40: estimates}, {40: ssim}, {})
 
 
 def test_recorded_answers_by_hand():

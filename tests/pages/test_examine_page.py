@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import Window, examine, load_bundle, load_scan
+from core import Bundle, Examination, Window, examine, load_bundle, load_scan
+from core.attacks import attack_scan
+from core.calibration import Borderline
 from core.scans import sample_scans
 from core.scans.windowing import Lut
 from pages.components import pickers
@@ -62,6 +64,37 @@ def test_upload_is_examined(app: AppTest, mr_file: bytes) -> None:
     assert visit.scan.name == "slice.dcm"
     assert visit.examination.file == "slice.dcm"
     assert app.selectbox(key="sample").value is None
+
+
+def decision(exam: Examination) -> AppTest:
+    """The decision card of an examination."""
+
+    def card() -> None:
+        import streamlit as st
+
+        from core import load_bundle
+        from pages.components.decision import draw_decision
+
+        draw_decision(st.session_state["exam"], load_bundle("brain-mri"), None)
+
+    script = AppTest.from_function(card)
+    script.session_state["exam"] = exam
+    return script.run()
+
+
+def test_an_answer_that_stands_is_called_borderline_and_shows_what_purification_says(bundle: Bundle) -> None:
+    scan = load_scan(next(sample.path for sample in sample_scans() if sample.key == "tumour-01"))
+    attacked = attack_scan(scan, bundle)
+    unsure = {name: replace(own, borderline=Borderline(1.0, 1.0)) for name, own in bundle.limits.items()}
+    card = decision(examine(attacked, replace(bundle, limits=unsure)))
+    assert not card.exception
+    assert card.title[0].value == "No tumour" and "on the scan as it is" in card.get("progress")[0].text
+    page = texts(card)
+    assert "Flagged: may have been manipulated" in page and "A borderline answer, which stands." in page
+    assert "Purified" in page and [header.value for header in card.subheader] == ["No tumour", "Tumour", "No tumour"]
+    usual = decision(examine(attacked, bundle))
+    assert usual.title[0].value == "Tumour" and "on the purified estimate" in usual.get("progress")[0].text
+    assert "borderline" not in texts(usual) and "Purified" not in texts(usual)
 
 
 def test_bad_upload_gives_its_sentence_and_keeps_the_scan(app: AppTest, choose: Choose) -> None:

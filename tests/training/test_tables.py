@@ -1,0 +1,40 @@
+"""What the tables of the defence keep of an earlier run, and what they sum up."""
+
+from core.audit.evaluation import weights_record
+from training.tables import benign_sentence, benign_totals, kept_rows
+
+
+def test_a_row_is_kept_while_weights_and_limits_are_as_they_were(bundle):
+    limits = bundle.limits_of("resnet18")
+    today = {
+        "command": "today",
+        "classifier": "resnet18",
+        "weights_sha256": weights_record(bundle, "resnet18"),
+        "thresholds": dict(limits.thresholds),
+        "borderline": limits.borderline._asdict(),
+    }
+    others = (
+        {"command": "other weights", "weights_sha256": {}},
+        {"command": "other thresholds", "thresholds": {}},
+        {"command": "other borderline", "borderline": {"certainty": 0.5, "instability": 0.06}},
+        {"command": "no such classifier", "classifier": "none"},
+    )
+    before_borderline = {name: value for name, value in today.items() if name != "borderline"} | {"command": "before"}
+    rows = [{"report": {"settings": settings}} for settings in (today, before_borderline, *(today | o for o in others))]
+    assert list(kept_rows({"slow": rows}, bundle)) == ["today"]
+
+
+def test_labels_of_flagged_benign_scans_are_kept(bundle):
+    """The bar of the project: purification leaves the label of at least 97 % of the benign scans that are flagged."""
+    totals = benign_totals(bundle)
+    assert totals["flagged"] > 0
+    assert totals["kept"] >= 0.97 * totals["flagged"]
+    assert totals["turned_wrong"] + totals["turned_right"] <= totals["flagged"] - totals["kept"]
+
+
+def test_the_sentence_on_benign_changes():
+    totals = {"flagged": 200, "kept": 190, "turned_wrong": 4, "turned_right": 6}
+    words = benign_sentence(totals)
+    assert "Of the 200 flagged" in words and "190 (95.0 %)" in words
+    assert "turned 4 wrong and 6 right" in words
+    assert "Of the 0 flagged" in benign_sentence(dict.fromkeys(totals, 0))

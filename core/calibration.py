@@ -1,4 +1,4 @@
-"""From answers to calibration scans to thresholds, scope limit and t* ladder; and the folds that keep them honest."""
+"""From answers to calibration scans to the limits that decisions need; and the folds that keep them honest."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -123,9 +123,10 @@ class Calibration:
 
 
 class Borderline(NamedTuple):
-    """An answer of at most this certainty, a probability, and at most this instability, in nats, hangs by a thread.
+    """An answer of at most this certainty, a probability, and at most this instability, in nats.
 
-    Any denoise turns such an answer, attacked or not, and for the worse as often as for the better.
+    A little moves it across the border between two classes, so that purification may turn it, attacked or not. An
+    attack that aims for a confident answer leaves one that is surer, or that a denoise moves farther.
     """
 
     certainty: float
@@ -153,9 +154,9 @@ class Limits:
     ladder: tuple[tuple[float, int], ...]
     borderline: Borderline = Borderline(0.0, 0.0)
 
-    def lets_stand(self, certainty: Any, instability: Any) -> Any:
-        """Whether a flagged scan keeps its own answer: for numbers, or for each of two tensors; not where one is NaN."""
-        return (certainty <= self.borderline.certainty) & (instability <= self.borderline.instability)
+    def lets_stand(self, certainty: float, instability: float) -> bool:
+        """Whether a flagged scan keeps its own answer; not where one of the two is NaN."""
+        return certainty <= self.borderline.certainty and instability <= self.borderline.instability
 
 
 def folds(groups: Sequence[str], seed: int = 0) -> np.ndarray:
@@ -190,7 +191,7 @@ BENIGN = tuple(
     for severity in (1, 2)
 )
 LADDER = ((2, 40), (4, 60), (8, 100))
-# An attack of 8/255 leaves the classifier surer than this, however stable it looks.
+# PGD at 8/255 leaves the classifier surer than this, however stable it looks; who stops at the border doesn't.
 UNSURE = 0.9
 STEADY = (0.005, 0.01, 0.02, 0.04, 0.06)  # few and far between, so that a fold more or less hardly matters
 LABELS_KEPT = 0.97
@@ -257,10 +258,10 @@ def fit_borderline(benign: Iterable[Responses], limits: Limits, kept: np.ndarray
     for answers in benign:
         decisions = decide(answers, [limits] * len(answers))
         turned, unsure = decisions.answers != answers.undefended, np.array(answers.certainty) <= UNSURE
-        asked = np.where(turned, np.where(unsure, answers.scores["instability"], np.inf), 0.0)
-        found.append(asked[kept][(decisions.flagged & ~decisions.refused)[kept]])
-    asked = np.concatenate(found)
-    enough = (steady for steady in STEADY if (asked <= steady).sum() >= LABELS_KEPT * len(asked))
+        needed = np.where(turned, np.where(unsure, answers.scores["instability"], np.inf), 0.0)
+        found.append(needed[kept][(decisions.flagged & ~decisions.refused)[kept]])
+    needed = np.concatenate(found)
+    enough = (steady for steady in STEADY if (needed <= steady).sum() >= LABELS_KEPT * len(needed))
     return Borderline(UNSURE, next(enough, STEADY[-1]))
 
 
@@ -268,11 +269,13 @@ def fit_borderline(benign: Iterable[Responses], limits: Limits, kept: np.ndarray
 class Decisions:
     """What limits make of N responses.
 
-    flagged, refused (N,) bool; t_star (N,) int, 0 where not flagged; answers (N,) class of the defended classifier, −1
-    where refused; ssim (N,) of the estimates, NaN where not flagged.
+    flagged, refused (N,) bool; stands (N,) bool, flagged and answered as it is all the same; t_star (N,) int, 0 where
+    not flagged; answers (N,) class of the defended classifier, −1 where refused; ssim (N,) of the estimates, NaN where
+    not flagged.
     """
 
     flagged: np.ndarray
+    stands: np.ndarray
     refused: np.ndarray
     t_star: np.ndarray
     answers: np.ndarray
@@ -300,10 +303,12 @@ def decide(responses: Responses, limits: Sequence[Limits]) -> Decisions:
             for i, own in enumerate(limits)
         ]
     )
-    stands = [
-        flagged[i] and own.lets_stand(responses.certainty[i], responses.scores["instability"][i])
-        for i, own in enumerate(limits)
-    ]
+    stands = np.array(
+        [
+            flagged[i] and own.lets_stand(responses.certainty[i], responses.scores["instability"][i])
+            for i, own in enumerate(limits)
+        ]
+    )
     refused = np.array([scope > own.scope_limit for scope, own in zip(responses.scope, limits)])
     t_star = np.array(
         [choose_t(responses.scores["amv"][i], own) if flagged[i] else 0 for i, own in enumerate(limits)], dtype=int
@@ -313,4 +318,4 @@ def decide(responses: Responses, limits: Sequence[Limits]) -> Decisions:
         for i, t in enumerate(t_star.tolist())
     ]
     ssim = [responses.ssim[t][i] if t else np.nan for i, t in enumerate(t_star.tolist())]
-    return Decisions(flagged, refused, t_star, np.where(refused, -1, answers), np.array(ssim))
+    return Decisions(flagged, stands, refused, t_star, np.where(refused, -1, answers), np.array(ssim))

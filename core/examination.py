@@ -44,7 +44,7 @@ class Detection:
     percentiles : mapping of str to float
         Share in percent of the clean calibration scans whose score is lower, in [0, 100].
     borderline : bool
-        Whether the classifier's answer hangs by a thread (`core.calibration.Borderline`), and stands though flagged.
+        Whether the classifier's answer is borderline (`core.calibration.Borderline`): it stands even where flagged.
     reconstruction : ndarray
         (C, H, W) in [0, 1]: every patch as the MAE predicted it while that patch was hidden.
     error_map : ndarray

@@ -1,5 +1,6 @@
 """Small things that many tests need."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from core import bundles
 from core.bundles import Bundle, load_bundle
+from core.calibration import Borderline
 from core.scans import load_scan
 from tests.cells import NAME, write_bundle
 
@@ -16,6 +18,13 @@ SAMPLES = Path(__file__).resolve().parent.parent / "assets" / "samples"
 @pytest.fixture(scope="session")
 def bundle() -> Bundle:
     return load_bundle("brain-mri")
+
+
+@pytest.fixture(scope="session")
+def unsure(bundle: Bundle) -> Bundle:
+    """The same with limits that take every answer for borderline."""
+    limits = {name: replace(own, borderline=Borderline(1.0, 1.0)) for name, own in bundle.limits.items()}
+    return replace(bundle, limits=limits)
 
 
 @pytest.fixture(scope="session")

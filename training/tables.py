@@ -11,7 +11,7 @@ today (`training.answers`) are not measured again, nor are the rows of slow atta
 import argparse
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from core.audit.operating import price
 from core.audit.timing import machine, measure_timings
 from core.audit.timing_explanations import mixture_timings
 from core.bundles import WEIGHTS, Bundle, bundle_names, load_bundle
-from core.calibration import cross_fitted_limits
+from core.calibration import Borderline, Calibration, Limits, cross_fitted_limits
 from training.answers import CONDITIONS, NOTEBOOKS, condition_name, record
 from training.calibrate import fit_bundle
 from training.encrypted import record_encryption
@@ -115,10 +115,15 @@ def measure_defence(bundle: Bundle, val: Dataset, options: argparse.Namespace) -
         record_looks(val, bundle, options)
 
 
-def benign_totals(bundle: Bundle) -> dict[str, int]:
-    """How many scans were flagged over all benign changes, and what became of their labels."""
+def benign_totals(bundle: Bundle) -> dict[str, dict[str, int]]:
+    """How many scans were flagged over all benign changes and what became of their labels; and if no answer stood."""
     calibration = bundle.calibrations[bundle.default_classifier]
     limits = cross_fitted_limits(calibration)
+    none_stands = [replace(own, borderline=Borderline(0.0, 0.0)) for own in limits]
+    return {"measured": _totals(calibration, limits), "none stands": _totals(calibration, none_stands)}
+
+
+def _totals(calibration: Calibration, limits: Sequence[Limits]) -> dict[str, int]:
     prices = [price(calibration, condition, limits) for condition in calibration.benign]
     kept = [cost.label_kept for cost in prices if cost.label_kept]
     return {
@@ -287,7 +292,7 @@ def tables_text(report: dict[str, Any]) -> str:
         "",
         *(attack_table(knowing) if knowing else ["Not measured yet."]),
         "",
-        "**Benign changes**, no attacks; where one is flagged all the same, purification should keep the label",
+        "**Benign changes**, no attacks; where one is flagged all the same, its label should stay as it was",
         "",
         *benign_table(benign),
         "",
@@ -374,13 +379,20 @@ def benign_table(rows: Sequence[dict[str, Any]]) -> list[str]:
     return head + [benign_text(row) for row in rows]
 
 
-def benign_sentence(totals: dict[str, int]) -> str:
-    """All benign changes in a sentence."""
-    flagged, kept = totals["flagged"], totals["kept"]
-    kept_share = percent(kept / flagged if flagged else None)
+def benign_sentence(totals: dict[str, dict[str, int]]) -> str:
+    """All benign changes in two sentences."""
+
+    def words(counts: dict[str, int]) -> str:
+        share = percent(counts["kept"] / counts["flagged"] if counts["flagged"] else None)
+        return f"{counts['kept']} ({share}) kept their label"
+
+    def turned(counts: dict[str, int]) -> str:
+        return f"{counts['turned_wrong']} were turned wrong and {counts['turned_right']} right"
+
+    now, otherwise = totals["measured"], totals["none stands"]
     return (
-        f"Of the {flagged} flagged and not refused over all of these changes, {kept} ({kept_share}) kept "
-        f"their label; the defence turned {totals['turned_wrong']} wrong and {totals['turned_right']} right."
+        f"Of the {now['flagged']} flagged and not refused over all of these changes, {words(now)}; {turned(now)}. "
+        f"If no borderline answer stood, {words(otherwise)}; {turned(otherwise)}."
     )
 
 

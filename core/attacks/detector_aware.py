@@ -9,8 +9,9 @@ from torch import Tensor
 from core.attacks.defence import Defence
 from core.attacks.gradient import AttackStep, attack_loss, project, radius, steepest
 
-# A scan that just passes here must also pass thresholds that were fitted on fewer scans, and in bfloat16.
+# A scan that just passes here must also pass limits that were fitted on fewer scans, and in bfloat16.
 PASSES = -0.05
+BORDERLINE = 0.95
 
 
 def detector_aware(
@@ -27,12 +28,11 @@ def detector_aware(
 ) -> Iterator[AttackStep]:
     """Climb the classification loss until the classifier is fooled, then descend the detector's alarm, step by step.
 
-    An attempt passes where it isn't flagged, or where its answer is borderline, so that it stands (`Defence.alarm`).
-
     Selective: each step follows the one gradient that matters at that point, so that the two can't cancel out
     (Bryniarski et al. 2022, section 4). The scan counts as fooled once its denoised copy is, too: only then can the
-    decision look stable. It starts at the image itself, as a random start alone would be noticed, and its steps shrink
-    in proportion to what is left of them.
+    decision look stable. Until then the smaller of the two losses climbs, so that both cross the border side by side,
+    where an answer is borderline and stands though flagged. It starts at the image itself, as a random start alone
+    would be noticed, and its steps shrink in proportion to what is left of them.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def detector_aware(
     Yields
     ------
     AttackStep
-        `attacked` is the most confident attempt so far that passes; the last iterate where none does.
+        `attacked` is the most confident attempt so far that isn't flagged or stands; the last iterate where none does.
     """
     if not isinstance(model, Defence):
         raise ValueError("The detector-aware attack needs the whole defence as its target.")
@@ -87,7 +87,8 @@ def _look(model: Defence, attacked: Tensor, labels: Tensor, target: int | None) 
         wrong = answers.argmax(2) != labels if target is None else answers.argmax(2) == target
         objective = torch.where(wrong.all(0) & (alarm >= PASSES), -alarm, loss.amin(0))
         gradient = torch.autograd.grad(objective.sum(), attacked)[0]
-    return _Look(gradient, loss[0].detach(), wrong[0] & (alarm < PASSES), evidence.logits.detach())
+    passes = wrong[0] & ((alarm < PASSES) | model.borderline(evidence, BORDERLINE))
+    return _Look(gradient, loss[0].detach(), passes, evidence.logits.detach())
 
 
 def _wide(chosen: Tensor) -> Tensor:

@@ -72,8 +72,10 @@ class Price:
         Of the scans that were flagged under the condition and not refused, those whose label is still as the
         classifier had given it; None where there are none.
     turned_wrong, turned_right : int
-        Of the same scans, those whose answer was right before purification and is wrong after it, and the other way
-        round. A label may also change from one wrong class to another.
+        Of the same scans, those whose answer is right undefended and wrong defended, and the other way round. A label
+        may also change from one wrong class to another.
+    let_stand : int
+        Of the same scans, those whose answer is wrong and stands, as it is borderline.
     seconds : float
         Mean time a clean scan: detection, and purification where it is flagged.
     """
@@ -87,6 +89,7 @@ class Price:
     label_kept: Share | None
     turned_wrong: int
     turned_right: int
+    let_stand: int
     seconds: float
 
 
@@ -159,20 +162,21 @@ def price(calibration: Calibration, condition: str, limits: Sequence[Limits]) ->
     changed, clean = _answers(calibration, condition), calibration.conditions["clean"]
     labels, groups = np.array(calibration.labels), np.array(calibration.groups)
     before, after = decide(clean, limits), decide(changed, limits)
-    right, stands = np.array(clean.undefended) == labels, np.array(changed.undefended) == labels
+    right, unfooled = np.array(clean.undefended) == labels, np.array(changed.undefended) == labels
     purified, mended = after.flagged & ~after.refused, after.answers == labels
     kept = after.answers == np.array(changed.undefended)
     false_alarms = _share(before.flagged, groups)
     return Price(
         false_alarms=false_alarms,
-        misses=_share(right & ~stands & ~after.flagged, groups),
+        misses=_share(right & ~unfooled & ~after.flagged, groups),
         flagged=_share(after.flagged, groups),
         defended_clean=_share(before.answers == labels, groups),
         defended_attacked=_share(mended, groups),
-        undefended_attacked=_share(stands, groups),
+        undefended_attacked=_share(unfooled, groups),
         label_kept=_share(kept[purified], groups[purified]) if purified.any() else None,
-        turned_wrong=int((stands & ~mended)[purified].sum()),
-        turned_right=int((~stands & mended)[purified].sum()),
+        turned_wrong=int((unfooled & ~mended)[purified].sum()),
+        turned_right=int((~unfooled & mended)[purified].sum()),
+        let_stand=int((~unfooled & after.stands)[purified].sum()),
         seconds=clean.seconds["detect"] + false_alarms.value * clean.seconds["purify"],
     )
 

@@ -19,7 +19,7 @@ def draw_decision(exam: Examination, bundle: Bundle, before: Prediction | None) 
         if exam.prediction is None:
             _draw_refused(exam)
         else:
-            _draw_answer(exam.prediction, exam)
+            _draw_answer(exam)
             _draw_answers(exam, before)
         if exam.prediction and exam.detection is None:
             st.info(plain(bundle.lacks or ""), icon=":material/info:")
@@ -39,16 +39,20 @@ def _draw_refused(exam: Examination) -> None:
         )
 
 
-def _draw_answer(prediction: Prediction, exam: Examination) -> None:
-    flagged = exam.detection is not None and exam.detection.flagged
-    if exam.detection is None:
-        st.badge("Not checked for manipulation", icon=":material/help:", color="gray")
-    elif flagged:
-        st.badge("Flagged: may have been manipulated", icon=":material/warning:", color="orange")
-    else:
-        st.badge("Not flagged", icon=":material/check_circle:", color="green")
+def _draw_answer(exam: Examination) -> None:
+    prediction = exam.prediction
+    assert prediction
+    with st.container(horizontal=True):
+        if exam.detection is None:
+            st.badge("Not checked for manipulation", icon=":material/help:", color="gray")
+        elif exam.detection.flagged:
+            st.badge("Flagged: may have been manipulated", icon=":material/warning:", color="orange")
+        else:
+            st.badge("Not flagged", icon=":material/check_circle:", color="green")
+        if exam.stands:
+            st.badge("Borderline answer", icon=":material/balance:", color="orange")
     st.title(heading(prediction.label), anchor=False)
-    source = "on the purified estimate" if flagged and not exam.stands else "on the scan as it is"
+    source = "on the purified estimate" if exam.purification and not exam.stands else "on the scan as it is"
     share = min(1.0, max(0.0, prediction.confidence))
     st.progress(share, f"**{percent(prediction.confidence)}** confidence, {source}")
 
@@ -69,14 +73,22 @@ def _draw_answers(exam: Examination, before: Prediction | None) -> None:
             st.markdown(percent(answer.confidence))
     if exam.purification and exam.undefended and exam.prediction:
         if exam.stands:
-            st.markdown(
-                "**A borderline answer, which stands.** The classifier is unsure, and any denoise may turn such an "
-                "answer, attacked or not; so purification doesn’t overrule it. Don’t rely on it alone."
-            )
+            st.markdown(_borderline_words(exam.purification.answer, exam.prediction))
         elif exam.undefended.label == exam.prediction.label:
             st.markdown("Undefended and defended answer agree: purification did not change the decision.")
         else:
             st.markdown("**The answers differ.** The defended one is the decision; read it with the evidence below.")
+
+
+def _borderline_words(purified: Prediction, decision: Prediction) -> str:
+    if purified.label == decision.label:
+        second = "The purified estimate gives the same, but the classifier is unsure of the scan as it is."
+    else:
+        second = (
+            f"The purified estimate gives “{purified.label}”, but purification may turn an answer as unsure as this "
+            "even where nobody attacked; so the scan’s own answer stands."
+        )
+    return f"**Borderline: don’t rely on this answer alone.** {second}"
 
 
 def _draw_why(detection: Detection, count: int, refused: bool) -> None:

@@ -34,7 +34,8 @@ def draw_thresholds(record: Record) -> None:
     draw_source(
         record,
         "Misses, of all attacked scans: the classifier was right before and is wrong now, and nothing is flagged.",
-        "Put right, turned wrong: flagged attacked scans whose answer is right only after it, or only before.",
+        "Put right, turned wrong: flagged attacked scans whose answer is right only defended, or only undefended. "
+        "Wrong, left standing: a borderline answer stands though flagged.",
         "An interval of no width means that all scans agree, not that the figure is certain.",
     )
 
@@ -107,7 +108,7 @@ def _draw_price(cost: Price) -> None:
                 st.markdown(span_text(share))
         with grid.container(border=True, height="stretch", gap=None):
             st.metric("Put right by purification", f"{cost.turned_right}")
-            st.markdown(f"scans; turned wrong: {cost.turned_wrong}")
+            st.markdown(f"scans; turned wrong: {cost.turned_wrong}; wrong, left standing: {cost.let_stand}")
         with grid.container(border=True, height="stretch", gap=None):
             st.metric("Time a clean scan", f"{cost.seconds:.2f} s")
             st.markdown("mean, with purification")

@@ -111,7 +111,7 @@ def draw_benign(record: Record) -> None:
 
     st.markdown(
         "Scanners and file formats change scans, too. Such a change should not be called an attack; and where it is, "
-        "purification should leave the label as it was."
+        "the label should stay as it was."
     )
     rows = []
     for entry in record.benign:

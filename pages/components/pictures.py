@@ -57,7 +57,7 @@ def draw_legend(low: str, high: str, signed: bool) -> None:
 def draw_purification(exam: Examination, scan: Scan) -> None:
     """Before, estimate and difference, and what to make of them."""
     assert exam.purification
-    titles = ("Before: what the classifier was given", "Estimate: what it was given then")
+    titles = ("Before: what the classifier was given", "Estimate: what purification made of it")
     moved = _draw_difference(exam.pixels, exam.purification.estimate, titles, exam, scan, 5)
     st.markdown(
         f"Noise was added up to diffusion step **t\\* = {exam.purification.t_star}** and taken away again. On average "

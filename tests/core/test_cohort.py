@@ -75,6 +75,12 @@ def test_a_flagged_scan_is_measured_on_the_estimate_that_was_decided_on(attacked
     assert case.excess > 1 and 0 < case.spread < 0.1
 
 
+def test_a_borderline_answer_stands_in_the_case_too(unsure):
+    case = examined_case(source("tumour-01-pgd-8.dcm"), unsure, SETTINGS)
+    assert case.flagged and case.stands and case.changed
+    assert case.label == case.undefended and case.probability == case.undefended_probability
+
+
 def test_a_scan_that_is_not_flagged_is_purified_for_the_audit_alone(bundle):
     case = examined_case(source("tumour-01.dcm"), bundle, SETTINGS)
     assert not case.flagged and case.excess < 1
@@ -189,6 +195,7 @@ import os, signal
 from core import load_bundle
 from core.audit import cohort
 from core.audit.case import AuditSettings, Case
+from core.calibration import Borderline
 cohort.examined_case = lambda found, bundle, settings: Case(found.name, found.sha256, label="tumour")
 bundle, settings = load_bundle(), AuditSettings(seeds=2)
 sources = cohort.sample_cohort()

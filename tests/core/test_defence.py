@@ -49,7 +49,7 @@ def test_a_borderline_answer_is_left_as_it_is(attacked, exact):
     defence = Defence(exact, "resnet18")
     own = exact.classifiers["resnet18"](attacked)
     evidence = defence.evidence(attacked)
-    assert defence.alarm(evidence) > 0
+    assert defence.alarm(evidence) > 0 and not defence.borderline(evidence)
     certainty, instability = own.softmax(1).max().item(), evidence.scores["instability"].item()
     for borderline, stands in (
         (Borderline(certainty + 0.01, instability + 0.01), True),
@@ -58,7 +58,8 @@ def test_a_borderline_answer_is_left_as_it_is(attacked, exact):
     ):
         defence = Defence(exact, "resnet18")
         defence.limits = replace(defence.limits, borderline=borderline)
-        assert (defence.alarm(evidence) < 0) == stands
+        assert defence.borderline(evidence).tolist() == [stands]
+        assert defence.decide(attacked)[0].tolist() == [not stands]
         assert torch.equal(defence(attacked), own) == stands
 
 
@@ -121,6 +122,19 @@ class Guard(Defence):
     def alarm(self, evidence):
         return (evidence.total / 1.0).log()
 
+    def borderline(self, evidence, share=1.0):
+        return torch.zeros(len(evidence.total), dtype=torch.bool)
+
+
+class Wary(Guard):
+    """A detector that flags whatever it sees, with an answer that stands while it is less than 80 % sure."""
+
+    def alarm(self, evidence):
+        return (evidence.total + 10).log()
+
+    def borderline(self, evidence, share=1.0):
+        return evidence.logits.softmax(1).amax(1) <= 0.8 * share
+
 
 def test_detector_aware_attack_makes_up_for_what_the_detector_would_see():
     """To fool, the first pixel must rise above .5; to pass, the second must fall so that the sum stays below 1."""
@@ -129,6 +143,15 @@ def test_detector_aware_attack_makes_up_for_what_the_detector_would_see():
         result = step.attacked.flatten()
     assert result[0] > 0.5 and result.sum() < 1
     assert (result - pixels.flatten()).abs().max() <= 0.2 + 1e-6
+
+
+def test_detector_aware_attack_stops_at_a_borderline_answer_where_nothing_else_passes():
+    pixels, labels = torch.tensor([[[[0.4, 0.55]]]]), torch.tensor([0])
+    for step in detector_aware(Wary(), pixels, labels, eps=0.2 * 255, steps=40):
+        result = step.attacked
+    evidence = Wary().evidence(result)
+    assert evidence.logits.argmax(1) != labels
+    assert Wary().borderline(evidence).all() and Wary().alarm(evidence) > 0
 
 
 def test_detector_aware_attack_refuses_a_classifier_alone(pixels, exact):

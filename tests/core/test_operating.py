@@ -1,11 +1,13 @@
 """Prices, curves and masks, on calibrations small enough to be solved by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from core.audit.operating import JOINT, hidden_pixels, joint_scores, price, recorded, roc, thresholds_at
 from core.bundles import load_bundle
-from core.calibration import Calibration, Limits, Responses, folds
+from core.calibration import Borderline, Calibration, Limits, Responses, folds
 
 SECONDS = {"detect": 0.1, "purify": 0.5}
 
@@ -32,6 +34,14 @@ def calibration():
     attacked = responses([1, 1, 0, 1], [0.5, 3.0, 4.0, 0.4], [0, 0, 0, 1])
     conditions = {"clean": clean, "pgd 8/255": attacked}
     return Calibration(list("abcd"), list("abcd"), [0, 0, 1, 1], conditions)
+
+
+def test_price_counts_wrong_answers_that_are_let_stand(calibration):
+    """The second and third are flagged. Both were fooled, and are as unstable as 3 and 4."""
+    steady = replace(limits(), borderline=Borderline(1.0, 3.5))
+    cost = price(calibration, "pgd 8/255", [steady] * 4)
+    assert (cost.let_stand, cost.turned_right, cost.label_kept.value) == (1, 0, 1)
+    assert price(calibration, "pgd 8/255", [limits()] * 4).let_stand == 0
 
 
 def test_price_by_hand(calibration):

@@ -1,5 +1,4 @@
 import threading
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +7,7 @@ import torch
 from core import BundleError, ScanError, examine, load_scan
 from core.attacks import AttackSettings, attack_scan
 from core.audit.evaluation import respond
-from core.calibration import Borderline, decide
+from core.calibration import decide
 from core.detection import attention_variation, detection_masks, instability, masked_views
 from core.pipeline import is_colourful
 from core.scans import write_derived_png
@@ -53,19 +52,16 @@ def test_attacked_scan_fools_the_classifier_and_not_the_defence(attacked, bundle
     assert {"purify", "classify"} < set(exam.seconds)
 
 
-def test_a_borderline_answer_stands_although_purification_turns_it(attacked, bundle):
-    limits = {name: replace(own, borderline=Borderline(1.0, 1.0)) for name, own in bundle.limits.items()}
-    usual, exam = examine(attacked, bundle), examine(attacked, replace(bundle, limits=limits))
+def test_a_borderline_answer_stands_although_purification_turns_it(attacked, bundle, unsure):
+    usual, exam = examine(attacked, bundle), examine(attacked, unsure)
     assert (usual.label, usual.stands, usual.detection.borderline) == ("tumour", False, False)
     assert (exam.label, exam.stands, exam.detection.flagged) == ("no tumour", True, True)
     assert exam.prediction == exam.undefended
     assert exam.purification.answer == usual.purification.answer == usual.prediction
 
 
-def test_recorded_answers_are_decided_as_the_pipeline_decides(clean, attacked, bundle):
-    for borderline in (Borderline(0.0, 0.0), Borderline(1.0, 1.0)):
-        limits = {name: replace(own, borderline=borderline) for name, own in bundle.limits.items()}
-        own = replace(bundle, limits=limits)
+def test_recorded_answers_are_decided_as_the_pipeline_decides(clean, attacked, bundle, unsure):
+    for own in (bundle, unsure):
         for scan in (clean, attacked):
             exam = examine(scan, own)
             pixels = torch.from_numpy(exam.pixels)[None]

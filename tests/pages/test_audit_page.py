@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.audit.case import Case
 from core.audit.cohort import sample_cohort
 from pages.components.audit_charts import dots
 from pages.components.audit_files import file_name, report
@@ -47,6 +48,11 @@ def packed() -> bytes:
         archive.writestr("notes.txt", b"no scan at all")
         archive.write(COHORT / "tumour-01-pgd-8.dcm", "attacked.dcm")
     return stream.getvalue()
+
+
+def test_the_table_says_where_an_answer_stands() -> None:
+    cases = [Case("a", "a", flagged=True, stands=True), Case("b", "b", flagged=True), Case("c", "c")]
+    assert list(_frame(cases)["Flagged"]) == ["yes, answer stands", "yes", "no"]
 
 
 def upload(app: AppTest, name: str, content: bytes) -> AppTest:

@@ -25,16 +25,22 @@ def test_a_row_is_kept_while_weights_and_limits_are_as_they_were(bundle):
 
 
 def test_labels_of_flagged_benign_scans_are_kept(bundle):
-    """The bar of the project: purification leaves the label of at least 97 % of the benign scans that are flagged."""
+    """The bar of the project: the defence leaves the label of at least 97 % of the benign scans that are flagged."""
     totals = benign_totals(bundle)
-    assert totals["flagged"] > 0
-    assert totals["kept"] >= 0.97 * totals["flagged"]
-    assert totals["turned_wrong"] + totals["turned_right"] <= totals["flagged"] - totals["kept"]
+    for counts in totals.values():
+        assert counts["turned_wrong"] + counts["turned_right"] == counts["flagged"] - counts["kept"]  # of two classes
+    now, otherwise = totals["measured"], totals["none stands"]
+    assert now["flagged"] == otherwise["flagged"] > 0
+    assert now["kept"] >= 0.97 * now["flagged"] > otherwise["kept"]
+    assert now["turned_wrong"] < otherwise["turned_wrong"]
 
 
 def test_the_sentence_on_benign_changes():
-    totals = {"flagged": 200, "kept": 190, "turned_wrong": 4, "turned_right": 6}
-    words = benign_sentence(totals)
-    assert "Of the 200 flagged" in words and "190 (95.0 %)" in words
-    assert "turned 4 wrong and 6 right" in words
-    assert "Of the 0 flagged" in benign_sentence(dict.fromkeys(totals, 0))
+    now = {"flagged": 200, "kept": 190, "turned_wrong": 4, "turned_right": 6}
+    otherwise = {"flagged": 200, "kept": 100, "turned_wrong": 60, "turned_right": 40}
+    first, second = benign_sentence({"measured": now, "none stands": otherwise}).split(". If")
+    assert "Of the 200 flagged" in first and "190 (95.0 %) kept their label" in first
+    assert first.endswith("4 were turned wrong and 6 right")
+    assert "100 (50.0 %) kept their label; 60 were turned wrong and 40 right." in second
+    nothing = dict.fromkeys(now, 0)
+    assert "Of the 0 flagged" in benign_sentence({"measured": nothing, "none stands": nothing})

@@ -133,6 +133,9 @@ class Borderline(NamedTuple):
     instability: float
 
 
+NOTHING = Borderline(0.0, 0.0)
+
+
 @dataclass(frozen=True)
 class Limits:
     """What turns scores into decisions, for one classifier.
@@ -152,7 +155,7 @@ class Limits:
     thresholds: Mapping[str, float]
     scope_limit: float
     ladder: tuple[tuple[float, int], ...]
-    borderline: Borderline = Borderline(0.0, 0.0)
+    borderline: Borderline = NOTHING
 
     def lets_stand(self, certainty: float, instability: float) -> bool:
         """Whether a flagged scan keeps its own answer; not where one of the two is NaN."""
@@ -250,9 +253,9 @@ def fit_ladder(attacked_amv: Mapping[int, np.ndarray]) -> tuple[tuple[float, int
 
 
 def fit_borderline(benign: Iterable[Responses], limits: Limits, kept: np.ndarray | slice = slice(None)) -> Borderline:
-    """With the smallest instability of `STEADY` with which `LABELS_KEPT` of the flagged benign scans keep their labels.
+    """The least instability of `STEADY` with which `LABELS_KEPT` of the flagged benign scans keep their labels.
 
-    The smallest, as whoever knows the defence gains by every answer that stands; the largest where none is enough.
+    The least, as whoever knows the defence gains by every answer that stands; the largest where none is enough.
     """
     found = []
     for answers in benign:

@@ -25,7 +25,7 @@ from core.audit.operating import price
 from core.audit.timing import machine, measure_timings
 from core.audit.timing_explanations import mixture_timings
 from core.bundles import WEIGHTS, Bundle, bundle_names, load_bundle
-from core.calibration import Borderline, Calibration, Limits, cross_fitted_limits
+from core.calibration import NOTHING, Calibration, Limits, cross_fitted_limits
 from training.answers import CONDITIONS, NOTEBOOKS, condition_name, record
 from training.calibrate import fit_bundle
 from training.encrypted import record_encryption
@@ -119,7 +119,7 @@ def benign_totals(bundle: Bundle) -> dict[str, dict[str, int]]:
     """How many scans were flagged over all benign changes and what became of their labels; and if no answer stood."""
     calibration = bundle.calibrations[bundle.default_classifier]
     limits = cross_fitted_limits(calibration)
-    none_stands = [replace(own, borderline=Borderline(0.0, 0.0)) for own in limits]
+    none_stands = [replace(own, borderline=NOTHING) for own in limits]
     return {"measured": _totals(calibration, limits), "none stands": _totals(calibration, none_stands)}
 
 

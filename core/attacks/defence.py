@@ -1,10 +1,12 @@
 """The whole defence as a function of pixels, for attackers who know it."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from core.bundles import Bundle
-from core.calibration import choose_t
+from core.calibration import NOTHING, choose_t
 from core.detection import Evidence, gather_evidence
 from core.pipeline import PURIFY_STEPS
 from core.purification.ddim import purify
@@ -64,8 +66,7 @@ class Defence:
         if self._decided is None or not torch.equal(self._decided[0], pixels):
             evidence = self.evidence(pixels)
             t_star = [choose_t(amv, self.limits) for amv in evidence.scores["amv"].tolist()]
-            overruled = (self.alarm(evidence) > 0) & ~self.borderline(evidence)
-            self._decided = (pixels, overruled, torch.tensor(t_star, device=pixels.device))
+            self._decided = (pixels, self.alarm(evidence) > 0, torch.tensor(t_star, device=pixels.device))
         return self._decided[1:]
 
     def evidence(self, pixels: Tensor) -> Evidence:
@@ -73,11 +74,18 @@ class Defence:
         return gather_evidence(pixels, self.bundle, self.network, self.seed)
 
     def alarm(self, evidence: Evidence) -> Tensor:
-        """(B,) logarithm of the largest ratio of a score to its threshold; above 0 the image is flagged."""
-        ratios = [score / self.limits.thresholds[name] for name, score in evidence.scores.items()]
-        return torch.stack(ratios).amax(0).clamp_min(1e-12).log()
+        """(B,) above 0 where the image is flagged and its own answer doesn't stand; differentiable.
 
-    def borderline(self, evidence: Evidence, share: float = 1.0) -> Tensor:
-        """(B,) whether the answer stands though flagged; by a share of the limits of certainty and instability."""
-        certainty, instability = (share * limit for limit in self.limits.borderline)
-        return (evidence.logits.softmax(1).amax(1) <= certainty) & (evidence.scores["instability"] <= instability)
+        The logarithm of the largest ratio of a score to its threshold, or of certainty and instability to what is
+        borderline, whichever is smaller: it is enough to pass by one of the two.
+        """
+        flag = _largest(evidence.scores, self.limits.thresholds)
+        if self.limits.borderline == NOTHING:
+            return flag
+        answer = {"certainty": evidence.logits.softmax(1).amax(1), "instability": evidence.scores["instability"]}
+        return torch.minimum(flag, _largest(answer, self.limits.borderline._asdict()))
+
+
+def _largest(values: Mapping[str, Tensor], limits: Mapping[str, float]) -> Tensor:
+    """(B,) logarithm of the largest ratio of a value to its limit."""
+    return torch.stack([value / limits[name] for name, value in values.items()]).amax(0).clamp_min(1e-12).log()

@@ -11,7 +11,6 @@ from core.attacks.gradient import AttackStep, attack_loss, project, radius, stee
 
 # A scan that just passes here must also pass limits that were fitted on fewer scans, and in bfloat16.
 PASSES = -0.05
-BORDERLINE = 0.95
 
 
 def detector_aware(
@@ -26,7 +25,7 @@ def detector_aware(
     target: int | None = None,
     **_: object,
 ) -> Iterator[AttackStep]:
-    """Climb the classification loss until the classifier is fooled, then descend the detector's alarm, step by step.
+    """Climb the classification loss until the classifier is fooled, then descend the defence's alarm, step by step.
 
     Selective: each step follows the one gradient that matters at that point, so that the two can't cancel out
     (Bryniarski et al. 2022, section 4). The scan counts as fooled once its denoised copy is, too: only then can the
@@ -87,8 +86,7 @@ def _look(model: Defence, attacked: Tensor, labels: Tensor, target: int | None) 
         wrong = answers.argmax(2) != labels if target is None else answers.argmax(2) == target
         objective = torch.where(wrong.all(0) & (alarm >= PASSES), -alarm, loss.amin(0))
         gradient = torch.autograd.grad(objective.sum(), attacked)[0]
-    passes = wrong[0] & ((alarm < PASSES) | model.borderline(evidence, BORDERLINE))
-    return _Look(gradient, loss[0].detach(), passes, evidence.logits.detach())
+    return _Look(gradient, loss[0].detach(), wrong[0] & (alarm < PASSES), evidence.logits.detach())
 
 
 def _wide(chosen: Tensor) -> Tensor:

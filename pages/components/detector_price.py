@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.components.detector_record import Record, draw_source, pick_condition, share_text, span_text
-from pages.components.words import number, score_words
+from pages.components.words import number, percent, score_words
 
 if TYPE_CHECKING:
     from core.audit.operating import Price
@@ -82,13 +82,20 @@ def _draw_sliders(record: Record) -> dict[str, float]:
 
 def _draw_values(record: Record, limits: list[Limits], moved: dict[str, float]) -> None:
     """The thresholds behind the percentiles: five folds have five, so their range."""
+
+    def span(values: list[float]) -> str:
+        low, high = number(min(values)), number(max(values))
+        return low if low == high else f"{low} to {high} over the folds"
+
     lines = []
     for name in record.bundle.limits[record.classifier].thresholds:
-        values = [own.thresholds[name] for own in limits]
-        low, high = number(min(values)), number(max(values))
         how = f"{moved[name]:g} % of clean scans" if name in moved else "the bundle’s own"
-        lines.append(f"{score_words(name).name}: {low if low == high else f'{low} to {high} over the folds'} ({how})")
-    st.caption("Thresholds. " + "; ".join(lines) + ".")
+        lines.append(f"{score_words(name).name}: {span([own.thresholds[name] for own in limits])} ({how})")
+    certainty, instability = ([own.borderline[place] for own in limits] for place in (0, 1))
+    st.caption(
+        f"Thresholds. {'; '.join(lines)}. A flagged answer is borderline, and stands, where the classifier is at most "
+        f"{percent(max(certainty))} sure and the instability at most {span(instability)}."
+    )
 
 
 def _draw_price(cost: Price) -> None:

@@ -8,7 +8,7 @@ import torch
 from core import load_bundle, load_scan
 from core.attacks import AttackSettings, Defence, attack_pixels, attack_steps, attackable_pixels
 from core.attacks.detector_aware import detector_aware
-from core.calibration import Borderline
+from core.calibration import NOTHING, Borderline, Limits
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,6 @@ def test_a_borderline_answer_is_left_as_it_is(attacked, exact):
     defence = Defence(exact, "resnet18")
     own = exact.classifiers["resnet18"](attacked)
     evidence = defence.evidence(attacked)
-    assert defence.alarm(evidence) > 0 and not defence.borderline(evidence)
     certainty, instability = own.softmax(1).max().item(), evidence.scores["instability"].item()
     for borderline, stands in (
         (Borderline(certainty + 0.01, instability + 0.01), True),
@@ -58,9 +57,18 @@ def test_a_borderline_answer_is_left_as_it_is(attacked, exact):
     ):
         defence = Defence(exact, "resnet18")
         defence.limits = replace(defence.limits, borderline=borderline)
-        assert defence.borderline(evidence).tolist() == [stands]
+        assert (defence.alarm(evidence) < 0).tolist() == [stands]
         assert defence.decide(attacked)[0].tolist() == [not stands]
         assert torch.equal(defence(attacked), own) == stands
+
+
+@pytest.mark.parametrize("borderline", [NOTHING, Borderline(0.9, 0.06)])
+def test_the_alarm_has_a_gradient_either_way(pixels, exact, borderline):
+    defence = Defence(exact, "resnet18")
+    defence.limits = replace(defence.limits, borderline=borderline)
+    leaf = pixels.clone().requires_grad_()
+    gradient = torch.autograd.grad(defence.alarm(defence.evidence(leaf)).sum(), leaf)[0]
+    assert gradient.isfinite().all() and gradient.abs().max() > 0
 
 
 @torch.no_grad()
@@ -122,18 +130,17 @@ class Guard(Defence):
     def alarm(self, evidence):
         return (evidence.total / 1.0).log()
 
-    def borderline(self, evidence, share=1.0):
-        return torch.zeros(len(evidence.total), dtype=torch.bool)
-
 
 class Wary(Guard):
-    """A detector that flags whatever it sees, with an answer that stands while it is less than 80 % sure."""
+    """A defence that flags whatever it sees, with an answer that stands while it is at most 80 % sure and steady."""
 
-    def alarm(self, evidence):
-        return (evidence.total + 10).log()
+    limits = Limits({"amv": 0.1}, 1.0, ((float("inf"), 40),), Borderline(0.8, 0.1))
+    alarm = Defence.alarm
 
-    def borderline(self, evidence, share=1.0):
-        return evidence.logits.softmax(1).amax(1) <= 0.8 * share
+    def evidence(self, pixels):
+        evidence = super().evidence(pixels)
+        evidence.scores = {"amv": evidence.total, "instability": 0 * evidence.total}
+        return evidence
 
 
 def test_detector_aware_attack_makes_up_for_what_the_detector_would_see():
@@ -151,7 +158,7 @@ def test_detector_aware_attack_stops_at_a_borderline_answer_where_nothing_else_p
         result = step.attacked
     evidence = Wary().evidence(result)
     assert evidence.logits.argmax(1) != labels
-    assert Wary().borderline(evidence).all() and Wary().alarm(evidence) > 0
+    assert evidence.logits.softmax(1).amax() <= 0.8 and evidence.total > 0.1
 
 
 def test_detector_aware_attack_refuses_a_classifier_alone(pixels, exact):

@@ -134,7 +134,7 @@ class Guard(Defence):
 class Wary(Guard):
     """A defence that flags whatever it sees, with an answer that stands while it is at most 80 % sure and steady."""
 
-    limits = Limits({"amv": 0.1}, 1.0, ((float("inf"), 40),), Borderline(0.8, 0.1))
+    limits = Limits({"amv": 0.1, "instability": 1.0}, 1.0, ((float("inf"), 40),), Borderline(0.8, 0.1))
     alarm = Defence.alarm
 
     def evidence(self, pixels):

@@ -272,13 +272,11 @@ def fit_borderline(benign: Iterable[Responses], limits: Limits, kept: np.ndarray
 class Decisions:
     """What limits make of N responses.
 
-    flagged, refused (N,) bool; stands (N,) bool, flagged and answered as it is all the same; t_star (N,) int, 0 where
-    not flagged; answers (N,) class of the defended classifier, −1 where refused; ssim (N,) of the estimates, NaN where
-    not flagged.
+    flagged, refused (N,) bool; t_star (N,) int, 0 where not flagged; answers (N,) class of the defended classifier, −1
+    where refused; ssim (N,) of the estimates, NaN where not flagged.
     """
 
     flagged: np.ndarray
-    stands: np.ndarray
     refused: np.ndarray
     t_star: np.ndarray
     answers: np.ndarray
@@ -306,12 +304,10 @@ def decide(responses: Responses, limits: Sequence[Limits]) -> Decisions:
             for i, own in enumerate(limits)
         ]
     )
-    stands = np.array(
-        [
-            flagged[i] and own.lets_stand(responses.certainty[i], responses.scores["instability"][i])
-            for i, own in enumerate(limits)
-        ]
-    )
+    stands = [
+        flagged[i] and own.lets_stand(responses.certainty[i], responses.scores["instability"][i])
+        for i, own in enumerate(limits)
+    ]
     refused = np.array([scope > own.scope_limit for scope, own in zip(responses.scope, limits)])
     t_star = np.array(
         [choose_t(responses.scores["amv"][i], own) if flagged[i] else 0 for i, own in enumerate(limits)], dtype=int
@@ -321,4 +317,4 @@ def decide(responses: Responses, limits: Sequence[Limits]) -> Decisions:
         for i, t in enumerate(t_star.tolist())
     ]
     ssim = [responses.ssim[t][i] if t else np.nan for i, t in enumerate(t_star.tolist())]
-    return Decisions(flagged, stands, refused, t_star, np.where(refused, -1, answers), np.array(ssim))
+    return Decisions(flagged, refused, t_star, np.where(refused, -1, answers), np.array(ssim))

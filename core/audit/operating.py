@@ -16,7 +16,7 @@ from core.attacks import CORRUPTIONS, AttackSettings, attack_pixels, attackable_
 from core.audit.evaluation import respond
 from core.audit.statistics import auc, auc_interval, bootstrap_interval
 from core.bundles import Bundle
-from core.calibration import FOLDS, Calibration, Limits, Responses, cross_fitted_limits, decide, folds
+from core.calibration import FOLDS, NOTHING, Calibration, Limits, Responses, cross_fitted_limits, decide, folds
 from core.detection import SCORES, detection_masks
 from core.scans import Scan
 
@@ -75,7 +75,8 @@ class Price:
         Of the same scans, those whose answer is right undefended and wrong defended, and the other way round. A label
         may also change from one wrong class to another.
     let_stand : int
-        Of the same scans, those whose answer is wrong and stands, as it is borderline.
+        Of the same scans, those whose answer is wrong and stands as it is borderline, where purification would put it
+        right.
     seconds : float
         Mean time a clean scan: detection, and purification where it is flagged.
     """
@@ -162,6 +163,7 @@ def price(calibration: Calibration, condition: str, limits: Sequence[Limits]) ->
     changed, clean = _answers(calibration, condition), calibration.conditions["clean"]
     labels, groups = np.array(calibration.labels), np.array(calibration.groups)
     before, after = decide(clean, limits), decide(changed, limits)
+    overruled = decide(changed, [replace(own, borderline=NOTHING) for own in limits])
     right, unfooled = np.array(clean.undefended) == labels, np.array(changed.undefended) == labels
     purified, mended = after.flagged & ~after.refused, after.answers == labels
     kept = after.answers == np.array(changed.undefended)
@@ -176,7 +178,7 @@ def price(calibration: Calibration, condition: str, limits: Sequence[Limits]) ->
         label_kept=_share(kept[purified], groups[purified]) if purified.any() else None,
         turned_wrong=int((unfooled & ~mended)[purified].sum()),
         turned_right=int((~unfooled & mended)[purified].sum()),
-        let_stand=int((~unfooled & after.stands)[purified].sum()),
+        let_stand=int((~mended & (overruled.answers == labels)).sum()),
         seconds=clean.seconds["detect"] + false_alarms.value * clean.seconds["purify"],
     )
 

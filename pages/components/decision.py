@@ -82,13 +82,11 @@ def _draw_answers(exam: Examination, before: Prediction | None) -> None:
 
 def _borderline_words(purified: Prediction, decision: Prediction) -> str:
     if purified.label == decision.label:
-        second = "The purified estimate gives the same, but the classifier is unsure of the scan as it is."
-    else:
-        second = (
-            f"The purified estimate gives “{purified.label}”, but purification may turn an answer as unsure as this "
-            "even where nobody attacked; so the scan’s own answer stands."
-        )
-    return f"**Borderline: don’t rely on this answer alone.** {second}"
+        return "**Borderline**, and the purified estimate gives the same answer."
+    return (
+        f"**Borderline: don’t rely on this answer alone.** The purified estimate gives “{purified.label}”, but "
+        "purification may turn an answer as unsure as this even where nobody attacked; so the scan’s own answer stands."
+    )
 
 
 def _draw_why(detection: Detection, count: int, refused: bool) -> None:

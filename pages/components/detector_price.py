@@ -35,7 +35,7 @@ def draw_thresholds(record: Record) -> None:
         record,
         "Misses, of all attacked scans: the classifier was right before and is wrong now, and nothing is flagged.",
         "Put right, turned wrong: flagged attacked scans whose answer is right only defended, or only undefended. "
-        "Wrong, left standing: a borderline answer stands though flagged.",
+        "Left standing: wrong, and borderline, so that it stands where purification would put it right.",
         "An interval of no width means that all scans agree, not that the figure is certain.",
     )
 
@@ -115,7 +115,7 @@ def _draw_price(cost: Price) -> None:
                 st.markdown(span_text(share))
         with grid.container(border=True, height="stretch", gap=None):
             st.metric("Put right by purification", f"{cost.turned_right}")
-            st.markdown(f"scans; turned wrong: {cost.turned_wrong}; wrong, left standing: {cost.let_stand}")
+            st.markdown(f"scans; turned wrong: {cost.turned_wrong}; left standing: {cost.let_stand}")
         with grid.container(border=True, height="stretch", gap=None):
             st.metric("Time a clean scan", f"{cost.seconds:.2f} s")
             st.markdown("mean, with purification")

@@ -37,11 +37,15 @@ def calibration():
 
 
 def test_price_counts_wrong_answers_that_are_let_stand(calibration):
-    """The second and third are flagged. Both were fooled, and are as unstable as 3 and 4."""
-    steady = replace(limits(), borderline=Borderline(1.0, 3.5))
-    cost = price(calibration, "pgd 8/255", [steady] * 4)
-    assert (cost.let_stand, cost.turned_right, cost.label_kept.value) == (1, 0, 1)
-    assert price(calibration, "pgd 8/255", [limits()] * 4).let_stand == 0
+    """The second and third are flagged and were fooled; purification would mend the second, whose instability is 3."""
+
+    def let_stand(instability):
+        borderline = replace(limits(), borderline=Borderline(1.0, instability))
+        cost = price(calibration, "pgd 8/255", [borderline] * 4)
+        return cost.let_stand, cost.turned_right
+
+    assert let_stand(2.9) == (0, 1)
+    assert let_stand(3.0) == let_stand(4.0) == (1, 0)
 
 
 def test_price_by_hand(calibration):

@@ -9,11 +9,7 @@ from pages.components.tours import start_tour
 ROOMS = (
     ("Scan", ":material/radiology:", "A slice comes in as DICOM, NIfTI or a picture."),
     ("Detect", ":material/search_insights:", "Three scores ask whether it was manipulated."),
-    (
-        "Purify",
-        ":material/cleaning_services:",
-        "A flagged scan is replaced by an estimate without the attack.",
-    ),
+    ("Purify", ":material/cleaning_services:", "A flagged scan is replaced by an estimate without the attack."),
     ("Classify", ":material/clinical_notes:", "One decision, with its evidence and its cost."),
 )
 

@@ -29,8 +29,9 @@ from core.attacks import (
     sees_defence,
 )
 from core.bundles import Bundle, BundleError, load_bundle
-from core.examination import Examination
-from core.pipeline import examine
+from core.cli.schema import checked
+from core.defence.examination import Examination
+from core.defence.pipeline import examine
 from core.purification.catalogue import (
     PURIFIERS,
     describe_purification,
@@ -41,7 +42,6 @@ from core.purification.catalogue import (
 from core.purification.settings import PurifySettings
 from core.purification.steps import PurifierStep
 from core.scans import ScanError, load_scan, write_derived_dicom, write_derived_png
-from core.schema import checked
 
 NOTICE = "Purescan is not a medical device."
 
@@ -182,7 +182,7 @@ def _warn(bundle: Bundle) -> None:
 
 
 def examination_record(file: str, exam: Examination, classifier: str) -> dict[str, Any]:
-    """An examination as `core.schema.EXAMINE` declares it; what a refused scan lacks is empty.
+    """An examination as `core.cli.schema.EXAMINE` declares it; what a refused scan lacks is empty.
 
     Where a bundle detects nothing, nothing is flagged, and `scores` and `thresholds` are empty. `stands` says that the
     scan is flagged and its own answer the decision all the same (`core.Examination.stands`).
@@ -275,7 +275,7 @@ def _attack(arguments: argparse.Namespace, command: str) -> int:
 
 def _purify(arguments: argparse.Namespace, command: str) -> int:
     # Here and not above: scikit-image takes a while to load, and `examine` has no use for it.
-    from core.audit.fidelity import distance
+    from core.fidelity.metrics import distance
 
     names = ("method", "t", "steps", "clip", "step_size")
     settings = PurifySettings(**{name: getattr(arguments, name) for name in names})
@@ -356,8 +356,8 @@ def _label(bundle: Bundle, classifier: str, pixels: torch.Tensor) -> str:
 
 def _evaluate(arguments: argparse.Namespace, command: str) -> int:
     # Here and not above: scikit-learn takes a second to load, and `examine` has no use for it.
-    from core.audit.datasets import load_for
-    from core.audit.evaluation import evaluate, settings_record
+    from core.evaluation.datasets import load_for
+    from core.evaluation.evaluation import evaluate, settings_record
 
     attack = _settings(arguments, arguments.attack)
     if attack.method:
@@ -406,7 +406,7 @@ def evaluation_text(report: dict[str, Any]) -> str:
 
 def _faults(arguments: argparse.Namespace, command: str) -> int:
     # Here and not above: `examine` has no use for it.
-    from core.faults.command import FaultOptions, faults_text, measured_faults
+    from core.cli.faults import FaultOptions, faults_text, measured_faults
 
     names = [field.name for field in fields(FaultOptions)]
     options = FaultOptions(**{name: getattr(arguments, name) for name in names})
@@ -422,7 +422,7 @@ def _faults(arguments: argparse.Namespace, command: str) -> int:
 
 def _encrypt(arguments: argparse.Namespace, command: str) -> int:
     # Here and not above: `examine` has no use for it.
-    from core.encryption.command import EncryptOptions, encrypted_answer, encrypted_text
+    from core.cli.encrypt import EncryptOptions, encrypted_answer, encrypted_text
     from core.encryption.prediction import STAGES
 
     names = [field.name for field in fields(EncryptOptions)]

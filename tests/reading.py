@@ -2,7 +2,7 @@
 
 from streamlit.testing.v1 import AppTest
 
-from pages.components.state import Visit
+from pages.shared.session import Session
 
 
 def texts(app: AppTest) -> str:
@@ -13,9 +13,9 @@ def texts(app: AppTest) -> str:
     return "\n".join(found).replace("\\", "").replace("\u00a0", " ")
 
 
-def visit(app: AppTest) -> Visit:
+def session(app: AppTest) -> Session:
     """The visitor's state."""
-    return app.session_state["visit"]
+    return app.session_state["session"]
 
 
 def opened(app: AppTest, page: str, errors: int = 0) -> AppTest:

@@ -82,9 +82,9 @@ def purified_copy(pixels: Tensor, diffusion: Diffusion, generator: torch.Generat
     """(B, C, H, W) scans, lightly noised and denoised in one step at random t: what a purifier hands the classifier."""
     t = torch.randint(*PURIFY_TIMES, (len(pixels),), generator=generator).to(pixels.device)
     jitter = torch.rand((len(pixels), 1, 1, 1), generator=generator) * 8 / 255
-    signs = torch.randn(pixels.shape, generator=generator).sign() * jitter
+    features = torch.randn(pixels.shape, generator=generator).sign() * jitter
     noise = torch.randn(pixels.shape, generator=generator).to(pixels.device)
-    return denoise_once((pixels + signs.to(pixels.device)).clamp(0, 1), t, diffusion, noise)
+    return denoise_once((pixels + features.to(pixels.device)).clamp(0, 1), t, diffusion, noise)
 
 
 @torch.no_grad()

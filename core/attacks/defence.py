@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from core.bundles import Bundle
-from core.calibration import NOTHING, choose_t
-from core.detection import Evidence, gather_evidence
-from core.pipeline import PURIFY_STEPS
+from core.bundles.calibration import NOTHING, choose_t
+from core.defence.pipeline import PURIFY_STEPS
+from core.detection.scores import Evidence, gather_evidence
 from core.purification.ddim import purify
 
 

@@ -234,7 +234,7 @@ def campaign_summary(trials: Sequence[Trial]) -> dict[str, Any]:
         in which it repaired all of them, None where it repaired nowhere); seconds (sum).
     """
     # Here and not above: it brings scikit-learn, which takes a second to load.
-    from core.audit.statistics import bootstrap_interval
+    from core.statistics import bootstrap_interval
 
     accuracies = [trial.accuracy for trial in trials if trial.accuracy is not None]
     interval = bootstrap_interval(accuracies, [str(index) for index in range(len(accuracies))]) if accuracies else None

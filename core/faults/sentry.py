@@ -4,8 +4,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from core import bundles
-from core.bundles import Bundle
+from core.bundles import Bundle, loading
 from core.faults.guard import Guard
 
 
@@ -34,7 +33,7 @@ class Sentry:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle, self.rounds, self.findings = bundle.name, 0, list[Finding]()
-        folder = bundles.WEIGHTS / bundle.name
+        folder = loading.WEIGHTS / bundle.name
         self._posts = [(name, network, Guard(network, folder / file)) for name, network, file in _networks(bundle)]
         self._at = self._looked_at = 0
 

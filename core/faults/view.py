@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from core import compute
 from core.bundles import WEIGHTS, Bundle
-from core.examination import Examination, Prediction
+from core.defence.examination import Examination, Prediction
+from core.defence.pipeline import examine
 from core.faults.bits import FORMATS, flip_bit
 from core.faults.campaign import CampaignSettings, check_settings, chosen_sites, draw_faults
 from core.faults.guard import Guard
@@ -23,7 +24,6 @@ from core.faults.ranges import Ranges, learn_ranges
 from core.faults.recompute import Recompute
 from core.faults.samples import labelled_samples
 from core.faults.sites import Fault, damaged, fault_sites
-from core.pipeline import examine
 from core.scans import Scan, Window
 from core.scans.samples import sample_scans
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy
 
-from core.audit.fidelity import fidelity
 from core.faults.sites import private_copy
+from core.fidelity.metrics import fidelity
 from core.models.mae import unpatchify
 from core.models.mamba import SelectiveScan2d
 from core.models.resnet import PIXEL_MEAN, PIXEL_STD
@@ -47,7 +47,7 @@ class Quality(NamedTuple):
     """How much of a scan an estimate shows.
 
     psnr in dB, for a peak of 1; ssim at most 1; nmi from 0, nothing shared, to 1: 2 I / (H + H') of histograms of 64
-    bins, since the paper's figure cannot be of the form from 1 to 2 that `core.audit.fidelity` has.
+    bins, since the paper's figure cannot be of the form from 1 to 2 that `core.fidelity.metrics` has.
     """
 
     psnr: float

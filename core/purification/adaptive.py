@@ -1,4 +1,4 @@
-"""The rule of `core.pipeline.examine`: as much noise as the scan's attention variation asks for."""
+"""The rule of `core.defence.pipeline.examine`: as much noise as the scan's attention variation asks for."""
 
 from collections.abc import Iterator
 
@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from core.bundles import Bundle
-from core.calibration import choose_t
-from core.detection import gather_evidence
+from core.bundles.calibration import choose_t
+from core.detection.scores import gather_evidence
 from core.purification.ddim import purify_steps
 from core.purification.one_step import shared_noise
 from core.purification.steps import PurifierStep

@@ -73,8 +73,8 @@ def mae_pure_amv(
     def loss(moved: Tensor, mask: Tensor) -> Tensor:
         encoding, made = look(moved, mask, mae)
         with torch.no_grad():
-            calm, _ = look(copy, mask, mae)
-        return hidden_error(moved, made, mask, mae) + AMV_WEIGHT * attention_distance(encoding, calm)
+            denoised, _ = look(copy, mask, mae)
+        return hidden_error(moved, made, mask, mae) + AMV_WEIGHT * attention_distance(encoding, denoised)
 
     length = step_size or AMV_STEP_SIZE
     yield from descend(pixels, loss, mae.patch_count, steps, clip, length, generator, AMV_MOMENTUM)

@@ -8,7 +8,7 @@ import torch
 from core import load_bundle, load_scan
 from core.attacks import AttackSettings, Defence, attack_pixels, attack_steps, attackable_pixels
 from core.attacks.detector_aware import detector_aware
-from core.calibration import NOTHING, Borderline, Limits
+from core.bundles.calibration import NOTHING, Borderline, Limits
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ class Guard(Defence):
 
         flat = pixels.flatten(1)
         logits = torch.stack([0.5 - flat[:, 0], flat[:, 0] - 0.5], dim=1) * 10
-        return SimpleNamespace(logits=logits, calm_logits=logits, total=flat.sum(1))
+        return SimpleNamespace(logits=logits, denoised_logits=logits, total=flat.sum(1))
 
     def alarm(self, evidence):
         return (evidence.total / 1.0).log()

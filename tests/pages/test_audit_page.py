@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.audit.case import Case
-from core.audit.cohort import sample_cohort
-from pages.components.audit_charts import dots
-from pages.components.audit_files import file_name, report
-from pages.components.audit_run import KEY, Audit, begin
-from pages.components.audit_source import FILES
-from pages.components.audit_table import CASE, TABLE, TINT, _choose, _frame, _tinted, answer
-from pages.components.engine import bundle, engine
-from pages.components.state import Visit
+from core.report.cases import Case
+from core.report.cohort import sample_cohort
+from pages.audit.charts import dots
+from pages.audit.files import file_name, report
+from pages.audit.source import FILES
+from pages.audit.state import KEY, Audit, begin
+from pages.audit.table import CASE, TABLE, TINT, _choose, _frame, _tinted, answer
+from pages.shared.runtime import bundle, engine
+from pages.shared.session import Session
 from tests.reading import texts
 
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
@@ -31,7 +31,7 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def page(app: AppTest) -> AppTest:
-    app.switch_page("pages/audit.py").run()
+    app.switch_page("pages/audit/page.py").run()
     assert not app.exception and not app.error
     return app
 
@@ -109,13 +109,13 @@ def test_a_case_shows_what_can_be_known(audited: AppTest) -> None:
     assert "'notes.txt'" in audited.error[0].value.replace("\\", "")
     audited.selectbox(key=CASE).select(0).run()
     audited.button(key="case-examine").click().run()
-    visit: Visit = audited.session_state["visit"]
-    assert visit.scan.name == "Doe^John.dcm" and audited.title[0].value != "Audit a cohort"
+    session: Session = audited.session_state["session"]
+    assert session.scan.name == "Doe^John.dcm" and audited.title[0].value != "Audit a cohort"
 
 
 def test_a_click_opens_the_row_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     state = {TABLE: {"selection": {"cells": [(1, "SSIM")]}}}
-    monkeypatch.setattr("pages.components.audit_table.st.session_state", state)
+    monkeypatch.setattr("pages.audit.table.st.session_state", state)
     _choose([7, 5, 3])
     assert state[CASE] == 5
     state[TABLE] = {"selection": {"cells": []}}

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pages.components import background
-from pages.components.background import Run, sentence, watch
-from pages.components.boundary import UNEXPECTED
-from pages.components.engine import Worker
+from pages.shared import jobs as background
+from pages.shared.errors import UNEXPECTED
+from pages.shared.jobs import Run, sentence, watch
+from pages.shared.runtime import Worker
 
 STEP_SECONDS = 0.01
 

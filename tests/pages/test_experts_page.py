@@ -13,15 +13,15 @@ from streamlit.testing.v1 import AppTest
 import core
 from core import Bundle, load_bundle
 from core.attacks import attack_scan
-from core.audit import gates as gates_module
-from core.audit.panel import hear
-from core.explanation import attribution
+from core.explanation import gates as gates_module
+from core.explanation.attributions import attribution
+from core.explanation.mixture import run_mixture
 from core.models.experts import NONE_LEFT, resnet_mixture
 from core.scans import sample_scans
-from pages.components.engine import bundle as cached_bundle
-from pages.components.experts_bench import ATTACKED, CLEAN, PURIFIED, Bench, Look
-from pages.components.experts_picker import NONE_HERE
-from tests.reading import opened, texts, visit
+from pages.experts.picker import NONE_HERE
+from pages.experts.state import ATTACKED, CLEAN, PURIFIED, Bench, Look
+from pages.shared.runtime import bundle as cached_bundle
+from tests.reading import opened, session, texts
 
 Choose = Callable[[AppTest, str], AppTest]
 SCAN, OTHER = [sample for sample in sample_scans() if sample.key.startswith("tumour")][:2]
@@ -75,7 +75,7 @@ def page(served: Bundle, app: AppTest, choose: Choose) -> AppTest:
 
 
 def bench(app: AppTest) -> Bench:
-    return visit(app).bench
+    return session(app).bench
 
 
 def section(app: AppTest, name: str) -> AppTest:
@@ -113,12 +113,12 @@ def test_start_offers_samples_and_the_map(app: AppTest, served: Bundle) -> None:
     assert app.title[0].value == "Show the experts a scan"
     assert "not recorded for this mixture" in texts(app)
     app.button(key="start-mr-small").click().run()
-    assert visit(app).scan.name == "MR_small.dcm" and app.title[0].value == "Open up the experts"
+    assert session(app).scan.name == "MR_small.dcm" and app.title[0].value == "Open up the experts"
 
 
 def test_the_opinions_are_those_of_core(page: AppTest, mixed: Bundle) -> None:
-    expected = hear(bench(page).before.pixels, mixed, "medfedpure").panel
-    assert bench(page).stages[CLEAN].panel.weights == expected.weights
+    expected = run_mixture(bench(page).before.pixels, mixed, "medfedpure").output
+    assert bench(page).stages[CLEAN].output.weights == expected.weights
     shown = texts(page)
     assert expected.answer.label.capitalize() in shown
     table = page.table[0].value.to_string()
@@ -128,12 +128,12 @@ def test_the_opinions_are_those_of_core(page: AppTest, mixed: Bundle) -> None:
 
 def test_experts_are_switched_off_one_by_one(page: AppTest) -> None:
     """Those left decide alone, and with nobody left there is a sentence and no number."""
-    panel = bench(page).stages[CLEAN].panel
-    assert len({said.label for said in panel.experts}) == 2
+    output = bench(page).stages[CLEAN].output
+    assert len({said.label for said in output.experts}) == 2
     pills = page.button_group(key="experts-on-medfedpure")
     for place in range(3):
         pills.set_value([place]).run()
-        alone, header = panel.experts[place], page.header[0].value.replace("\\", "")
+        alone, header = output.experts[place], page.header[0].value.replace("\\", "")
         assert header.lower().startswith(alone.label), header
     page.button_group(key="experts-on-medfedpure").set_value([]).run()
     assert not page.exception and NONE_LEFT in texts(page)
@@ -148,14 +148,14 @@ def test_the_attack_made_here_and_what_purifies_it(page: AppTest) -> None:
     moved = np.abs(made.stages[ATTACKED].pixels - made.stages[CLEAN].pixels).max()
     assert moved == pytest.approx(4 / 255, abs=1e-4)
     assert made.run.count == 40 and "Attacked, ε = 4/255" in texts(page)
-    first = made.stages[CLEAN].panel.answer.label
+    first = made.stages[CLEAN].output.answer.label
     for stage in (ATTACKED, PURIFIED):
-        same = made.stages[stage].panel.answer.label == first
+        same = made.stages[stage].output.answer.label == first
         assert ("As for the clean scan" if same else f"Clean scan: {first}") in texts(page)
 
 
 def test_a_stopped_attack_keeps_how_far_it_came(page: AppTest, served: Bundle, monkeypatch) -> None:
-    from pages.components import experts_attack
+    from pages.experts import attack as experts_attack
 
     made = bench(page)
     monkeypatch.setattr(experts_attack, "STEPS", 4000)
@@ -169,14 +169,14 @@ def test_a_stopped_attack_keeps_how_far_it_came(page: AppTest, served: Bundle, m
 
 
 def test_an_attacked_copy_stands_beside_its_origin(page: AppTest, served: Bundle) -> None:
-    now = visit(page)
+    now = session(page)
     before = now.examination
     now.take_attacked(attack_scan(now.scan, served, classifier="resnet18"), before)
     page.run()
     made = bench(page)
     assert list(made.stages) == [CLEAN, ATTACKED, PURIFIED]
     assert np.array_equal(made.stages[CLEAN].pixels, before.pixels)
-    assert np.array_equal(made.stages[ATTACKED].pixels, visit(page).examination.pixels)
+    assert np.array_equal(made.stages[ATTACKED].pixels, session(page).examination.pixels)
     assert not [button for button in page.button if button.key == "experts-attack"]
 
 
@@ -184,13 +184,13 @@ def test_the_gate_along_the_path(page: AppTest) -> None:
     section(page, "Drag ε")
     press(page, "path-start")
     made = bench(page)
-    assert len(made.path) == 33 and made.path[0].heard.panel.weights == made.stages[CLEAN].panel.weights
+    assert len(made.path) == 33 and made.path[0].view.output.weights == made.stages[CLEAN].output.weights
     slider = next(entry for entry in page.select_slider if entry.label.startswith("Drag"))
     for eps in (0.0, 16.0):
         slider = slider.set_value(eps)
         page.run()
-        rung = next(rung for rung in made.path if rung.eps == eps)
-        assert page.header[0].value.lower().startswith(rung.heard.panel.answer.label)
+        point = next(point for point in made.path if point.eps == eps)
+        assert page.header[0].value.lower().startswith(point.view.output.answer.label)
         slider = next(entry for entry in page.select_slider if entry.label.startswith("Drag"))
 
 
@@ -215,12 +215,12 @@ def test_where_they_look_without_some_of_them(page: AppTest) -> None:
     assert "Press Show where they look" in texts(page).replace("*", "")
     press(page, "look")
     made, fewer = bench(page), (True, False, True)
-    panel = made.stages[CLEAN].panel.only(fewer)
-    pixels, label = made.stages[CLEAN].pixels, list(panel.answer.probabilities).index(panel.answer.label)
+    output = made.stages[CLEAN].output.only(fewer)
+    pixels, label = made.stages[CLEAN].pixels, list(output.answer.probabilities).index(output.answer.label)
     alone = [attribution(pixels, expert, "integrated-gradients", label=label) for expert in made.network.experts]
-    expected = panel.weights[0] * alone[0] + panel.weights[2] * alone[2]
+    expected = output.weights[0] * alone[0] + output.weights[2] * alone[2]
     shown = made.looks[Look("integrated-gradients", None, fewer)][CLEAN]
-    assert panel.weights[1] == 0 and np.allclose(shown, expected, rtol=1e-3, atol=1e-5)
+    assert output.weights[1] == 0 and np.allclose(shown, expected, rtol=1e-3, atol=1e-5)
     assert "Whole mixture without Ward 1" in texts(page) and "weights of those left are held" in texts(page)
     page.button_group(key="experts-on-medfedpure").set_value([]).run()
     assert NONE_LEFT in texts(page) and page.button(key="look").disabled
@@ -248,8 +248,8 @@ def everything(app: AppTest) -> list:
 
 
 def test_agreement_with_a_circle(page: AppTest) -> None:
-    from core.audit.outline import circle
-    from core.explanation import outline_agreement
+    from core.explanation.attributions import outline_agreement
+    from core.fidelity.outline import circle
 
     section(page, "Where they look")
     press(page, "look")
@@ -290,13 +290,13 @@ def test_gates_of_other_weights_are_not_shown(app: AppTest, served: Bundle, tmp_
 
 def test_a_damaged_record_gives_its_sentence(app: AppTest, served: Bundle, tmp_path) -> None:
     (tmp_path / served.name / "gates.json").write_text("{")
-    app.switch_page("pages/experts.py").run()
+    app.switch_page("pages/experts/page.py").run()
     assert not app.exception and "training.gates again" in app.error[0].value.replace("\\", "")
 
 
 def test_a_mixture_with_thresholds_can_be_used_elsewhere(page: AppTest) -> None:
     press(page, "use-mixture")
-    assert visit(page).classifier == "medfedpure" and visit(page).examination.undefended.classifier == "medfedpure"
+    assert session(page).classifier == "medfedpure" and session(page).examination.undefended.classifier == "medfedpure"
     assert "The other pages use this mixture" in texts(page)
     page.segmented_control(key="mixture-brain-mri").set_value("dwf").run()
     assert bench(page).mixture == "dwf" and "no thresholds yet" in texts(page)
@@ -305,8 +305,8 @@ def test_a_mixture_with_thresholds_can_be_used_elsewhere(page: AppTest) -> None:
 
 def test_refused_scan_gives_its_sentence(app: AppTest, served: Bundle, choose: Choose) -> None:
     choose(app, "ct-small")
-    app.switch_page("pages/experts.py").run()
-    assert not app.exception and "modality CT" in texts(app) and visit(app).bench is None
+    app.switch_page("pages/experts/page.py").run()
+    assert not app.exception and "modality CT" in texts(app) and session(app).bench is None
 
 
 def test_another_scan_lays_the_bench_out_anew(page: AppTest, choose: Choose) -> None:

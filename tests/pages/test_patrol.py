@@ -7,9 +7,9 @@ import pytest
 
 from core.bundles import Bundle
 from core.faults import Finding
-from pages.components import faults_guard
-from pages.components.engine import Worker
-from pages.components.patrol import LEG_MS, Patrol
+from pages.faults import guard as faults_guard
+from pages.shared.memory_scrubber import LEG_MS, Patrol
+from pages.shared.runtime import Worker
 
 
 class Walker:
@@ -30,7 +30,7 @@ def wait_for(reached) -> None:
 
 
 def test_it_walks_by_itself_and_nobody_is_told_to_stand_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pages.components.patrol.PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("pages.shared.memory_scrubber.PAUSE_SECONDS", 0.01)
     patrol, walker = Patrol(Worker()), Walker()
     patrol.sentries["one"] = walker
     patrol.start()
@@ -40,7 +40,7 @@ def test_it_walks_by_itself_and_nobody_is_told_to_stand_behind_it(monkeypatch: p
 
 
 def test_it_ends_when_a_leg_fails_and_the_worker_goes_on(monkeypatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr("pages.components.patrol.PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("pages.shared.memory_scrubber.PAUSE_SECONDS", 0.01)
     patrol, walker = Patrol(Worker()), Walker(RuntimeError("no memory"))
     patrol.sentries["one"] = walker
     patrol.start()

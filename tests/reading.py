@@ -20,6 +20,6 @@ def session(app: AppTest) -> Session:
 
 def opened(app: AppTest, page: str, errors: int = 0) -> AppTest:
     """The app on a page, which opens and says so many sentences about what is wrong."""
-    app.switch_page(f"pages/{page}.py").run()
+    app.switch_page(f"pages/{page}/page.py").run()
     assert not app.exception and len(app.error) == errors, page
     return app

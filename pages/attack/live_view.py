@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.attack.state import Bout
+from pages.attack.state import AttackRun
 from pages.attack.verdict import summary
 from pages.shared import charts
 from pages.shared.jobs import sentence, watch
@@ -28,7 +28,10 @@ CHART_SECONDS = 2.0
 
 
 def follow(
-    bout: Bout, draw: Callable[[Bout], None], stage: DeltaGenerator, curves: DeltaGenerator | None = None
+    attack_run: AttackRun,
+    draw: Callable[[AttackRun], None],
+    stage: DeltaGenerator,
+    curves: DeltaGenerator | None = None,
 ) -> None:
     """Draw an attack again and again until it has ended: in `stage`, and its charts, less often, in `curves`."""
     last = 0.0
@@ -36,65 +39,65 @@ def follow(
     def draw_again() -> None:
         nonlocal last
         with stage.container():
-            draw(bout)
+            draw(attack_run)
         if curves and time.monotonic() - last > CHART_SECONDS:
             with curves.container():
-                draw_charts(bout, bout.snapshot)
+                draw_charts(attack_run, attack_run.snapshot)
             last = time.monotonic()
 
     draw_again()
-    watch(bout.run, draw_again)
+    watch(attack_run.job, draw_again)
 
 
-def draw_progress(bout: Bout) -> None:
+def draw_progress(attack_run: AttackRun) -> None:
     """Step k of n, the time so far, and how much is to come."""
     from core.attacks import longest_run
 
-    run, done = bout.run, bout.trajectory.steps
-    most = longest_run(bout.settings, len(bout.before.undefended.probabilities))
+    job, done = attack_run.job, attack_run.trajectory.steps
+    most = longest_run(attack_run.settings, len(attack_run.before.undefended.probabilities))
     parts = [
         f"Step {done:,} of at most {most:,}",
-        f"{run.seconds:.1f} s of computing",
+        f"{job.seconds:.1f} s of computing",
     ]
-    if run.seconds > 2 and 0 < done < most:
-        parts.append(f"at most {run.seconds / done * (most - done):.0f} s to come")
-    if run.ahead:
+    if job.seconds > 2 and 0 < done < most:
+        parts.append(f"at most {job.seconds / done * (most - done):.0f} s to come")
+    if job.ahead:
         parts.append("taking turns with other visitors")
     st.progress(min(1.0, done / most), " · ".join(parts))
 
 
-def draw_ending(bout: Bout) -> None:
+def draw_ending(attack_run: AttackRun) -> None:
     """How the attack ended, where it did not come to its own end, and what came of it."""
-    run, steps = bout.run, bout.trajectory.steps
-    if run.error:
-        st.error(plain(sentence(run.error)), icon=":material/error:")
-    elif run.cut_short:
-        why = ", as nobody was watching" if run.abandoned else ""
+    job, steps = attack_run.job, attack_run.trajectory.steps
+    if job.error:
+        st.error(plain(sentence(job.error)), icon=":material/error:")
+    elif job.cut_short:
+        why = ", as nobody was watching" if job.abandoned else ""
         text = f"Stopped after {counted(steps)}{why}. What is shown is how far it had come."
         st.info(text, icon=":material/stop_circle:")
-    if bout.outcome:
-        st.markdown(f"**{summary(bout, bout.outcome.examination)}**")
+    if attack_run.outcome:
+        st.markdown(f"**{summary(attack_run, attack_run.outcome.examination)}**")
     if steps:
-        st.caption(f"{counted(steps)} in {run.seconds:.1f} s of computing.")
+        st.caption(f"{counted(steps)} in {job.seconds:.1f} s of computing.")
 
 
-def draw_snapshot(bout: Bout, snapshot: Snapshot) -> None:
+def draw_snapshot(attack_run: AttackRun, snapshot: Snapshot) -> None:
     """The picture after a step."""
     from core.explanation import overlays
 
     name = "Original" if snapshot.step == 0 else f"After step {snapshot.step:,}"
-    picture = overlays.model_png(snapshot.pixels, bout.before.frame.shape, bout.scan.spacing)
-    st.image(picture, name, "stretch", alt=f"Scan {bout.scan.name}. {name}")
+    picture = overlays.model_png(snapshot.pixels, attack_run.before.frame.shape, attack_run.scan.spacing)
+    st.image(picture, name, "stretch", alt=f"Scan {attack_run.scan.name}. {name}")
 
 
-def draw_difference(bout: Bout, snapshot: Snapshot) -> None:
+def draw_difference(attack_run: AttackRun, snapshot: Snapshot) -> None:
     """What the steps so far have changed, amplified, with signed colours."""
     from core.explanation import overlays
 
     title = f"Difference × {DIFFERENCE_GAIN}{averaged(snapshot.pixels)}: brighter is red, darker is blue"
-    limit, shape = 0.5 / DIFFERENCE_GAIN, bout.before.frame.shape
+    limit, shape = 0.5 / DIFFERENCE_GAIN, attack_run.before.frame.shape
     picture = overlays.residual_png(
-        bout.trajectory.snapshots[0].pixels, snapshot.pixels, limit, shape, bout.scan.spacing
+        attack_run.trajectory.snapshots[0].pixels, snapshot.pixels, limit, shape, attack_run.scan.spacing
     )
     st.image(picture, title, "stretch", alt=f"{title}, after step {snapshot.step}")
 
@@ -119,28 +122,28 @@ def draw_idle(before: Examination, scan: Scan) -> None:
         st.markdown("Press **Attack** to see how long that lasts.")
 
 
-def draw_steps(bout: Bout) -> None:
+def draw_steps(attack_run: AttackRun) -> None:
     """A slider over the steps that were kept, to look at any of them."""
-    snapshots = bout.trajectory.snapshots
+    snapshots = attack_run.trajectory.snapshots
     if len(snapshots) < 3:
         return
-    key = f"attack-step-{id(bout)}"
+    key = f"attack-step-{id(attack_run)}"
     steps = [snapshot.step for snapshot in snapshots]
-    chosen = st.select_slider("Look at step", steps, bout.snapshot.step, key=key)
-    bout.position = steps.index(chosen)
+    chosen = st.select_slider("Look at step", steps, attack_run.snapshot.step, key=key)
+    attack_run.position = steps.index(chosen)
 
 
-def draw_size(bout: Bout, snapshot: Snapshot) -> None:
+def draw_size(attack_run: AttackRun, snapshot: Snapshot) -> None:
     """How far the scan was moved by then, and what drives it."""
-    norm = bout.settings.norm
+    norm = attack_run.settings.norm
     st.markdown(f"Perturbation, {sign(norm)}: **{length(snapshot.size, norm)}**")
     if snapshot.loss is not None:
         st.markdown(f"Loss: **{number(snapshot.loss).replace('-', '−', 1)}**")
 
 
-def draw_number(bout: Bout, snapshot: Snapshot) -> None:
+def draw_number(attack_run: AttackRun, snapshot: Snapshot) -> None:
     """How probable the original answer still is."""
-    draw_share(bout.label, snapshot.probability)
+    draw_share(attack_run.label, snapshot.probability)
 
 
 def draw_share(label: str, probability: float | None) -> None:
@@ -150,9 +153,9 @@ def draw_share(label: str, probability: float | None) -> None:
     draw_huge(text, f"Probability of “{label}”: {text}")
 
 
-def draw_charts(bout: Bout, now: Snapshot) -> None:
+def draw_charts(attack_run: AttackRun, now: Snapshot) -> None:
     """Probability, loss and size of the perturbation over the steps, each in a chart of its own."""
-    snapshots, norm = bout.trajectory.snapshots, bout.settings.norm
+    snapshots, norm = attack_run.trajectory.snapshots, attack_run.settings.norm
     if len(snapshots) < 3:
         return
     grid = st.grid(3, min_column_width=150)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.attack import live_view as climb
-from pages.attack.state import Bout
+from pages.attack.state import AttackRun
 from pages.shared.large_number import draw_huge
 from pages.shared.words import heading
 
@@ -16,31 +16,26 @@ if TYPE_CHECKING:
     from pages.shared.session import Session
 
 
-def switch(session: Session) -> None:
-    """Into the teacher's mode, or out of it."""
-    session.teaching = not session.teaching
-
-
 def _switch_picture(session: Session) -> None:
     session.difference = not session.difference
 
 
-def draw_live_stage(bout: Bout) -> None:
+def draw_live_stage(attack_run: AttackRun) -> None:
     """How far the attack has come, for the back row."""
-    climb.draw_progress(bout)
-    draw_stage(bout)
+    climb.draw_progress(attack_run)
+    draw_stage(attack_run)
 
 
-def draw_stage(bout: Bout, difference: bool = False) -> None:
+def draw_stage(attack_run: AttackRun, difference: bool = False) -> None:
     """The picture, or the difference, beside its number and, at the end, the verdict."""
-    snapshot = bout.snapshot
+    snapshot = attack_run.snapshot
     grid = st.grid(2, min_column_width=300, gap="medium")
     with grid.cell():
-        (climb.draw_difference if difference else climb.draw_snapshot)(bout, snapshot)
+        (climb.draw_difference if difference else climb.draw_snapshot)(attack_run, snapshot)
     with grid.cell():
-        climb.draw_number(bout, snapshot)
-        if bout.outcome and snapshot.step == bout.trajectory.steps:
-            _draw_large_verdict(bout.outcome.examination)
+        climb.draw_number(attack_run, snapshot)
+        if attack_run.outcome and snapshot.step == attack_run.trajectory.steps:
+            _draw_large_verdict(attack_run.outcome.examination)
         else:
             st.title("Original" if snapshot.step == 0 else f"After step {snapshot.step:,}", anchor=False)
 
@@ -57,9 +52,9 @@ def draw_original(before: Examination, scan: Scan) -> None:
         st.title("Original", anchor=False)
 
 
-def draw_keys(session: Session, bout: Bout) -> None:
+def draw_keys(session: Session, attack_run: AttackRun) -> None:
     """Buttons and their keys, to walk along the course."""
-    far = len(bout.trajectory.snapshots)
+    far = len(attack_run.trajectory.snapshots)
     moves = (
         ("Start", ":material/first_page:", "Home", -far),
         ("Back", ":material/arrow_back:", "Left", -1),
@@ -67,7 +62,7 @@ def draw_keys(session: Session, bout: Bout) -> None:
         ("End", ":material/last_page:", "End", far),
     )
     for label, icon, key, by in moves:
-        st.button(label, icon=icon, shortcut=key, on_click=bout.move, args=(by,), key=f"teacher-{label.lower()}")
+        st.button(label, icon=icon, shortcut=key, on_click=attack_run.move, args=(by,), key=f"teacher-{label.lower()}")
     label = "Scan" if session.difference else "Difference"
     how = {"icon": ":material/difference:", "shortcut": "D", "key": "teacher-difference"}
     st.button(label, on_click=_switch_picture, args=(session,), **how)

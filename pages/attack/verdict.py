@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.attack.state import Bout, Outcome, file_name
+from pages.attack.state import AttackRun, Outcome, file_name
 from pages.shared import pictures
-from pages.shared.missing_models import draw_lacking
+from pages.shared.empty_states import draw_lacking
 from pages.shared.runtime import bundle
 from pages.shared.words import decibels, heading, number, percent, plain, score_words
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from core import Detection, Examination, Prediction
 
 
-def draw_verdict(bout: Bout, outcome: Outcome) -> None:
+def draw_verdict(attack_run: AttackRun, outcome: Outcome) -> None:
     """Three cards: the undefended answer, the detector's verdict, the defended answer; one where that is all."""
     exam, models = outcome.examination, bundle(outcome.examination.bundle)
     with st.container(key="verdict"):
         grid = st.grid(3, min_column_width=150)
         with grid.container(border=True, height="stretch", gap="xsmall"):
             st.markdown("Undefended answer")
-            _draw_answer(exam.undefended, bout)
+            _draw_answer(exam.undefended, attack_run)
         if models.lacks:
             with grid.cell(column_span=2):
                 draw_lacking(models)
@@ -36,16 +36,16 @@ def draw_verdict(bout: Bout, outcome: Outcome) -> None:
             if exam.prediction is None:
                 _draw_refusal(exam)
             else:
-                _draw_answer(exam.prediction, bout)
+                _draw_answer(exam.prediction, attack_run)
                 if exam.stands:
                     st.caption("Borderline: the scan’s own answer stands.")
 
 
-def summary(bout: Bout, exam: Examination) -> str:
+def summary(attack_run: AttackRun, exam: Examination) -> str:
     """The verdict in one sentence."""
     if exam.undefended is None:
         return f"The attacked scan was refused: {plain(exam.refused or '')}"
-    fooled, flagged = exam.undefended.label != bout.label, bool(exam.detection and exam.detection.flagged)
+    fooled, flagged = exam.undefended.label != attack_run.label, bool(exam.detection and exam.detection.flagged)
     first = "The classifier alone was fooled" if fooled else "The classifier alone stood"
     if exam.detection is None:
         return f"{first}, and there is no defence to ask."
@@ -53,20 +53,20 @@ def summary(bout: Bout, exam: Examination) -> str:
     if exam.prediction is None:
         third = "the scan was refused"
     else:
-        third = f"the defended answer is {'still' if exam.label == bout.label else 'now'} “{exam.label}”"
+        third = f"the defended answer is {'still' if exam.label == attack_run.label else 'now'} “{exam.label}”"
     return f"{first}, {second}, and {third}."
 
 
-def _draw_answer(answer: Prediction | None, bout: Bout) -> None:
+def _draw_answer(answer: Prediction | None, attack_run: AttackRun) -> None:
     if answer is None:
         st.subheader("No answer", anchor=False)
         return
     st.subheader(heading(answer.label), anchor=False)
     st.markdown(percent(answer.confidence))
-    if answer.label == bout.label:
+    if answer.label == attack_run.label:
         st.badge("As before", icon=":material/check_circle:", color="green")
     else:
-        st.badge(f"Was “{bout.label}”", icon=":material/swap_horiz:", color="orange")
+        st.badge(f"Was “{attack_run.label}”", icon=":material/swap_horiz:", color="orange")
 
 
 def _draw_detector(detection: Detection | None) -> None:
@@ -90,9 +90,9 @@ def _draw_refusal(exam: Examination) -> None:
     st.badge("Refused", icon=":material/block:", color="gray")
 
 
-def draw_change(bout: Bout, outcome: Outcome) -> None:
+def draw_change(attack_run: AttackRun, outcome: Outcome) -> None:
     """Original, attacked and difference, and four measures of it."""
-    pictures.draw_change(bout.before, outcome.examination, bout.scan)
+    pictures.draw_change(attack_run.before, outcome.examination, attack_run.scan)
     distance = outcome.distance
     grid = st.grid(4, min_column_width=150)
     grid.metric("SSIM", f"{distance.ssim:.3f}", help="Structural similarity; 1 where nothing changed.", border=True)
@@ -102,7 +102,7 @@ def draw_change(bout: Bout, outcome: Outcome) -> None:
     grid.metric("ℓ2", number(distance.l2), help="The length of the whole change; pixels run from 0 to 1.", border=True)
 
 
-def draw_exits(bout: Bout, outcome: Outcome) -> bool:
+def draw_exits(attack_run: AttackRun, outcome: Outcome) -> bool:
     """The ways on: two files, and Examine; whether the visitor wants to go there."""
     with st.container(horizontal=True):
         wanted = st.button("Open in Examine", icon=":material/radiology:", type="primary", key="open-in-examine")
@@ -111,7 +111,7 @@ def draw_exits(bout: Bout, outcome: Outcome) -> bool:
             ("Download PNG", outcome.png, "png", "image/png"),
         ):
             st.download_button(
-                label, data, file_name(bout, ending), mime, key=f"download-{ending}", on_click="ignore",
+                label, data, file_name(attack_run, ending), mime, key=f"download-{ending}", on_click="ignore",
                 icon=":material/download:",
             )  # fmt: skip
     st.caption(

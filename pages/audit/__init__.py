@@ -1,1 +1,1 @@
-"""The Audit page."""
+"""The AuditState page."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.audit.state import Audit, studied
+from pages.audit.state import AuditState, studied
 from pages.audit.table import answer
 from pages.shared.pictures import draw_gain, draw_legend
 from pages.shared.words import heading, number, percent, plain, score_words
@@ -21,7 +21,7 @@ UNKNOWN = (
 )
 
 
-def draw_case(session: Session, audit: Audit, index: int) -> None:
+def draw_case(session: Session, audit: AuditState, index: int) -> None:
     """Open a case of the table."""
     case = audit.cases[index]
     with st.container(border=True, key="case"):
@@ -42,7 +42,7 @@ def draw_case(session: Session, audit: Audit, index: int) -> None:
             st.switch_page("pages/examine/page.py")
 
 
-def _draw_words(case: Case, audit: Audit) -> None:
+def _draw_words(case: Case, audit: AuditState) -> None:
     if case.refused:
         return
     by = " and ".join(score_words(name).name.lower() for name in case.flagged_by)

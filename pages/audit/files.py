@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.audit.state import Audit
-from pages.shared.runtime import Worker, bundle, engine
+from pages.audit.state import AuditState
+from pages.shared.runtime import bundle, engine
+from pages.shared.worker import Worker
 
 if TYPE_CHECKING:
     from core import Bundle
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 PICTURED = 12
 
 
-def draw_downloads(audit: Audit) -> None:
+def draw_downloads(audit: AuditState) -> None:
     """Both are made when they are asked for; the report computes its pictures again, which takes a moment."""
     from core.report.cohort import run_record
     from core.report.rendering import cases_csv
@@ -48,7 +49,7 @@ def draw_downloads(audit: Audit) -> None:
         )
 
 
-def report(audit: Audit, worker: Worker, models: Bundle) -> str:
+def report(audit: AuditState, worker: Worker, models: Bundle) -> str:
     """The report; each case is studied in a turn of its own, so that other visitors get theirs in between."""
     from core.report.cases import study
     from core.report.cohort import run_record
@@ -72,7 +73,7 @@ def report(audit: Audit, worker: Worker, models: Bundle) -> str:
     )
 
 
-def file_name(audit: Audit, ending: str) -> str:
+def file_name(audit: AuditState, ending: str) -> str:
     """A name for a file, without signs that some system forbids."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(audit.title).stem).strip("-").lower() or "cohort"
     return f"purescan-audit-{stem}.{ending}"

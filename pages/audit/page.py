@@ -1,4 +1,4 @@
-"""Audit: a cohort through the pipeline, what purification does to each scan, and a report to take away."""
+"""AuditState: a cohort through the pipeline, what purification does to each scan, and a report to take away."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from pages.audit.case import draw_case
 from pages.audit.charts import draw_charts
 from pages.audit.files import draw_downloads
 from pages.audit.source import choose_cohort
-from pages.audit.state import Audit, begin
+from pages.audit.state import AuditState, begin
 from pages.shared import jobs as background
-from pages.shared.missing_models import draw_lacking
+from pages.shared.empty_states import draw_lacking, draw_problem
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.session import Session, current_session
-from pages.shared.start import draw_problem
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 
-def draw_buttons(audit: Audit) -> None:
+def draw_buttons(audit: AuditState) -> None:
     """Start, resume, or start over, whichever makes sense now."""
     if not audit.sources:
         return
@@ -33,13 +32,13 @@ def draw_buttons(audit: Audit) -> None:
     st.button(label, icon=":material/play_arrow:", type="primary", key="audit-start", on_click=begin, args=(audit,))
 
 
-def draw_state(audit: Audit) -> None:
+def draw_state(audit: AuditState) -> None:
     """How much is done, what of it is older than this visit, and how the last run ended."""
-    run, done, total = audit.run, len(audit.cases), len(audit.sources)
-    if run and run.error:
-        st.error(background.sentence(run.error), icon=":material/error:")
-    elif run and run.cut_short:
-        why = "as nobody watched" if run.abandoned else "by hand"
+    job, done, total = audit.job, len(audit.cases), len(audit.sources)
+    if job and job.error:
+        st.error(background.sentence(job.error), icon=":material/error:")
+    elif job and job.cut_short:
+        why = "as nobody watched" if job.abandoned else "by hand"
         st.info(f"Stopped {why}. What is finished is kept; Resume goes on with the rest.", icon=":material/info:")
     known = len(audit.keeper.known)
     kept = f" Of these, {known} were finished in an earlier run and kept on this machine." if known else ""
@@ -56,14 +55,14 @@ def draw_state(audit: Audit) -> None:
         )
 
 
-def follow(audit: Audit, place: DeltaGenerator) -> None:
+def follow(audit: AuditState, place: DeltaGenerator) -> None:
     """Show how far it is until it has ended."""
-    run, total, drawn = audit.run, len(audit.sources), [-1]
+    job, total, drawn = audit.job, len(audit.sources), [-1]
     with place.container():
         progress, results = st.empty(), st.empty()
 
     def draw() -> None:
-        done, ahead = len(audit.cases), run.ahead
+        done, ahead = len(audit.cases), job.ahead
         waiting = f" · {ahead} ahead of you" if ahead else ""
         progress.progress(min(done / total, 1.0), f"{done} of {total} scans{waiting}")
         if done != drawn[0]:
@@ -73,10 +72,10 @@ def follow(audit: Audit, place: DeltaGenerator) -> None:
                 audit_table.draw_live_table(audit)
 
     draw()
-    background.watch(run, draw)
+    background.watch(job, draw)
 
 
-def draw_results(session: Session, audit: Audit) -> None:
+def draw_results(session: Session, audit: AuditState) -> None:
     """Everything that is known of the cohort."""
     cases = [audit.cases[index] for index in audit.in_order()]
     audit_table.draw_figures(cases)
@@ -107,7 +106,7 @@ running = audit.running
 rest, live = (st.empty(), st.empty()) if running else (st.container(), st.empty())
 if running:
     with live.container():
-        st.button("Stop", icon=":material/stop:", type="primary", on_click=audit.run.stop, key="stop", shortcut="Esc")
+        st.button("Stop", icon=":material/stop:", type="primary", on_click=audit.job.stop, key="stop", shortcut="Esc")
         place = st.empty()
     follow(audit, place)
     # It has ended while it was being drawn: the button changes, and the cases can be opened.

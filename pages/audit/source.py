@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.audit.state import Audit, close_audit, current_audit, open_audit
+from pages.audit.state import AuditState, open_audit
 from pages.shared.words import plain
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ KEPT = (
 )
 
 
-def choose_cohort(session: Session) -> Audit | None:
+def choose_cohort(session: Session) -> AuditState | None:
     """Draw the choice; the audit of what is chosen, or None with what to do."""
     source = st.segmented_control(
         "Cohort", list(ABOUT), default=SAMPLES, required=True, key="audit-source", persist_state="session"
@@ -39,7 +39,7 @@ def choose_cohort(session: Session) -> Audit | None:
     return _uploaded(session, source)
 
 
-def _uploaded(session: Session, source: str) -> Audit | None:
+def _uploaded(session: Session, source: str) -> AuditState | None:
     from core import ScanError
     from core.report.cohort import uploaded_cohort
 
@@ -48,12 +48,12 @@ def _uploaded(session: Session, source: str) -> Audit | None:
         accept_multiple_files=True if source == FILES else "directory",
         key=f"audit-{source}",
         on_change=_forget_removed,
-        args=(f"audit-{source}",),
+        args=(session, f"audit-{source}"),
     )
     st.caption(KEPT)
     if not files:
         # Streamlit forgets a page's files when the page is left; what was open is not lost with them.
-        audit = current_audit()
+        audit = session.state_of(AuditState)
         if audit and audit.choices[0] == source:
             st.caption(f"Still open: {plain(audit.title)}")
             return open_audit(session, audit.choices[:2], audit.title, lambda: audit.sources)
@@ -75,7 +75,7 @@ def _title(files: list[UploadedFile]) -> str:
     return files[0].name if len(files) == 1 else f"{len(files)} files"
 
 
-def _forget_removed(key: str) -> None:
+def _forget_removed(session: Session, key: str) -> None:
     """Close the audit of files that the visitor took away."""
     if not st.session_state[key]:
-        close_audit()
+        session.drop(AuditState)

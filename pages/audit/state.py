@@ -8,26 +8,21 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.shared.jobs import Run
-from pages.shared.runtime import bundle, engine, heavy_work
+from pages.shared.page_state import PageState
+from pages.shared.runtime import bundle, heavy_work
 
 if TYPE_CHECKING:
     from core.report.cases import AuditSettings, Case, Source, Study
     from core.report.cohort import Keeper
     from pages.shared.session import Session
 
-KEY = "audit"
-STOP_SECONDS = 1.0
 
-
-@dataclass
-class Audit:
+@dataclass(kw_only=True)
+class AuditState(PageState):
     """A cohort and what is known of it.
 
     Attributes
     ----------
-    choices : tuple
-        What it depends on: where the scans come from, bundle, classifier, seed.
     title : str
         The cohort in words; it may hold file names.
     sources, bundle, settings
@@ -36,31 +31,26 @@ class Audit:
         Where finished cases are kept.
     cases : dict of int to Case
         Place in the cohort → what is done.
-    run : Run or None
-        Who does it, or did.
     opened : tuple of int and Study, or None
         The case that is looked at; only one is kept, so that memory stays flat.
     """
 
-    choices: tuple[object, ...]
     title: str
     sources: tuple[Source, ...]
     bundle: str
     settings: AuditSettings
     keeper: Keeper
     cases: dict[int, Case]
-    run: Run[tuple[int, Case]] | None = None
     opened: tuple[int, Study] | None = None
-
-    @property
-    def running(self) -> bool:
-        """Whether more cases are to come."""
-        return self.run is not None and not self.run.done
 
     @property
     def complete(self) -> bool:
         """Whether every scan is done."""
         return len(self.cases) == len(self.sources)
+
+    def outlives(self, attacked_copy: bool) -> bool:
+        """It is about a cohort, whatever scan is on the table."""
+        return True
 
     def take(self, finished: tuple[int, Case]) -> None:
         """Note one more case."""
@@ -76,17 +66,9 @@ class Audit:
         return [places[id(case)] for case in worst_first(list(known.values()))]
 
 
-def current_audit() -> Audit | None:
-    """The visitor's audit, if any."""
-    audit: Audit | None = st.session_state.get(KEY)
-    if audit and audit.run and audit.run.stopped:
-        audit.run.wait(STOP_SECONDS)  # it is at its last scan: not worth drawing it as running once more
-    return audit
-
-
 def open_audit(
     session: Session, choices: tuple[object, ...], title: str, find: Callable[[], tuple[Source, ...]]
-) -> Audit:
+) -> AuditState:
     """The audit of a cohort: the one that is open where nothing changed, else a new one with what is kept of it.
 
     `find` lists the scans, and may raise ScanError.
@@ -95,14 +77,13 @@ def open_audit(
 
     name, classifier, seed = session.bundle, bundle(session.bundle).classifier_name(session.classifier), session.seed
     choices = (*choices, name, classifier, seed)
-    audit = current_audit()
+    audit = session.current(AuditState, choices)
     # Always drawn: a message that comes and goes would move what follows, and the table would forget its order.
     with st.container():
-        if audit is None or audit.choices != choices:
-            close_audit()
+        if audit is None:
             settings = AuditSettings(classifier, seed)
-            audit = heavy_work("Opening the cohort …", lambda: _opened(choices, title, find, name, settings))
-            st.session_state[KEY] = audit
+            opened = heavy_work("Opening the cohort …", lambda: _opened(choices, title, find, name, settings))
+            audit = session.keep(opened)
     return audit
 
 
@@ -112,22 +93,23 @@ def _opened(
     find: Callable[[], tuple[Source, ...]],
     name: str,
     settings: AuditSettings,
-) -> Audit:
+) -> AuditState:
     from core.report.cohort import Keeper
 
     sources = find()
     keeper = Keeper(sources, bundle(name), settings)
-    return Audit(choices, title, sources, name, settings, keeper, dict(keeper.known))
+    return AuditState(
+        choices=choices,
+        title=title,
+        sources=sources,
+        bundle=name,
+        settings=settings,
+        keeper=keeper,
+        cases=dict(keeper.known),
+    )
 
 
-def close_audit() -> None:
-    """Stop what runs, and forget what was open; finished cases stay kept."""
-    audit: Audit | None = st.session_state.pop(KEY, None)
-    if audit and audit.run:
-        audit.run.stop()
-
-
-def begin(audit: Audit) -> None:
+def begin(audit: AuditState) -> None:
     """Do what is not done yet; of a complete audit everything again."""
     from core.report.cohort import cohort_cases
 
@@ -136,11 +118,10 @@ def begin(audit: Audit) -> None:
         audit.cases = {}
         audit.opened = None
     steps = cohort_cases(audit.sources, bundle(audit.bundle), audit.settings, audit.keeper, done=set(audit.cases))
-    audit.run = Run(engine().worker, steps, audit.take)
-    audit.run.start()
+    audit.start(steps, audit.take)
 
 
-def studied(audit: Audit, index: int) -> Study:
+def studied(audit: AuditState, index: int) -> Study:
     """Everything about one case, computed again from its file: no pictures are kept."""
     from core.report.cases import study
 

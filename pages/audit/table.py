@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from core.report.cases import Case
-    from pages.audit.state import Audit
+    from pages.audit.state import AuditState
 
 ANSWER = "Answer under purification"
 CASE = "audit-case"
@@ -59,7 +59,7 @@ def draw_figures(cases: list[Case]) -> None:
         st.markdown(" ".join(remarks))
 
 
-def draw_table(audit: Audit) -> None:
+def draw_table(audit: AuditState) -> None:
     """The table, and the choice of a case to open, by a click or by name."""
     order = audit.in_order()
     frame = _frame([audit.cases[index] for index in order])
@@ -85,7 +85,7 @@ def draw_table(audit: Audit) -> None:
     )
 
 
-def draw_live_table(audit: Audit) -> None:
+def draw_live_table(audit: AuditState) -> None:
     """The worst cases so far, to look at only."""
     rows = [audit.cases[index] for index in audit.in_order()[:LIVE_ROWS]]
     if rows:

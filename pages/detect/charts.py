@@ -7,20 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import plotly.graph_objects as go
-import streamlit as st
 
-from pages.shared.charts import COLOURS, FLOOR
+from pages.shared.charts import BACKGROUNDS, DASHES, FLOOR, SYMBOLS, faded, finished, palette, theme
 from pages.shared.words import score_words
 
 if TYPE_CHECKING:
     from core.evaluation.operating_points import Roc, Share
 
 HEIGHT = 460
-CONFIG = {"displayModeBar": False}
-# Okabe and Ito's bluish green and reddish purple, for a third and a fourth beside the blue and the orange of `charts`.
-MORE_COLOURS = {"light": ("#00795a", "#9c4a7c"), "dark": ("#35d0a2", "#e59ac8")}
-BACKGROUNDS = {"light": "#ffffff", "dark": "#0b1015"}  # as in the theme
-DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 class Cloud(NamedTuple):
@@ -39,19 +33,12 @@ class Line(NamedTuple):
     shares: Sequence[Share]
 
 
-def palette() -> tuple[tuple[str, str, str, str], str]:
-    """Four colours for data, and the ink."""
-    theme = "dark" if st.context.theme.type == "dark" else "light"
-    blue, orange, ink = COLOURS[theme]
-    return (blue, orange, *MORE_COLOURS[theme]), ink
-
-
 def scatter(
     clouds: Sequence[Cloud], names: tuple[str, str], thresholds: Mapping[str, float], here: tuple[float, float] | None
 ) -> go.Figure:
     """Sets of scans over two scores, with lines at the thresholds and a big diamond for this scan."""
     colours, ink = palette()
-    background = BACKGROUNDS["dark" if st.context.theme.type == "dark" else "light"]
+    background = BACKGROUNDS[theme()]
     figure = go.Figure()
     for cloud, colour, symbol in zip(clouds, colours, ("circle-open", "x-thin", "triangle-up-open")):
         marker = {"symbol": symbol, "size": 9, "opacity": 0.8, "color": colour, "line": {"width": 1.5, "color": colour}}
@@ -69,7 +56,7 @@ def scatter(
         # On a logarithmic axis Plotly places texts by exponent. Behind this one the points fade, so that it is read.
         figure.add_annotation(
             x=math.log10(across), y=math.log10(up), text="<b>this scan</b>", showarrow=False, yshift=26,
-            font={"size": 16, "color": ink}, bgcolor=_faded(background, 0.85),
+            font={"size": 16, "color": ink}, bgcolor=faded(background, 0.85),
         )  # fmt: skip
     text = {"text": "threshold", "showarrow": False, "yanchor": "bottom", "font": {"size": 14, "color": ink}}
     across, up = (math.log10(thresholds[name]) for name in names)
@@ -111,11 +98,11 @@ def stress_chart(lines: Sequence[Line]) -> go.Figure:
     """Shares over ε with bands for their intervals."""
     colours, ink = palette()
     figure = go.Figure()
-    for line, colour, dash, symbol in zip(lines, colours, DASHES, ("circle", "square", "diamond", "x")):
+    for line, colour, dash, symbol in zip(lines, colours, DASHES, SYMBOLS):
         low, high = ([100 * share[place] for share in line.shares] for place in (1, 2))
         band = {"x": [*line.eps, *line.eps[::-1]], "y": [*high, *low[::-1]], "fill": "toself", "hoverinfo": "skip"}
         figure.add_scatter(
-            **band, fillcolor=_faded(colour), line={"width": 0}, mode="lines", showlegend=False, legendgroup=line.title
+            **band, fillcolor=faded(colour), line={"width": 0}, mode="lines", showlegend=False, legendgroup=line.title
         )
         figure.add_scatter(
             x=line.eps, y=[100 * share.value for share in line.shares], mode="lines+markers", name=line.title,
@@ -129,18 +116,3 @@ def stress_chart(lines: Sequence[Line]) -> go.Figure:
     )  # fmt: skip
     figure.update_yaxes(title={"text": "scans (%)"}, range=[-3, 103])
     return finished(figure, ink)
-
-
-def _faded(colour: str, opacity: float = 0.18) -> str:
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{opacity})"
-
-
-def finished(figure: go.Figure, ink: str) -> go.Figure:
-    """The figure with the type, legend and margins that all of these charts share."""
-    font = {"size": 15, "color": ink}
-    figure.update_xaxes(tickfont=font, title_font=font)
-    figure.update_yaxes(tickfont=font, title_font=font)
-    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": font, "title": {"text": ""}}
-    figure.update_layout(legend=legend, margin={"l": 8, "r": 16, "t": 8, "b": 8}, hovermode="closest")
-    return figure

@@ -10,11 +10,10 @@ from pages.detect import roc as detector_roc
 from pages.detect import tables as detector_tables
 from pages.detect import trials as detector_trials
 from pages.detect.record import open_record
+from pages.shared.empty_states import draw_lacking, draw_problem
 from pages.shared.examinations import examination
-from pages.shared.missing_models import draw_lacking
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.session import Session, current_session
-from pages.shared.start import draw_problem
 from pages.shared.tour_steps import DETECT
 from pages.shared.tours import draw_tour
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.shared.words import number, plain, score_words
+from pages.shared.words import SPLITS, method_title, number, plain, score_words
 
 if TYPE_CHECKING:
     from core import Bundle
     from core.bundles.calibration import Calibration, Limits
     from core.evaluation.operating_points import Condition, OperatingPoint, Roc, Share
 
-SPLITS = {"val": "validation", "train": "training", "test": "test"}
 JOINT_WORDS = "All three together"
 
 
@@ -92,13 +91,6 @@ def _roc(key: tuple[str, ...], condition: str, score: str, _record: Record) -> R
     from core.evaluation.operating_points import roc
 
     return roc(_record.calibration, condition, score, _record.fitted)
-
-
-def method_title(method: str) -> str:
-    """The name of an attack or of a benign change in words."""
-    from core.attacks import METHODS
-
-    return METHODS[method].title.split(" (")[0] if method in METHODS else method
 
 
 def condition_title(condition: Condition) -> str:

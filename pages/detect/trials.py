@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.detect.record import method_title, score_text
-from pages.shared import jobs as background
-from pages.shared.jobs import Run
+from pages.detect.record import score_text
+from pages.shared.jobs import sentence, watch
+from pages.shared.page_state import PageState
 from pages.shared.pickers import samples
-from pages.shared.runtime import bundle, engine
+from pages.shared.runtime import bundle
 from pages.shared.session import Session
-from pages.shared.words import heading, number, score_words
+from pages.shared.words import heading, method_title, number, score_words
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -26,18 +26,19 @@ if TYPE_CHECKING:
 METHODS = ("pgd", "fgsm", "apgd", "cw", "deepfool")
 
 
-@dataclass
-class Trials:
+@dataclass(kw_only=True)
+class TrialsState(PageState):
     """One run over the samples.
 
-    choices: the bundle and classifier it belongs to; total: scans in all; done: the trials so far; run: who does it.
+    total: scans in all; done: the trials so far.
     """
 
-    choices: tuple[str, str]
     settings: AttackSettings
-    total: int
     done: list[Trial] = field(default_factory=list)
-    run: Run[Trial | None] | None = None
+
+    def outlives(self, attacked_copy: bool) -> bool:
+        """It is about the samples, whatever scan is on the table."""
+        return True
 
     def take(self, trial: Trial | None) -> None:
         """Note a trial; a step within one is nothing to note."""
@@ -55,24 +56,18 @@ def _steps(paths: list[str], name: str, classifier: str, settings: AttackSetting
 
 
 def _begin(session: Session, classifier: str, settings: AttackSettings) -> None:
-    if session.trials:
-        session.trials.run.stop()
     paths, name = [str(sample.path) for sample in samples().values() if sample.origin == "synthetic"], session.bundle
-    trials = Trials((name, classifier), settings, len(paths))
-    trials.run = Run(engine().worker, _steps(paths, name, classifier, settings, session.seed), trials.take)
-    session.trials = trials
-    trials.run.start()
+    state = session.keep(TrialsState(choices=(name, classifier), settings=settings))
+    steps = _steps(paths, name, classifier, settings, session.seed)
+    state.start(steps, state.take, total=len(paths))
 
 
-def current_trials(session: Session, classifier: str) -> Trials | None:
+def current_trials(session: Session, classifier: str) -> TrialsState | None:
     """The visitor's test; one of another bundle or classifier is stopped and forgotten."""
-    if session.trials and session.trials.choices != (session.bundle, classifier):
-        session.trials.run.stop()
-        session.trials = None
-    return session.trials
+    return session.current(TrialsState, (session.bundle, classifier))
 
 
-def draw_trials(session: Session, classifier: str, trials: Trials | None) -> None:
+def draw_trials(session: Session, classifier: str, trials: TrialsState | None) -> None:
     """Attack and ε, the button, and what came of it."""
     from core.attacks import AttackSettings
 
@@ -80,7 +75,7 @@ def draw_trials(session: Session, classifier: str, trials: Trials | None) -> Non
         "This runs an attack and the detector now, on the **bundled sample scans**. These are synthetic: our own "
         "diffusion model drew them. They are not the validation scans behind the other figures, and they are few."
     )
-    running = trials is not None and not trials.run.done
+    running = trials is not None and not trials.job.done
     kept = {"disabled": running, "persist_state": "session"}
     grid = st.grid(2, min_column_width=220)
     with grid.cell():
@@ -90,7 +85,7 @@ def draw_trials(session: Session, classifier: str, trials: Trials | None) -> Non
     # The empty place leaves nothing on the page of what was there before the run.
     idle = st.empty() if running else st.container()
     if running:
-        st.button("Stop", icon=":material/stop:", type="primary", on_click=trials.run.stop, key="trial-stop")
+        st.button("Stop", icon=":material/stop:", type="primary", on_click=trials.job.stop, key="trial-stop")
         _follow(trials, st.empty())
         # It has ended while it was being drawn: the button changes.
         st.rerun()
@@ -98,7 +93,7 @@ def draw_trials(session: Session, classifier: str, trials: Trials | None) -> Non
         _draw_idle(session, classifier, AttackSettings(method, eps=eps), trials)
 
 
-def _draw_idle(session: Session, classifier: str, settings: AttackSettings, trials: Trials | None) -> None:
+def _draw_idle(session: Session, classifier: str, settings: AttackSettings, trials: TrialsState | None) -> None:
     args = (session, classifier, settings)
     label = "Recompute on these scans"
     st.button(label, icon=":material/play_arrow:", type="primary", on_click=_begin, args=args, key="trial-start")
@@ -107,28 +102,28 @@ def _draw_idle(session: Session, classifier: str, settings: AttackSettings, tria
         draw_result(trials)
 
 
-def _follow(trials: Trials, place: DeltaGenerator) -> None:
+def _follow(trials: TrialsState, place: DeltaGenerator) -> None:
     def draw() -> None:
         with place.container():
-            done, ahead = len(trials.done), trials.run.ahead
+            done, ahead = len(trials.done), trials.job.ahead
             waiting = f" · {ahead} ahead of you" if ahead else ""
             st.progress(min(done / max(trials.total, 1), 1.0), f"{done} of {trials.total} scans{waiting}")
             _draw_rows(trials)
 
     draw()
-    background.watch(trials.run, draw)
+    watch(trials.job, draw)
 
 
-def _draw_ending(trials: Trials) -> None:
-    run = trials.run
-    if run.error:
-        st.error(background.sentence(run.error), icon=":material/error:")
-    elif run.cut_short:
-        why = "as nobody watched" if run.abandoned else "by hand"
+def _draw_ending(trials: TrialsState) -> None:
+    job = trials.job
+    if job.error:
+        st.error(sentence(job.error), icon=":material/error:")
+    elif job.cut_short:
+        why = "as nobody watched" if job.abandoned else "by hand"
         st.info(f"Stopped {why} after {len(trials.done)} of {trials.total} scans.", icon=":material/info:")
 
 
-def draw_result(trials: Trials) -> None:
+def draw_result(trials: TrialsState) -> None:
     """What came of the scans that are done, in counts and one by one."""
     done = trials.done
     if not done:
@@ -152,7 +147,7 @@ def draw_result(trials: Trials) -> None:
     )
 
 
-def _draw_rows(trials: Trials) -> None:
+def _draw_rows(trials: TrialsState) -> None:
     rows = [
         {
             "Scan": trial.scan.removesuffix(".dcm"),

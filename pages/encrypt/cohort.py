@@ -9,45 +9,45 @@ import streamlit as st
 from pages.encrypt import controls as encrypt_controls
 from pages.encrypt.controls import HEADS, chosen_preset, chosen_server
 from pages.encrypt.state import COHORT
-from pages.shared import job_status as ending
+from pages.shared import job_status
 from pages.shared.jobs import watch
 from pages.shared.words import kilobytes, number, percent, plain
 
 if TYPE_CHECKING:
     from core.evaluation.encrypted import EncryptionRecord, Summary
     from core.federation.configurations import Measured
-    from pages.encrypt.state import EncryptBench
+    from pages.encrypt.state import EncryptState
     from pages.shared.session import Session
 
 MEASURE_TITLES = {"accuracy": "Accuracy", "f1": "F1", "precision": "Precision", "recall": "Recall"}
 
 
-def draw_live(session: Session, bench: EncryptBench) -> None:
+def draw_live(session: Session, state: EncryptState) -> None:
     """Ask about the bundle's sample scans now, with progress and Stop."""
-    asking = bench.running and bench.doing == COHORT
+    asking = state.running and state.doing == COHORT
     st.header("The sample scans, now", anchor=False)
-    encrypt_controls.draw_controls(session, bench, asking)
+    encrypt_controls.draw_controls(session, state, asking)
     label = "Ask about every sample scan"
     if st.button(label, icon=":material/lock:", type="primary", key="encrypt-cohort", disabled=asking):
         try:
-            bench.ask_samples(session.head, chosen_preset(session, bench), chosen_server(session))
+            state.ask_samples(session.head, chosen_preset(session, state), chosen_server(session))
         except ValueError as error:
             st.error(plain(str(error)), icon=":material/error:")
         else:
             st.rerun()
     if asking:
-        st.button("Stop", icon=":material/stop:", on_click=bench.stop, key="encrypt-stop", shortcut="Esc")
+        st.button("Stop", icon=":material/stop:", on_click=state.stop, key="encrypt-stop", shortcut="Esc")
         bar = st.empty()
-        watch(bench.run, lambda: bar.progress(len(bench.cohort) / bench.total, _progress(bench)))
+        watch(state.job, lambda: bar.progress(len(state.cohort) / state.total, _progress(state)))
         st.rerun()
-    if bench.doing == COHORT and bench.run:
-        ending.draw_ending(bench.run, f" after {len(bench.cohort)} of {bench.total} scans")
-    if bench.totals:
-        draw_summary(bench.totals, *bench.cohort_of)
+    if state.doing == COHORT and state.job:
+        job_status.draw_ending(state.job, f" after {len(state.cohort)} of {state.total} scans")
+    if state.totals:
+        draw_summary(state.totals, *state.cohort_of)
 
 
-def _progress(bench: EncryptBench) -> str:
-    return f"{len(bench.cohort)} of {bench.total} scans · {bench.run.seconds:.1f} s"
+def _progress(state: EncryptState) -> str:
+    return f"{len(state.cohort)} of {state.total} scans · {state.run.seconds:.1f} s"
 
 
 def draw_summary(found: Summary, kind: str, preset: str) -> None:

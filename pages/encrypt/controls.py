@@ -10,7 +10,7 @@ from pages.shared.words import kilobytes, number, plain
 
 if TYPE_CHECKING:
     from core.encryption import Preset, Server
-    from pages.encrypt.state import EncryptBench
+    from pages.encrypt.state import EncryptState
     from pages.shared.session import Session
 
 HEADS = {"linear": "Linear", "polynomial": "Polynomial, one hidden layer"}
@@ -21,14 +21,14 @@ HEAD_HELP = (
 OWN = "The app’s own server, a separate process on this machine."
 
 
-def draw_controls(session: Session, bench: EncryptBench, locked: bool) -> None:
+def draw_controls(session: Session, state: EncryptState, locked: bool) -> None:
     """Head, preset and server, as the visit keeps them."""
     from core.encryption import PRESETS, default_preset
 
     how = {"format_func": HEADS.get, "required": True, "disabled": locked, "help": HEAD_HELP, "key": "encrypt-head"}
     session.head = st.segmented_control("Head", list(HEADS), default=session.head, **how) or session.head
     names = [name for name, preset in PRESETS.items() if preset.depth]
-    own = default_preset(bench.head(session.head).shape).name
+    own = default_preset(state.head(session.head).shape).name
     now = session.preset or own
     titles = {name: f"{name}: {PRESETS[name].title}" for name in names}
     how = {"format_func": titles.get, "disabled": locked, "key": f"encrypt-preset-{session.head}"}
@@ -51,11 +51,11 @@ def draw_preset(preset: Preset) -> None:
     )
 
 
-def chosen_preset(session: Session, bench: EncryptBench) -> Preset:
+def chosen_preset(session: Session, state: EncryptState) -> Preset:
     """The preset that the visitor chose, or the head's own."""
     from core.encryption import default_preset, find_preset
 
-    return find_preset(session.preset) if session.preset else default_preset(bench.head(session.head).shape)
+    return find_preset(session.preset) if session.preset else default_preset(state.head(session.head).shape)
 
 
 def chosen_server(session: Session) -> Server:

@@ -9,14 +9,13 @@ from pages.encrypt import controls as encrypt_controls
 from pages.encrypt import stages as encrypt_stages
 from pages.encrypt import why as encrypt_why
 from pages.encrypt.controls import chosen_preset, chosen_server
-from pages.encrypt.state import ASK, EncryptBench, current_bench
-from pages.shared import job_status as ending
+from pages.encrypt.state import ASK, EncryptState, current_state
+from pages.shared import job_status
+from pages.shared.empty_states import draw_problem, draw_switch
 from pages.shared.examinations import examination
 from pages.shared.jobs import watch
-from pages.shared.missing_models import draw_switch
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.session import Session, current_session
-from pages.shared.start import draw_problem
 from pages.shared.words import plain
 
 ONE, COHORT, WHY = "Ask", "Cohort", "Why bother"
@@ -26,43 +25,43 @@ NONE_HERE = "This bundle holds no vision transformer, whose token is what is enc
 IDLE = "Press **Encrypt and ask**: the server answers on numbers that it can’t read."
 
 
-def draw_ask(session: Session, bench: EncryptBench) -> None:
+def draw_ask(session: Session, state: EncryptState) -> None:
     """Settings and button; client, server and client; what it took."""
-    asking = bench.running and bench.doing == ASK
+    asking = state.running and state.doing == ASK
     grid = st.grid(3, min_column_width=270, gap="medium")
     with grid.cell():
-        encrypt_controls.draw_controls(session, bench, asking)
+        encrypt_controls.draw_controls(session, state, asking)
         how = {"icon": ":material/lock:", "type": "primary", "key": "encrypt", "shortcut": "E", "disabled": asking}
         if st.button("Encrypt and ask", **how):
-            ask(session, bench)
+            ask(session, state)
     with grid.cell(column_span=2):
         if asking:
-            st.button("Stop", icon=":material/stop:", on_click=bench.stop, key="encrypt-stop", shortcut="Esc")
+            st.button("Stop", icon=":material/stop:", on_click=state.stop, key="encrypt-stop", shortcut="Esc")
             bar = st.empty()
-            watch(bench.run, lambda: bar.progress(len(bench.steps) / STAGE_COUNT, "Client, server, client …"))
+            watch(state.job, lambda: bar.progress(len(state.steps) / STAGE_COUNT, "Client, server, client …"))
             st.rerun()
-        if bench.doing == ASK and bench.run:
-            ending.draw_ending(bench.run)
-        if bench.answer:
-            encrypt_stages.draw_answer(bench, bench.answer)
-        elif not bench.steps:
+        if state.doing == ASK and state.job:
+            job_status.draw_ending(state.job)
+        if state.answer:
+            encrypt_stages.draw_answer(state, state.answer)
+        elif not state.steps:
             st.markdown(IDLE)
-    encrypt_stages.draw_stages(bench)
-    if bench.answer:
+    encrypt_stages.draw_stages(state)
+    if state.answer:
         st.header("What it took", anchor=False)
-        encrypt_stages.draw_times(bench)
+        encrypt_stages.draw_times(state)
     st.header("What precision and depth cost", anchor=False)
     encrypt_controls.draw_prices()
 
 
-def ask(session: Session, bench: EncryptBench) -> None:
+def ask(session: Session, state: EncryptState) -> None:
     """Begin; an address that is none is said where it was typed."""
     try:
         server = chosen_server(session)
     except ValueError as error:
         st.error(plain(str(error)), icon=":material/error:")
     else:
-        bench.ask(session.head, chosen_preset(session, bench), server)
+        state.ask(session.head, chosen_preset(session, state), server)
         st.rerun()
 
 
@@ -93,13 +92,13 @@ def draw_sections(session: Session, classifier: str, section: str) -> None:
     if before.undefended is None:
         st.error(f"{plain(before.refused or '')} Choose another scan in the sidebar.", icon=":material/error:")
         return
-    bench = current_bench(session, classifier)
+    state = current_state(session, classifier)
     if section == COHORT:
-        encrypt_cohort.draw_live(session, bench)
+        encrypt_cohort.draw_live(session, state)
     elif section == WHY:
-        encrypt_why.draw_why(bench, record)
+        encrypt_why.draw_why(state, record)
     else:
-        draw_ask(session, bench)
+        draw_ask(session, state)
 
 
 session = current_session()

@@ -12,7 +12,7 @@ from pages.shared.words import heading, kilobytes, number, percent, plain
 
 if TYPE_CHECKING:
     from core.encryption import EncryptedPrediction, EncryptStep
-    from pages.encrypt.state import EncryptBench
+    from pages.encrypt.state import EncryptState
 
 TOKEN_HEIGHT = 150
 SHOWN_BYTES = 48
@@ -24,17 +24,17 @@ PLACES = {
 }
 
 
-def draw_answer(bench: EncryptBench, answer: EncryptedPrediction) -> None:
+def draw_answer(state: EncryptState, answer: EncryptedPrediction) -> None:
     """The decrypted answer in large letters, and whether it is the one in the clear."""
     from core.evaluation.encrypted import shares
 
     share = float(shares(answer.encrypted_logits).max())
-    label = bench.models.classes[answer.label_encrypted]
+    label = state.models.classes[answer.label_encrypted]
     st.header(f"{plain(heading(label))} · {percent(share)}", anchor=False)
     if answer.label_encrypted == answer.label_plain:
         st.badge("Same answer as in the clear", icon=":material/check_circle:", color="green")
     else:
-        clear = plain(bench.models.classes[answer.label_plain])
+        clear = plain(state.models.classes[answer.label_plain])
         st.badge(f"In the clear: {clear}", icon=":material/swap_horiz:", color="orange")
     st.markdown(
         f"The server computed it on {kilobytes(answer.upload_kb)} that it can’t read, in "
@@ -42,30 +42,30 @@ def draw_answer(bench: EncryptBench, answer: EncryptedPrediction) -> None:
     )
 
 
-def draw_stages(bench: EncryptBench) -> None:
+def draw_stages(state: EncryptState) -> None:
     """Three columns: the client before, the server, the client after."""
-    steps = {step.stage: step for step in bench.steps}
+    steps = {step.stage: step for step in state.steps}
     grid = st.grid(3, min_column_width=250, gap="medium")
     with grid.container(border=True, height="stretch", key="encrypt-client"):
         st.subheader("You", anchor=False)
-        _draw_client(bench, steps)
+        _draw_client(state, steps)
     with grid.container(border=True, height="stretch", key="encrypt-server-side"):
         st.subheader("The server", anchor=False)
         _draw_server(steps)
     with grid.container(border=True, height="stretch", key="encrypt-back"):
         st.subheader("You again", anchor=False)
-        _draw_back(bench)
+        _draw_back(state)
 
 
-def _draw_client(bench: EncryptBench, steps: dict[str, EncryptStep]) -> None:
+def _draw_client(state: EncryptState, steps: dict[str, EncryptStep]) -> None:
     from core.explanation import overlays
 
-    picture = overlays.thumbnail_png(bench.before.pixels, bench.before.frame.shape)
-    st.image(picture, "The scan stays with you", 130, alt=f"Scan {bench.before.file}")
+    picture = overlays.thumbnail_png(state.before.pixels, state.before.frame.shape)
+    st.image(picture, "The scan stays with you", 130, alt=f"Scan {state.before.file}")
     alt = "The scan as 768 numbers, its class token: bars from "
-    low, high = float(bench.token.min()), float(bench.token.max())
+    low, high = float(state.token.min()), float(state.token.max())
     how = {"height": TOKEN_HEIGHT, "config": {"displayModeBar": False}, "key": "encrypt-token"}
-    st.plotly_chart(token_bars(bench.token), alt=f"{alt}{number(low)} to {number(high)}", **how)
+    st.plotly_chart(token_bars(state.token), alt=f"{alt}{number(low)} to {number(high)}", **how)
     st.markdown("So does its **token**, 768 numbers that the network makes of it.")
     if "keygen" in steps:
         keys = steps["keygen"]
@@ -89,14 +89,14 @@ def _draw_server(steps: dict[str, EncryptStep]) -> None:
     st.markdown(f"**{_size(step.bytes_up)}** up, **{_size(step.bytes_down)}** down, computed in **{_ms(step)}**.")
 
 
-def _draw_back(bench: EncryptBench) -> None:
-    answer = bench.answer
+def _draw_back(state: EncryptState) -> None:
+    answer = state.answer
     if answer is None:
         st.markdown("Waiting for the answer.")
         return
     rows = [
         {"Class": heading(name), "In the clear": f"{clear:.4f}", "Decrypted": f"{back:.4f}"}
-        for name, clear, back in zip(bench.models.classes, answer.plain_logits, answer.encrypted_logits)
+        for name, clear, back in zip(state.models.classes, answer.plain_logits, answer.encrypted_logits)
     ]
     st.markdown("Logits, decrypted with the secret key:")
     st.table(rows, hide_index=True)
@@ -108,7 +108,7 @@ def _draw_back(bench: EncryptBench) -> None:
     st.caption("The keys were made for this question and have been dropped.")
 
 
-def draw_times(bench: EncryptBench) -> None:
+def draw_times(state: EncryptState) -> None:
     """Stage by stage: where, how long, what crossed."""
     rows = [
         {
@@ -117,7 +117,7 @@ def draw_times(bench: EncryptBench) -> None:
             "Up": _size(step.bytes_up) if step.bytes_up else "nothing",
             "Down": _size(step.bytes_down) if step.bytes_down else "nothing",
         }
-        for step in bench.steps
+        for step in state.steps
     ]
     st.table(rows, hide_index=True)
 

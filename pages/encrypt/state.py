@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pages.shared.examinations import examination
-from pages.shared.jobs import Run
-from pages.shared.runtime import Worker, bundle, engine, heavy_work
+from pages.shared.page_state import PageState
+from pages.shared.runtime import bundle, heavy_work
+from pages.shared.worker import Worker
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,18 +22,15 @@ if TYPE_CHECKING:
     from core.federation.leak import Leak
     from pages.shared.session import Session
 
-STOP_SECONDS = 1.0
 ASK, COHORT = "ask", "cohort"
 
 
-@dataclass
-class EncryptBench:
+@dataclass(kw_only=True)
+class EncryptState(PageState):
     """What is known of one scan and one classifier that has a class token.
 
     Attributes
     ----------
-    choices : tuple
-        Everything that it depends on: of another scan it tells nothing.
     classifier : str
         One of the bundle's that ends in a class token.
     before : Examination
@@ -47,32 +45,23 @@ class EncryptBench:
         How many they are, and what they come to; None until all are in.
     leaks : dict
         What was sent → the last step of its inversion.
-    run : Run or None
+    run : Job or None
         The one thing that runs, or ran last; `doing` says which.
     """
 
-    choices: tuple[object, ...]
     classifier: str
     before: Examination
     token: np.ndarray
     steps: list[EncryptStep] = field(default_factory=list)
     cohort: list[EncryptedPrediction] = field(default_factory=list)
     cohort_of: tuple[str, str] = ("", "")
-    total: int = 0
     totals: Summary | None = None
     leaks: dict[str, Leak] = field(default_factory=dict)
-    run: Run | None = None
-    doing: str = ""
 
     @property
     def models(self) -> Bundle:
         """The bundle."""
         return bundle(self.before.bundle)
-
-    @property
-    def running(self) -> bool:
-        """Whether more is to come."""
-        return self.run is not None and not self.run.done
 
     @property
     def answer(self) -> EncryptedPrediction | None:
@@ -92,24 +81,20 @@ class EncryptBench:
 
         return head_of(self.models.classifiers[self.classifier], kind)
 
-    def stop(self) -> None:
-        """Stop what runs."""
-        if self.run:
-            self.run.stop()
-
     def ask(self, kind: str, preset: Preset, server: Server) -> None:
         """Encrypt the token with new keys, and ask the server."""
         self.steps = []
         # A worker of its own: a server that doesn't answer must keep no other visitor waiting.
-        self._start(ASK, _ask_steps(self, kind, preset, server), self.steps.append, Worker())
+        self.start(_ask_steps(self, kind, preset, server), self.steps.append, doing=ASK, worker=Worker())
 
     def ask_samples(self, kind: str, preset: Preset, server: Server) -> None:
         """Ask about every sample scan of the bundle; ValueError in one sentence where it has none."""
         from core.evaluation.encrypted import sample_tokens
 
         samples = heavy_work("Computing the tokens …", lambda: sample_tokens(self.models, self.classifier))
-        self.cohort, self.cohort_of, self.totals, self.total = [], (kind, preset.name), None, len(samples.labels)
-        self._start(COHORT, _sample_steps(self, samples, self.head(kind), preset, server), self.cohort.append, Worker())
+        self.cohort, self.cohort_of, self.totals = [], (kind, preset.name), None
+        steps = _sample_steps(self, samples, self.head(kind), preset, server)
+        self.start(steps, self.cohort.append, doing=COHORT, total=len(samples.labels), worker=Worker())
 
     def attack(self, what: str, seed: int) -> None:
         """Send something of the scan, and recover the scan from it."""
@@ -117,31 +102,19 @@ class EncryptBench:
 
         self.leaks.pop(what, None)
         steps = leak_steps(self.before.pixels, self.models, self.classifier, what, seed)
-        self._start(what, steps, lambda step: self.leaks.update({what: step}), engine().worker)
-
-    def _start(self, doing: str, steps: Iterator[Any], take: Callable[[Any], object], worker: Worker) -> None:
-        self.stop()
-        self.doing, self.run = doing, Run(worker, steps, take)
-        self.run.start()
+        self.start(steps, lambda step: self.leaks.update({what: step}), doing=what)
 
 
-def current_bench(session: Session, classifier: str) -> EncryptBench:
-    """The visitor's bench; of another scan or classifier it is laid out anew, and what ran is stopped."""
+def current_state(session: Session, classifier: str) -> EncryptState:
+    """What is known of this scan and this classifier; of another one it is begun anew, and what ran is stopped."""
     choices = (*session.choices(), classifier)
-    bench = session.encrypted
-    if bench is None or bench.choices != choices:
-        if bench:
-            bench.stop()
-        bench = session.encrypted = _laid_out(session, classifier, choices)
-    if bench.run and bench.run.stopped:
-        bench.run.wait(STOP_SECONDS)  # it is at its last step: not worth drawing it as running once more
-    return bench
+    return session.current(EncryptState, choices) or session.keep(_new_state(session, classifier, choices))
 
 
-def _laid_out(session: Session, classifier: str, choices: tuple[object, ...]) -> EncryptBench:
+def _new_state(session: Session, classifier: str, choices: tuple[object, ...]) -> EncryptState:
     before, models = examination(session), bundle(session.bundle)
     tokens = heavy_work("Computing the token …", lambda: _tokens(models, classifier, before.pixels[None]))
-    return EncryptBench(choices, classifier, before, tokens[0])
+    return EncryptState(choices=choices, classifier=classifier, before=before, token=tokens[0])
 
 
 def _tokens(models: Bundle, classifier: str, pixels: np.ndarray) -> np.ndarray:
@@ -150,18 +123,18 @@ def _tokens(models: Bundle, classifier: str, pixels: np.ndarray) -> np.ndarray:
     return tokens_of(models, classifier, pixels)
 
 
-def _ask_steps(bench: EncryptBench, kind: str, preset: Preset, server: Server) -> Iterator[EncryptStep]:
+def _ask_steps(state: EncryptState, kind: str, preset: Preset, server: Server) -> Iterator[EncryptStep]:
     from core.encryption import encrypted_steps
 
     server.health()  # that it has to be started first is no part of what encryption takes
-    yield from encrypted_steps(bench.token, bench.head(kind), preset, server)
+    yield from encrypted_steps(state.token, state.head(kind), preset, server)
 
 
 def _sample_steps(
-    bench: EncryptBench, samples: LabelledTokens, head: Head, preset: Preset, server: Server
+    state: EncryptState, samples: LabelledTokens, head: Head, preset: Preset, server: Server
 ) -> Iterator[EncryptedPrediction]:
     from core.evaluation.encrypted import ask_steps, summary
 
     yield from ask_steps(samples.tokens, head, preset, server)
     # Nobody's scans are near-duplicates here: each is a group of its own.
-    bench.totals = summary(bench.cohort, samples.labels, [str(place) for place in range(len(samples.labels))])
+    state.totals = summary(state.cohort, samples.labels, [str(place) for place in range(len(samples.labels))])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.encrypt.cohort import draw_lack
-from pages.shared import job_status as ending
+from pages.shared import job_status
 from pages.shared.jobs import watch
 from pages.shared.words import decibels, kilobytes
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from core.evaluation.encrypted import EncryptionRecord
     from core.federation.inversion import Quality
     from core.federation.leak import Leak
-    from pages.encrypt.state import EncryptBench
+    from pages.encrypt.state import EncryptState
 
 TITLES = {
     "gradient": "Its gradient",
@@ -42,7 +42,7 @@ ABOUT = {
 SEED = 0
 
 
-def draw_why(bench: EncryptBench, record: EncryptionRecord | None) -> None:
+def draw_why(state: EncryptState, record: EncryptionRecord | None) -> None:
     """What is sent, the attack on it, and what crosses in a round."""
     from core.federation.leak import WHAT
 
@@ -50,36 +50,36 @@ def draw_why(bench: EncryptBench, record: EncryptionRecord | None) -> None:
         "Sent", list(WHAT), default=WHAT[0], format_func=TITLES.get, required=True, key="leak-what"
     )
     st.markdown(ABOUT[what])
-    running = bench.running and bench.doing == what
+    running = state.running and state.doing == what
     buttons = st.container(horizontal=True)
     label = "Recover the scan"
     if buttons.button(label, icon=":material/visibility:", type="primary", key="leak", shortcut="V", disabled=running):
-        bench.attack(what, SEED)
+        state.attack(what, SEED)
         st.rerun()
     if running:
-        buttons.button("Stop", icon=":material/stop:", on_click=bench.stop, key="leak-stop", shortcut="Esc")
+        buttons.button("Stop", icon=":material/stop:", on_click=state.stop, key="leak-stop", shortcut="Esc")
         place = st.empty()
-        watch(bench.run, lambda: _draw_live(bench, what, place))
+        watch(state.job, lambda: _draw_live(state, what, place))
         st.rerun()
-    if bench.doing == what and bench.run:
-        ending.draw_ending(bench.run)
-    draw_leak(bench, bench.leaks.get(what))
-    draw_compared(bench)
+    if state.doing == what and state.job:
+        job_status.draw_ending(state.job)
+    draw_leak(state, state.leaks.get(what))
+    draw_compared(state)
     draw_crossing(record)
 
 
-def _draw_live(bench: EncryptBench, what: str, place: DeltaGenerator) -> None:
+def _draw_live(state: EncryptState, what: str, place: DeltaGenerator) -> None:
     with place.container():
-        draw_leak(bench, bench.leaks.get(what))
+        draw_leak(state, state.leaks.get(what))
 
 
-def draw_leak(bench: EncryptBench, leak: Leak | None) -> None:
+def draw_leak(state: EncryptState, leak: Leak | None) -> None:
     """The scan, what was recovered, and how much of it that shows."""
     from core.explanation import overlays
 
-    shape = bench.before.frame.shape
+    shape = state.before.frame.shape
     grid = st.grid(3, min_column_width=240, gap="medium")
-    grid.image(overlays.model_png(bench.before.pixels, shape), "The scan, which stays", "stretch", alt="The scan")
+    grid.image(overlays.model_png(state.before.pixels, shape), "The scan, which stays", "stretch", alt="The scan")
     if leak is None:
         return
     about = f"Recovered, step {leak.index + 1}"
@@ -93,16 +93,16 @@ def draw_leak(bench: EncryptBench, leak: Leak | None) -> None:
         st.caption(f"From {kilobytes(leak.sent / 1000)}, after {leak.seconds:.1f} s.")
 
 
-def draw_compared(bench: EncryptBench) -> None:
+def draw_compared(state: EncryptState) -> None:
     """All that was tried on this scan, beside the paper's figures."""
     from core.federation.inversion import PAPER
 
-    if not bench.leaks:
+    if not state.leaks:
         return
     st.header("What each gives away", anchor=False)
-    rows = [{"Sent": TITLES[what]} | _figures(leak.quality) for what, leak in bench.leaks.items()]
-    if bench.guess:
-        rows.append({"Sent": "Nothing: the mean of the other samples"} | _figures(bench.guess))
+    rows = [{"Sent": TITLES[what]} | _figures(leak.quality) for what, leak in state.leaks.items()]
+    if state.guess:
+        rows.append({"Sent": "Nothing: the mean of the other samples"} | _figures(state.guess))
     paper = {"Sent": "Gradient, in the paper"} | _figures(PAPER)
     st.table([*rows, paper], hide_index=True)
     st.caption(

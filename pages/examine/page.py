@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from pages.examine import about, decision
-from pages.shared import charts, pictures
+from pages.examine import about, decision, score_charts
+from pages.shared import pictures
 from pages.shared import scan_settings as settings
+from pages.shared.empty_states import draw_problem, draw_start
 from pages.shared.examinations import examination, target_examination
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.session import current_session
-from pages.shared.start import draw_problem, draw_start
 from pages.shared.tour_steps import EXAMINE
 from pages.shared.tours import draw_tour
 
@@ -46,7 +46,7 @@ with picture:
 
 if exam.detection:
     section("The evidence", "evidence", focus)
-    charts.draw_scores(exam.detection, models, models.classifier_name(session.classifier))
+    score_charts.draw_scores(exam.detection, models, models.classifier_name(session.classifier))
 if before:
     section("What the attack changed", "attack", focus)
     pictures.draw_attack(before, exam, scan)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import streamlit as st
 
 from pages.experts.pictures import FIRST_OPACITY, draw_maps
-from pages.experts.state import CLEAN, Bench
+from pages.experts.state import CLEAN, ExpertsState
 from pages.shared.runtime import heavy_work
 from pages.shared.words import plain
 
@@ -38,7 +38,7 @@ class Attention(NamedTuple):
     rollout: np.ndarray
 
 
-def draw_attention(bench: Bench) -> None:
+def draw_attention(state: ExpertsState) -> None:
     """Layer and head, or rollout, and the maps."""
     st.header("What the MAE attends to", anchor=False)
     st.markdown(
@@ -46,10 +46,10 @@ def draw_attention(bench: Bench) -> None:
         "from each patch. It was trained to fill in patches, not to find tumours.",
         help=CLASS_TOKEN,
     )
-    if bench.models.mae is None:
-        st.info(plain(bench.models.lacks or ""), icon=":material/info:")
+    if state.models.mae is None:
+        st.info(plain(state.models.lacks or ""), icon=":material/info:")
         return
-    known = _attention(bench)
+    known = _attention(state)
     raw = known[CLEAN].raw
     how = {"required": True, "key": "attention-kind", "persist_state": "session"}
     kind = st.segmented_control("Attention", (RAW, ROLLOUT), default=RAW, help=KINDS, **how)
@@ -67,27 +67,27 @@ def draw_attention(bench: Bench) -> None:
         how = {"format": "%d %%", "key": "attention-opacity", "persist_state": "session"}
         opacity = st.slider("Opacity of the attention", 0, 100, FIRST_OPACITY, 5, **how)
     maps = {stage: made.rollout if kind == ROLLOUT else made.raw[layer][head] for stage, made in known.items()}
-    draw_maps(bench, maps, opacity / 100, "of the class token’s attention, a patch", (kind or RAW).lower())
+    draw_maps(state, maps, opacity / 100, "of the class token’s attention, a patch", (kind or RAW).lower())
     if kind == ROLLOUT:
         st.caption(
             "Rollout multiplies the attention of all layers, each with its residual connection (Abnar & Zuidema 2020)."
         )
 
 
-def _attention(bench: Bench) -> dict[str, Attention]:
+def _attention(state: ExpertsState) -> dict[str, Attention]:
     """Stage → maps; computed once."""
-    missing = [stage for stage in bench.stages if stage not in bench.attention]
+    missing = [stage for stage in state.stages if stage not in state.attention]
     if missing:
         made = heavy_work(
-            "Asking the MAE what it attends to …", lambda: {stage: _maps(bench, stage) for stage in missing}
+            "Asking the MAE what it attends to …", lambda: {stage: _maps(state, stage) for stage in missing}
         )
-        bench.attention.update(made)
-    return {stage: bench.attention[stage] for stage in bench.stages}
+        state.attention.update(made)
+    return {stage: state.attention[stage] for stage in state.stages}
 
 
-def _maps(bench: Bench, stage: str) -> Attention:
+def _maps(state: ExpertsState, stage: str) -> Attention:
     from core.explanation.attention import head_map, mae_attention, rollout_map
 
-    layers = mae_attention(bench.stages[stage].pixels, bench.models.mae)
+    layers = mae_attention(state.stages[stage].pixels, state.models.mae)
     raw = tuple(tuple(head_map(layer, head) for head in (None, *range(len(layer)))) for layer in layers)
     return Attention(raw, rollout_map(layers))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import plotly.graph_objects as go
 
-from pages.detect.charts import DASHES, finished, palette
-from pages.shared.words import percent
+from pages.shared.charts import DASHES, SYMBOLS, finished, palette
+from pages.shared.words import percent, weight_text
 
 if TYPE_CHECKING:
     from core.explanation.mixture import MixtureOutput
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 BAR = 46
 AXIS = 44
 SHAPES = ("", "/", ".", "x")
-SYMBOLS = ("circle", "square", "diamond", "x")
 FONT = 16
 ENDS = (20, 40, 100)
 
@@ -26,11 +25,6 @@ class Line(NamedTuple):
 
     title: str
     weights: Sequence[float]
-
-
-def weight_text(weight: float) -> str:
-    """A weight in per cent, whole numbers; what is there but small isn't called nothing."""
-    return "under 1 %" if 0 < weight < 0.01 else f"{100 * weight:.0f} %"
 
 
 def bars_height(count: int) -> int:
@@ -81,11 +75,11 @@ def gate_lines(lines: Sequence[Line], eps: Sequence[float], now: float, end: int
     """The weight of every expert over ε, up to `end` per cent, and a line at the ε that is looked at."""
     colours, ink = palette()
     figure = go.Figure()
-    for line, (colour, look) in zip(lines, _looks([line.title for line in lines])):
+    for line, (colour, question) in zip(lines, _looks([line.title for line in lines])):
         figure.add_scatter(
             x=eps, y=[100 * weight for weight in line.weights], mode="lines+markers", name=line.title,
-            line={"width": 3.5, "color": colours[colour], "dash": DASHES[look]},
-            marker={"size": 9, "symbol": SYMBOLS[look], "color": colours[colour], "maxdisplayed": 9},
+            line={"width": 3.5, "color": colours[colour], "dash": DASHES[question]},
+            marker={"size": 9, "symbol": SYMBOLS[question], "color": colours[colour], "maxdisplayed": 9},
         )  # fmt: skip
     figure.add_vline(x=now, line={"width": 4, "color": ink})
     text = f"<b>ε = {now:g}/255</b>"
@@ -106,9 +100,9 @@ def _looks(titles: Sequence[str]) -> list[tuple[int, int]]:
     if len(titles) <= len(DASHES):
         return [(place, place) for place in range(len(titles))]
     families: dict[str, int] = {}
-    looks = []
+    attributions = []
     for title in titles:
         family = title.replace("-", " ").split(" ")[0]
-        looks.append((list(dict.fromkeys([*families, family])).index(family) % 4, families.get(family, 0) % 4))
+        attributions.append((list(dict.fromkeys([*families, family])).index(family) % 4, families.get(family, 0) % 4))
         families[family] = families.get(family, 0) + 1
-    return looks
+    return attributions

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.detect.charts import CONFIG
-from pages.detect.record import SPLITS
-from pages.experts.charts import weight_text
 from pages.experts.gate_map_chart import HEIGHT, Cloud, gate_map
-from pages.experts.state import Bench
-from pages.shared.words import plain
+from pages.experts.state import ExpertsState
+from pages.shared.charts import CONFIG
+from pages.shared.words import SPLITS, plain, weight_text
 
 if TYPE_CHECKING:
     from core import Bundle
@@ -29,7 +27,7 @@ MISSING = (
 )
 
 
-def draw_map(models: Bundle, mixture: str, bench: Bench | None) -> None:
+def draw_map(models: Bundle, mixture: str, state: ExpertsState | None) -> None:
     """Which ε, the map, and the mean weights."""
     from core.explanation.gates import gate_projection, read_gates
 
@@ -46,7 +44,7 @@ def draw_map(models: Bundle, mixture: str, bench: Bench | None) -> None:
         f"{method} {eps}": f"{name} {eps}" for method, name in METHODS.items() if f"{method} {eps}" in record.conditions
     }
     projection = gate_projection(record)
-    _draw_scatter(models, record, projection, conditions, bench)
+    _draw_scatter(models, record, projection, conditions, state)
     _draw_means(models, mixture, record, conditions)
     split = plain(SPLITS.get(record.split, record.split))
     st.caption(f"n = {len(record.labels)} scans, {split} split, mixture {plain(mixture)}. The attacks know its gate.")
@@ -58,7 +56,7 @@ def _eps(strength: str) -> float:
 
 
 def _draw_scatter(
-    models: Bundle, record: GateRecord, projection: Projection, conditions: dict[str, str], bench: Bench | None
+    models: Bundle, record: GateRecord, projection: Projection, conditions: dict[str, str], state: ExpertsState | None
 ) -> None:
     clouds = []
     for kind, (condition, title) in enumerate(conditions.items()):
@@ -67,8 +65,8 @@ def _draw_scatter(
             chosen = [place for place, truth in enumerate(record.labels) if truth == label]
             clouds.append(Cloud(f"{title}, {name}", places[chosen], kind, label))
     here = []
-    if bench:
-        outputs = {stage: view.output for stage, view in bench.stages.items()}
+    if state:
+        outputs = {stage: view.output for stage, view in state.stages.items()}
         places = projection.place([output.weights for output in outputs.values()])
         here = [(stage.lower(), *place) for stage, place in zip(outputs, places.tolist())]
     axes = tuple(

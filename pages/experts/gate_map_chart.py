@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.detect.charts import BACKGROUNDS, finished, palette
+from pages.shared.charts import BACKGROUNDS, finished, palette
 
 if TYPE_CHECKING:
     import numpy as np

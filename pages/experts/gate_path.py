@@ -7,67 +7,68 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.detect.charts import CONFIG, HEIGHT
 from pages.experts import charts
 from pages.experts.opinions import draw_badge, in_words
 from pages.experts.progress import draw_ending, follow
-from pages.experts.state import CLEAN, Bench
-from pages.shared.words import heading, percent, plain
+from pages.experts.state import CLEAN, ExpertsState
+from pages.shared.charts import CONFIG
+from pages.shared.words import heading, percent, plain, weight_text
 
 if TYPE_CHECKING:
     from core.explanation.mixture import GatePathPoint
 
 DOING = "path"
 TITLES = {"fgsm": "FGSM: one step", "pgd": "PGD: 40 steps"}
+HEIGHT = 460
 ABOUT = "FGSM changes every pixel at once by as much as is allowed; PGD takes small steps, and looks anew after each."
 
 
-def draw_path(bench: Bench) -> None:
+def draw_path(state: ExpertsState) -> None:
     """Which direction, the button, and the gate along it."""
     st.markdown(
         "One attack at ε = 16/255 gives a **direction**. The slider goes along it, from the clean scan to that attack, "
         "and the gate shows whom it trusts at each place."
     )
-    running = bench.running and bench.doing == DOING
+    running = state.running and state.doing == DOING
     with st.container(horizontal=True, vertical_alignment="bottom"):
         how = {"required": True, "key": "path-method", "persist_state": "session", "disabled": running}
         how |= {"format_func": TITLES.get, "help": ABOUT}
         method = st.segmented_control("Direction", list(TITLES), default="fgsm", **how)
-        label = "Find it again" if bench.path else "Find the direction"
+        label = "Find it again" if state.path else "Find the direction"
         if st.button(label, icon=":material/explore:", type="primary", key="path-start", disabled=running):
-            begin_path(bench, method or "fgsm")
+            begin_path(state, method or "fgsm")
             st.rerun()
     rest, live = (st.empty(), st.empty()) if running else (st.container(), st.empty())
     if running:
         with live.container():
-            follow(bench, "Finding the direction, then asking the experts")
+            follow(state, "Finding the direction, then asking the experts")
     with rest:
-        draw_ending(bench, DOING)
-        if bench.path:
-            st.fragment(_draw_rung)(bench)
+        draw_ending(state, DOING)
+        if state.path:
+            st.fragment(_draw_rung)(state)
 
 
-def begin_path(bench: Bench, method: str) -> None:
+def begin_path(state: ExpertsState, method: str) -> None:
     """Have the path computed in the background."""
     from core.explanation.mixture import path_length
 
-    bench.path, bench.path_method = [], method
-    bench.start(DOING, path_length(method), _steps(bench, bench.path, method))
+    state.path, state.path_method = [], method
+    state.start(_steps(state, state.path, method), doing=DOING, total=path_length(method))
 
 
-def _steps(bench: Bench, path: list[GatePathPoint], method: str) -> Iterator[None]:
+def _steps(state: ExpertsState, path: list[GatePathPoint], method: str) -> Iterator[None]:
     from core.explanation.mixture import gate_path
 
-    for point in gate_path(bench.stages[CLEAN].pixels, bench.models, bench.mixture, method, bench.seed):
+    for point in gate_path(state.stages[CLEAN].pixels, state.models, state.mixture, method, state.seed):
         if point is not None:
             path.append(point)
         yield
 
 
-def _draw_rung(bench: Bench) -> None:
+def _draw_rung(state: ExpertsState) -> None:
     from core.explanation import overlays
 
-    path = bench.path
+    path = state.path
     steps = [point.eps for point in path]
     eps = steps[0]
     if len(steps) > 1:
@@ -85,9 +86,9 @@ def _draw_rung(bench: Bench) -> None:
             key="path-bars", alt=f"Gate at ε = {eps:g}/255: {in_words(output, everyone)}",
         )  # fmt: skip
     with grid.cell():
-        pixels, name = path[steps.index(eps)].view.pixels, f"{TITLES[bench.path_method]}, ε = {eps:g}/255"
-        picture = overlays.model_png(pixels, bench.before.frame.shape, bench.scan.spacing)
-        st.image(picture, name, "stretch", alt=f"Scan {bench.scan.name}. {name}")
+        pixels, name = path[steps.index(eps)].view.pixels, f"{TITLES[state.path_method]}, ε = {eps:g}/255"
+        picture = overlays.model_png(pixels, state.before.frame.shape, state.scan.spacing)
+        st.image(picture, name, "stretch", alt=f"Scan {state.scan.name}. {name}")
     _draw_lines(path, eps, end)
 
 
@@ -98,8 +99,7 @@ def _draw_lines(path: list[GatePathPoint], eps: float, end: int) -> None:
         charts.Line(name, [point.view.output.weights[place] for point in path]) for place, name in enumerate(names)
     ]
     ends = "; ".join(
-        f"{line.title} from {charts.weight_text(line.weights[0])} to {charts.weight_text(line.weights[-1])}"
-        for line in lines
+        f"{line.title} from {weight_text(line.weights[0])} to {weight_text(line.weights[-1])}" for line in lines
     )
     st.plotly_chart(
         charts.gate_lines(lines, [point.eps for point in path], eps, end), height=HEIGHT, config=CONFIG,

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.detect.charts import CONFIG
 from pages.experts import charts
 from pages.experts.attack import draw_attack
 from pages.experts.progress import draw_ending, follow
-from pages.experts.state import ATTACKED, CLEAN, PURIFIED, Bench
-from pages.shared.words import heading, percent, plain
+from pages.experts.state import ATTACKED, CLEAN, PURIFIED, ExpertsState
+from pages.shared.charts import CONFIG
+from pages.shared.words import heading, percent, plain, weight_text
 
 if TYPE_CHECKING:
     from core.explanation.mixture import MixtureOutput, MixtureView
@@ -24,12 +24,12 @@ LOGITS = (
 )
 
 
-def draw_opinions(session: Session, bench: Bench) -> None:
+def draw_opinions(session: Session, state: ExpertsState) -> None:
     """Who is at work, the attack, the stages, and the table of the experts."""
-    running = bench.running and bench.doing == ATTACKED
-    switched_on = draw_switches(bench)
+    running = state.running and state.doing == ATTACKED
+    switched_on = draw_switches(state)
     if session.origin is None:
-        draw_attack(bench, running)
+        draw_attack(state, running)
     else:
         st.caption(
             "The scan on the table is an attacked copy: it stands beside its clean original. The attack may have been "
@@ -39,57 +39,57 @@ def draw_opinions(session: Session, bench: Bench) -> None:
     rest, live = (st.empty(), st.empty()) if running else (st.container(), st.empty())
     if running:
         with live.container():
-            follow(bench, "Attacking the mixture")
+            follow(state, "Attacking the mixture")
     with rest:
-        draw_ending(bench, ATTACKED)
-        draw_stages(bench, switched_on)
-        draw_table(bench, switched_on)
+        draw_ending(state, ATTACKED)
+        draw_stages(state, switched_on)
+        draw_table(state, switched_on)
 
 
-def draw_switches(bench: Bench, disabled: bool = False) -> tuple[bool, ...]:
+def draw_switches(state: ExpertsState, disabled: bool = False) -> tuple[bool, ...]:
     """Ask which experts are at work."""
-    names = [expert.name for expert in bench.experts]
+    names = [expert.name for expert in state.experts]
     places = range(len(names))
     chosen = st.pills(
         "Experts at work: press one to switch it off, or on again", places, selection_mode="multi",
-        default=list(places), format_func=names.__getitem__, key=f"experts-on-{bench.mixture}",
+        default=list(places), format_func=names.__getitem__, key=f"experts-on-{state.mixture}",
         persist_state="session", disabled=disabled,
     )  # fmt: skip
     return tuple(place in chosen for place in places)
 
 
-def draw_stages(bench: Bench, switched_on: tuple[bool, ...]) -> None:
+def draw_stages(state: ExpertsState, switched_on: tuple[bool, ...]) -> None:
     """Clean, attacked and purified side by side; one alone gets the room of three."""
     from core.models.experts import NONE_LEFT
 
     if not any(switched_on):
         st.warning(NONE_LEFT, icon=":material/person_off:")
-    view = bench.stages
+    view = state.stages
     answers = {name: known.output.only(switched_on) if any(switched_on) else None for name, known in view.items()}
     grid = st.grid(3, min_column_width=270, gap="medium")
     alone = len(view) == 1
     for name, known in view.items():
         with grid.cell(column_span=2 if alone else 1):
-            st.markdown(f"**{title(bench, name)}**")
+            st.markdown(f"**{title(state, name)}**")
             _draw_said(name, answers, switched_on, short=not alone)
             if not alone:
-                draw_picture(bench, name, known)
+                draw_picture(state, name, known)
         if alone:
             with grid.cell():
-                draw_picture(bench, name, known)
+                draw_picture(state, name, known)
 
 
-def title(bench: Bench, stage: str) -> str:
+def title(state: ExpertsState, stage: str) -> str:
     """A stage in words."""
-    return f"Attacked, ε = {bench.eps:g}/255" if stage == ATTACKED and bench.eps else stage
+    return f"Attacked, ε = {state.eps:g}/255" if stage == ATTACKED and state.eps else stage
 
 
-def draw_picture(bench: Bench, stage: str, view: MixtureView) -> None:
+def draw_picture(state: ExpertsState, stage: str, view: MixtureView) -> None:
     """The scan as the experts see it."""
     from core.explanation import overlays
 
-    picture = overlays.model_png(view.pixels, bench.before.frame.shape, bench.scan.spacing)
-    st.image(picture, width="stretch", alt=f"Scan {bench.scan.name}. {title(bench, stage)}")
+    picture = overlays.model_png(view.pixels, state.before.frame.shape, state.scan.spacing)
+    st.image(picture, width="stretch", alt=f"Scan {state.scan.name}. {title(state, stage)}")
 
 
 def _draw_said(
@@ -123,25 +123,25 @@ def in_words(output: MixtureOutput, switched_on: tuple[bool, ...]) -> str:
     """The bars as a sentence."""
     rows = zip(output.weights, output.experts, switched_on)
     return "; ".join(
-        f"{said.classifier} {charts.weight_text(weight)}, says {said.label}" if on else f"{said.classifier} off"
+        f"{said.classifier} {weight_text(weight)}, says {said.label}" if on else f"{said.classifier} off"
         for weight, said, on in rows
     )
 
 
-def draw_table(bench: Bench, switched_on: tuple[bool, ...]) -> None:
+def draw_table(state: ExpertsState, switched_on: tuple[bool, ...]) -> None:
     """Who the experts are, and what each says on its own; switched off or not."""
     st.header("Each expert on its own", anchor=False)
     rows = []
-    for place, expert in enumerate(bench.experts):
+    for place, expert in enumerate(state.experts):
         row = {"Expert": plain(expert.name), "Trained on": plain(expert.training)}
-        for stage, view in bench.stages.items():
+        for stage, view in state.stages.items():
             said, weight = view.output.experts[place], view.output.weights[place]
             row[f"{stage}: says"] = f"{plain(said.label)}, {percent(said.confidence)}"
-            row[f"{stage}: weight"] = charts.weight_text(weight)
+            row[f"{stage}: weight"] = weight_text(weight)
         rows.append(row)
     st.table(rows, hide_index=True)
     off = " Those that are switched off are listed with the weight they would have." if not all(switched_on) else ""
-    how = " Purified is the attacked scan after one-step denoising." if PURIFIED in bench.stages else ""
+    how = " Purified is the attacked scan after one-step denoising." if PURIFIED in state.stages else ""
     st.caption(
         f"The mixture adds up the experts’ logits, each times its weight; the weights sum to 100 %.{off}{how}",
         help=LOGITS,

@@ -12,13 +12,13 @@ from pages.shared.words import percent
 if TYPE_CHECKING:
     import numpy as np
 
-    from pages.experts.state import Bench
+    from pages.experts.state import ExpertsState
 
 
 ENERGY = "Energy inside is the share of everything coloured in the map that lies within the circle."
 
 
-def draw_outline(bench: Bench) -> np.ndarray | None:
+def draw_outline(state: ExpertsState) -> np.ndarray | None:
     """Ask for a circle around the lesion; (H, W) bool at the bundle's resolution, None where there is none."""
     from core.fidelity.outline import circle
 
@@ -33,7 +33,7 @@ def draw_outline(bench: Bench) -> np.ndarray | None:
         down = st.slider("Centre, from the top", 0, 100, 50, key="outline-down", **kept)
     with grid.cell():
         radius = st.slider("Radius", 2, 40, 10, key="outline-radius", **kept)
-    return circle(bench.models.resolution, across / 100, down / 100, radius / 100)
+    return circle(state.models.resolution, across / 100, down / 100, radius / 100)
 
 
 def draw_agreement(maps: Mapping[str, np.ndarray], outline: np.ndarray | None) -> None:

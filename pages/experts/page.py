@@ -11,11 +11,11 @@ from pages.experts import gate_path as experts_path
 from pages.experts import opinions as experts_opinions
 from pages.experts.attack import conclude
 from pages.experts.picker import draw_picker
-from pages.experts.state import Bench, current_bench
+from pages.experts.state import ExpertsState, current_state
+from pages.shared.empty_states import draw_problem, draw_start
 from pages.shared.examinations import target_examination
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.session import Session, current_session
-from pages.shared.start import draw_problem, draw_start
 from pages.shared.tour_steps import EXPERTS
 from pages.shared.tours import draw_tour
 from pages.shared.words import plain
@@ -24,7 +24,7 @@ OPINIONS, PATH, LOOKS, MAP = "Opinions", "Drag ε", "Where they look", "Map of g
 SECTIONS = (OPINIONS, PATH, LOOKS, MAP)
 
 
-def opened(session: Session, mixture: str) -> Bench | None:
+def opened(session: Session, mixture: str) -> ExpertsState | None:
     """The bench with the scan on it; None, with the reason, where the bundle does not take such scans."""
     before = target_examination(session)
     if before.undefended is None:
@@ -32,27 +32,27 @@ def opened(session: Session, mixture: str) -> Bench | None:
         return None
     if before.refused:
         st.warning(f"{plain(before.refused)} The answers below are for study only.", icon=":material/warning:")
-    bench = current_bench(session, mixture)
-    conclude(bench)
-    return bench
+    state = current_state(session, mixture)
+    conclude(state)
+    return state
 
 
 def draw_section(session: Session, section: str, mixture: str) -> None:
     """The section that is looked at; the others cost nothing."""
     # In a place of its own: what it says while it waits must not move what stands below.
     with st.container():
-        bench = opened(session, mixture) if session.scan else None
+        state = opened(session, mixture) if session.scan else None
     if section == MAP:
-        experts_map.draw_map(bundle(session.bundle), mixture, bench)
-    elif bench is None:
+        experts_map.draw_map(bundle(session.bundle), mixture, state)
+    elif state is None:
         return
     elif section == OPINIONS:
-        experts_opinions.draw_opinions(session, bench)
+        experts_opinions.draw_opinions(session, state)
     elif section == PATH:
-        experts_path.draw_path(bench)
+        experts_path.draw_path(state)
     else:
-        experts_looks.draw_looks(bench)
-        experts_attention.draw_attention(bench)
+        experts_looks.draw_looks(state)
+        experts_attention.draw_attention(state)
 
 
 session = current_session()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.shared.missing_models import draw_switch
+from pages.shared.empty_states import draw_switch
 from pages.shared.runtime import bundle
 from pages.shared.session import Session, current_session
 from pages.shared.words import plain

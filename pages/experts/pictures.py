@@ -14,7 +14,7 @@ from pages.shared.words import number
 if TYPE_CHECKING:
     import numpy as np
 
-    from pages.experts.state import Bench
+    from pages.experts.state import ExpertsState
 
 FIRST_OPACITY = 80
 LOG_ODDS = (
@@ -24,7 +24,7 @@ LOG_ODDS = (
 
 
 def draw_maps(
-    bench: Bench,
+    state: ExpertsState,
     maps: Mapping[str, np.ndarray],
     opacity: float,
     unit: str,
@@ -38,13 +38,13 @@ def draw_maps(
     about = LOG_ODDS if "log odds" in unit else None
     grid = st.grid(3, min_column_width=230, gap="medium")
     for stage, values in maps.items():
-        limit, name, pixels = overlays.map_limit(values), title(bench, stage), bench.stages[stage].pixels
+        limit, name, pixels = overlays.map_limit(values), title(state, stage), state.stages[stage].pixels
         if outline is not None:
             pixels, values = ringed(pixels, values, outline)
-        frame = overlays.at_native(pixels, bench.before.frame.shape)
-        picture = overlays.overlay_png(frame, values, limit, opacity, bench.scan.spacing)
+        frame = overlays.at_native(pixels, state.before.frame.shape)
+        picture = overlays.overlay_png(frame, values, limit, opacity, state.scan.spacing)
         with grid.cell():
             st.subheader(name, anchor=False)
-            st.image(picture, width="stretch", alt=f"Scan {bench.scan.name}. {name}, with the map of {whose} over it")
+            st.image(picture, width="stretch", alt=f"Scan {state.scan.name}. {name}, with the map of {whose} over it")
             st.caption(f"The colours end at {number(limit)} {unit}.", help=about)
     pictures.draw_legend("0", "the end that stands below each picture", signed=False)

@@ -6,35 +6,35 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.shared import job_status as ending
+from pages.shared import job_status
 from pages.shared.jobs import watch
 from pages.shared.words import counted
 
 if TYPE_CHECKING:
-    from pages.experts.state import Bench
+    from pages.experts.state import ExpertsState
 
 
-def follow(bench: Bench, what: str) -> None:
+def follow(state: ExpertsState, what: str) -> None:
     """Show a run, with Stop, until it has ended; then the page is drawn again."""
-    run = bench.run
-    assert run
-    st.button("Stop", icon=":material/stop:", type="primary", on_click=bench.stop, key="experts-stop", shortcut="Esc")
+    job = state.job
+    assert job
+    st.button("Stop", icon=":material/stop:", type="primary", on_click=state.stop, key="experts-stop", shortcut="Esc")
     place = st.empty()
 
     def draw() -> None:
-        parts = [f"{what}: {run.count} of {counted(bench.total)}", f"{run.seconds:.1f} s of computing"]
-        if run.ahead:
+        parts = [f"{what}: {job.count} of {counted(state.total)}", f"{job.seconds:.1f} s of computing"]
+        if job.ahead:
             parts.append("taking turns with other visitors")
-        place.progress(min(1.0, run.count / bench.total), " · ".join(parts))
+        place.progress(min(1.0, job.count / state.total), " · ".join(parts))
 
     draw()
-    watch(run, draw)
+    watch(job, draw)
     st.rerun()
 
 
-def draw_ending(bench: Bench, doing: object) -> None:
+def draw_ending(state: ExpertsState, doing: object) -> None:
     """How the last run of this kind ended, where it did not come to its own end."""
-    run = bench.run
-    if run is None or bench.doing != doing or bench.running:
+    job = state.job
+    if job is None or state.doing != doing or state.running:
         return
-    ending.draw_ending(run, f" after {counted(run.count)} of {bench.total}")
+    job_status.draw_ending(job, f" after {counted(job.count)} of {state.total}")

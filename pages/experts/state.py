@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pages.shared.examinations import examination, target_examination
-from pages.shared.jobs import Run
-from pages.shared.runtime import bundle, engine, heavy_work
+from pages.shared.page_state import PageState
+from pages.shared.runtime import bundle, heavy_work
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from pages.shared.session import Session
 
 CLEAN, ATTACKED, PURIFIED = "Clean", "Attacked", "Purified"
-STOP_SECONDS = 1.0
 
 
-class Look(NamedTuple):
+class Question(NamedTuple):
     """Whom to ask where they look, and how.
 
     method: one of `core.explanation.attributions.METHODS`; place: which expert, None for the mixture; switched_on: which of its
@@ -36,14 +35,12 @@ class Look(NamedTuple):
     switched_on: tuple[bool, ...] = ()
 
 
-@dataclass
-class Bench:
+@dataclass(kw_only=True)
+class ExpertsState(PageState):
     """What is known of one scan and one mixture.
 
     Attributes
     ----------
-    choices : tuple
-        Everything that it depends on: of another scan or mixture it tells nothing.
     mixture, seed
         A classifier of the bundle, and what draws the noise.
     scan, before
@@ -56,15 +53,14 @@ class Bench:
         (C, H, W) what the attack that runs has come to.
     path, path_method
         The gate along ε, as far as it is known, and by which attack.
-    looks : dict
+    attributions : dict
         Whom and how → stage → map.
     attention : dict
         Stage → maps of the MAE's attention.
-    run : Run or None
+    run : Job or None
         The one thing that runs, or ran last; `doing` says which, `total` how many steps it takes.
     """
 
-    choices: tuple[object, ...]
     mixture: str
     seed: int
     scan: Scan
@@ -74,11 +70,8 @@ class Bench:
     taken: np.ndarray | None = None
     path: list[GatePathPoint] = field(default_factory=list)
     path_method: str | None = None
-    looks: dict[Look, dict[str, np.ndarray]] = field(default_factory=dict)
+    attributions: dict[Question, dict[str, np.ndarray]] = field(default_factory=dict)
     attention: dict[str, Attention] = field(default_factory=dict)
-    run: Run | None = None
-    doing: object = None
-    total: int = 1
 
     @property
     def models(self) -> Bundle:
@@ -95,48 +88,34 @@ class Bench:
         """Who sits in the mixture."""
         return self.models.experts(self.mixture)
 
-    @property
-    def running(self) -> bool:
-        """Whether more steps are to come."""
-        return self.run is not None and not self.run.done
-
-    def stop(self) -> None:
-        """Stop what runs."""
-        if self.run:
-            self.run.stop()
-
-    def start(self, doing: object, total: int, steps: Iterator[object]) -> None:
-        """Run something in the worker, and drop what ran before."""
-        if self.running and self.doing == ATTACKED:
-            self.taken = self.eps = None  # half an attack must not be taken for the whole one
-        self.stop()
-        self.doing, self.total = doing, total
-        self.run = Run(engine().worker, steps, lambda _: None)
-        self.run.start()
+    def start(self, steps: Iterator[Any], *args: Any, **how: Any) -> None:
+        """As every page's; half an attack must not be taken for the whole one."""
+        if self.is_doing(ATTACKED):
+            self.taken = self.eps = None
+        super().start(steps, *args, **how)
 
 
-def current_bench(session: Session, mixture: str) -> Bench:
-    """The visitor's bench; of another scan or mixture it is laid out anew, and what ran is stopped."""
+def current_state(session: Session, mixture: str) -> ExpertsState:
+    """What is known of this scan and this mixture; of another one it is begun anew, and what ran is stopped."""
     scan, origin = session.scan, session.origin
     assert scan is not None
     sha256 = origin.sha256 if origin else None
     choices = (scan.sha256, sha256, session.frame, session.window, session.bundle, session.seed, mixture)
-    bench = session.bench
-    if bench is None or bench.choices != choices:
-        if bench:
-            bench.stop()
-        bench = session.bench = _laid_out(session, mixture, choices)
-    if bench.run and bench.run.stopped:
-        bench.run.wait(STOP_SECONDS)  # it is at its last step: not worth drawing it as running once more
-    return bench
+    return session.current(ExpertsState, choices) or session.keep(_new_state(session, mixture, choices))
 
 
-def _laid_out(session: Session, mixture: str, choices: tuple[object, ...]) -> Bench:
+def _new_state(session: Session, mixture: str, choices: tuple[object, ...]) -> ExpertsState:
     from core.explanation.mixture import run_mixture
 
     now, before = examination(session), target_examination(session)
     models, seed = bundle(session.bundle), session.seed
     clean = heavy_work("Asking the experts …", lambda: run_mixture(before.pixels, models, mixture))
-    bench = Bench(choices, mixture, seed, session.scan, before, {CLEAN: clean})
-    bench.taken = now.pixels if session.origin else None
-    return bench
+    return ExpertsState(
+        choices=choices,
+        mixture=mixture,
+        seed=seed,
+        scan=session.scan,
+        before=before,
+        stages={CLEAN: clean},
+        taken=now.pixels if session.origin else None,
+    )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from core import Examination
     from core.faults.guard import Guard
     from core.faults.view import Watch
-    from pages.faults.state import FaultBench
+    from pages.faults.state import FaultsState
     from pages.shared.session import Session
 
 
@@ -39,21 +39,21 @@ class Answer:
         return bool(self.watch and self.watch.withholds)
 
 
-def current_answer(session: Session, bench: FaultBench) -> Answer:
+def current_answer(session: Session, state: FaultsState) -> Answer:
     """The visitor's result; computed only where the last one is of something else."""
-    asked = _asked(session, bench)
+    asked = _asked(session, state)
     scan = (session.choices(), asked)
-    choices = (*scan, tuple(bench.flips), bench.guard)
-    known = bench.answer
+    choices = (*scan, tuple(state.flips), state.guard)
+    known = state.answer
     if known is None or known.choices != choices:
         before = known.before if known and known.choices[: len(scan)] == scan else _before(session, asked)
-        bench.answer = _answered(session, bench, choices, asked, before)
-    return bench.answer
+        state.answer = _answered(session, state, choices, asked, before)
+    return state.answer
 
 
-def _asked(session: Session, bench: FaultBench) -> str:
+def _asked(session: Session, state: FaultsState) -> str:
     """Which classifier answers: the damaged one, or the visitor's where the autoencoder is damaged."""
-    return bench.network if bench.measurable else bench.models.classifier_name(session.classifier)
+    return state.network if state.measurable else state.models.classifier_name(session.classifier)
 
 
 def _before(session: Session, asked: str) -> Examination:
@@ -67,33 +67,33 @@ def _before(session: Session, asked: str) -> Examination:
 
 
 def _answered(
-    session: Session, bench: FaultBench, choices: tuple[object, ...], asked: str, before: Examination
+    session: Session, state: FaultsState, choices: tuple[object, ...], asked: str, before: Examination
 ) -> Answer:
     from core.faults import network_digest
     from core.faults.view import answered_with
 
     scan, wanted = session.scan, {"frame": session.frame, "window": session.window, "seed": session.seed}
-    models, flips, mode = bench.models, tuple(bench.flips), bench.guard
-    guard = page_guard(bench) if flips and mode != "off" else None
+    models, flips, mode = state.models, tuple(state.flips), state.guard
+    guard = page_guard(state) if flips and mode != "off" else None
 
     def work() -> Answer:
         after, watch = before, None
         if flips:
             how = {"guard": guard, "repair": mode == "repair", **wanted}
-            after, watch = answered_with(scan, models, bench.network, flips, asked, **how)
-        return Answer(choices, before, after, watch, network_digest(bench.module))
+            after, watch = answered_with(scan, models, state.network, flips, asked, **how)
+        return Answer(choices, before, after, watch, network_digest(state.module))
 
     answer = heavy_work("Asking the damaged network …", work)
-    bench.digest = bench.digest or answer.digest
+    state.digest = state.digest or answer.digest
     return answer
 
 
-def page_guard(bench: FaultBench) -> Guard:
+def page_guard(state: FaultsState) -> Guard:
     """The guard of a network, which visitors share: it is made from the undamaged weights."""
-    record = open_record(bench.models, bench.network) if bench.measurable else None
-    key = (bench.bundle, bench.network, *bench.models.hashes.values(), record is not None and record.ranges is not None)
-    name, ranges = bench.network, record.ranges if record else None
-    return heavy_work("Making the guard’s codes …", lambda: _guard(key, bench.models, name, ranges))
+    record = open_record(state.models, state.network) if state.measurable else None
+    key = (state.bundle, state.network, *state.models.hashes.values(), record is not None and record.ranges is not None)
+    name, ranges = state.network, record.ranges if record else None
+    return heavy_work("Making the guard’s codes …", lambda: _guard(key, state.models, name, ranges))
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

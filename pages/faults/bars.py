@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import plotly.graph_objects as go
 
-from pages.detect.charts import finished, palette
+from pages.shared.charts import finished, palette
 
 if TYPE_CHECKING:
     from core.faults.record import Outcome

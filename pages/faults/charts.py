@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from pages.detect.charts import DASHES, finished, palette
-from pages.experts.charts import weight_text
 from pages.faults.words import measured
+from pages.shared.charts import DASHES, SYMBOLS, faded, finished, palette
+from pages.shared.words import weight_text
 
 STRIP_HEIGHT = 185
 HEIGHT = 430
-SYMBOLS = ("circle", "square", "diamond", "x")
 FONT = 16
 
 
@@ -50,7 +49,7 @@ def strip(blocks: Sequence[Block]) -> go.Figure:
     for block in blocks:
         number = "" if block.share is None else weight_text(block.share).replace("under ", "<").replace(" %", "%")
         texts.append(f"<b>{number}</b>" + (f"<br>{block.flips} flipped" if block.flips else ""))
-    fills = [_faded(colours[1], 0.15 + 0.85 * (block.share or 0) / most) for block in blocks]
+    fills = [faded(colours[1], 0.15 + 0.85 * (block.share or 0) / most) for block in blocks]
     names = [f"<b>{block.title}</b>" if block.chosen else block.title for block in blocks]
     figure = go.Figure()
     figure.add_bar(
@@ -88,7 +87,7 @@ def accuracy_lines(lines: Sequence[Line], axis: str, ticks: Sequence[float], dro
             high, low = [100 * pair[1] for _, pair in known], [100 * pair[0] for _, pair in reversed(known)]
             figure.add_scatter(
                 x=[*there, *back], y=[*high, *low], fill="toself", hoverinfo="skip", mode="lines", showlegend=False,
-                fillcolor=_faded(colour, 0.16), line={"width": 0}, legendgroup=line.title,
+                fillcolor=faded(colour, 0.16), line={"width": 0}, legendgroup=line.title,
             )  # fmt: skip
         figure.add_scatter(
             x=across, y=[None if value is None else 100 * value for value in line.accuracies], name=line.title,
@@ -105,8 +104,3 @@ def accuracy_lines(lines: Sequence[Line], axis: str, ticks: Sequence[float], dro
     legend = {"orientation": "h", "y": -drop, "yanchor": "top"}
     figure.update_layout(legend=legend, showlegend=len(lines) > 1)
     return figure
-
-
-def _faded(colour: str, opacity: float) -> str:
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{opacity:.2f})"

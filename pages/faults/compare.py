@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.detect.charts import CONFIG
-from pages.detect.record import method_title
 from pages.faults import bars, charts
 from pages.faults.findings import first_to_break, helped, interplay
 from pages.faults.record import draw_source, open_record
 from pages.faults.words import measured, network_title
-from pages.shared.words import plain
+from pages.shared.charts import CONFIG
+from pages.shared.words import method_title, plain
 
 if TYPE_CHECKING:
     from core import Bundle

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.detect.charts import CONFIG
 from pages.faults import bars, charts, study
 from pages.faults.guarded import draw_guarded
 from pages.faults.layers import draw_part
 from pages.faults.progress import draw_ending, follow
 from pages.faults.record import draw_lack, draw_source, open_record
-from pages.faults.state import FaultBench
+from pages.faults.state import FaultsState
 from pages.faults.words import measured
+from pages.shared.charts import CONFIG
 
 if TYPE_CHECKING:
     from core.faults.record import FaultRecord
@@ -32,35 +32,35 @@ AXES = {
 }
 
 
-def draw_curves(session: Session, bench: FaultBench) -> None:
+def draw_curves(session: Session, state: FaultsState) -> None:
     """Which curve, the recorded one, and the way to measure it now."""
-    if not bench.measurable:
+    if not state.measurable:
         st.info(study.NO_LABELS, icon=":material/info:")
         return
     titles = {**study.TITLES, "guard": GUARD}
     how = {"format_func": titles.get, "required": True, "key": "faults-curve", "persist_state": "session"}
     what = st.segmented_control("What", list(titles), default=study.FLIPS, **how) or study.FLIPS
-    record = open_record(bench.models, bench.network)
+    record = open_record(state.models, state.network)
     if what == "guard":
         draw_guarded(record)
         return
     if what in study.BY_PART:
-        draw_part(bench)
+        draw_part(state)
     st.header("Recorded on validation scans", anchor=False)
     draw_lack(record, what)
-    rows = _recorded(record, what, bench)
+    rows = _recorded(record, what, state)
     if rows:
         draw_rows(what, rows, f"recorded-{what}")
         draw_source(record.studies[what])
-    _draw_live(session, bench, what)
+    _draw_live(session, state, what)
 
 
-def _recorded(record: FaultRecord, what: str, bench: FaultBench) -> list[Any]:
+def _recorded(record: FaultRecord, what: str, state: FaultsState) -> list[Any]:
     rows = list(record.rows(what))
     if what == study.BITS:
-        return [row for row in rows if row.form == bench.form]
+        return [row for row in rows if row.form == state.form]
     if what in study.BY_PART:
-        names = {layer.name for layer in study.shown_layers(bench)}
+        names = {layer.name for layer in study.shown_layers(state)}
         return [row for row in rows if getattr(row, NAMED_BY[what]) in names]
     return rows
 
@@ -104,29 +104,29 @@ def _group(what: str, row: Any) -> str:
     return row.field if what == study.BITS else ""
 
 
-def _draw_live(session: Session, bench: FaultBench, what: str) -> None:
+def _draw_live(session: Session, state: FaultsState, what: str) -> None:
     st.header("Measured now, on the sample scans", anchor=False)
-    doing = study.study_key(bench, what)
-    running = bench.running and bench.doing == doing
+    doing = study.study_key(state, what)
+    running = state.running and state.doing == doing
     # Of the two places one is empty: what was drawn before must not stay, greyed, for as long as a run takes.
     rest, live = (st.empty(), st.empty()) if running else (st.container(), st.empty())
     if running:
         with live.container():
-            rows = study.live_rows(bench, what)
-            follow(bench, study.TITLES[what], study.UNIT, rows, lambda n: draw_rows(what, rows[:n], f"live-{n}"))
+            rows = study.live_rows(state, what)
+            follow(state, study.TITLES[what], study.UNIT, rows, lambda n: draw_rows(what, rows[:n], f"live-{n}"))
     with rest:
-        _draw_start(session, bench, what)
-        draw_ending(bench, doing, study.UNIT)
-        if rows := study.live_rows(bench, what):
+        _draw_start(session, state, what)
+        draw_ending(state, doing, study.UNIT)
+        if rows := study.live_rows(state, what):
             draw_rows(what, rows, f"done-{what}")
-            st.caption(study.about(bench, bench.studies[doing]))
+            st.caption(study.about(state, state.studies[doing]))
 
 
-def _draw_start(session: Session, bench: FaultBench, what: str) -> None:
+def _draw_start(session: Session, state: FaultsState, what: str) -> None:
     """How many trials, and the button."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         how = {"required": True, "key": "faults-trials", "persist_state": "session"}
         trials = st.segmented_control("Trials a point", TRIALS, default=TRIALS[1], **how) or TRIALS[1]
         how = {"icon": ":material/play_arrow:", "type": "primary", "key": f"faults-measure-{what}"}
         if st.button("Measure on these scans", **how):
-            study.start_study(session, bench, what, trials)
+            study.start_study(session, state, what, trials)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from core.faults import Sentry
     from core.faults.guard import Guard
     from core.faults.view import Watch
-    from pages.faults.state import FaultBench
+    from pages.faults.state import FaultsState
 
 GUARDS = {"off": "Off", "detect": "Detect", "repair": "Repair"}
 MEANING = {
@@ -30,18 +30,18 @@ OUTCOMES = {
 SHOWN = 6
 
 
-def draw_switch(bench: FaultBench) -> None:
+def draw_switch(state: FaultsState) -> None:
     """Ask what the guard may do."""
-    key = f"faults-guard-{bench.bundle}-{bench.network}"
-    how = {"default": bench.guard, "format_func": GUARDS.get, "required": True, "key": key}
-    bench.guard = st.segmented_control("Guard", list(GUARDS), **how) or bench.guard
-    st.caption(MEANING[bench.guard])
+    key = f"faults-guard-{state.bundle}-{state.network}"
+    how = {"default": state.guard, "format_func": GUARDS.get, "required": True, "key": key}
+    state.guard = st.segmented_control("Guard", list(GUARDS), **how) or state.guard
+    st.caption(MEANING[state.guard])
 
 
-def draw_watch(bench: FaultBench, watch: Watch | None, guard: Guard | None) -> None:
+def draw_watch(state: FaultsState, watch: Watch | None, guard: Guard | None) -> None:
     """What it saw, what became of it, and what that took."""
-    if bench.guard == "off":
-        if bench.flips:
+    if state.guard == "off":
+        if state.flips:
             st.warning("The guard is off: nobody notices the damage.", icon=":material/visibility_off:")
         return
     if watch is None:

@@ -14,11 +14,11 @@ from pages.faults import verdict as faults_verdict
 from pages.faults import worst_case as faults_worst
 from pages.faults.answer import Answer, current_answer, page_guard
 from pages.faults.record import draw_damaged
-from pages.faults.state import FaultBench, current_bench
+from pages.faults.state import FaultsState, current_state
 from pages.faults.words import network_title
+from pages.shared.empty_states import draw_problem
 from pages.shared.runtime import bundle, engine, wait_until_ready
 from pages.shared.session import Session, current_session
-from pages.shared.start import draw_problem
 
 FLIP, CURVES, WORST, COMPARE = "Flip", "Curves", "Worst case", "Side by side"
 SECTIONS = (FLIP, CURVES, WORST, COMPARE)
@@ -28,7 +28,7 @@ PRIVATE = (
 )
 
 
-def draw_network(session: Session) -> FaultBench:
+def draw_network(session: Session) -> FaultsState:
     """Ask which network is damaged."""
     from core.faults.view import networks
 
@@ -38,48 +38,48 @@ def draw_network(session: Session) -> FaultBench:
     how = {"format_func": network_title, "required": True, "key": f"faults-network-{models.name}"}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         session.faulty = st.segmented_control("Network", names, default=now, **how) or now
-        bench = current_bench(session, session.faulty)
-        faults_bits.draw_form(bench)
-    return bench
+        state = current_state(session, session.faulty)
+        faults_bits.draw_form(state)
+    return state
 
 
-def draw_flip(session: Session, bench: FaultBench) -> None:
+def draw_flip(session: Session, state: FaultsState) -> None:
     """Layers, one number's bits, and the answer beside them; below, both answers in full."""
     grid = st.grid(3, min_column_width=270, gap="medium")
     work = grid.cell(column_span=2)
     with grid.cell():
         place = st.container()
-        faults_damage.draw_undo(bench)
-        faults_guard.draw_switch(bench)
+        faults_damage.draw_undo(state)
+        faults_guard.draw_switch(state)
         watch_place = st.container()
     with work:
-        progress = faults_layers.draw_layers(session, bench)
-        faults_bits.draw_bits(bench)
+        progress = faults_layers.draw_layers(session, state)
+        faults_bits.draw_bits(state)
         random_place = st.container()
     if session.scan is None:
         place.info("Choose a sample or upload a scan in the sidebar, to ask about it.", icon=":material/info:")
     else:
         with place:
-            answer = current_answer(session, bench)
+            answer = current_answer(session, state)
             faults_verdict.draw_now(answer)
         with random_place:
-            faults_damage.draw_random(bench, answer.before.pixels)
+            faults_damage.draw_random(state, answer.before.pixels)
         with watch_place:
-            guard = page_guard(bench) if bench.guard != "off" else None
-            faults_guard.draw_watch(bench, answer.watch, guard)
-        draw_below(session, bench, answer)
+            guard = page_guard(state) if state.guard != "off" else None
+            faults_guard.draw_watch(state, answer.watch, guard)
+        draw_below(session, state, answer)
     st.caption(PRIVATE)
     faults_guard.draw_sentry(engine().patrol.sentries.get(session.bundle))
     # Last, as it holds the page until it has ended.
-    faults_layers.follow_measure(bench, progress)
+    faults_layers.follow_measure(state, progress)
 
 
-def draw_below(session: Session, bench: FaultBench, answer: Answer) -> None:
+def draw_below(session: Session, state: FaultsState, answer: Answer) -> None:
     """What is flipped, and both answers in full."""
-    faults_damage.draw_list(bench)
-    faults_verdict.draw_sides(answer, session.scan, bench.models)
+    faults_damage.draw_list(state)
+    faults_verdict.draw_sides(answer, session.scan, state.models)
     with st.container(key="faults-digest"):
-        same = "as when you began" if answer.digest == bench.digest else "**another than when you began**"
+        same = "as when you began" if answer.digest == state.digest else "**another than when you began**"
         st.caption(f"SHA-256 of the network that everybody shares, taken after this answer: `{answer.digest}`, {same}.")
 
 
@@ -94,10 +94,10 @@ draw_damaged(bundle(session.bundle))
 if section == COMPARE:
     faults_compare.draw_compare(bundle(session.bundle))
 else:
-    bench = draw_network(session)
+    state = draw_network(session)
     if section == CURVES:
-        faults_curves.draw_curves(session, bench)
+        faults_curves.draw_curves(session, state)
     elif section == WORST:
-        faults_worst.draw_worst(session, bench)
+        faults_worst.draw_worst(session, state)
     else:
-        draw_flip(session, bench)
+        draw_flip(session, state)

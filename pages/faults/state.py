@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pages.shared.jobs import Run
-from pages.shared.runtime import bundle, engine
+from pages.shared.page_state import PageState
+from pages.shared.runtime import bundle
 
 if TYPE_CHECKING:
     from core import Bundle
@@ -17,11 +16,9 @@ if TYPE_CHECKING:
     from pages.faults.study import Study
     from pages.shared.session import Session
 
-STOP_SECONDS = 1.0
 
-
-@dataclass
-class FaultBench:
+@dataclass(kw_only=True)
+class FaultsState(PageState):
     """A network of a bundle, and what this visitor has done to it.
 
     The damage is a list: the shared network is never touched, and every answer is computed on a copy that is thrown
@@ -51,7 +48,7 @@ class FaultBench:
         What was measured live on the sample scans, by what it is.
     search : list of SearchStep
         The last live search for the worst bits, as far as it came.
-    run : Run or None
+    run : Job or None
         The one thing that runs, or ran last; `doing` says which, `total` how many steps it takes.
     """
 
@@ -68,9 +65,6 @@ class FaultBench:
     digest: str | None = None
     studies: dict[object, Study] = field(default_factory=dict)
     search: list[SearchStep] = field(default_factory=list)
-    run: Run | None = None
-    doing: object = None
-    total: int = 1
 
     @property
     def models(self) -> Bundle:
@@ -94,11 +88,6 @@ class FaultBench:
         """Whether it gives labels, so that there is an accuracy."""
         return self.network in self.models.classifiers
 
-    @property
-    def running(self) -> bool:
-        """Whether more steps are to come."""
-        return self.run is not None and not self.run.done
-
     def toggle(self, *faults: Fault) -> None:
         """Flip each bit; one that is flipped already is flipped back."""
         for fault in faults:
@@ -116,31 +105,23 @@ class FaultBench:
         """Look at one number."""
         self.tensor, self.index = tensor, index
 
-    def stop(self) -> None:
-        """Stop what runs."""
-        if self.run:
-            self.run.stop()
-
-    def start(self, doing: object, total: int, steps: Iterator[object]) -> None:
-        """Run something in the worker, and drop what ran before."""
-        self.stop()
-        self.doing, self.total = doing, total
-        self.run = Run(engine().worker, steps, lambda _: None)
-        self.run.start()
+    def outlives(self, attacked_copy: bool) -> bool:
+        """The damage is the network's and stays; what it did to a scan goes."""
+        self.answer = None
+        return True
 
 
-def current_bench(session: Session, network: str) -> FaultBench:
-    """The visitor's bench; of another bundle or network it is laid out anew, and what ran is stopped."""
+def current_state(session: Session, network: str) -> FaultsState:
+    """The visitor's damaged network; of another bundle or network it is a sound one again, and what ran is stopped."""
+    choices = (session.bundle, network)
+    return session.current(FaultsState, choices) or session.keep(_new_state(choices))
+
+
+def _new_state(choices: tuple[str, str]) -> FaultsState:
     from core.faults.view import forms, layers, network_of
 
-    bench = session.faults
-    if bench is None or (bench.bundle, bench.network) != (session.bundle, network):
-        if bench:
-            bench.stop()
-        module = network_of(bundle(session.bundle), network)
-        shown = layers(module)
-        first = next(iter(shown[0].tensors))
-        bench = session.faults = FaultBench(session.bundle, network, shown, forms(module)[0], first)
-    if bench.run and bench.run.stopped:
-        bench.run.wait(STOP_SECONDS)  # it is at its last step: not worth drawing it as running once more
-    return bench
+    name, network = choices
+    module = network_of(bundle(name), network)
+    shown = layers(module)
+    first = next(iter(shown[0].tensors))
+    return FaultsState(choices=choices, bundle=name, network=network, layers=shown, form=forms(module)[0], tensor=first)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from core.faults import CampaignSettings
     from core.faults.samples import Samples
     from core.faults.view import Layer
-    from pages.faults.state import FaultBench
+    from pages.faults.state import FaultsState
     from pages.shared.session import Session
 
 FLIPS, LAYERS, BITS, ACTIVATIONS = "flips", "layers", "bits", "activations"
@@ -52,87 +52,87 @@ class Study:
     rows: list[Any] = field(default_factory=list)
 
 
-def samples_of(bench: FaultBench) -> Samples | None:
+def samples_of(state: FaultsState) -> Samples | None:
     """The bundle's sample scans as one batch; None where it has none."""
     from core.faults.samples import labelled_samples
 
     try:
-        return heavy_work("Opening the sample scans …", lambda: labelled_samples(bench.models))
+        return heavy_work("Opening the sample scans …", lambda: labelled_samples(state.models))
     except ValueError:
         return None
 
 
-def shown_layers(bench: FaultBench) -> list[Layer]:
+def shown_layers(state: FaultsState) -> list[Layer]:
     """The layers of the part that is looked at: of a mixture one expert, or the gate."""
-    return [layer for layer in bench.layers if layer.part == bench.layer.part]
+    return [layer for layer in state.layers if layer.part == state.layer.part]
 
 
-def study_key(bench: FaultBench, what: str) -> tuple[str, str]:
+def study_key(state: FaultsState, what: str) -> tuple[str, str]:
     """Under which a live study is kept: layers are measured part by part."""
-    return what, bench.layer.part if what in BY_PART else ""
+    return what, state.layer.part if what in BY_PART else ""
 
 
-def live_rows(bench: FaultBench, what: str) -> list[Any]:
+def live_rows(state: FaultsState, what: str) -> list[Any]:
     """What was measured live so far of a study."""
-    study = bench.studies.get(study_key(bench, what))
+    study = state.studies.get(study_key(state, what))
     return study.rows if study else []
 
 
-def start_study(session: Session, bench: FaultBench, what: str, trials: int) -> None:
+def start_study(session: Session, state: FaultsState, what: str, trials: int) -> None:
     """Begin to measure, where the bundle has scans for it."""
-    batch = samples_of(bench)
+    batch = samples_of(state)
     if batch is None:
         st.info(NO_SAMPLES, icon=":material/info:")
         return
-    begin_study(bench, what, batch, trials, session.seed)
+    begin_study(state, what, batch, trials, session.seed)
     st.rerun()
 
 
-def begin_study(bench: FaultBench, what: str, batch: Samples, trials: int, seed: int) -> None:
+def begin_study(state: FaultsState, what: str, batch: Samples, trials: int, seed: int) -> None:
     """Measure a study in the background; what an earlier one of the kind came to is dropped."""
-    plans = planned(bench, what, batch, trials, seed)
-    key = study_key(bench, what)
-    study = bench.studies[key] = Study(what, len(batch.labels), trials, bench.form, seed)
-    bench.start(key, trials * len(plans), _steps(bench, study, plans, batch))
+    plans = planned(state, what, batch, trials, seed)
+    key = study_key(state, what)
+    study = state.studies[key] = Study(what, len(batch.labels), trials, state.form, seed)
+    state.start(_steps(state, study, plans, batch), doing=key, total=trials * len(plans))
 
 
-def planned(bench: FaultBench, what: str, batch: Samples, trials: int, seed: int) -> list[Plan]:
+def planned(state: FaultsState, what: str, batch: Samples, trials: int, seed: int) -> list[Plan]:
     """The campaigns of a study, in the order of its chart."""
     from core.faults import FORMATS, CampaignSettings, activation_sites
 
-    base = {"trials": trials, "form": bench.form, "seed": seed}
+    base = {"trials": trials, "form": state.form, "seed": seed}
     if what == FLIPS:
         return [Plan({"flips": count}, CampaignSettings(count, **base)) for count in COUNTS]
     if what == BITS:
-        form = FORMATS[bench.form]
+        form = FORMATS[state.form]
         facts = [{"form": form.name, "bit": bit, "field": form.field(bit)} for bit in range(form.bits)]
         return [Plan(fact, CampaignSettings(bit=fact["bit"], **base)) for fact in facts]
-    shown = shown_layers(bench)
+    shown = shown_layers(state)
     if what == LAYERS:
         more = {"level": "stage", "flips": LAYER_FLIPS}
         facts = [{"name": layer.name, "elements": layer.elements, **more} for layer in shown]
         return [Plan(fact, CampaignSettings(LAYER_FLIPS, tensor=fact["name"], **base)) for fact in facts]
-    sites = heavy_work("Looking for activations …", lambda: activation_sites(bench.module, batch.pixels))
+    sites = heavy_work("Looking for activations …", lambda: activation_sites(state.module, batch.pixels))
     facts = [{"stage": layer.name, "elements": sites[layer.name]} for layer in shown if layer.name in sites]
     return [Plan(fact, CampaignSettings(kind="activation", tensor=fact["stage"], **base)) for fact in facts]
 
 
-def _steps(bench: FaultBench, study: Study, plans: list[Plan], batch: Samples) -> Iterator[None]:
+def _steps(state: FaultsState, study: Study, plans: list[Plan], batch: Samples) -> Iterator[None]:
     from core.faults import campaign_summary, run_campaign
     from core.faults.record import STUDIES
 
     for plan in plans:
         trials = []
-        for trial in run_campaign(bench.module, batch.pixels, batch.labels, plan.settings):
+        for trial in run_campaign(state.module, batch.pixels, batch.labels, plan.settings):
             trials.append(trial)
             yield
         study.rows.append(STUDIES[study.what](**plan.facts, **campaign_summary(trials)))
 
 
-def about(bench: FaultBench, study: Study) -> str:
+def about(state: FaultsState, study: Study) -> str:
     """What a live study was measured on, and with what."""
     return (
         f"n = {study.n} synthetic sample scans, {study.trials} trials a point, {study.form}, seed {study.seed}, "
-        f"{network_title(bench.network)}, measured now. Intervals: 95 %, over trials. So few scans make no accuracy "
+        f"{network_title(state.network)}, measured now. Intervals: 95 %, over trials. So few scans make no accuracy "
         "that could be quoted."
     )

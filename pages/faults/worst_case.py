@@ -10,7 +10,7 @@ import streamlit as st
 from pages.faults import study
 from pages.faults.progress import draw_ending, follow
 from pages.faults.record import draw_lack, draw_source, open_record
-from pages.faults.state import FaultBench
+from pages.faults.state import FaultsState
 from pages.faults.words import measured
 from pages.shared.large_number import draw_huge
 from pages.shared.words import number, plain
@@ -23,9 +23,9 @@ DOING, UNIT = "worst", "rounds"
 MOST_BITS = 5
 
 
-def draw_worst(session: Session, bench: FaultBench) -> None:
+def draw_worst(session: Session, state: FaultsState) -> None:
     """The live search, and the recorded one beside it."""
-    if not bench.measurable:
+    if not state.measurable:
         st.info(study.NO_LABELS, icon=":material/info:")
         return
     st.markdown(
@@ -34,70 +34,72 @@ def draw_worst(session: Session, bench: FaultBench) -> None:
     )
     halves = st.grid(2, min_column_width=320, gap="medium")
     with halves.cell():
-        _draw_live(session, bench)
+        _draw_live(session, state)
     with halves.cell():
-        _draw_recorded(bench)
+        _draw_recorded(state)
 
 
-def _draw_live(session: Session, bench: FaultBench) -> None:
+def _draw_live(session: Session, state: FaultsState) -> None:
     st.header("Search now, on the sample scans", anchor=False)
-    running = bench.running and bench.doing == DOING
+    running = state.running and state.doing == DOING
     # Of the two places one is empty: what was drawn before must not stay, greyed, for as long as a run takes.
     rest, live = (st.empty(), st.empty()) if running else (st.container(), st.empty())
     if running:
         with live.container():
-            follow(bench, "Searching", UNIT, bench.search, lambda _: draw_steps(bench))
+            follow(state, "Searching", UNIT, state.search, lambda _: draw_steps(state))
     with rest:
-        _draw_start(session, bench)
-        draw_ending(bench, DOING, UNIT)
-        draw_steps(bench)
-        if bench.search:
+        _draw_start(session, state)
+        draw_ending(state, DOING, UNIT)
+        draw_steps(state)
+        if state.search:
             how = {"icon": ":material/bolt:", "key": "faults-take", "help": "Then look at the scan in section Flip."}
-            st.button("Flip these bits in my network", on_click=_take, args=(bench,), **how)
+            st.button("Flip these bits in my network", on_click=_take, args=(state,), **how)
 
 
-def _draw_start(session: Session, bench: FaultBench) -> None:
+def _draw_start(session: Session, state: FaultsState) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         how = {"required": True, "key": "faults-budget", "persist_state": "session"}
         budget = st.segmented_control("Bits at most", range(1, MOST_BITS + 1), default=3, **how) or 3
         about = "Only flips after which every answer is a number: nothing but the labels tells of the damage."
         silent = st.toggle("Silent only", key="faults-silent", help=about, persist_state="session")
     if st.button("Search", icon=":material/search:", type="primary", key="faults-search", shortcut="S"):
-        batch = study.samples_of(bench)
+        batch = study.samples_of(state)
         if batch is None:
             st.info(study.NO_SAMPLES, icon=":material/info:")
             return
-        begin_search(bench, batch, budget, silent, session.seed)
+        begin_search(state, batch, budget, silent, session.seed)
         st.rerun()
 
 
-def begin_search(bench: FaultBench, batch: Samples, budget: int, silent: bool, seed: int) -> None:
+def begin_search(state: FaultsState, batch: Samples, budget: int, silent: bool, seed: int) -> None:
     """Search in the background; what an earlier search found is dropped."""
-    bench.search = []
-    bench.start(DOING, budget, _steps(bench, bench.search, batch, budget, silent, seed))
+    state.search = []
+    state.start(_steps(state, state.search, batch, budget, silent, seed), doing=DOING, total=budget)
 
 
-def _steps(bench: FaultBench, found: list[Any], batch: Samples, budget: int, silent: bool, seed: int) -> Iterator[None]:
+def _steps(
+    state: FaultsState, found: list[Any], batch: Samples, budget: int, silent: bool, seed: int
+) -> Iterator[None]:
     from core.faults import worst_case_steps
 
-    how = {"budget": budget, "silent": silent, "form": bench.form, "seed": seed}
-    for step in worst_case_steps(bench.module, batch.pixels, batch.labels, **how):
+    how = {"budget": budget, "silent": silent, "form": state.form, "seed": seed}
+    for step in worst_case_steps(state.module, batch.pixels, batch.labels, **how):
         found.append(step)
         yield
 
 
-def _take(bench: FaultBench) -> None:
-    bench.flips = [step.fault for step in bench.search]
-    fault = bench.flips[-1]
-    bench.form = fault.form
-    bench.look_at(fault.tensor, fault.index)
+def _take(state: FaultsState) -> None:
+    state.flips = [step.fault for step in state.search]
+    fault = state.flips[-1]
+    state.form = fault.form
+    state.look_at(fault.tensor, fault.index)
 
 
-def draw_steps(bench: FaultBench) -> None:
+def draw_steps(state: FaultsState) -> None:
     """The accuracy after the last round, and every round."""
     from core.faults import FORMATS
 
-    steps = list(bench.search)
+    steps = list(state.search)
     if not steps:
         return
     last = steps[-1]
@@ -117,9 +119,9 @@ def _place(index: int, tensor: str, element: int, bit: int, field: str) -> str:
     return f"{index + 1}. {plain(tensor)}, number {element:,}, bit {bit} ({field})"
 
 
-def _draw_recorded(bench: FaultBench) -> None:
+def _draw_recorded(state: FaultsState) -> None:
     st.header("Recorded on validation scans", anchor=False)
-    record = open_record(bench.models, bench.network)
+    record = open_record(state.models, state.network)
     draw_lack(record, "worst_case")
     rows = record.rows("worst_case")
     for silent, title in ((False, "Any flip"), (True, "Silent: every answer stays a number")):

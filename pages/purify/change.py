@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.purify.controls import in_short
 from pages.purify.files import draw_files
-from pages.purify.state import Studio, gaze
+from pages.purify.state import PurifyState, attributions_of
 from pages.shared import pictures
 from pages.shared.words import decibels, number, percent, plain
 
@@ -26,32 +26,32 @@ UNKNOWN = (
 )
 
 
-def pick(studio: Studio, key: str) -> int:
+def pick(state: PurifyState, key: str) -> int:
     """Which of the methods."""
-    places = range(len(studio.strips))
+    places = range(len(state.strips))
     if len(places) == 1:
         return 0
-    names = [plain(in_short(strip.settings)) for strip in studio.strips]
+    names = [plain(in_short(strip.settings)) for strip in state.strips]
     return st.segmented_control("Method", places, default=0, required=True, key=key, format_func=names.__getitem__) or 0
 
 
-def draw_change(studio: Studio) -> None:
+def draw_change(state: PurifyState) -> None:
     """Everything about one method's estimate."""
-    place = pick(studio, "change-method")
-    strip = studio.strips[place]
+    place = pick(state, "change-method")
+    strip = state.strips[place]
     last = strip.frames[-1]
-    _draw_pictures(studio, strip, last)
+    _draw_pictures(state, strip, last)
     _draw_distances(last)
     st.subheader("Where the classifier looked", anchor=False)
-    _draw_gaze(studio, place)
+    _draw_gaze(state, place)
     st.subheader("Take the estimate along", anchor=False)
-    draw_files(studio, place)
+    draw_files(state, place)
 
 
-def _draw_pictures(studio: Studio, strip: PurificationTrajectory, last: Frame) -> None:
+def _draw_pictures(state: PurifyState, strip: PurificationTrajectory, last: Frame) -> None:
     from core.explanation import overlays
 
-    shape, spacing = studio.before.frame.shape, studio.scan.spacing
+    shape, spacing = state.before.frame.shape, state.scan.spacing
     row = st.container(horizontal=True, vertical_alignment="bottom")
     with row:
         gain = pictures.draw_gain("gain-purified", 5)
@@ -60,10 +60,10 @@ def _draw_pictures(studio: Studio, strip: PurificationTrajectory, last: Frame) -
     grid = st.grid(3, min_column_width=140)
     for title, pixels in (("Input: what the classifier was given", strip.pixels), ("Estimate", last.estimate)):
         picture = overlays.model_png(pixels, shape, spacing)
-        grid.image(picture, title, "stretch", alt=f"Scan {studio.scan.name}. {title}")
+        grid.image(picture, title, "stretch", alt=f"Scan {state.scan.name}. {title}")
     with grid.cell():
         if over:
-            picture = overlays.signed_overlay_png(studio.before.frame, strip.pixels, last.estimate, limit, spacing)
+            picture = overlays.signed_overlay_png(state.before.frame, strip.pixels, last.estimate, limit, spacing)
         else:
             picture = overlays.residual_png(strip.pixels, last.estimate, limit, shape, spacing)
         name = f"Change × {gain}{pictures.averaged(strip.pixels)}"
@@ -89,19 +89,19 @@ def _draw_row(title: str, distance: Distance) -> None:
     grid.metric("ℓ∞", f"{number(255 * distance.linf)}/255", help="The largest change of any pixel.", border=True)
 
 
-def _draw_gaze(studio: Studio, place: int) -> None:
+def _draw_gaze(state: PurifyState, place: int) -> None:
     """What the answers rest on, input and estimate on one scale."""
     from core.explanation import overlays
 
-    strip, shape = studio.strips[place], studio.before.frame.shape
-    before, after = gaze(studio, place)
+    strip, shape = state.strips[place], state.before.frame.shape
+    before, after = attributions_of(state, place)
     limit = max(overlays.map_limit(before), overlays.map_limit(after))
     grid = st.grid(2, min_column_width=200)
     for name, values, frame in (("input", before, strip.frames[0]), ("estimate", after, strip.frames[-1])):
         answer = frame.prediction
         title = f"On the {name}: “{answer.label}”, {percent(answer.confidence)}"
         native = overlays.at_native(frame.estimate, shape)
-        picture = overlays.overlay_png(native, values, limit, 0.85, studio.scan.spacing)
+        picture = overlays.overlay_png(native, values, limit, 0.85, state.scan.spacing)
         grid.image(picture, title, "stretch", alt=f"Where the classifier looked. {title}")
     pictures.draw_legend("0", f"{number(limit)} log odds of the answer lost where covered", signed=False)
     st.caption(

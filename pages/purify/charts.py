@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import plotly.graph_objects as go
 
-from pages.detect.charts import DASHES, finished, palette
+from pages.shared.charts import DASHES, SYMBOLS, finished, palette
 
 if TYPE_CHECKING:
     from core.evaluation.tradeoff import Point
 
 HEIGHT = 320
 TRADE_HEIGHT = 460
-CONFIG = {"displayModeBar": False}
-SYMBOLS = ("circle", "square", "diamond", "x")
 
 
 class Line(NamedTuple):

@@ -9,8 +9,8 @@ import streamlit as st
 
 from pages.purify import charts
 from pages.purify.controls import in_short
-from pages.purify.state import Studio
-from pages.shared.jobs import Run, sentence, watch
+from pages.purify.state import PurifyState
+from pages.shared.jobs import Job, sentence, watch
 from pages.shared.runtime import bundle, engine
 from pages.shared.words import number, plain
 
@@ -24,19 +24,19 @@ Value = Callable[["Frame"], float | None]
 
 
 @st.fragment
-def draw_course(studio: Studio) -> None:
+def draw_course(state: PurifyState) -> None:
     """Ask which value, and draw it along each method."""
-    looked = bundle(studio.before.bundle).mae is not None
+    looked = bundle(state.before.bundle).mae is not None
     options = [PROBABILITY, LIKENESS, *([RECONSTRUCTION] if looked else [])]
-    options += [VARIATION] if looked and studio.reference else []
-    options += [LOSS] if any(frame.loss is not None for strip in studio.strips for frame in strip.frames) else []
+    options += [VARIATION] if looked and state.reference else []
+    options += [LOSS] if any(frame.loss is not None for strip in state.strips for frame in strip.frames) else []
     chosen = st.segmented_control(
         "Value along the way", options, default=PROBABILITY, required=True, key="purify-value", persist_state="session"
     )
     if chosen in LOOKS:
-        _look(studio)
-    label = _label(studio)
-    to = "clean scan" if studio.reference else "input"
+        _look(state)
+    label = _label(state)
+    to = "clean scan" if state.reference else "input"
     axes: dict[str, tuple[str, Value, tuple[float, float] | None]] = {
         PROBABILITY: (
             f"probability of “{label}” (%)",
@@ -47,15 +47,15 @@ def draw_course(studio: Studio) -> None:
         LOSS: ("what the method descends", lambda frame: frame.loss, None),
     }
     if chosen in LOOKS:
-        _draw_looks(studio, chosen)
+        _draw_looks(state, chosen)
     else:
         axis, value, span = axes[chosen or PROBABILITY]
-        _draw([_line(strip, value) for strip in studio.strips], axis, span)
+        _draw([_line(strip, value) for strip in state.strips], axis, span)
 
 
-def _label(studio: Studio) -> str:
+def _label(state: PurifyState) -> str:
     """The answer that one watches for: the clean scan's where it is known, else the last one's."""
-    strip = studio.strips[0]
+    strip = state.strips[0]
     return strip.wanted or strip.frames[-1].prediction.label
 
 
@@ -64,9 +64,9 @@ def _line(strip: PurificationTrajectory, value: Value) -> charts.Line:
     return charts.Line(in_short(strip.settings), *map(list, zip(*known))) if known else charts.Line("", [], [])
 
 
-def _draw_looks(studio: Studio, chosen: str) -> None:
+def _draw_looks(state: PurifyState, chosen: str) -> None:
     lines = []
-    for strip in studio.strips:
+    for strip in state.strips:
         mae_views: dict[int, Look] = dict(sorted(dict(strip.mae_views).items()))
         values = [getattr(look, LOOKS[chosen]) for look in mae_views.values()]
         lines.append(charts.Line(in_short(strip.settings), [100 * step / strip.total for step in mae_views], values))
@@ -89,16 +89,16 @@ def _draw(lines: list[charts.Line], axis: str, span: tuple[float, float] | None)
     )  # fmt: skip
 
 
-def _look(studio: Studio) -> None:
+def _look(state: PurifyState) -> None:
     """Have the MAE look, in the background, once."""
     from core.trajectories.purification import mae_view_steps
 
-    if studio.looking is None:
-        steps = mae_view_steps(studio.strips, bundle(studio.before.bundle))
-        studio.looking = Run(engine().worker, steps, lambda _: None)
-        studio.looking.start()
+    if state.looking is None:
+        steps = mae_view_steps(state.strips, bundle(state.before.bundle))
+        state.looking = Job(engine().worker, steps, lambda _: None)
+        state.looking.start()
     place = st.empty()
-    watch(studio.looking, lambda: place.caption(f"The MAE has looked at {studio.looking.count} frames …"))
+    watch(state.looking, lambda: place.caption(f"The MAE has looked at {state.looking.count} frames …"))
     place.empty()
-    if studio.looking.error:
-        st.error(plain(sentence(studio.looking.error)), icon=":material/error:")
+    if state.looking.error:
+        st.error(plain(sentence(state.looking.error)), icon=":material/error:")

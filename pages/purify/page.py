@@ -15,14 +15,13 @@ from pages.purify import stage as purify_stage
 from pages.purify import start as purify_table
 from pages.purify import strip as purify_strip
 from pages.purify import tradeoff as purify_trade
-from pages.purify.state import Studio, begin, current_studio, possible_settings
-from pages.shared import job_status as ending
+from pages.purify.state import PurifyState, begin, current_state, possible_settings
+from pages.shared import job_status
 from pages.shared import scan_settings as settings
+from pages.shared.empty_states import draw_lacking, draw_problem, draw_start
 from pages.shared.examinations import examination, target_examination
-from pages.shared.missing_models import draw_lacking
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.session import Session, current_session
-from pages.shared.start import draw_problem, draw_start
 from pages.shared.words import plain
 
 if TYPE_CHECKING:
@@ -40,15 +39,15 @@ def draw_watch(session: Session, before: Examination) -> None:
     A fragment, as the first frame is to come at once; but not while purifiers run, as no button in a fragment
     interrupts what is being drawn, and Stop must.
     """
-    studio = current_studio(session)
-    draw = draw_work if studio is not None and studio.running else st.fragment(draw_work)
+    state = current_state(session)
+    draw = draw_work if state is not None and state.running else st.fragment(draw_work)
     draw(session, before)
 
 
 def draw_work(session: Session, before: Examination) -> None:
     """Settings and button beside the stage; below it the strips and the chart."""
-    studio, looked_at = current_studio(session), session.frame
-    running, large = studio is not None and studio.running, session.teaching
+    state, looked_at = current_state(session), session.frame
+    running, large = state is not None and state.running, session.teaching
     grid = st.grid(1 if large else 3, min_column_width=270, gap="medium")
     with grid.cell():
         buttons = st.container(horizontal=True)
@@ -59,43 +58,43 @@ def draw_work(session: Session, before: Examination) -> None:
                     st.rerun()
             purify_controls.draw_controls(session, bundle(session.bundle), running)
         with buttons:
-            pressed = draw_buttons(studio)
+            pressed = draw_buttons(state)
             purify_table.draw_mode(session)
     with grid.cell(column_span=1 if large else 2):
         # Of the two places one is empty: what was drawn before must not stand there, greyed, while a purifier runs.
         rest, live = st.empty(), st.empty()
     below = st.empty()
     if pressed:
-        studio = begin(session, before, target_examination(session) if session.origin else None)
-        purify_stage.draw_first(studio, live)
+        state = begin(session, before, target_examination(session) if session.origin else None)
+        purify_stage.draw_first(state, live)
         st.rerun()
     if running:
-        purify_stage.follow(studio, live)
+        purify_stage.follow(state, live)
         live.empty()
     with rest.container():
-        if studio is None:
+        if state is None:
             purify_table.draw_idle(session, before)
         else:
-            ending.draw_ending(studio.run)
-            if studio.run.count:
-                purify_stage.draw_stage(studio)
+            job_status.draw_ending(state.job)
+            if state.job.count:
+                purify_stage.draw_stage(state)
     if running:
         st.rerun()  # only now, so that the result is seen before the buttons and settings are drawn anew
-    if studio and studio.run.count and not large:
+    if state and state.job.count and not large:
         with below.container():
-            purify_strip.draw_strips(studio)
-            purify_course.draw_course(studio)
+            purify_strip.draw_strips(state)
+            purify_course.draw_course(state)
 
 
-def draw_buttons(studio: Studio | None) -> bool:
+def draw_buttons(state: PurifyState | None) -> bool:
     """Purify, and Stop while something runs; whether Purify was pressed."""
-    running = studio is not None and studio.running
-    label, how = "Purify again" if studio else "Purify", {"icon": ":material/healing:", "type": "primary"}
+    running = state is not None and state.running
+    label, how = "Purify again" if state else "Purify", {"icon": ":material/healing:", "type": "primary"}
     # No callback: it would come before a setting that was changed in the same moment is noted.
     pressed = st.button(label, key="purify", shortcut="P", disabled=running, **how)
     if running:
         how = {"icon": ":material/stop:", "key": "stop", "shortcut": "Esc"}
-        st.button("Stop", on_click=studio.run.stop, **how)
+        st.button("Stop", on_click=state.job.stop, **how)
     return pressed
 
 
@@ -104,13 +103,13 @@ def draw_section(session: Session, section: str, before: Examination) -> None:
     if section == WATCH:
         draw_watch(session, before)
         return
-    studio = current_studio(session)
+    state = current_state(session)
     if section == SEEDS:
         purify_seeds.draw_seeds(session, before)
-    elif studio is None or studio.running or not studio.run.count:
-        st.info(FIRST if studio is None else WAIT, icon=":material/info:")
+    elif state is None or state.running or not state.job.count:
+        st.info(FIRST if state is None else WAIT, icon=":material/info:")
     else:
-        purify_change.draw_change(studio)
+        purify_change.draw_change(state)
 
 
 def draw_recorded(session: Session) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from pages.purify.controls import in_short
 from pages.shared import pictures
-from pages.shared.jobs import Run, sentence, watch
-from pages.shared.runtime import bundle, engine
+from pages.shared.jobs import sentence, watch
+from pages.shared.page_state import PageState
+from pages.shared.runtime import bundle
 from pages.shared.session import Session
 from pages.shared.words import heading, number, percent, plain
 
@@ -25,36 +26,29 @@ if TYPE_CHECKING:
 FIRST_SEEDS, MOST_SEEDS = 8, 32
 
 
-@dataclass
-class Survey:
+@dataclass(kw_only=True)
+class SeedsState(PageState):
     """One purification with many seeds.
 
-    choices: `Session.choices` of its scan; before: the result for it; settings, seeds: what was asked for; agreement:
-    what came of it so far; run: who does it.
+    before: the result for its scan; settings, seeds: what was asked for; agreement: what came of it so far.
     """
 
-    choices: tuple[object, ...]
     scan: Scan
     before: Examination
     settings: PurifySettings
     seeds: range
     agreement: Agreement
-    run: Run[SeedResult | None] = field(init=False)
 
 
-def current_survey(session: Session) -> Survey | None:
-    """The visitor's survey; one of what is no longer chosen is stopped and forgotten."""
-    survey = session.survey
-    if survey and survey.choices != session.choices():
-        survey.run.stop()
-        survey = session.survey = None
-    return survey
+def current_state(session: Session) -> SeedsState | None:
+    """The visitor's comparison of seeds; one of what is no longer chosen is stopped and forgotten."""
+    return session.current(SeedsState, session.choices())
 
 
 def draw_seeds(session: Session, before: Examination) -> None:
     """How many seeds of which method, the button, and what came of it."""
-    survey = current_survey(session)
-    running = survey is not None and not survey.run.done
+    state = current_state(session)
+    running = state is not None and state.running
     st.markdown("A purifier draws noise. Where the answer hangs on which noise it drew, the estimate can’t be trusted.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kept = {"disabled": running, "persist_state": "session"}
@@ -67,62 +61,64 @@ def draw_seeds(session: Session, before: Examination) -> None:
         count = st.number_input("Seeds", 2, MOST_SEEDS, FIRST_SEEDS, help=about, key="survey-count", width=140, **kept)
         idle = st.empty() if running else st.container(width="content")
         if running:
-            st.button("Stop", icon=":material/stop:", type="primary", on_click=survey.run.stop, key="survey-stop")
+            st.button("Stop", icon=":material/stop:", type="primary", on_click=state.stop, key="survey-stop")
     if running:
-        _follow(survey, st.empty())
+        _follow(state, st.empty())
         st.rerun()
     if idle.button("Compare seeds", icon=":material/casino:", type="primary", key="survey", shortcut="S"):
         _begin(session, before, session.purify[place], int(count))
         st.rerun()
-    if survey:
-        _draw_ending(survey)
-        draw_agreement(survey)
+    if state:
+        _draw_ending(state)
+        draw_agreement(state)
 
 
 def _begin(session: Session, before: Examination, settings: PurifySettings, count: int) -> None:
     from core.fidelity.agreement import Agreement
 
-    if session.survey:
-        session.survey.run.stop()
     assert session.scan is not None
-    seeds = range(session.purify_seed, session.purify_seed + count)
-    survey = Survey(session.choices(), session.scan, before, settings, seeds, Agreement())
-    survey.run = Run(engine().worker, _steps(survey), survey.agreement.take)
-    session.survey = survey
-    survey.run.start()
+    state = SeedsState(
+        choices=session.choices(),
+        scan=session.scan,
+        before=before,
+        settings=settings,
+        seeds=range(session.purify_seed, session.purify_seed + count),
+        agreement=Agreement(),
+    )
+    session.keep(state).start(_steps(state), state.agreement.take)
 
 
-def _steps(survey: Survey) -> Iterator[SeedResult | None]:
+def _steps(state: SeedsState) -> Iterator[SeedResult | None]:
     from core.fidelity.agreement import agreement
 
-    before = survey.before
+    before = state.before
     classifier = before.undefended.classifier
-    yield from agreement(before.pixels, bundle(before.bundle), survey.settings, survey.seeds, classifier)
+    yield from agreement(before.pixels, bundle(before.bundle), state.settings, state.seeds, classifier)
 
 
-def _follow(survey: Survey, place: DeltaGenerator) -> None:
+def _follow(state: SeedsState, place: DeltaGenerator) -> None:
     def draw() -> None:
-        done, total, run = len(survey.agreement), len(survey.seeds), survey.run
-        waiting = " · taking turns with other visitors" if run.ahead else ""
+        done, total, job = len(state.agreement), len(state.seeds), state.job
+        waiting = " · taking turns with other visitors" if job.ahead else ""
         with place.container():
-            st.progress(done / total, f"{done} of {total} seeds · {run.seconds:.1f} s of computing{waiting}")
-            _draw_shares(survey)
+            st.progress(done / total, f"{done} of {total} seeds · {job.seconds:.1f} s of computing{waiting}")
+            _draw_shares(state)
 
     draw()
-    watch(survey.run, draw)
+    watch(state.job, draw)
 
 
-def _draw_ending(survey: Survey) -> None:
-    run = survey.run
-    if run.error:
-        st.error(plain(sentence(run.error)), icon=":material/error:")
-    elif run.cut_short:
-        st.info(f"Stopped after {len(survey.agreement)} of {len(survey.seeds)} seeds.", icon=":material/stop_circle:")
+def _draw_ending(state: SeedsState) -> None:
+    job = state.job
+    if job.error:
+        st.error(plain(sentence(job.error)), icon=":material/error:")
+    elif job.cut_short:
+        st.info(f"Stopped after {len(state.agreement)} of {len(state.seeds)} seeds.", icon=":material/stop_circle:")
 
 
-def draw_agreement(survey: Survey) -> None:
+def draw_agreement(state: SeedsState) -> None:
     """The warning in words, the shares, and where the estimates differ."""
-    agreement = survey.agreement
+    agreement = state.agreement
     if not len(agreement):
         return
     same = agreement.spread is not None and not agreement.spread.any()
@@ -131,8 +127,8 @@ def draw_agreement(survey: Survey) -> None:
     (st.warning if warn else st.info)(verdict(agreement.counts, same), icon=icon)
     halves = st.grid(2, min_column_width=280, gap="medium")
     with halves.cell():
-        st.markdown(f"**{plain(in_short(survey.settings))}, {len(agreement)} seeds**")
-        _draw_shares(survey)
+        st.markdown(f"**{plain(in_short(state.settings))}, {len(agreement)} seeds**")
+        _draw_shares(state)
         rows = [
             {"Seed": seed, "Answer": heading(answer.label), "Probability": percent(answer.confidence)}
             for seed, answer in agreement.results
@@ -140,7 +136,7 @@ def draw_agreement(survey: Survey) -> None:
         st.table(rows, hide_index=True)
     if agreement.spread is not None and not same:
         with halves.cell():
-            _draw_spread(survey)
+            _draw_spread(state)
 
 
 def verdict(counts: dict[str, int], same: bool = False) -> str:
@@ -156,18 +152,18 @@ def verdict(counts: dict[str, int], same: bool = False) -> str:
     return f"{most} of {total} say “{plain(first)}”: do not trust the estimate. Another draw of noise, another answer."
 
 
-def _draw_shares(survey: Survey) -> None:
-    done = len(survey.agreement)
-    for label, count in survey.agreement.counts.items():
+def _draw_shares(state: SeedsState) -> None:
+    done = len(state.agreement)
+    for label, count in state.agreement.counts.items():
         st.progress(count / done, f"**{plain(heading(label))}**: {count} of {done} seeds")
 
 
-def _draw_spread(survey: Survey) -> None:
+def _draw_spread(state: SeedsState) -> None:
     from core.explanation import overlays
 
-    spread, before = survey.agreement.spread, survey.before
+    spread, before = state.agreement.spread, state.before
     limit = overlays.map_limit(spread)
-    picture = overlays.overlay_png(before.frame, spread, limit, 0.85, survey.scan.spacing)
+    picture = overlays.overlay_png(before.frame, spread, limit, 0.85, state.scan.spacing)
     title = "Where the estimates differ from seed to seed"
     st.image(picture, title, "stretch", alt=f"{title}: standard deviation over the scan")
     pictures.draw_legend("0", f"{number(255 * limit)}/255 standard deviation over the seeds", signed=False)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.attack.teacher import switch
 from pages.shared.session import Session
 from pages.shared.words import heading, percent, plain
 
@@ -35,7 +34,7 @@ def draw_mode(session: Session) -> None:
     """Into the teacher's mode, which is nothing but the stage, and out of it."""
     # No toggle: it would keep the focus, and arrow keys that go to a widget step nowhere.
     label, icon = ("Leave teacher’s mode", "close") if session.teaching else ("Teacher’s mode", "co_present")
-    st.button(label, icon=f":material/{icon}:", on_click=switch, args=(session,), key="teacher", shortcut="T")
+    st.button(label, icon=f":material/{icon}:", on_click=session.switch_teaching, key="teacher", shortcut="T")
 
 
 def draw_table(session: Session) -> None:
@@ -44,7 +43,7 @@ def draw_table(session: Session) -> None:
     if session.origin is not None:
         st.caption(f"{plain(session.scan.name)}. Its clean original is known, and every estimate is compared with it.")
         return
-    bout = session.bout
-    if bout and bout.outcome and st.button("Take the attacked copy", icon=":material/bolt:", key="take-attacked"):
-        session.take_attacked(bout.outcome.scan, bout.before)
+    copy = session.attacked_copy
+    if copy and st.button("Take the attacked copy", icon=":material/bolt:", key="take-attacked"):
+        session.take_attacked(copy.scan, copy.before)
         st.rerun()

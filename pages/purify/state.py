@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pages.shared.jobs import Run
-from pages.shared.runtime import bundle, engine, heavy_work
+from pages.shared.jobs import Job
+from pages.shared.page_state import PageState
+from pages.shared.runtime import bundle, heavy_work
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,19 +18,16 @@ if TYPE_CHECKING:
     from core.trajectories.purification import Frame, PurificationTrajectory
     from pages.shared.session import Session
 
-STOP_SECONDS = 1.0
 FIRST_METHODS = ("one-step", "diffpure-ddim", "mae-pure")
 FIRST_FILTERS = ("median", "jpeg", "gaussian")  # where the bundle has none of the networks that these take
 
 
-@dataclass
-class Studio:
+@dataclass(kw_only=True)
+class PurifyState(PageState):
     """A purification that runs, or has ended.
 
     Attributes
     ----------
-    choices : tuple
-        `Session.choices` of its scan: of another one it tells nothing.
     scan, before
         What is purified, and its result.
     reference : Examination or None
@@ -38,38 +36,29 @@ class Studio:
         How it is purified.
     strips : tuple of PurificationTrajectory
         How each goes; empty until the worker has begun.
-    run
-        Who does it.
     position : int or None
         Which place of the longest strip is looked at; None for the last.
     playing : bool
         Whether the position moves on by itself.
-    looking : Run or None
+    looking : Job or None
         Has the MAE look at the frames.
-    gazes, files, thumbnails : dict
+    attributions, files, thumbnails : dict
         Place of a method → where the classifier looked, before and after; its estimate as DICOM and PNG. Place and step
         → a small picture.
     """
 
-    choices: tuple[object, ...]
     scan: Scan
     before: Examination
     reference: Examination | None
     settings: tuple[PurifySettings, ...]
     seed: int
-    run: Run[PurificationTrajectory] = field(init=False)
     strips: tuple[PurificationTrajectory, ...] = ()
     position: int | None = None
     playing: bool = False
-    looking: Run[PurificationTrajectory] | None = None
-    gazes: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    looking: Job[PurificationTrajectory] | None = None
+    attributions: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     files: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
     thumbnails: dict[tuple[int, int], bytes] = field(default_factory=dict)
-
-    @property
-    def running(self) -> bool:
-        """Whether more steps are to come."""
-        return not self.run.done
 
     @property
     def longest(self) -> PurificationTrajectory:
@@ -122,54 +111,53 @@ def possible_settings(settings: tuple[PurifySettings, ...], models: Bundle) -> t
     return tuple(PurifySettings(method) for method in first_methods(models)[:2])
 
 
-def current_studio(session: Session) -> Studio | None:
+def current_state(session: Session) -> PurifyState | None:
     """The visitor's purification; one of what is no longer chosen is stopped and forgotten."""
-    studio = session.studio
-    if studio and studio.choices != session.choices():
-        studio.run.stop()
-        studio = session.studio = None
-    if studio and studio.run.stopped:
-        studio.run.wait(STOP_SECONDS)  # it is at its last step: not worth drawing it as running once more
-    return studio
+    return session.current(PurifyState, session.choices())
 
 
-def begin(session: Session, before: Examination, reference: Examination | None) -> Studio:
+def begin(session: Session, before: Examination, reference: Examination | None) -> PurifyState:
     """Start the purification that the visitor has set up; whatever came of an earlier one is dropped."""
-    if session.studio:
-        session.studio.run.stop()
     assert session.scan is not None
-    studio = Studio(session.choices(), session.scan, before, reference, session.purify, session.purify_seed)
-    studio.run = Run(engine().worker, _steps(studio), lambda _: None)
-    session.studio = studio
-    studio.run.start()
-    return studio
+    state = PurifyState(
+        choices=session.choices(),
+        scan=session.scan,
+        before=before,
+        reference=reference,
+        settings=session.purify,
+        seed=session.purify_seed,
+    )
+    session.keep(state).start(_steps(state))
+    return state
 
 
-def _steps(studio: Studio) -> Iterator[PurificationTrajectory]:
+def _steps(state: PurifyState) -> Iterator[PurificationTrajectory]:
     from core.trajectories.purification import PurificationTrajectory, develop
 
-    before, reference = studio.before, studio.reference
+    before, reference = state.before, state.reference
     models, classifier = bundle(before.bundle), before.undefended.classifier
     known = {"classifier": classifier, "answer": before.undefended}
     if reference is not None:
         known |= {"reference": reference.pixels, "wanted": reference.undefended.label}
     # Here and not before, as each asks the classifier, and only the worker may.
-    studio.strips = tuple(
-        PurificationTrajectory(before.pixels, models, settings, **known) for settings in studio.settings
+    state.strips = tuple(
+        PurificationTrajectory(before.pixels, models, settings, **known) for settings in state.settings
     )
-    yield from develop(studio.strips, models, studio.seed)
+    yield from develop(state.strips, models, state.seed)
 
 
-def gaze(studio: Studio, place: int) -> tuple[np.ndarray, np.ndarray]:
+def attributions_of(state: PurifyState, place: int) -> tuple[np.ndarray, np.ndarray]:
     """Where the classifier looked before and after one of the methods; computed once."""
-    if place not in studio.gazes:
-        studio.gazes[place] = heavy_work("Asking the classifier where it looks …", lambda: _gazes(studio, place))
-    return studio.gazes[place]
+    if place not in state.attributions:
+        state.attributions[place] = heavy_work(
+            "Asking the classifier where it looks …", lambda: _attributions(state, place)
+        )
+    return state.attributions[place]
 
 
-def _gazes(studio: Studio, place: int) -> tuple[np.ndarray, np.ndarray]:
+def _attributions(state: PurifyState, place: int) -> tuple[np.ndarray, np.ndarray]:
     from core.explanation.attributions import saliency
 
-    network = bundle(studio.before.bundle).classifiers[studio.before.undefended.classifier]
-    estimate = studio.strips[place].frames[-1].estimate
-    return saliency(studio.before.pixels, network), saliency(estimate, network)
+    network = bundle(state.before.bundle).classifiers[state.before.undefended.classifier]
+    estimate = state.strips[place].frames[-1].estimate
+    return saliency(state.before.pixels, network), saliency(estimate, network)

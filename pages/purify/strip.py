@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.purify.controls import in_short
-from pages.purify.state import Studio
+from pages.purify.state import PurifyState
 from pages.shared.words import counted, heading, percent, plain
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def summary(strip: PurificationTrajectory) -> str:
     return f"the answer turns {where}, away from that of the clean scan, to {answer}."
 
 
-def draw_strips(studio: Studio) -> None:
+def draw_strips(state: PurifyState) -> None:
     """One strip a method, and what came of it in a sentence."""
-    for place, strip in enumerate(studio.strips):
+    for place, strip in enumerate(state.strips):
         shown, kept = strip.sampled(MOST_FRAMES), len(strip.frames)
         if len(shown) < 2:
             continue
@@ -46,15 +46,15 @@ def draw_strips(studio: Studio) -> None:
         grid = st.grid(max(ROW, len(shown)), min_column_width=92, gap="small")
         for frame in shown:
             with grid.cell():
-                _draw_frame(studio, place, strip, frame)
+                _draw_frame(state, place, strip, frame)
         if kept > len(shown):
             st.caption(f"{len(shown) - 1} of {counted(strip.steps)}; the slider above has {kept - 1} of them.")
-    st.caption(f"{counted(studio.run.count)} in {studio.run.seconds:.1f} s of computing.")
+    st.caption(f"{counted(state.run.count)} in {state.run.seconds:.1f} s of computing.")
 
 
-def _draw_frame(studio: Studio, place: int, strip: PurificationTrajectory, frame: Frame) -> None:
+def _draw_frame(state: PurifyState, place: int, strip: PurificationTrajectory, frame: Frame) -> None:
     answer, name = frame.prediction, "Input" if frame.step == 0 else f"Step {frame.step:,}"
-    st.image(_thumbnail(studio, place, frame), width="stretch", alt=f"{in_short(strip.settings)}. {name}")
+    st.image(_thumbnail(state, place, frame), width="stretch", alt=f"{in_short(strip.settings)}. {name}")
     share = percent(answer.confidence).replace(" ", "\u00a0")  # a per cent sign alone on a line is no number
     st.markdown(f"{name}  \n**{plain(heading(answer.label))}** {share}")
     if frame is strip.turn():
@@ -62,11 +62,11 @@ def _draw_frame(studio: Studio, place: int, strip: PurificationTrajectory, frame
         st.badge(text, icon=":material/flag:", color="blue")
 
 
-def _thumbnail(studio: Studio, place: int, frame: Frame) -> bytes:
+def _thumbnail(state: PurifyState, place: int, frame: Frame) -> bytes:
     from core.explanation import overlays
 
     key = (place, frame.step)
-    if key not in studio.thumbnails:
-        shape, spacing = studio.before.frame.shape, studio.scan.spacing
-        studio.thumbnails[key] = overlays.thumbnail_png(frame.estimate, shape, spacing)
-    return studio.thumbnails[key]
+    if key not in state.thumbnails:
+        shape, spacing = state.before.frame.shape, state.scan.spacing
+        state.thumbnails[key] = overlays.thumbnail_png(frame.estimate, shape, spacing)
+    return state.thumbnails[key]

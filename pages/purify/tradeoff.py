@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.detect.record import SPLITS
 from pages.purify import charts
 from pages.purify.controls import title
-from pages.shared.words import counted, plain
+from pages.shared.words import SPLITS, counted, plain
 
 if TYPE_CHECKING:
     from core import Bundle

@@ -1,96 +1,53 @@
-"""Small charts of the scores against the calibration scans."""
+"""What the charts of all pages share: colours for light and dark, dashes and symbols, type, legend and margins."""
 
 from __future__ import annotations
-
-import math
-from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.shared.words import number, score_words, standing
-
-if TYPE_CHECKING:
-    from core import Bundle, Detection
-
-HEIGHT = 320
 CURVE_HEIGHT = 180
+CONFIG = {"displayModeBar": False}
 # Okabe and Ito's blue and vermilion, lighter on dark: apart for every kind of colour vision.
 COLOURS = {"light": ("#0072b2", "#c04f00", "#14212b"), "dark": ("#56b4e9", "#ff9a4d", "#ffffff")}
+# Their bluish green and reddish purple, for a third and a fourth.
+MORE_COLOURS = {"light": ("#00795a", "#9c4a7c"), "dark": ("#35d0a2", "#e59ac8")}
+BACKGROUNDS = {"light": "#ffffff", "dark": "#0b1015"}  # as in the theme
+DASHES = ("solid", "dash", "dot", "dashdot")
+SYMBOLS = ("circle", "square", "diamond", "x")
 # A logarithmic axis has no place for 0.
 FLOOR = 1e-7
 
 
-def draw_scores(detection: Detection, bundle: Bundle, classifier: str) -> None:
-    """One strip chart a score: clean and attacked calibration scans, the threshold, this scan."""
-    calibration = bundle.calibrations[classifier]
-    grid = st.grid(len(detection.scores), min_column_width=300)
-    for name, score in detection.scores.items():
-        words, threshold, clean = score_words(name), detection.thresholds[name], calibration.clean[name]
-        rows = {"clean": clean} | {attack: values[name] for attack, values in calibration.attacked.items()}
-        side = "above" if score > threshold else "below"
-        where = standing(detection.percentiles[name], len(clean))
-        with grid.container(border=True, height="stretch"):
-            st.markdown(f"**{words.name}**")
-            st.markdown(words.question)
-            st.plotly_chart(
-                strip(rows, score, threshold, words.axis),
-                height=HEIGHT,
-                config={"displayModeBar": False},
-                key=f"strip-{name}",
-                alt=f"{words.name}: this scan at {number(score)}, {side} the threshold {number(threshold)}, {where}",
-            )
-            st.markdown(f"This scan **{number(score)}**, {side} the threshold {number(threshold)}: {where}.")
+def theme() -> str:
+    """``dark`` or ``light``, as the visitor's browser shows the page."""
+    return "dark" if st.context.theme.type == "dark" else "light"
 
 
-def strip(rows: dict[str, list[float]], score: float, threshold: float, axis: str) -> go.Figure:
-    """Every calibration scan as a point in its row; lines for the threshold (dashed) and this scan (solid)."""
-    blue, orange, ink = COLOURS["dark" if st.context.theme.type == "dark" else "light"]
-    low, high = _span([*rows.values(), [score, threshold]])
-    logarithmic = high > 50 * low
-    figure = go.Figure()
-    for index, (title, values) in enumerate(rows.items()):
-        colour, symbol = (orange, "x") if index else (blue, "circle")
-        figure.add_box(
-            x=[max(value, FLOOR) for value in values], name=title, orientation="h", boxpoints="all", jitter=1,
-            pointpos=0, width=0.75, fillcolor="rgba(0,0,0,0)", line_color="rgba(0,0,0,0)", hoverinfo="x",
-            marker={"size": 4, "opacity": 0.5, "color": colour, "symbol": symbol},
-        )  # fmt: skip
-    figure.add_vline(x=threshold, line={"dash": "dash", "width": 2, "color": ink})
-    figure.add_vline(x=max(score, FLOOR), line={"width": 4, "color": ink})
-    # On a logarithmic axis Plotly places lines by value, but texts and ranges by exponent.
-    place = math.log10 if logarithmic else float
-    font = {"size": 14, "color": ink}
-    labels = ((1.0, max(score, FLOOR), "<b>this scan</b>"), (1.15, threshold, "threshold"))
-    for height, value, text in labels:
-        figure.add_annotation(
-            x=place(value), y=height, yref="paper", text=text, showarrow=False, yanchor="bottom", font=font,
-            xanchor=_anchor((place(value) - place(low)) / max(place(high) - place(low), FLOOR)),
-        )  # fmt: skip
-    margin = 0.12 * (place(high) - place(low))
-    figure.update_xaxes(
-        type="log" if logarithmic else "linear", range=[place(low) - margin, place(high) + margin], nticks=5,
-        exponentformat="power", title={"text": axis, "font": font}, tickfont=font,
-    )  # fmt: skip
-    # Clean on top, as it is read first.
-    figure.update_yaxes(tickfont=font, autorange="reversed")
-    figure.update_layout(showlegend=False, margin={"l": 8, "r": 8, "t": 60, "b": 8})
+def palette() -> tuple[tuple[str, str, str, str], str]:
+    """Four colours for data, and the ink."""
+    blue, orange, ink = COLOURS[theme()]
+    return (blue, orange, *MORE_COLOURS[theme()]), ink
+
+
+def faded(colour: str, opacity: float = 0.18) -> str:
+    """A colour, #rrggbb, that lets through what lies behind it; `opacity` in [0, 1]."""
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"
+
+
+def finished(figure: go.Figure, ink: str) -> go.Figure:
+    """The figure with the type, legend and margins that all of these charts share."""
+    font = {"size": 15, "color": ink}
+    figure.update_xaxes(tickfont=font, title_font=font)
+    figure.update_yaxes(tickfont=font, title_font=font)
+    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": font, "title": {"text": ""}}
+    figure.update_layout(legend=legend, margin={"l": 8, "r": 16, "t": 8, "b": 8}, hovermode="closest")
     return figure
-
-
-def _anchor(position: float) -> str:
-    """A text near an edge grows away from it, so that it isn't cut off."""
-    return "left" if position < 0.25 else "right" if position > 0.75 else "center"
-
-
-def _span(rows: list[list[float]]) -> tuple[float, float]:
-    values = [max(value, FLOOR) for row in rows for value in row]
-    return min(values), max(values)
 
 
 def curve(points: list[tuple[int, float]], now: int, span: list[float] | None = None) -> go.Figure:
     """A value over the steps of an attack, with a ring around the step that is looked at. `span`: ends of its axis."""
-    blue, orange, ink = COLOURS["dark" if st.context.theme.type == "dark" else "light"]
+    blue, orange, ink = COLOURS[theme()]
     steps, values = zip(*points)
     figure = go.Figure(go.Scatter(x=steps, y=values, mode="lines", line={"width": 4, "color": blue}))
     here = max((point for point in points if point[0] <= now), default=points[0])

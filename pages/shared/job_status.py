@@ -10,14 +10,14 @@ from pages.shared.jobs import sentence
 from pages.shared.words import plain
 
 if TYPE_CHECKING:
-    from pages.shared.jobs import Run
+    from pages.shared.jobs import Job
 
 
-def draw_ending(run: Run, how_far: str = "") -> None:
+def draw_ending(job: Job, how_far: str = "") -> None:
     """What went wrong, or that it was stopped; `how_far` such as " after 3 of 9 experts", empty where it is plain."""
-    if run.error:
-        st.error(plain(sentence(run.error)), icon=":material/error:")
-    elif run.cut_short:
-        why = ", as nobody was watching" if run.abandoned else ""
+    if job.error:
+        st.error(plain(sentence(job.error)), icon=":material/error:")
+    elif job.cut_short:
+        why = ", as nobody was watching" if job.abandoned else ""
         text = f"Stopped{how_far}{why}. What is shown is how far it had come."
         st.info(text, icon=":material/stop_circle:")

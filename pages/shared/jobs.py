@@ -9,10 +9,10 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pages.shared.errors import UNEXPECTED
-from pages.shared.runtime import LOG
+from pages.shared.worker import LOG
 
 if TYPE_CHECKING:
-    from pages.shared.runtime import Worker
+    from pages.shared.worker import Worker
 
 T = TypeVar("T")
 SLICE_SECONDS = 0.2
@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 15.0
 POLL_SECONDS = 0.25
 
 
-class Run(Generic[T]):
+class Job(Generic[T]):
     """Advances an iterator in the worker, a slice at a time, and queues again behind what others brought meanwhile.
 
     It ends by itself when nobody has asked whether it is `done` for 15 seconds: whoever started it has left, and it
@@ -135,9 +135,9 @@ class Run(Generic[T]):
         self.error = error.with_traceback(None)  # its frames would hold what the iterator held
 
 
-def watch(run: Run, draw: Callable[[], None]) -> None:
+def watch(job: Job, draw: Callable[[], None]) -> None:
     """Call `draw` again and again until the run has ended; Streamlit stops the script of a visitor who has left."""
-    while not run.wait(POLL_SECONDS):
+    while not job.wait(POLL_SECONDS):
         draw()
 
 

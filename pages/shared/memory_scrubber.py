@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from core import Bundle
     from core.faults import Sentry
-    from pages.shared.runtime import Worker
+    from pages.shared.worker import Worker
 
 LOG = logging.getLogger("purescan")
 PAUSE_SECONDS = 0.5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import streamlit as st
 
@@ -11,16 +11,19 @@ if TYPE_CHECKING:  # core brings torch: the first page must not wait for it
     from core import Examination, Scan, Window
     from core.attacks import AttackSettings
     from core.purification.settings import PurifySettings
-    from pages.attack.state import Bout
-    from pages.detect.trials import Trials
-    from pages.encrypt.state import EncryptBench
-    from pages.experts.state import Bench
-    from pages.faults.state import FaultBench
-    from pages.purify.seeds import Survey
-    from pages.purify.state import Studio
+    from pages.shared.page_state import PageState
 
 DEFAULT_BUNDLE = "brain-mri"
 TOUR_SAMPLE = "the tours' sample"
+STOP_SECONDS = 1.0
+S = TypeVar("S", bound="PageState")
+
+
+class AttackedCopy(NamedTuple):
+    """An attacked scan as read back from its file, and the result for what it was made from."""
+
+    scan: Scan
+    before: Examination
 
 
 @dataclass
@@ -55,27 +58,19 @@ class Session:
         How the next attack will go; None before the Attack page was opened.
     teaching, difference
         Whether Attack and Purify are in the teacher's mode, and Attack there shows the difference in place of the scan.
-    bout : Bout or None
-        The attack that runs, or ran last; only one is kept, so that memory stays flat.
-    trials : Trials or None
-        The detector's test on the samples that runs, or ran last.
     purify, purify_seed
         How the next purification will go, side by side; empty before the Purify page was opened.
-    studio, survey
-        The purification that runs, or ran last, and the same over many seeds; only one of each is kept.
     mixture : str or None
         Which mixture the Experts page opens up; the bundle's first where None.
-    bench : Bench or None
-        What the experts said of the scan on the table, and what runs on that page; only one is kept.
     faulty : str or None
         Which network the Faults page damages; the bundle's default classifier where None.
-    faults : FaultBench or None
-        What is damaged in it, and what runs on that page; the damage stays when another scan is chosen.
     head, preset, server : str
         How the Encrypt page asks: 'linear' or 'polynomial', the encryption preset's name, and the server's address;
         empty for the head's own preset, and for a server of the app's own.
-    encrypted : EncryptBench or None
-        What was asked there about the scan on the table, and what runs.
+    attacked_copy : AttackedCopy or None
+        What the last attack on the Attack page made.
+    states : dict
+        Kind of state → the one of that kind that a page keeps here.
     """
 
     bundle: str = DEFAULT_BUNDLE
@@ -101,49 +96,71 @@ class Session:
     attack_seed: int = 0
     teaching: bool = False
     difference: bool = False
-    bout: Bout | None = None
-    trials: Trials | None = None
     purify: tuple[PurifySettings, ...] = ()
     purify_seed: int = 0
-    studio: Studio | None = None
-    survey: Survey | None = None
     mixture: str | None = None
-    bench: Bench | None = None
     faulty: str | None = None
-    faults: FaultBench | None = None
     head: str = "linear"
     preset: str = ""
     server: str = ""
-    encrypted: EncryptBench | None = None
+    attacked_copy: AttackedCopy | None = None
+    states: dict[type[PageState], PageState] = field(default_factory=dict)
 
     def choose_bundle(self, name: str) -> None:
         """Take another bundle, with its own classifier; a tour speaks of the one it began with, and ends."""
         self.bundle, self.classifier, self.tour = name, None, None
 
-    def take(self, scan: Scan, sample: str | None = None) -> None:
+    def switch_teaching(self) -> None:
+        """Into the teacher's mode, or out of it."""
+        self.teaching = not self.teaching
+
+    def take(self, scan: Scan, sample: str | None = None, attacked_copy: bool = False) -> None:
         """Put a scan on the table, at its middle frame and with its own window."""
         self.scan, self.sample = scan, sample
         self.origin = self.origin_examination = self.window = self.problem = None
         self.frame = scan.default_frame
-        for work in (self.bout, self.studio, self.survey):
-            if work:
-                work.run.stop()
-        for kept in (self.bench, self.encrypted):
-            if kept:
-                kept.stop()
-        self.bout = self.studio = self.survey = self.bench = self.encrypted = None
-        if self.faults:
-            self.faults.answer = None  # the damage is the network's and stays; what it did to a scan goes
+        self._forget_states(attacked_copy)
 
     def take_attacked(self, attacked: Scan, before: Examination | None = None) -> None:
         """Replace the scan by its attacked copy, and remember what it was and its result, `before`."""
         scan, frame, window = self.target()
         before = before or self.origin_examination or self.examination
-        bout, self.bout = self.bout, None  # the attack that the copy comes from stays to be looked at
-        self.take(attacked, self.sample)
-        self.bout = bout
+        self.take(attacked, self.sample, attacked_copy=True)
         self.origin, self.origin_frame, self.origin_window = scan, frame, window
         self.origin_examination = before
+
+    def keep(self, state: S) -> S:
+        """Keep a page's state in place of the last one of its kind, which is stopped."""
+        self.drop(type(state))
+        self.states[type(state)] = state
+        return state
+
+    def drop(self, kind: type[PageState]) -> None:
+        """Stop and forget a page's state."""
+        if state := self.states.pop(kind, None):
+            state.stop()
+
+    def state_of(self, kind: type[S]) -> S | None:
+        """A page's state, if any."""
+        state = self.states.get(kind)
+        return state if isinstance(state, kind) else None
+
+    def current(self, kind: type[S], choices: tuple[object, ...]) -> S | None:
+        """A page's state, if any; one of what is no longer chosen is stopped and forgotten."""
+        state = self.state_of(kind)
+        if state is None or state.choices != choices:
+            self.drop(kind)
+            return None
+        if state.job and state.job.stopped:
+            state.job.wait(STOP_SECONDS)  # it is at its last step: not worth drawing it as running once more
+        return state
+
+    def _forget_states(self, attacked_copy: bool) -> None:
+        for kind, state in list(self.states.items()):
+            if not state.outlives(attacked_copy):
+                self.drop(kind)
+        if not attacked_copy:
+            self.attacked_copy = None
 
     def target(self) -> tuple[Scan | None, int, Window | None]:
         """What an attack is aimed at: the scan, frame and window on the table, or what they were before an attack."""

@@ -82,6 +82,7 @@ def timings(seconds: dict[str, float] | object) -> str:
     return f"{total:.2f} s ({parts})" if total is not None else parts
 
 
+SPLITS = {"val": "validation", "train": "training", "test": "test"}
 NORMS = {
     "linf": "ℓ∞: the largest change of a pixel",
     "l2": "ℓ2: the length of the whole change",
@@ -115,3 +116,15 @@ def decibels(psnr: float) -> str:
 def counted(steps: int) -> str:
     """So many steps."""
     return "1 step" if steps == 1 else f"{steps:,} steps"
+
+
+def weight_text(weight: float) -> str:
+    """A weight in per cent, whole numbers; what is there but small isn't called nothing."""
+    return "under 1 %" if 0 < weight < 0.01 else f"{100 * weight:.0f} %"
+
+
+def method_title(method: str) -> str:
+    """The name of an attack or of a benign change in words."""
+    from core.attacks import METHODS
+
+    return METHODS[method].title.split(" (")[0] if method in METHODS else method

@@ -1,11 +1,12 @@
 """Attackers who know the defence, on a bundle in float32."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
 import torch
 
-from core import load_bundle, load_scan
+from core import Bundle, load_bundle, load_scan
 from core.attacks import AttackSettings, Defence, attack_pixels, attack_steps, attackable_pixels
 from core.attacks.detector_aware import detector_aware
 from core.bundles.calibration import NOTHING, Borderline, Limits
@@ -80,12 +81,18 @@ def test_in_a_batch_only_the_flagged_image_is_purified(pixels, attacked, exact):
     assert same.tolist() == [True, False]
 
 
+def in_float64(bundle: Bundle) -> Bundle:
+    """A copy of a bundle in which differences of 1e-5 are far above what is rounded off."""
+    classifiers = {name: deepcopy(network).double() for name, network in bundle.classifiers.items()}
+    return replace(bundle, classifiers=classifiers, diffusion=deepcopy(bundle.diffusion).double())
+
+
 def test_gradient_through_the_whole_defence_equals_finite_differences(attacked, exact):
     """On a flagged scan, through diffusion, U-Net and classifier of the real bundle."""
-    pixels = attacked.clamp(0.1, 0.9)
+    pixels, precise = attacked.clamp(0.1, 0.9).double(), in_float64(exact)
 
     def margin(moved):
-        defence = Defence(exact, "resnet18")
+        defence = Defence(precise, "resnet18")
         defence._decided = (moved.detach(), torch.tensor([True]), torch.tensor([100]))
         defence.generator.manual_seed(7)
         logits = defence(moved)
@@ -93,12 +100,11 @@ def test_gradient_through_the_whole_defence_equals_finite_differences(attacked, 
 
     leaf = pixels.clone().requires_grad_()
     gradient = torch.autograd.grad(margin(leaf), leaf)[0]
-    # Along the gradient the slope is far above what float32 rounds off, which differs with the number of threads.
     direction = gradient * pixels.numel() ** 0.5 / gradient.norm()
     slope = (gradient * direction).sum().item()
     with torch.no_grad():
-        measured = (margin(pixels + 1e-3 * direction) - margin(pixels - 1e-3 * direction)).item() / 2e-3
-    assert slope == pytest.approx(measured, rel=0.05)
+        measured = (margin(pixels + 1e-5 * direction) - margin(pixels - 1e-5 * direction)).item() / 2e-5
+    assert slope == pytest.approx(measured, rel=0.02)
 
 
 def test_bpda_takes_purification_for_the_identity(attacked, exact):

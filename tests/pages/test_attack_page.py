@@ -16,7 +16,7 @@ from core import examine, load_bundle, load_scan
 from core.attacks import ATTACKS, CORRUPTIONS, AttackSettings, attack_scan
 from core.scans import sample_scans
 from pages.attack.controls import ALONE, BENIGN, NO_ATTACKER, NOT_ASKED, WHOLE, in_short, knowledge
-from pages.attack.state import describe, file_name
+from pages.attack.state import AttackRun, describe, file_name
 from pages.shared.words import counted, decibels, length
 from tests.reading import session, texts
 
@@ -54,17 +54,19 @@ def test_start_offers_samples_and_stays_here(app: AppTest) -> None:
 def test_the_page_does_what_core_does(page: AppTest) -> None:
     before = session(page).examination
     attack(page)
-    bout = session(page).bout
-    outcome = bout.outcome
+    attack_run = session(page).state_of(AttackRun)
+    outcome = attack_run.outcome
     scan, models = load_scan(str(OURS[0].path)), load_bundle()
     settings = AttackSettings("pgd", steps=5)
     expected = attack_scan(scan, models, settings)
     assert np.array_equal(outcome.scan.frame(), expected.frame())
     assert outcome.examination.label == examine(expected, models).label
-    assert bout.trajectory.steps == 5 and [snapshot.step for snapshot in bout.trajectory.snapshots] == list(range(6))
-    assert bout.trajectory.snapshots[0].probability == pytest.approx(before.undefended.confidence)
-    last = bout.trajectory.snapshots[-1]
-    assert last.probability == pytest.approx(outcome.examination.undefended.probabilities[bout.label], abs=1e-3)
+    assert attack_run.trajectory.steps == 5 and [snapshot.step for snapshot in attack_run.trajectory.snapshots] == list(
+        range(6)
+    )
+    assert attack_run.trajectory.snapshots[0].probability == pytest.approx(before.undefended.confidence)
+    last = attack_run.trajectory.snapshots[-1]
+    assert last.probability == pytest.approx(outcome.examination.undefended.probabilities[attack_run.label], abs=1e-3)
     assert 255 * outcome.distance.linf == pytest.approx(8, abs=0.01)
     shown = texts(page)
     assert "The verdict" in shown and "Undefended answer" in shown and "5 steps in" in shown
@@ -73,23 +75,23 @@ def test_the_page_does_what_core_does(page: AppTest) -> None:
 
 
 def test_the_files_say_what_they_are(page: AppTest) -> None:
-    bout = session(attack(page)).bout
-    first = pydicom.dcmread(io.BytesIO(bout.outcome.dicom))
+    attack_run = session(attack(page)).state_of(AttackRun)
+    first = pydicom.dcmread(io.BytesIO(attack_run.outcome.dicom))
     assert list(first.ImageType) == ["DERIVED", "SECONDARY", "OTHER", "ATTACKED"]
     assert "pgd, linf, eps 8/255, 5 steps" in first.DerivationDescription
     original = pydicom.dcmread(OURS[0].path)
     for name in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
         assert first[name].value != original[name].value
-    assert Image.open(io.BytesIO(bout.outcome.png)).size == (128, 128)
-    from_dicom, from_png = load_scan(bout.outcome.dicom, "a.dcm"), load_scan(bout.outcome.png, "a.png")
+    assert Image.open(io.BytesIO(attack_run.outcome.png)).size == (128, 128)
+    from_dicom, from_png = load_scan(attack_run.outcome.dicom, "a.dcm"), load_scan(attack_run.outcome.png, "a.png")
     assert np.array_equal(from_dicom.frame(), from_png.frame())
     assert from_dicom.derived == from_png.derived == "attacked"
-    assert file_name(bout, "dcm").endswith("-attacked.dcm")
-    assert describe(bout) == first.DerivationDescription
-    session(page).bout.run.cut_short = True
-    assert describe(bout).endswith("Stopped by hand after 5 steps.")
-    session(page).bout.run.abandoned = True
-    assert describe(bout).endswith("Stopped as nobody watched after 5 steps.")
+    assert file_name(attack_run, "dcm").endswith("-attacked.dcm")
+    assert describe(attack_run) == first.DerivationDescription
+    session(page).state_of(AttackRun).job.cut_short = True
+    assert describe(attack_run).endswith("Stopped by hand after 5 steps.")
+    session(page).state_of(AttackRun).job.abandoned = True
+    assert describe(attack_run).endswith("Stopped as nobody watched after 5 steps.")
 
 
 def test_only_what_the_attack_takes_is_asked_for(page: AppTest) -> None:
@@ -122,17 +124,17 @@ def test_steps_follow_the_norm(page: AppTest) -> None:
 def test_what_is_over_early_says_so(page: AppTest) -> None:
     page.selectbox(key="attack-method").select("square").run()
     page.slider(key="attack-eps-linf").set_value(16.0).run()
-    bout = session(attack(page)).bout
-    assert 1 <= bout.trajectory.steps < 5000
-    description = pydicom.dcmread(io.BytesIO(bout.outcome.dicom)).DerivationDescription
-    assert f"{bout.trajectory.steps} of at most 5000 steps" in description and "Stopped" not in description
+    attack_run = session(attack(page)).state_of(AttackRun)
+    assert 1 <= attack_run.trajectory.steps < 5000
+    description = pydicom.dcmread(io.BytesIO(attack_run.outcome.dicom)).DerivationDescription
+    assert f"{attack_run.trajectory.steps} of at most 5000 steps" in description and "Stopped" not in description
 
 
 def test_a_benign_change_has_its_verdict(page: AppTest) -> None:
     page.segmented_control(key="attack-kind").set_value(BENIGN).run()
     page.selectbox(key="attack-benign").select("gamma").run()
     attack(page)
-    assert session(page).bout.outcome is not None
+    assert session(page).state_of(AttackRun).outcome is not None
     assert "1 step in" in texts(page)
 
 
@@ -144,10 +146,10 @@ def test_settings_survive_a_visit_elsewhere(page: AppTest) -> None:
 
 
 def test_another_scan_drops_the_old_run(page: AppTest, choose: Choose) -> None:
-    bout = session(attack(page)).bout
-    assert bout.outcome
+    attack_run = session(attack(page)).state_of(AttackRun)
+    assert attack_run.outcome
     choose(page, OURS[1].key)
-    assert session(page).bout is None and bout.run.stopped
+    assert session(page).state_of(AttackRun) is None and attack_run.job.stopped
     assert page.title[0].value == "Attack a scan"
     assert "The verdict" not in texts(page)
 
@@ -156,7 +158,7 @@ def test_another_seed_drops_the_old_run(page: AppTest) -> None:
     attack(page)
     session(page).seed = 3
     page.run()
-    assert session(page).bout is None
+    assert session(page).state_of(AttackRun) is None
     assert "The verdict" not in texts(page)
 
 
@@ -188,20 +190,20 @@ def test_a_mistake_gets_the_sentence_of_core(page: AppTest, monkeypatch: pytest.
 
 
 def test_open_in_examine_and_back(page: AppTest) -> None:
-    bout = session(attack(page)).bout
+    attack_run = session(attack(page)).state_of(AttackRun)
     original = session(page).scan
     page.button(key="open-in-examine").click().run()
     assert not page.exception and not page.error
     now = session(page)
-    assert now.scan is bout.outcome.scan and now.origin is original
-    assert now.examination.label == bout.outcome.examination.label
+    assert now.scan is attack_run.outcome.scan and now.origin is original
+    assert now.examination.label == attack_run.outcome.examination.label
     assert "What the attack changed" in texts(page)
     page.switch_page("pages/attack/page.py").run()
-    assert session(page).bout is bout
+    assert session(page).state_of(AttackRun) is attack_run
     assert "the attack begins again from" in texts(page)
     attack(page)
-    assert session(page).bout.scan is original
-    assert np.array_equal(session(page).bout.outcome.scan.frame(), bout.outcome.scan.frame())
+    assert session(page).state_of(AttackRun).scan is original
+    assert np.array_equal(session(page).state_of(AttackRun).outcome.scan.frame(), attack_run.outcome.scan.frame())
     page.button(key="open-in-examine").click().run()
     assert session(page).origin is original
 
@@ -216,7 +218,7 @@ def test_a_slice_of_a_volume_is_attacked_again(app: AppTest, choose: Choose) -> 
     app.switch_page("pages/attack/page.py").run()
     assert not app.exception
     assert session(app).target()[1] == 59
-    assert session(app).bout.before.frame_index == 59
+    assert session(app).state_of(AttackRun).before.frame_index == 59
 
 
 def test_teachers_mode_shows_one_number_and_steps(page: AppTest) -> None:
@@ -225,12 +227,12 @@ def test_teachers_mode_shows_one_number_and_steps(page: AppTest) -> None:
     assert not page.selectbox(key="sample").disabled
     assert not [box for box in page.selectbox if box.key == "attack-method"]
     attack(page)
-    bout = session(page).bout
+    attack_run = session(page).state_of(AttackRun)
     assert "Undefended" in texts(page) and "Defended" in texts(page)
-    assert bout.snapshot.step == 5
+    assert attack_run.snapshot.step == 5
     for key, step in (("back", 4), ("start", 0), ("back", 0), ("next", 1), ("end", 5), ("next", 5)):
         page.button(key=f"teacher-{key}").click().run()
-        assert bout.snapshot.step == step
+        assert attack_run.snapshot.step == step
     page.button(key="teacher-start").click().run()
     assert "Defended" not in texts(page) and "Original" in [title.value for title in page.title]
     page.button(key="teacher-difference").click().run()
@@ -241,7 +243,7 @@ def test_teachers_mode_shows_one_number_and_steps(page: AppTest) -> None:
 
 
 def test_nothing_is_kept_of_an_earlier_run(page: AppTest) -> None:
-    first = weakref.ref(session(attack(page)).bout.trajectory)
+    first = weakref.ref(session(attack(page)).state_of(AttackRun).trajectory)
     attack(page)
     gc.collect()
     assert first() is None
@@ -252,16 +254,16 @@ def test_stop_leaves_what_was_done_so_far(page: AppTest) -> None:
     from pages.attack.state import begin
 
     begin(session(page), session(page).examination)
-    bout = session(page).bout
+    attack_run = session(page).state_of(AttackRun)
     deadline = time.monotonic() + 30
-    while bout.trajectory.steps < 3:
-        assert not bout.run.done and time.monotonic() < deadline
+    while attack_run.trajectory.steps < 3:
+        assert not attack_run.job.done and time.monotonic() < deadline
         time.sleep(0.01)
-    bout.run.stop()
-    assert bout.run.wait(5)
+    attack_run.job.stop()
+    assert attack_run.job.wait(5)
     page.run()
     assert not page.exception
-    assert bout.outcome and 3 <= bout.trajectory.steps < 5000
+    assert attack_run.outcome and 3 <= attack_run.trajectory.steps < 5000
     assert any("Stopped after" in info.value for info in page.info)
 
 

@@ -13,11 +13,11 @@ from core.report.cohort import sample_cohort
 from pages.audit.charts import dots
 from pages.audit.files import file_name, report
 from pages.audit.source import FILES
-from pages.audit.state import KEY, Audit, begin
+from pages.audit.state import AuditState, begin
 from pages.audit.table import CASE, TABLE, TINT, _choose, _frame, _tinted, answer
 from pages.shared.runtime import bundle, engine
 from pages.shared.session import Session
-from tests.reading import texts
+from tests.reading import session, texts
 
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
 COHORT = SAMPLES.parent / "cohort"
@@ -36,8 +36,8 @@ def page(app: AppTest) -> AppTest:
     return app
 
 
-def audit(app: AppTest) -> Audit:
-    return app.session_state[KEY]
+def audit(app: AppTest) -> AuditState:
+    return session(app).state_of(AuditState)
 
 
 def packed() -> bytes:
@@ -128,13 +128,13 @@ def test_what_is_finished_outlives_the_visit_but_not_the_names(audited: AppTest,
     assert cache in audit(audited).keeper.path.parents
     assert "Doe" not in kept and "ward" not in kept and kept.count("\n") == 3
     before = {case.name: case for case in audit(audited).cases.values()}
-    del audited.session_state[KEY]
+    session(audited).drop(AuditState)
     audited.run()
     assert "2 were finished in an earlier run" in texts(audited)
     assert audited.button(key="audit-start").label == "Resume the audit"
     assert audited.dataframe[0].value["Scan"][0] == "attacked.dcm"
     audited.button(key="audit-start").click().run()
-    assert audit(audited).run.count == 1, "only the file that could not be opened is tried again"
+    assert audit(audited).job.count == 1, "only the file that could not be opened is tried again"
     assert {case.name: case for case in audit(audited).cases.values()} == before
 
 
@@ -142,7 +142,7 @@ def test_audit_again_does_everything_anew(audited: AppTest) -> None:
     kept = audit(audited).keeper.path
     before = kept.stat().st_mtime_ns
     audited.button(key="audit-start").click().run()
-    assert audit(audited).run.count == 3
+    assert audit(audited).job.count == 3
     assert kept.stat().st_mtime_ns > before and kept.read_text().count("\n") == 3
     assert "earlier run" not in texts(audited)
 
@@ -154,8 +154,8 @@ def test_stop_keeps_what_is_finished(page: AppTest) -> None:
     while not now.cases:
         assert now.running and time.monotonic() < deadline
         time.sleep(0.01)
-    now.run.stop()
-    assert now.run.wait(30)
+    now.job.stop()
+    assert now.job.wait(30)
     page.run()
     assert 0 < len(now.cases) < len(sample_cohort())
     assert "Stopped by hand" in texts(page)
@@ -166,7 +166,7 @@ def test_another_cohort_stops_the_first(page: AppTest) -> None:
     first = audit(page)
     begin(first)
     upload(page, "ward.zip", packed())
-    assert first.run.stopped and audit(page) is not first
+    assert first.job.stopped and audit(page) is not first
     assert "0 of 3 scans" in texts(page).replace("**", "")
 
 

@@ -8,7 +8,9 @@ from streamlit.testing.v1 import AppTest
 
 from core.bundles import Bundle
 from pages.attack.controls import ALONE, NO_DEFENCE
+from pages.attack.state import AttackRun
 from pages.experts.picker import NONE_HERE
+from pages.purify.state import PurifyState
 from pages.shared.session import DEFAULT_BUNDLE
 from tests.cells import CLASSES, NAME, SIDE, cell, write_picture
 from tests.reading import opened, session, texts
@@ -123,7 +125,7 @@ def test_attack_fools_the_classifier_alone(page: AppTest, cells: Bundle) -> None
     page.number_input(key="attack-steps-pgd-40").set_value(5).run()
     page.button(key="attack").click().run()
     assert not page.exception and not page.error
-    outcome, said = session(page).bout.outcome, texts(page)
+    outcome, said = session(page).state_of(AttackRun).outcome, texts(page)
     assert outcome.scan.modality == "OT" and outcome.examination.pixels.shape == (3, SIDE, SIDE)
     assert "there is no defence to ask" in said and cells.lacks in said
     assert "Detector’s verdict" not in said and "Defended answer" not in said
@@ -155,7 +157,7 @@ def test_purify_compares_the_filters(page: AppTest, cells: Bundle) -> None:
     assert len(page.selectbox(key="purify-filter-0").options) == 4
     page.button(key="purify").click().run()
     assert not page.exception and not page.error
-    assert all(len(strip.frames) == 2 for strip in session(page).studio.strips)
+    assert all(len(strip.frames) == 2 for strip in session(page).state_of(PurifyState).strips)
     assert "Reconstruction loss" not in page.segmented_control(key="purify-value").options
     for section in ("What changed", "Seeds", "Trade-off"):
         page.segmented_control(key="purify-section").set_value(section).run()
@@ -185,6 +187,6 @@ def test_a_bundle_that_every_page_works_with_has_no_switch_to_itself() -> None:
 def _lacking_default() -> None:
     from types import SimpleNamespace
 
-    from pages.shared.missing_models import draw_lacking
+    from pages.shared.empty_states import draw_lacking
 
     draw_lacking(SimpleNamespace(name="brain-mri", lacks="It lacks something."))

@@ -13,6 +13,7 @@ from core.evaluation.operating_points import Roc, operating_point, recorded, thr
 from pages.detect import trials as detector_trials
 from pages.detect.record import score_text, share_text
 from pages.detect.roc import paper_sentence
+from pages.detect.trials import TrialsState
 from tests.reading import texts
 
 Choose = Callable[[AppTest, str], AppTest]
@@ -123,11 +124,11 @@ def test_recompute_judges_the_samples(page: Callable[[str], AppTest], monkeypatc
     assert len(app.table[0].value) == 2
     assert "n = 2 of 2 synthetic samples, FGSM" in texts(app)
     session = app.session_state["session"]
-    assert len(session.trials.done) == 2
-    old = session.trials
+    assert len(session.state_of(TrialsState).done) == 2
+    old = session.state_of(TrialsState)
     session.classifier = "another"
     assert detector_trials.current_trials(session, "another") is None
-    assert old.run.stopped and session.trials is None
+    assert old.job.stopped and session.state_of(TrialsState) is None
 
 
 def test_benign_changes_are_counted(page: Callable[[str], AppTest]) -> None:

@@ -13,6 +13,7 @@ from core.evaluation import encrypted
 from core.evaluation.encrypted import FILE, LabelledTokens
 from core.faults.record import weights_today
 from core.federation.configurations import CONFIGURATIONS, MEASURES
+from pages.encrypt.state import EncryptState
 from tests.cells import NAME, cell, write_picture
 from tests.reading import opened, session, texts
 
@@ -80,7 +81,7 @@ def record(models: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path, text: str)
 def test_the_server_answers_as_in_the_clear(page: AppTest, kind: str) -> None:
     page.segmented_control(key="encrypt-head").set_value(kind).run()
     press(page, "encrypt")
-    bench = session(page).encrypted
+    bench = session(page).state_of(EncryptState)
     assert [step.stage for step in bench.steps] == ["keygen", "encrypt", "server", "decrypt"]
     assert bench.answer.label_plain == bench.answer.label_encrypted and 0 < bench.answer.max_error < 1e-2
     said = texts(page)
@@ -92,22 +93,24 @@ def test_a_preset_without_the_depth_is_refused_before_anything_is_encrypted(page
     page.segmented_control(key="encrypt-head").set_value("polynomial").run()
     page.selectbox(key="encrypt-preset-polynomial").select("linear").run()
     press(page, "encrypt", errors=1)
-    assert "carries a multiplicative depth of 1" in page.error[0].value and not session(page).encrypted.steps
+    assert (
+        "carries a multiplicative depth of 1" in page.error[0].value and not session(page).state_of(EncryptState).steps
+    )
 
 
 @pytest.mark.parametrize(("address", "words"), [("nowhere", "no address"), ("http://127.0.0.1:9", "doesn't answer")])
 def test_a_server_that_is_none_gives_a_sentence(page: AppTest, address: str, words: str) -> None:
     page.text_input(key="encrypt-server").set_value(address).run()
     press(page, "encrypt", errors=1)
-    assert words in page.error[0].value.replace("\\", "") and session(page).encrypted.answer is None
+    assert words in page.error[0].value.replace("\\", "") and session(page).state_of(EncryptState).answer is None
 
 
 def test_another_scan_is_asked_about_anew(page: AppTest, tmp_path) -> None:
     press(page, "encrypt")
-    first = session(page).encrypted
+    first = session(page).state_of(EncryptState)
     page.file_uploader[0].upload("other.png", write_picture(tmp_path / "other.png", cell(1)).read_bytes())
     page.run()
-    assert session(page).encrypted is not first and session(page).encrypted.answer is None
+    assert session(page).state_of(EncryptState) is not first and session(page).state_of(EncryptState).answer is None
 
 
 def test_many_scans_are_asked_about_with_one_set_of_keys(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +119,7 @@ def test_many_scans_are_asked_about_with_one_set_of_keys(page: AppTest, monkeypa
     monkeypatch.setattr(encrypted, "sample_tokens", lambda models, classifier: samples)
     section(page, "Cohort")
     press(page, "encrypt-cohort")
-    bench = session(page).encrypted
+    bench = session(page).state_of(EncryptState)
     assert bench.totals.n == 3 and bench.totals.max_error == max(one.max_error for one in bench.cohort)
     assert [one.seconds["keygen"] for one in bench.cohort] == [0, 0, 0]
     assert f"Same label {bench.totals.same} of 3" in texts(page)
@@ -133,7 +136,7 @@ def test_a_gradient_gives_the_scan_away_and_a_ciphertext_does_not(page: AppTest)
     press(page, "leak")
     page.segmented_control(key="leak-what").set_value("encrypted token").run()
     press(page, "leak")
-    leaks = session(page).encrypted.leaks
+    leaks = session(page).state_of(EncryptState).leaks
     assert leaks["gradient"].quality.psnr >= 30 > 20 > leaks["encrypted token"].quality.psnr
     assert leaks["encrypted token"].sent > 10_000
     assert "Gradient, in the paper" in str(page.table[0].value)

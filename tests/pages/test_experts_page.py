@@ -19,7 +19,7 @@ from core.explanation.mixture import run_mixture
 from core.models.experts import NONE_LEFT, resnet_mixture
 from core.scans import sample_scans
 from pages.experts.picker import NONE_HERE
-from pages.experts.state import ATTACKED, CLEAN, PURIFIED, Bench, Look
+from pages.experts.state import ATTACKED, CLEAN, PURIFIED, ExpertsState, Question
 from pages.shared.runtime import bundle as cached_bundle
 from tests.reading import opened, session, texts
 
@@ -74,8 +74,8 @@ def page(served: Bundle, app: AppTest, choose: Choose) -> AppTest:
     return opened(app, "experts")
 
 
-def bench(app: AppTest) -> Bench:
-    return session(app).bench
+def bench(app: AppTest) -> ExpertsState:
+    return session(app).state_of(ExpertsState)
 
 
 def section(app: AppTest, name: str) -> AppTest:
@@ -147,7 +147,7 @@ def test_the_attack_made_here_and_what_purifies_it(page: AppTest) -> None:
     assert list(made.stages) == [CLEAN, ATTACKED, PURIFIED] and not made.running
     moved = np.abs(made.stages[ATTACKED].pixels - made.stages[CLEAN].pixels).max()
     assert moved == pytest.approx(4 / 255, abs=1e-4)
-    assert made.run.count == 40 and "Attacked, ε = 4/255" in texts(page)
+    assert made.job.count == 40 and "Attacked, ε = 4/255" in texts(page)
     first = made.stages[CLEAN].output.answer.label
     for stage in (ATTACKED, PURIFIED):
         same = made.stages[stage].output.answer.label == first
@@ -165,7 +165,7 @@ def test_a_stopped_attack_keeps_how_far_it_came(page: AppTest, served: Bundle, m
     made.stop()
     page.run()
     assert not page.exception and "Stopped after" in texts(page)
-    assert ATTACKED in bench(page).stages and 0 < made.run.count < 4000
+    assert ATTACKED in bench(page).stages and 0 < made.job.count < 4000
 
 
 def test_an_attacked_copy_stands_beside_its_origin(page: AppTest, served: Bundle) -> None:
@@ -200,10 +200,10 @@ def test_where_they_look(page: AppTest, method: str) -> None:
     page.selectbox(key="look-method").select(method).run()
     assert "Press Show where they look" in texts(page).replace("*", "")
     press(page, "look")
-    assert bench(page).looks[Look(method)][CLEAN].shape == (128, 128) and bench(page).run.count == 3
+    assert bench(page).attributions[Question(method)][CLEAN].shape == (128, 128) and bench(page).job.count == 3
     page.selectbox(key="look-expert-medfedpure").select(2).run()
     press(page, "look")
-    assert Look(method, 1) in bench(page).looks
+    assert Question(method, 1) in bench(page).attributions
     assert "no outline" in texts(page) and not page.table
 
 
@@ -219,14 +219,14 @@ def test_where_they_look_without_some_of_them(page: AppTest) -> None:
     pixels, label = made.stages[CLEAN].pixels, list(output.answer.probabilities).index(output.answer.label)
     alone = [attribution(pixels, expert, "integrated-gradients", label=label) for expert in made.network.experts]
     expected = output.weights[0] * alone[0] + output.weights[2] * alone[2]
-    shown = made.looks[Look("integrated-gradients", None, fewer)][CLEAN]
+    shown = made.attributions[Question("integrated-gradients", None, fewer)][CLEAN]
     assert output.weights[1] == 0 and np.allclose(shown, expected, rtol=1e-3, atol=1e-5)
     assert "Whole mixture without Ward 1" in texts(page) and "weights of those left are held" in texts(page)
     page.button_group(key="experts-on-medfedpure").set_value([]).run()
     assert NONE_LEFT in texts(page) and page.button(key="look").disabled
     page.selectbox(key="look-expert-medfedpure").select(2).run()
     press(page, "look")
-    assert Look("integrated-gradients", 1) in bench(page).looks
+    assert Question("integrated-gradients", 1) in bench(page).attributions
 
 
 def test_technical_terms_are_explained(page: AppTest) -> None:
@@ -255,7 +255,7 @@ def test_agreement_with_a_circle(page: AppTest) -> None:
     press(page, "look")
     page.toggle(key="outline-on").set_value(True).run()
     page.slider(key="outline-across").set_value(30).run()
-    made = outline_agreement(bench(page).looks[Look("grad-cam")][CLEAN], circle(128, 0.3, 0.5, 0.1))
+    made = outline_agreement(bench(page).attributions[Question("grad-cam")][CLEAN], circle(128, 0.3, 0.5, 0.1))
     row = page.table[0].value.iloc[0]
     assert row.iloc[1] == ("yes" if made.hit else "no") and float(row.iloc[2].split(" ")[-2]) < 100
     assert row.iloc[3] == f"{100 * made.expected:.1f} %"
@@ -306,7 +306,7 @@ def test_a_mixture_with_thresholds_can_be_used_elsewhere(page: AppTest) -> None:
 def test_refused_scan_gives_its_sentence(app: AppTest, served: Bundle, choose: Choose) -> None:
     choose(app, "ct-small")
     app.switch_page("pages/experts/page.py").run()
-    assert not app.exception and "modality CT" in texts(app) and session(app).bench is None
+    assert not app.exception and "modality CT" in texts(app) and session(app).state_of(ExpertsState) is None
 
 
 def test_another_scan_lays_the_bench_out_anew(page: AppTest, choose: Choose) -> None:

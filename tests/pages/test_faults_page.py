@@ -17,7 +17,7 @@ from core.faults import record as record_module
 from core.faults.view import largest_weight, stored_value
 from core.models.resnet import NarrowResNet18
 from core.scans import sample_scans
-from pages.faults.state import FaultBench
+from pages.faults.state import FaultsState
 from pages.faults.study import NO_LABELS, NO_SAMPLES
 from pages.faults.words import NO_NUMBER, value_text
 from pages.shared.runtime import bundle as cached_bundle
@@ -69,9 +69,9 @@ def page(served: Bundle, app: AppTest, choose: Choose) -> AppTest:
     return opened(app, "faults")
 
 
-def bench(app: AppTest) -> FaultBench:
+def bench(app: AppTest) -> FaultsState:
     session: Session = app.session_state["session"]
-    return session.faults
+    return session.state_of(FaultsState)
 
 
 def section(app: AppTest, name: str) -> AppTest:

@@ -9,7 +9,7 @@ from core.bundles import Bundle
 from core.faults import Finding
 from pages.faults import guard as faults_guard
 from pages.shared.memory_scrubber import LEG_MS, Patrol
-from pages.shared.runtime import Worker
+from pages.shared.worker import Worker
 
 
 class Walker:

@@ -18,8 +18,8 @@ from core.purification.settings import PurifySettings
 from core.scans import sample_scans
 from pages.purify.controls import in_short
 from pages.purify.files import file_name
-from pages.purify.seeds import verdict
-from pages.purify.state import begin
+from pages.purify.seeds import SeedsState, verdict
+from pages.purify.state import PurifyState, begin
 from pages.purify.tradeoff import NOT_YET
 from tests.reading import session, texts
 
@@ -70,7 +70,7 @@ def test_start_offers_samples_and_stays_here(app: AppTest) -> None:
 
 def test_the_page_does_what_core_does(carried: AppTest) -> None:
     press(carried)
-    studio, models = session(carried).studio, load_bundle()
+    studio, models = session(carried).state_of(PurifyState), load_bundle()
     pixels = studio.before.pixels
     for strip in studio.strips:
         expected = purified_pixels(torch.from_numpy(pixels)[None], models, strip.settings)
@@ -85,7 +85,7 @@ def test_the_page_does_what_core_does(carried: AppTest) -> None:
 
 def test_slider_and_keys_move_all_methods_in_step(carried: AppTest) -> None:
     press(carried)
-    studio = session(carried).studio
+    studio = session(carried).state_of(PurifyState)
     carried.button(key="purify-start").click().run()
     assert [studio.frame(strip).step for strip in studio.strips] == [0, 0]
     assert "Clean scan: tumour" in texts(carried)
@@ -117,7 +117,7 @@ def test_what_changed_and_the_files(carried: AppTest) -> None:
     shown = texts(carried)
     assert "Estimate against the clean scan" in shown and "Where the classifier looked" in shown
     assert "never the patient’s scan" in shown and "restored" not in shown.lower()
-    studio = session(carried).studio
+    studio = session(carried).state_of(PurifyState)
     dicom, png = studio.files[0]
     first = pydicom.dcmread(io.BytesIO(dicom))
     assert list(first.ImageType) == ["DERIVED", "SECONDARY", "OTHER", "PURIFIED"]
@@ -135,7 +135,7 @@ def test_seeds_agree_or_the_page_warns(carried: AppTest) -> None:
     carried.number_input(key="survey-count").set_value(3).run()
     carried.button(key="survey").click().run()
     assert not carried.exception and not carried.error
-    survey = session(carried).survey
+    survey = session(carried).state_of(SeedsState)
     assert [seed for seed, _ in survey.agreement.results] == [0, 1, 2]
     assert "All 3 seeds agree: “tumour”" in texts(carried)
     assert "Where the estimates differ" not in texts(carried)  # a picture's own caption
@@ -195,7 +195,7 @@ def test_only_what_the_method_takes_is_asked_for(page: AppTest) -> None:
     assert session(page).purify[2] == PurifySettings("mae-pure", steps=2, clip=8)
     press(page)
     assert "This method adds no noise." in texts(page)
-    assert [strip.steps for strip in session(page).studio.strips] == [1, 4, 2]
+    assert [strip.steps for strip in session(page).state_of(PurifyState).strips] == [1, 4, 2]
 
 
 def test_a_mistake_gets_the_sentence_of_core(page: AppTest) -> None:
@@ -208,9 +208,9 @@ def test_a_mistake_gets_the_sentence_of_core(page: AppTest) -> None:
 
 
 def test_another_scan_drops_the_old_run(page: AppTest, choose: Choose) -> None:
-    studio = session(press(page)).studio
+    studio = session(press(page)).state_of(PurifyState)
     choose(page, OTHER.key)
-    assert session(page).studio is None and studio.run.stopped
+    assert session(page).state_of(PurifyState) is None and studio.job.stopped
     assert not page.exception and page.button(key="purify").label == "Purify"
 
 
@@ -219,12 +219,12 @@ def test_stop_leaves_what_was_done_so_far(page: AppTest) -> None:
     page.selectbox(key="purify-method-0").select("diffpure").run()
     page.number_input(key="purify-t-0-diffpure").set_value(900).run()
     begin(session(page), session(page).examination, None)
-    studio, deadline = session(page).studio, time.monotonic() + 60
-    while studio.run.count < 2:
-        assert not studio.run.done and time.monotonic() < deadline
+    studio, deadline = session(page).state_of(PurifyState), time.monotonic() + 60
+    while studio.job.count < 2:
+        assert not studio.job.done and time.monotonic() < deadline
         time.sleep(0.01)
-    studio.run.stop()
-    assert studio.run.wait(10)
+    studio.job.stop()
+    assert studio.job.wait(10)
     page.run()
     assert not page.exception
     strip = studio.strips[0]

@@ -1,13 +1,18 @@
-"""What a page shows while no scan has been chosen, or after a bad one."""
+"""What a page shows where it can't do its work: no scan was chosen, a bad one, or a bundle that lacks a network."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from pages.shared.pickers import samples, want
 from pages.shared.runtime import bundle
-from pages.shared.session import Session, current_session
+from pages.shared.session import DEFAULT_BUNDLE, Session, current_session
 from pages.shared.words import plain
+
+if TYPE_CHECKING:
+    from core import Bundle
 
 
 def draw_problem(session: Session) -> None:
@@ -36,3 +41,20 @@ def draw_start(verb: str) -> None:
                 st.caption(sample.description)
                 st.space("stretch")
                 st.button(verb, key=f"start-{key}", width="stretch", on_click=want, args=(key,))
+
+
+def draw_lacking(models: Bundle) -> None:
+    """Its sentence, and the way on."""
+    st.info(plain(models.lacks or ""), icon=":material/info:")
+    draw_switch(models)
+
+
+def draw_switch(models: Bundle) -> None:
+    """A button to the bundle that every page works with."""
+    if models.name != DEFAULT_BUNDLE:
+        label = f"Switch to {DEFAULT_BUNDLE}"
+        st.button(label, icon=":material/swap_horiz:", key="switch-bundle", on_click=_switch)
+
+
+def _switch() -> None:
+    current_session().choose_bundle(DEFAULT_BUNDLE)

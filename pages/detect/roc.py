@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.detect import charts
 from pages.detect.record import Record, condition_title, draw_source, pick_condition, roc_of, score_name
+from pages.shared.charts import CONFIG
 
 if TYPE_CHECKING:
     from core.evaluation.operating_points import Roc
@@ -27,7 +28,7 @@ def draw_roc(record: Record) -> None:
     st.plotly_chart(
         charts.roc_chart(curves),
         height=charts.HEIGHT,
-        config=charts.CONFIG,
+        config=CONFIG,
         key="roc",
         alt=f"ROC curves of the detection scores under {condition_title(condition)}",
     )

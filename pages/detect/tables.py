@@ -18,6 +18,7 @@ from pages.detect.record import (
     pick_condition,
     score_text,
 )
+from pages.shared.charts import CONFIG
 from pages.shared.words import number, plain, score_words
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def draw_scatter(record: Record, detection: Detection | None) -> None:
     st.plotly_chart(
         charts.scatter(clouds, (ACROSS, UP), thresholds, here),
         height=charts.HEIGHT + 60,
-        config=charts.CONFIG,
+        config=CONFIG,
         key="scatter",
         alt="Scores of the calibration scans, with the thresholds as dashed lines",
     )
@@ -89,7 +90,7 @@ def draw_stress(record: Record) -> None:
     st.plotly_chart(
         charts.stress_chart(lines),
         height=charts.HEIGHT,
-        config=charts.CONFIG,
+        config=CONFIG,
         key="stress",
         alt="Undefended accuracy, defended accuracy and share flagged over ε of PGD",
     )

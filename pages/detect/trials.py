@@ -142,7 +142,7 @@ def draw_result(trials: TrialsState) -> None:
     st.caption(
         f"n = {len(done)} of {trials.total} synthetic samples, {method_title(settings.method)}, "
         f"ε = {number(settings.eps)}/255, classifier {trials.choices[1]} with the bundle’s own thresholds, "
-        f"computed now, {trials.run.seconds:.1f} s. So few scans make no accuracy. "
+        f"computed now, {trials.job.seconds:.1f} s. So few scans make no accuracy. "
         "The attack aims away from the first answer."
     )
 

@@ -47,7 +47,7 @@ def draw_live(session: Session, state: EncryptState) -> None:
 
 
 def _progress(state: EncryptState) -> str:
-    return f"{len(state.cohort)} of {state.total} scans · {state.run.seconds:.1f} s"
+    return f"{len(state.cohort)} of {state.total} scans · {state.job.seconds:.1f} s"
 
 
 def draw_summary(found: Summary, kind: str, preset: str) -> None:

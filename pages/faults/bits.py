@@ -76,10 +76,10 @@ def _draw_cell(state: FaultsState, fault: Fault, field: str, is_set: bool, is_fl
     """One bit; what is flipped is filled, bold and marked, as colour alone would not do."""
     bit, digit = fault.bit, str(int(is_set))
     label = f"**{digit}\u0332**" if is_flipped else digit
-    state = "flipped; press to flip it back" if is_flipped else f"press to flip it: {FIELDS[field]}"
+    effect = "flipped; press to flip it back" if is_flipped else f"press to flip it: {FIELDS[field]}"
     st.button(
         label, key=f"bit-{bit}", type="primary" if is_flipped else "secondary", width=CELL,
-        help=f"Bit {bit}, {field}, {state}.", on_click=state.toggle, args=(fault,),
+        help=f"Bit {bit}, {field}, {effect}.", on_click=state.toggle, args=(fault,),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 from pages.purify import charts
 from pages.purify.controls import in_short
 from pages.purify.state import PurifyState
+from pages.shared.charts import CONFIG
 from pages.shared.jobs import Job, sentence, watch
 from pages.shared.runtime import bundle, engine
 from pages.shared.words import number, plain
@@ -84,7 +85,7 @@ def _draw(lines: list[charts.Line], axis: str, span: tuple[float, float] | None)
         return
     ends = "; ".join(f"{line.title}: {number(line.values[0])} to {number(line.values[-1])}" for line in lines)
     st.plotly_chart(
-        charts.along(lines, axis, span), height=charts.HEIGHT, config=charts.CONFIG, alt=f"{axis}. {ends}",
+        charts.along(lines, axis, span), height=charts.HEIGHT, config=CONFIG, alt=f"{axis}. {ends}",
         key="purify-course",
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.purify import charts
+from pages.shared.charts import CONFIG
 
 if TYPE_CHECKING:
     from core import Bundle
@@ -42,7 +43,7 @@ def draw_figure(models: Bundle) -> None:
         with halves.cell():
             st.subheader(name, anchor=False)
             figure = charts.relative_chart([point[place] for point in points], values, axis, at)
-            how = {"height": charts.HEIGHT + 60, "config": charts.CONFIG, "key": f"figure-{key}"}
+            how = {"height": charts.HEIGHT + 60, "config": CONFIG, "key": f"figure-{key}"}
             st.plotly_chart(figure, alt=f"{name}: loss and attention variation of the MAE", **how)
     st.caption(
         f"Means over n = {record['n']} validation scans, against the same scans unattacked; the clean scan’s own "

@@ -49,7 +49,7 @@ def draw_strips(state: PurifyState) -> None:
                 _draw_frame(state, place, strip, frame)
         if kept > len(shown):
             st.caption(f"{len(shown) - 1} of {counted(strip.steps)}; the slider above has {kept - 1} of them.")
-    st.caption(f"{counted(state.run.count)} in {state.run.seconds:.1f} s of computing.")
+    st.caption(f"{counted(state.job.count)} in {state.job.seconds:.1f} s of computing.")
 
 
 def _draw_frame(state: PurifyState, place: int, strip: PurificationTrajectory, frame: Frame) -> None:

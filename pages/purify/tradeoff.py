@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.purify import charts
 from pages.purify.controls import title
+from pages.shared.charts import CONFIG
 from pages.shared.words import SPLITS, counted, plain
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def draw_trade(models: Bundle, wanted: str | None) -> None:
         st.info(f"Other purifiers, and what becomes of lesions: {NOT_YET.lower()}.", icon=":material/info:")
     if curves := _curves(record):
         st.plotly_chart(
-            charts.trade_chart(curves), height=charts.TRADE_HEIGHT, config=charts.CONFIG, key="trade",
+            charts.trade_chart(curves), height=charts.TRADE_HEIGHT, config=CONFIG, key="trade",
             alt="Accuracy against SSIM for each noise level, clean and under attack",
         )  # fmt: skip
     if record.compared:
@@ -85,7 +86,7 @@ def _draw_others(record: Tradeoff) -> None:
         groups[f"on {count} scans"] = named
     figure = charts.trade_chart(groups, pareto(fullest))
     st.plotly_chart(
-        figure, height=charts.TRADE_HEIGHT, config=charts.CONFIG, key="trade-others",
+        figure, height=charts.TRADE_HEIGHT, config=CONFIG, key="trade-others",
         alt=f"Accuracy against SSIM of every purifier, {NAMES[condition or conditions[-1]]}",
     )  # fmt: skip
 

@@ -26,8 +26,8 @@ CLEAN, ATTACKED, PURIFIED = "Clean", "Attacked", "Purified"
 class Question(NamedTuple):
     """Whom to ask where they look, and how.
 
-    method: one of `core.explanation.attributions.METHODS`; place: which expert, None for the mixture; switched_on: which of its
-    experts are at work, empty where all are, or where one expert is asked.
+    method: one of `core.explanation.attributions.METHODS`; place: which expert, None for the mixture; switched_on:
+    which of its experts are at work, empty where all are, or where one expert is asked.
     """
 
     method: str
@@ -46,7 +46,7 @@ class ExpertsState(PageState):
     scan, before
         The scan on the table, and the result for it, or for its origin where it is an attacked copy.
     stages : dict of str to MixtureView
-        `CLEAN`, `ATTACKED`, `PURIFIED` → pixels and panel; the last two once there was an attack.
+        `CLEAN`, `ATTACKED`, `PURIFIED` → pixels and what the experts make of them; the last two once there was an attack.
     eps : float or None
         Budget of the attack that was made here, in 1/255.
     taken : ndarray or None

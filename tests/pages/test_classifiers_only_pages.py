@@ -86,7 +86,7 @@ def test_a_scan_stays_when_the_bundle_changes(app: AppTest, choose: Choose, cell
     assert app.title[0].value == "No answer" and "the file says modality MR" in texts(app)
     assert not app.exception and not app.error
     for name in PAGES:
-        app.switch_page(f"pages/{name}.py").run()
+        app.switch_page(f"pages/{name}/page.py").run()
         assert not app.exception and app.title, name
     app.selectbox(key="bundle").select(DEFAULT_BUNDLE).run()
     opened(app, "examine")
@@ -101,7 +101,7 @@ def test_an_attacked_brain_scan_stays_too(app: AppTest, cells: Bundle) -> None:
     assert not app.exception and not app.error
     assert session(app).tour is None and app.title[0].value == "No answer"
     for name in PAGES:
-        app.switch_page(f"pages/{name}.py").run()
+        app.switch_page(f"pages/{name}/page.py").run()
         assert not app.exception and app.title, name
     app.selectbox(key="bundle").select(DEFAULT_BUNDLE).run()
     opened(app, "examine")

@@ -16,10 +16,9 @@ from torch.nn import functional
 
 from core import compute
 from core.bundles import load_bundle
-from core.models.diffusion import Diffusion
+from core.models.diffusion import Diffusion, denoise_once
 from core.models.mamba import MedMamba
 from core.models.resnet import NarrowResNet18
-from core.purification.ddim import denoise_once
 from training.assemble import BUNDLE, TASKS
 from training.common import AUGMENTATIONS, EMA_DECAY, Run, arguments, load_splits, random_batches, seeded
 

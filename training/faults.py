@@ -39,7 +39,8 @@ from core.faults import (
     run_campaign,
     worst_case_steps,
 )
-from core.faults.guard import GUARDS, Guard, measure
+from core.faults.guard import GUARDS, Guard
+from core.faults.guard_cost import measure
 from core.faults.ranges import Ranges, learn_ranges, out_of_range
 from core.faults.record import FILE, STUDIES, Outcome, weights_today
 from core.faults.sites import activation_sites

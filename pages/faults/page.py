@@ -7,7 +7,7 @@ import streamlit as st
 from pages.faults import compare, curves, damage, layers, verdict, worst_case
 from pages.faults.answer import Answer, current_answer, page_guard
 from pages.faults.bits import draw_bits, draw_form
-from pages.faults.guard import draw_sentry, draw_switch, draw_watch
+from pages.faults.guard import draw_scrubber, draw_switch, draw_watch
 from pages.faults.record import draw_damaged
 from pages.faults.state import FaultsState, current_state
 from pages.faults.words import network_title
@@ -64,7 +64,7 @@ def draw_flip(session: Session, state: FaultsState) -> None:
             draw_watch(state, answer.watch, guard)
         draw_below(session, state, answer)
     st.caption(PRIVATE)
-    draw_sentry(engine().patrol.sentries.get(session.bundle))
+    draw_scrubber(engine().scrubber.bundles.get(session.bundle))
     # Last, as it holds the page until it has ended.
     layers.follow_measure(state, progress)
 

@@ -5,8 +5,8 @@ import torch
 
 from core.bundles import Expert
 from core.evaluation.datasets import Dataset
-from core.explanation.attributions import OutlineAgreement
 from core.explanation.gates import GateRecord
+from core.explanation.outline_agreement import OutlineAgreement
 from training.looks import outlined, summary
 from training.mixture_tables import (
     ablation_tables,

@@ -25,7 +25,10 @@ from core.encryption.session_store import SessionStore
 
 async def serve(listener: socket.socket, store: SessionStore) -> None:
     """Answer requests until the process is told to end."""
-    await store.start()
+    try:
+        await store.start()
+    except (EOFError, OSError) as error:  # TimeoutError is an OSError
+        raise SystemExit("The server's workers can't be started; check that TenSEAL is installed.") from error
     idle = asyncio.create_task(store.close_idle_regularly())
     print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
     try:
@@ -57,7 +60,8 @@ def _configuration(store: SessionStore) -> uvicorn.Config:
 
 def _end_with_parent() -> None:
     # The parent holds the other end of standard input: it closes when the parent ends, however it ends.
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1):
+        pass
     os._exit(0)
 
 

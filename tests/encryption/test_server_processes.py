@@ -1,5 +1,6 @@
 """The server's processes: who is served meanwhile, and what happens when one of them dies."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -11,8 +12,10 @@ from threading import Thread
 
 import pytest
 
-from core.encryption import Head, PredictionSession, Server, open_session
+from core.encryption import Head, PredictionSession, Server, open_session, worker_process
 from core.encryption.parameters import PRESETS
+from core.encryption.server import serve
+from core.encryption.session_store import SessionStore
 from tests.encryption.raw_requests import token
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -125,6 +128,13 @@ def test_a_port_that_is_taken_is_said_in_one_sentence():
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 2 and not ended.stdout
     assert f"port {port} can't be used; choose another" in ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_workers_that_cant_be_started_are_said_in_one_sentence(monkeypatch):
+    monkeypatch.setattr(worker_process.sys, "executable", "/bin/false")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with pytest.raises(SystemExit, match="^The server's workers can't be started; .*\\.$"):
+            asyncio.run(serve(listener, SessionStore()))
 
 
 @pytest.mark.parametrize("module, heavy", [("server", ["torch", "tenseal", "numpy"]), ("worker", ["torch"])])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from core import compute
 from core.bundles import Bundle, BundleError
-from core.encryption import EncryptedPrediction, Head, Preset, Server, encrypted_steps, open_visit
+from core.encryption import EncryptedPrediction, Head, Preset, Server, encrypted_steps, open_session
 from core.faults.record import weights_today
 from core.faults.samples import labelled_samples
 from core.federation.configurations import MEASURES, Measured, measure
@@ -63,9 +63,9 @@ def ask_steps(tokens: np.ndarray, head: Head, preset: Preset, server: Server) ->
     ValueError
         As `core.encryption.encrypted_steps`.
     """
-    with open_visit(preset, head, server) as visit:
+    with open_session(preset, head, server) as opened:
         for token in tokens:
-            *_, last = encrypted_steps(token, head, preset, server, visit)
+            *_, last = encrypted_steps(token, head, preset, server, opened)
             yield last.prediction
 
 

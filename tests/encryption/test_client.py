@@ -7,11 +7,17 @@ import numpy as np
 import pytest
 import tenseal.sealapi as seal
 
-from core.encryption.client import SPARE, Client, chunk_size
+from core.encryption.client import ZERO_PADDING, Client, chunk_size
 from core.encryption.heads import Head
 from core.encryption.packed import PackedHead
 from core.encryption.parameters import PRESETS
-from core.encryption.sealed import context_of, is_secret_key, question_from, rotation_key_from, to_bytes
+from core.encryption.serialization import (
+    context_of,
+    fresh_ciphertext_from,
+    is_secret_key,
+    rotation_key_from,
+    to_bytes,
+)
 from core.encryption.timing import example_head, example_token
 from core.encryption.wire import unpack
 
@@ -34,12 +40,12 @@ def client(head):
         yield client
 
 
-def answered(client: Client, head: Head, question: bytes) -> bytes:
-    """What an honest server does with a question."""
+def answered(client: Client, head: Head, ciphertext: bytes) -> bytes:
+    """Return what an honest server answers to an encrypted token."""
     (_, name), *keys = unpack(client.context_bytes())
     preset = PRESETS[name.decode()]
     held = {int(element): rotation_key_from(preset, data, int(element)) for element, data in keys}
-    return to_bytes(PackedHead(preset, head).answer(question_from(preset, question), held))
+    return to_bytes(PackedHead(preset, head).answer(fresh_ciphertext_from(preset, ciphertext), held))
 
 
 def test_logits_come_back_rounded_to_the_step(client, head, random):
@@ -116,14 +122,13 @@ def test_a_secret_key_is_known_for_one():
 def test_a_system_without_files_in_memory_leaves_none_behind(client, tmp_path, monkeypatch):
     monkeypatch.delattr(os, "memfd_create")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    question = question_from(LINEAR, client.encrypt(np.zeros(768)))
-    assert question.size() == 2 and not list(tmp_path.iterdir())
+    ciphertext = fresh_ciphertext_from(LINEAR, client.encrypt(np.zeros(768)))
+    assert ciphertext.size() == 2 and not list(tmp_path.iterdir())
 
 
 def test_closed_keys_are_gone(head, random):
     client = Client(LINEAR, head.shape)
-    question = client.encrypt(example_token(random))
-    answer = answered(client, head, question)
+    answer = answered(client, head, client.encrypt(example_token(random)))
     client.close()
     for use in (client.context_bytes, lambda: client.encrypt(np.zeros(768)), lambda: client.decrypt(answer)):
         with pytest.raises(ValueError, match="^These keys have been dropped; make new ones.$"):
@@ -136,14 +141,16 @@ def test_the_same_token_never_looks_the_same(client, random):
     assert (first == second).mean() < 0.05
 
 
-def test_keys_that_only_add_encrypt_no_token():
-    with Client(PRESETS["sum"]) as client, pytest.raises(ValueError, match="only add"):
-        client.encrypt(np.zeros(768))
+def test_keys_that_only_add_serve_no_token():
+    with Client(PRESETS["sum"]) as client:
+        for use in (lambda: client.encrypt(np.zeros(768)), lambda: client.decrypt(b"")):
+            with pytest.raises(ValueError, match="only add"):
+                use()
 
 
 def test_vectors_are_cut_into_chunks(random):
     size = chunk_size(PRESETS["sum"])
-    assert size == 2048 - SPARE
+    assert size == 2048 - ZERO_PADDING
     with Client(PRESETS["sum"]) as client:
         for length, count in ((1, 1), (size, 1), (size + 1, 2)):
             vector = random.normal(size=length)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import LayerAttribution, LayerGradCam
-from core.explanation.attributions.outline_agreement import outline_agreement
+from core.explanation.outline_agreement import outline_agreement
 from torch import nn
 
 from core.explanation.attributions import METHODS, attribution, attribution_steps, log_odds

@@ -247,7 +247,7 @@ def everything(app: AppTest) -> list:
 
 
 def test_agreement_with_a_circle(page: AppTest) -> None:
-    from core.explanation.attributions.outline_agreement import outline_agreement
+    from core.explanation.outline_agreement import outline_agreement
 
     from core.fidelity.outline import circle
 

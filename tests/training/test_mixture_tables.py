@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from core.explanation.attributions.outline_agreement import OutlineAgreement
+from core.explanation.outline_agreement import OutlineAgreement
 
 from core.bundles import Expert
 from core.evaluation.datasets import Dataset

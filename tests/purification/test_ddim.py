@@ -9,7 +9,7 @@ from core.purification.ddim import purify_steps
 
 
 class Wavy(Diffusion):
-    """Predicts a noise that depends on the pixels and on t, and is often wrong enough for the estimate to be clamped."""
+    """Predicts a noise that depends on the pixels and on t, and is often so wrong that the estimate is clamped."""
 
     def __init__(self):
         torch.nn.Module.__init__(self)
@@ -21,7 +21,7 @@ class Wavy(Diffusion):
 
 @pytest.mark.parametrize("t_star, steps", [(40, 1), (40, 5), (60, 3), (100, 4), (400, 8), (500, 5)])
 def test_ddim_steps_are_those_of_diffusers(t_star, steps):
-    """η = 0, with the estimate clipped to the range of pixels; diffusers counts in [−1, 1], and so do our noisy images."""
+    """η = 0, the estimate clipped to the range of pixels; diffusers counts in [−1, 1], as our noisy images do."""
     generator, model = torch.Generator().manual_seed(0), Wavy()
     pixels = torch.rand(2, 1, 8, 8, generator=generator)
     noise = torch.randn(pixels.shape, generator=generator)

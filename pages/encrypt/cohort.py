@@ -41,7 +41,7 @@ def draw_live(session: Session, state: EncryptState) -> None:
         watch(state.job, lambda: bar.progress(len(state.cohort) / state.total, _progress(state)))
         st.rerun()
     if state.doing == COHORT and state.job:
-        job_status.draw_ending(state.job, f" after {len(state.cohort)} of {state.total} scans")
+        job_status.draw_job_status(state, f" after {len(state.cohort)} of {state.total} scans", COHORT)
     if state.totals:
         draw_summary(state.totals, *state.cohort_of)
 

@@ -38,7 +38,7 @@ def draw_ask(session: Session, state: EncryptState) -> None:
             watch(state.job, lambda: bar.progress(len(state.steps) / STAGE_COUNT, "Client, server, client …"))
             st.rerun()
         if state.doing == ASK and state.job:
-            job_status.draw_ending(state.job)
+            job_status.draw_job_status(state, doing=ASK)
         if state.answer:
             stages.draw_answer(state, state.answer)
         elif not state.steps:

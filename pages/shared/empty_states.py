@@ -43,7 +43,7 @@ def draw_start(verb: str) -> None:
                 st.button(verb, key=f"start-{key}", width="stretch", on_click=want, args=(key,))
 
 
-def draw_lacking(models: Bundle) -> None:
+def draw_missing_models(models: Bundle) -> None:
     """Its sentence, and the way on."""
     st.info(plain(models.lacks or ""), icon=":material/info:")
     draw_switch(models)

@@ -1,4 +1,4 @@
-"""Runs in the background: watched, stopped within a step, fair to others, and gone when nobody looks."""
+"""Jobs: watched, stopped within a step, paused, fair to others, and gone when nobody looks."""
 
 import gc
 import threading
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pages.shared import jobs as background
+from pages.shared import jobs
 from pages.shared.errors import UNEXPECTED
 from pages.shared.jobs import Job, sentence, watch
 from pages.shared.worker import Worker
@@ -80,17 +80,17 @@ def test_stop_before_the_first_slice_takes_no_step() -> None:
 
 
 def test_two_runs_and_a_third_visitor_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "SLICE_SECONDS", 0.03)
+    monkeypatch.setattr(jobs, "SLICE_SECONDS", 0.03)
     worker, order = Worker(), []
-    runs = [Job(worker, counting(30), lambda _, name=name: order.append(name)) for name in "ab"]
-    for job in runs:
+    both = [Job(worker, counting(30), lambda _, name=name: order.append(name)) for name in "ab"]
+    for job in both:
         job.start()
-    wait_for(lambda: runs[0].count)
+    wait_for(lambda: both[0].count)
     asked = time.monotonic()
     assert worker.submit(lambda: "mine").result(5) == "mine"
     assert time.monotonic() - asked < 0.5  # not after the 0.6 s that both need
-    assert not runs[0].done and not runs[1].done
-    assert all(job.wait(10) for job in runs)
+    assert not both[0].done and not both[1].done
+    assert all(job.wait(10) for job in both)
     changes = sum(first != second for first, second in zip(order, order[1:]))
     assert changes >= 6  # one after the other would be 1
     assert max(order[:20].count(name) for name in "ab") <= 15
@@ -134,7 +134,7 @@ def test_an_error_in_what_takes_the_steps_closes_the_iterator() -> None:
 
 
 def test_a_run_that_nobody_watches_stops_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(jobs, "PATIENCE_SECONDS", 0.3)
     job = Job(Worker(), counting(), lambda _: None)
     job.start()
     for _ in range(10):  # who asks is watching
@@ -144,8 +144,42 @@ def test_a_run_that_nobody_watches_stops_by_itself(monkeypatch: pytest.MonkeyPat
     assert job.done and job.abandoned and job.cut_short and job.stopped
 
 
+def test_a_paused_job_waits_for_ever_and_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(jobs, "SLICE_SECONDS", 0.03)
+    worker, taken = Worker(), []
+    job = Job(worker, counting(30), taken.append)
+    job.start()
+    wait_for(lambda: job.count >= 2)
+    job.pause()
+    worker.submit(lambda: None).result(5)  # the slice that was being done is over
+    count = job.count
+    time.sleep(0.3)  # longer than anybody's patience
+    assert job.paused and job.count == count < 30 and not job.done
+    monkeypatch.undo()
+    job.resume()
+    job.pause()
+    job.resume()
+    assert not job.paused
+    assert job.wait(5)
+    assert taken == list(range(30)) and not job.cut_short
+
+
+def test_a_paused_job_is_stopped_at_once_and_closed_in_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "SLICE_SECONDS", 0.03)
+    worker, closed = Worker(), []
+    job = Job(worker, counting(closed=closed), lambda _: None)
+    job.start()
+    wait_for(lambda: job.count)
+    job.pause()
+    worker.submit(lambda: None).result(5)
+    job.stop()
+    assert job.wait(5) and job.cut_short and not job.abandoned
+    assert closed and closed[0].startswith("heavy-work")
+
+
 def test_watching_draws_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(jobs, "POLL_SECONDS", 0.02)
     drawn = []
     job = Job(Worker(), counting(20), lambda _: None)
     job.start()

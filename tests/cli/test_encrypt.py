@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from core.cli import encrypt as commands
+from core.cli import encrypt as command
+from core.cli import main
 from core.cli.schema import checked
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "encrypt.json").read_text())
@@ -45,11 +46,11 @@ def _layer(inputs, outputs, spread, generator):
 def with_vit(bundle, monkeypatch):
     network = TokenNetwork(len(bundle.classes)).eval()
     enlarged = replace(bundle, classifiers={**bundle.classifiers, "vit": network})
-    monkeypatch.setattr(commands, "load_bundle", lambda name: enlarged)
+    monkeypatch.setattr(command, "load_bundle", lambda name: enlarged)
 
 
 def answer(capsys, *words):
-    status = commands.main(["encrypt", *map(str, words), "--json"])
+    status = main(["encrypt", *map(str, words), "--json"])
     printed = capsys.readouterr()
     return status, json.loads(printed.out), printed.err
 
@@ -68,7 +69,7 @@ def test_a_scan_is_answered_as_in_the_clear(capsys, with_vit, sample_files, head
 
 
 def test_a_person_reads_what_crossed(capsys, with_vit, sample_files):
-    assert commands.main(["encrypt", str(sample_files[0])]) == 0
+    assert main(["encrypt", str(sample_files[0])]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4 and "KB up" in lines[2] and lines[3].startswith("keygen ")
 
@@ -86,6 +87,6 @@ def test_a_person_reads_what_crossed(capsys, with_vit, sample_files):
     ],
 )
 def test_wrong_words_give_one_sentence_and_status_2(capsys, with_vit, sample_files, words, reason):
-    assert commands.main(["encrypt", str(sample_files[0]), *words]) == 2
+    assert main(["encrypt", str(sample_files[0]), *words]) == 2
     complaint = capsys.readouterr().err.strip()
     assert reason in complaint and "\n" not in complaint and complaint.endswith(".")

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import LayerAttribution, LayerGradCam
-from core.explanation.outline_agreement import outline_agreement
 from torch import nn
 
 from core.explanation.attributions import METHODS, attribution, attribution_steps, log_odds
+from core.explanation.outline_agreement import outline_agreement
 from core.models.experts import MixtureOfExperts, resnet_mixture
 from core.models.resnet import NarrowResNet18
 from tests.core.tiny import numbers

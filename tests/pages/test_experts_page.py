@@ -248,7 +248,6 @@ def everything(app: AppTest) -> list:
 
 def test_agreement_with_a_circle(page: AppTest) -> None:
     from core.explanation.outline_agreement import outline_agreement
-
     from core.fidelity.outline import circle
 
     section(page, "Where they look")

@@ -2,11 +2,11 @@
 
 import numpy as np
 import torch
-from core.explanation.outline_agreement import OutlineAgreement
 
 from core.bundles import Expert
 from core.evaluation.datasets import Dataset
 from core.explanation.gates import GateRecord
+from core.explanation.outline_agreement import OutlineAgreement
 from training.looks import outlined, summary
 from training.mixture_tables import (
     ablation_tables,

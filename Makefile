@@ -21,9 +21,9 @@ test: .venv/test chromium
 
 tables: .venv/app
 	@test -n "$(DATA)$(CELLS)$(TILES)" || { echo "Say what to measure on: make tables DATA=FILE.npz CELLS=FILE.zip TILES=FILE.zip"; exit 2; }
-	$(if $(DATA),$(PY) -m training.tables --data $(DATA))
-	$(if $(CELLS),$(PY) -m training.tables --data $(CELLS) --bundle blood-cells)
-	$(if $(TILES),$(PY) -m training.tables --data $(TILES) --bundle lung-histology)
+	$(if $(DATA),$(PY) -m training.publish.tables --data $(DATA))
+	$(if $(CELLS),$(PY) -m training.publish.tables --data $(CELLS) --bundle blood-cells)
+	$(if $(TILES),$(PY) -m training.publish.tables --data $(TILES) --bundle lung-histology)
 
 chromium: .venv/test
 	@sh tests/browser/get-chromium.sh

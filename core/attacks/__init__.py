@@ -12,7 +12,7 @@ from core.attacks.defence import Defence
 from core.attacks.gradient import NORMS, AttackStep, Model
 from core.attacks.settings import AttackSettings
 from core.bundles import Bundle
-from core.defence.pipeline import wrong_kind
+from core.defence.scope import wrong_kind
 from core.scans import Scan, Window, derived_dicom, load_scan
 from core.scans.preparation import prepare
 

@@ -1,7 +1,7 @@
 """What one pass through the pipeline produced. Every page and every command is a view of these records."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -43,9 +43,11 @@ class Detection:
         content) and ``instability`` (Jensen-Shannon divergence, nats); a score above its threshold flags the scan.
     percentiles : mapping of str to float
         Share in percent of the clean calibration scans whose score is lower, in [0, 100].
-    borderline : bool
-        Whether the classifier's answer is borderline (`core.bundles.calibration.Borderline`): it stands
-        even where flagged.
+    flagged_by : tuple of str
+        The scores that are above their thresholds.
+    kept_borderline : bool
+        Flagged, and the classifier's answer is kept all the same, as it is borderline
+        (`core.bundles.calibration.Borderline`).
     reconstruction : ndarray
         (C, H, W) in [0, 1]: every patch as the MAE predicted it while that patch was hidden.
     error_map : ndarray
@@ -57,15 +59,11 @@ class Detection:
     scores: Mapping[str, float]
     thresholds: Mapping[str, float]
     percentiles: Mapping[str, float]
-    borderline: bool
+    flagged_by: tuple[str, ...]
+    kept_borderline: bool
     reconstruction: np.ndarray
     error_map: np.ndarray
     attention_map: np.ndarray
-
-    @property
-    def flagged_by(self) -> tuple[str, ...]:
-        """The scores that are above their thresholds."""
-        return tuple(name for name, score in self.scores.items() if score > self.thresholds[name])
 
     @property
     def flagged(self) -> bool:
@@ -148,15 +146,15 @@ class Examination:
     frame_index: int
     frame: np.ndarray
     pixels: np.ndarray
-    undefended: Prediction | None
-    prediction: Prediction | None
-    detection: Detection | None
-    purification: Purification | None
-    refused: str | None
-    scope_distance: float | None
-    scope_limit: float | None
-    seconds: Mapping[str, float]
     seed: int
+    undefended: Prediction | None = None
+    prediction: Prediction | None = None
+    detection: Detection | None = None
+    purification: Purification | None = None
+    refused: str | None = None
+    scope_distance: float | None = None
+    scope_limit: float | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def label(self) -> str | None:
@@ -164,6 +162,6 @@ class Examination:
         return self.prediction.label if self.prediction else None
 
     @property
-    def stands(self) -> bool:
+    def kept_borderline(self) -> bool:
         """Whether the answer to the scan itself is the decision although the scan is flagged."""
-        return self.purification is not None and self.detection is not None and self.detection.borderline
+        return self.purification is not None and self.detection is not None and self.detection.kept_borderline

@@ -1,25 +1,22 @@
 """The one path of a scan: prepare → detect → (purify) → classify; a bundle of classifiers alone has no more to do."""
 
 import time
+from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from core import compute
 from core.bundles import Bundle
-from core.bundles.calibration import choose_t
+from core.defence.decision import Decisions, decide
 from core.defence.examination import Detection, Examination, Prediction, Purification, PurifyStep
+from core.defence.scope import not_finite, out_of_scope, wrong_kind
 from core.detection.scores import Evidence, gather_evidence
-from core.purification.ddim import fixed_noise, purify_steps
+from core.models.diffusion import fixed_noise
+from core.purification.ddim import PURIFY_STEPS, purify_steps
 from core.purification.steps import PurifierStep
 from core.scans import Scan, Window
 from core.scans.preparation import prepare
-
-PURIFY_STEPS = 1
-CLEARLY_COLOURED = 24 / 255  # difference between the channels of a pixel
-MOST_COLOURED = 0.1  # of a grey scan's pixels
-FEWEST_COLOURED = 0.05  # of a colour picture's pixels: of 7,680 stained blood cells each has at least 12 %
 
 
 class _Stopwatch:
@@ -73,91 +70,73 @@ def examine(
     """
     watch = _Stopwatch()
     name = bundle.classifier_name(classifier)
-    network, limits = bundle.classifiers[name], None if bundle.lacks else bundle.limits_of(name)
+    scope_limit = None if bundle.lacks else bundle.limits_of(name).scope_limit
     index = scan.default_frame if frame is None else frame
     shown = scan.frame(index, window)
     pixels = prepare(shown, bundle.resolution, bundle.channels).to(compute.device())
-    facts = {"file": scan.name, "bundle": bundle.name, "frame_index": index, "frame": shown, "seed": seed}
-    facts |= {"pixels": pixels[0].cpu().numpy(), "scope_limit": limits and limits.scope_limit}
+    # What is known so far: each stage adds to it, and the first that refuses the scan is the last.
+    known = Examination(
+        file=scan.name,
+        bundle=bundle.name,
+        frame_index=index,
+        frame=shown,
+        pixels=pixels[0].cpu().numpy(),
+        seed=seed,
+        scope_limit=scope_limit,
+        refused=wrong_kind(scan, shown, bundle),
+    )
     watch.lap("prepare")
-    if reason := wrong_kind(scan, shown, bundle):
-        nothing = dict.fromkeys(("undefended", "prediction", "detection", "purification", "scope_distance"))
-        return Examination(**facts, **nothing, refused=reason, seconds=watch.finish())
-    if limits is None:
-        logits = network(pixels)
-        answer = _prediction(logits, bundle, name)
-        watch.lap("classify")
-        if reason := not_finite(logits):
-            nothing = dict.fromkeys(("prediction", "detection", "purification", "scope_distance"))
-            return Examination(**facts, **nothing, undefended=answer, refused=reason, seconds=watch.finish())
-        nothing = dict.fromkeys(("detection", "purification", "scope_distance", "refused"))
-        return Examination(**facts, **nothing, undefended=answer, prediction=answer, seconds=watch.finish())
+    if known.refused is None:
+        judge = _classified if bundle.lacks else _defended
+        known = judge(known, pixels, bundle, name, watch)
+    return replace(known, seconds=watch.finish())
 
-    evidence = gather_evidence(pixels, bundle, network, seed)
-    undefended = _prediction(evidence.logits, bundle, name)
-    detection = _detection(evidence, bundle, undefended)
-    distance = evidence.scope_distance.item()
-    facts |= {"undefended": undefended, "detection": detection, "scope_distance": distance}
+
+def _classified(known: Examination, pixels: Tensor, bundle: Bundle, name: str, watch: _Stopwatch) -> Examination:
+    """With the classifier's answer as the decision: the bundle can't detect attacks."""
+    logits = bundle.classifiers[name](pixels)
+    answer = _prediction(logits, bundle, name)
+    watch.lap("classify")
+    reason = not_finite(logits)
+    return replace(known, undefended=answer, prediction=None if reason else answer, refused=reason)
+
+
+def _defended(known: Examination, pixels: Tensor, bundle: Bundle, name: str, watch: _Stopwatch) -> Examination:
+    """With what the detector measured, and where that asks for it, what the purifier made."""
+    limits, evidence = bundle.limits_of(name), gather_evidence(pixels, bundle, bundle.classifiers[name], known.seed)
+    undefended, distance = _prediction(evidence.logits, bundle, name), evidence.scope_distance.item()
+    scores = {score: values[0].item() for score, values in evidence.scores.items()}
+    decision = decide({score: [value] for score, value in scores.items()}, [undefended.confidence], [distance], limits)
+    known = replace(
+        known,
+        undefended=undefended,
+        detection=_detection(evidence, scores, decision, bundle, name),
+        scope_distance=distance,
+    )
     watch.lap("detect")
-    measured = (evidence.logits, evidence.scope_distance, *evidence.scores.values())
-    if reason := not_finite(*measured) or out_of_scope(distance, limits.scope_limit, bundle.title):
-        return Examination(**facts, prediction=None, purification=None, refused=reason, seconds=watch.finish())
-    if not detection.flagged:
-        return Examination(**facts, prediction=undefended, purification=None, refused=None, seconds=watch.finish())
+    reason = not_finite(evidence.logits, evidence.scope_distance, *evidence.scores.values())
+    if decision.refused[0]:
+        reason = reason or out_of_scope(distance, limits.scope_limit, bundle.title)
+    if reason:
+        return replace(known, refused=reason)
+    if not decision.flagged[0]:
+        return replace(known, prediction=undefended)
+    purification = _purified(pixels, bundle, name, int(decision.t_star[0]), known.seed, watch)
+    return replace(
+        known,
+        purification=purification,
+        prediction=purification.answer if decision.overruled[0] else undefended,
+    )
 
-    t_star = choose_t(detection.scores["amv"], limits)
+
+def _purified(pixels: Tensor, bundle: Bundle, name: str, t_star: int, seed: int, watch: _Stopwatch) -> Purification:
+    assert bundle.diffusion is not None
     noise = fixed_noise(pixels.shape, seed, pixels.device)
     steps = tuple(purify_steps(pixels, t_star, PURIFY_STEPS, bundle.diffusion, noise))
     watch.lap("purify")
-    answer = _prediction(network(steps[-1].estimate), bundle, name)
+    answer = _prediction(bundle.classifiers[name](steps[-1].estimate), bundle, name)
     watch.lap("classify")
-    purification = Purification(t_star, tuple(_record(step) for step in steps), answer)
-    prediction = undefended if detection.borderline else answer
-    return Examination(**facts, prediction=prediction, purification=purification, refused=None, seconds=watch.finish())
-
-
-def wrong_kind(scan: Scan, frame: np.ndarray, bundle: Bundle) -> str | None:
-    """Why a scan of another modality, or in colour for a grey bundle, or grey for a colour one, is refused, or None."""
-    accepted = bundle.modalities or (bundle.written_modality,)
-    if scan.modality is not None and scan.modality not in accepted:
-        wanted = " or ".join(bundle.modalities) or "pictures that state none"
-        return (
-            f"Not a scan this model was made for: the file says modality {scan.modality}, "
-            f"and “{bundle.title}” takes {wanted} only."
-        )
-    if bundle.channels == 1 and is_colourful(frame):
-        return f"Not a scan this model was made for: it is in colour, and “{bundle.title}” takes grey scans only."
-    if bundle.channels == 3 and not is_colourful(frame, FEWEST_COLOURED):
-        return f"Not a picture this model was made for: it is grey, and “{bundle.title}” takes colour pictures only."
-    return None
-
-
-def is_colourful(frame: np.ndarray, share: float = MOST_COLOURED) -> bool:
-    """Whether more than this share of a frame's pixels are clearly coloured.
-
-    Grey scans saved as JPEG carry a little chroma noise, and many a coloured mark; neither makes a photograph.
-    """
-    return frame.ndim == 3 and float((np.ptp(frame, axis=-1) > CLEARLY_COLOURED).mean()) > share
-
-
-def out_of_scope(distance: float, limit: float, title: str) -> str | None:
-    """Why a scan far from the bundle's training scans is refused, in one sentence; None where it isn't."""
-    if distance <= limit:
-        return None
-    return (
-        f"Not a scan this model was made for: its content is {distance / limit:.1f} times as far from the scans "
-        f"behind “{title}” as is accepted."
-    )
-
-
-def not_finite(*values: Tensor) -> str | None:
-    """Why a scan on which the networks give NaN or infinity gets no label, in one sentence; None where they don't."""
-    if all(value.isfinite().all() for value in values):
-        return None
-    return (
-        "The networks gave NaN or infinity for this scan, which sound memory doesn't do; load the bundle again, and if "
-        "it stays so, restore its files from the repository."
-    )
+    return Purification(t_star, tuple(_record(step) for step in steps), answer)
 
 
 def _prediction(logits: Tensor, bundle: Bundle, classifier: str) -> Prediction:
@@ -165,15 +144,17 @@ def _prediction(logits: Tensor, bundle: Bundle, classifier: str) -> Prediction:
     return Prediction(classifier, dict(zip(bundle.classes, probabilities)))
 
 
-def _detection(evidence: Evidence, bundle: Bundle, undefended: Prediction) -> Detection:
-    scores = {name: values[0].item() for name, values in evidence.scores.items()}
-    clean, limits = bundle.calibrations[undefended.classifier].clean, bundle.limits_of(undefended.classifier)
+def _detection(
+    evidence: Evidence, scores: dict[str, float], decision: Decisions, bundle: Bundle, classifier: str
+) -> Detection:
+    clean, limits = bundle.calibrations[classifier].clean, bundle.limits_of(classifier)
     below = {name: sum(value < score for value in clean[name]) for name, score in scores.items()}
     return Detection(
         scores=scores,
         thresholds=limits.thresholds,
         percentiles={name: 100 * count / len(clean[name]) for name, count in below.items()},
-        borderline=limits.lets_stand(undefended.confidence, scores["instability"]),
+        flagged_by=tuple(name for name, above in decision.above.items() if above[0]),
+        kept_borderline=bool(decision.kept_borderline[0]),
         reconstruction=evidence.reconstruction[0].cpu().numpy(),
         error_map=evidence.error_map[0].cpu().numpy(),
         attention_map=evidence.attention_map[0].cpu().numpy(),

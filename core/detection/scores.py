@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from core.bundles import Bundle, BundleError
+from core.models.diffusion import denoise_once, fixed_noise
 from core.models.mae import Encoding, MaskedAutoencoder, complementary_masks, patchify, unpatchify, visible_patches
-from core.purification.ddim import denoise_once, fixed_noise
 
 SCORES = ("mae_error", "amv", "instability")
 MASKS = 4

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from core import compute
-from core.bundles import Bundle, BundleError, loading
+from core.bundles import Bundle, BundleError
 from core.encryption import EncryptedPrediction, Head, Preset, Server, encrypted_steps, open_visit
 from core.faults.record import weights_today
 from core.faults.samples import labelled_samples
@@ -170,7 +170,7 @@ def read_encryption(bundle: Bundle, classifier: str) -> EncryptionRecord | None:
     BundleError
         encryption.json is damaged; one sentence.
     """
-    path = loading.WEIGHTS / bundle.name / FILE
+    path = bundle.folder / FILE
     try:
         entry = json.loads(path.read_text(encoding="utf-8")).get(classifier) if path.is_file() else None
         if entry is None or entry["made_with"] != weights_today(bundle, classifier):

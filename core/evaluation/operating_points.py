@@ -14,9 +14,11 @@ from sklearn.metrics import roc_curve
 from core import compute
 from core.attacks import CORRUPTIONS, AttackSettings, attack_pixels, attackable_pixels
 from core.bundles import Bundle
-from core.bundles.calibration import FOLDS, NOTHING, Calibration, Limits, Responses, cross_fitted_limits, decide, folds
+from core.bundles.calibration import NOTHING, Calibration, Limits, Responses
+from core.defence.decision import decide_recorded
+from core.defence.fitting import FOLDS, cross_fitted_limits, folds
 from core.detection.scores import SCORES, detection_masks
-from core.evaluation.evaluation import respond
+from core.evaluation.responses import respond
 from core.scans import Scan
 from core.statistics import auc, auc_interval, bootstrap_interval
 
@@ -162,8 +164,8 @@ def operating_point(calibration: Calibration, condition: str, limits: Sequence[L
     """
     changed, clean = _answers(calibration, condition), calibration.conditions["clean"]
     labels, groups = np.array(calibration.labels), np.array(calibration.groups)
-    before, after = decide(clean, limits), decide(changed, limits)
-    overruled = decide(changed, [replace(own, borderline=NOTHING) for own in limits])
+    before, after = decide_recorded(clean, limits), decide_recorded(changed, limits)
+    overruled = decide_recorded(changed, [replace(own, borderline=NOTHING) for own in limits])
     right, unfooled = np.array(clean.undefended) == labels, np.array(changed.undefended) == labels
     purified, mended = after.flagged & ~after.refused, after.answers == labels
     kept = after.answers == np.array(changed.undefended)
@@ -273,7 +275,7 @@ def trial_steps(
         after = step.attacked
         yield None
     answers = [respond(pixels, before, bundle, name, seed) for pixels in (before, after)]
-    clean, changed = (decide(part, limits) for part in answers)
+    clean, changed = (decide_recorded(part, limits) for part in answers)
     yield Trial(
         scan=scan.name,
         answer=bundle.classes[answers[0].undefended[0]],

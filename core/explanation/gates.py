@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from core.bundles import WEIGHTS, Bundle, BundleError
+from core.bundles import Bundle, BundleError
 
 FILE = "gates.json"
 
@@ -64,7 +64,7 @@ def read_gates(bundle: Bundle, classifier: str) -> GateRecord | None:
     BundleError
         The file is damaged; one sentence.
     """
-    path = WEIGHTS / bundle.name / FILE
+    path = bundle.folder / FILE
     if not path.is_file():
         return None
     try:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from core import compute
 from core.bundles import Bundle, BundleError
-from core.defence.pipeline import PURIFY_STEPS
 from core.purification.adaptive import adaptive
+from core.purification.ddim import PURIFY_STEPS
 from core.purification.diffpure import ancestral, deterministic
 from core.purification.filters import gaussian, jpeg, median, none
 from core.purification.mae_pure import mae_pure, mae_pure_amv

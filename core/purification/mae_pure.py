@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from core.bundles import Bundle
+from core.models.diffusion import denoise_once
 from core.models.mae import Encoding, MaskedAutoencoder, Reconstruction, patchify, visible_patches
-from core.purification.ddim import denoise_once
 from core.purification.one_step import shared_noise
 from core.purification.steps import PurifierStep
 

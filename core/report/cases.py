@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from core.bundles import Bundle
-from core.bundles.calibration import choose_t
 from core.defence.examination import Examination
-from core.defence.pipeline import PURIFY_STEPS, examine
+from core.defence.pipeline import examine
 from core.fidelity.agreement import Agreement, agreement
 from core.fidelity.metrics import fidelity
+from core.purification.ddim import PURIFY_STEPS
 from core.purification.settings import PurifySettings
 from core.scans import Scan, ScanError, load_scan
 from core.scans.preparation import prepare
@@ -110,7 +110,7 @@ class Case:
         The classifier on the scan as it is.
     flagged, flagged_by, scores, thresholds
         What the detector said.
-    stands : bool
+    kept_borderline : bool
         Whether the scan's own answer is the decision although it is flagged.
     t_star : int or None
         Noise level of the purification that the audit did, flagged or not.
@@ -140,7 +140,7 @@ class Case:
     flagged_by: tuple[str, ...] = ()
     scores: Mapping[str, float] | None = None
     thresholds: Mapping[str, float] | None = None
-    stands: bool = False
+    kept_borderline: bool = False
     t_star: int | None = None
     purified: str | None = None
     purified_probability: float | None = None
@@ -202,7 +202,7 @@ def study(source: Source, bundle: Bundle, settings: AuditSettings) -> Study:
     exam = examine(scan, bundle, classifier=name, seed=settings.seed)
     if exam.refused:
         return Study(scan, exam)
-    t_star = choose_t(exam.detection.scores["amv"], limits)
+    t_star = limits.t_star(exam.detection.scores["amv"])
     # What the pipeline does to a scan that is flagged, with the noise level that it would choose for this one.
     purifier = PurifySettings("diffpure-ddim", t=t_star, steps=PURIFY_STEPS)
     seeds = range(settings.seed, settings.seed + settings.seeds)
@@ -224,7 +224,8 @@ def summarised(source: Source, study: Study) -> Case:
     exam = study.exam
     facts: dict[str, Any] = {"seconds": exam.seconds["total"], "refused": exam.refused}
     if exam.detection:
-        facts |= {"flagged": exam.detection.flagged, "flagged_by": exam.detection.flagged_by, "stands": exam.stands}
+        facts |= {"flagged": exam.detection.flagged, "flagged_by": exam.detection.flagged_by}
+        facts |= {"kept_borderline": exam.kept_borderline}
         facts |= {"scores": dict(exam.detection.scores), "thresholds": dict(exam.detection.thresholds)}
     if exam.undefended:
         facts |= {"undefended": exam.undefended.label, "undefended_probability": exam.undefended.confidence}

@@ -12,10 +12,10 @@ from typing import Any
 
 from core import compute
 from core.bundles import Bundle
-from core.defence.pipeline import PURIFY_STEPS
 from core.evaluation.evaluation import weights_record
 from core.evaluation.journal import Journal, cache_folder, fingerprint
 from core.fidelity.metrics import Fidelity
+from core.purification.ddim import PURIFY_STEPS
 from core.report.cases import AuditSettings, Case, Source, examined_case
 from core.scans import ScanError, limits, sample_scans
 from core.scans.archive import read_folder, unpack

@@ -37,7 +37,7 @@ def draw_verdict(attack_run: AttackRun, outcome: Outcome) -> None:
                 _draw_refusal(exam)
             else:
                 _draw_answer(exam.prediction, attack_run)
-                if exam.stands:
+                if exam.kept_borderline:
                     st.caption("Borderline: the scan’s own answer stands.")
 
 

@@ -53,7 +53,7 @@ def _draw_words(case: Case, audit: AuditState) -> None:
             st.badge("Not flagged", icon=":material/check_circle:", color="green")
         mark, colour = ("change_circle", "orange") if case.changed else ("check_circle", "green")
         st.badge(f"Answer {answer(case)}", icon=f":material/{mark}:", color=colour)
-    source = "on the estimate" if case.flagged and not case.stands else "on the scan as it is"
+    source = "on the estimate" if case.flagged and not case.kept_borderline else "on the scan as it is"
     agree = round(audit.settings.seeds * (case.agreement or 0))
     st.markdown(
         f"**Decision: {heading(case.label or 'none')}**, {percent(case.probability or 0)}, "

@@ -116,7 +116,7 @@ def _row(case: Case) -> dict[str, Any]:
     return {
         "Scan": case.name,
         ANSWER: answer(case),
-        "Flagged": "yes, answer stands" if case.stands else "yes" if case.flagged else "no",
+        "Flagged": "yes, answer stands" if case.kept_borderline else "yes" if case.flagged else "no",
         "SSIM": fidelity.get("ssim"),
         "SSIM to clean": (case.to_clean or {}).get("ssim"),
         "Seeds agree": _times(100, case.agreement),

@@ -71,7 +71,7 @@ def scatter(
 
 def roc_chart(curves: Mapping[str, Roc]) -> go.Figure:
     """One curve a score; the diagonal is guessing, and the dotted line the budget of false alarms."""
-    from core.bundles.calibration import FALSE_ALARM_BUDGET
+    from core.defence.fitting import FALSE_ALARM_BUDGET
 
     colours, ink = palette()
     figure = go.Figure()

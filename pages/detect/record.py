@@ -61,7 +61,7 @@ def open_record(bundle: Bundle, classifier: str) -> Record:
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _fitted(key: tuple[str, ...], _calibration: Calibration) -> list[Limits] | None:
-    from core.bundles.calibration import cross_fitted_limits
+    from core.defence.fitting import cross_fitted_limits
 
     try:
         return cross_fitted_limits(_calibration)

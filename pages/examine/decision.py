@@ -49,10 +49,10 @@ def _draw_answer(exam: Examination) -> None:
             st.badge("Flagged: may have been manipulated", icon=":material/warning:", color="orange")
         else:
             st.badge("Not flagged", icon=":material/check_circle:", color="green")
-        if exam.stands:
+        if exam.kept_borderline:
             st.badge("Borderline answer", icon=":material/balance:", color="orange")
     st.title(heading(prediction.label), anchor=False)
-    source = "on the purified estimate" if exam.purification and not exam.stands else "on the scan as it is"
+    source = "on the purified estimate" if exam.purification and not exam.kept_borderline else "on the scan as it is"
     share = min(1.0, max(0.0, prediction.confidence))
     st.progress(share, f"**{percent(prediction.confidence)}** confidence, {source}")
 
@@ -60,7 +60,7 @@ def _draw_answer(exam: Examination) -> None:
 def _draw_answers(exam: Examination, before: Prediction | None) -> None:
     """The answers side by side, where there is more than one."""
     answers = {"Original": before, "Undefended": exam.undefended}
-    answers |= {"Purified": exam.purification.answer} if exam.stands else {}
+    answers |= {"Purified": exam.purification.answer} if exam.kept_borderline else {}
     answers |= {"Defended": exam.prediction} if exam.purification else {}
     known = {title: answer for title, answer in answers.items() if answer}
     if len(known) < 2:
@@ -72,7 +72,7 @@ def _draw_answers(exam: Examination, before: Prediction | None) -> None:
             st.subheader(heading(answer.label), anchor=False)
             st.markdown(percent(answer.confidence))
     if exam.purification and exam.undefended and exam.prediction:
-        if exam.stands:
+        if exam.kept_borderline:
             st.markdown(_borderline_words(exam.purification.answer, exam.prediction))
         elif exam.undefended.label == exam.prediction.label:
             st.markdown("Undefended and defended answer agree: purification did not change the decision.")

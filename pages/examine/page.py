@@ -54,7 +54,7 @@ if exam.detection and not exam.refused:
     section("What purification changed", "purification", focus)
     if exam.purification:
         pictures.draw_purification(exam, scan)
-        if exam.stands:
+        if exam.kept_borderline:
             st.markdown("The answer is borderline and stands, so the decision doesn’t rest on this estimate.")
     else:
         st.markdown("Nothing: the scan was not flagged, so the classifier was given it as it is.")

@@ -69,7 +69,7 @@ def draw_flip(session: Session, state: FaultsState) -> None:
             faults_guard.draw_watch(state, answer.watch, guard)
         draw_below(session, state, answer)
     st.caption(PRIVATE)
-    faults_guard.draw_sentry(engine().patrol.sentries.get(session.bundle))
+    faults_guard.draw_scrubber(engine().scrubber.bundles.get(session.bundle))
     # Last, as it holds the page until it has ended.
     faults_layers.follow_measure(state, progress)
 

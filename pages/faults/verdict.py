@@ -48,7 +48,7 @@ def said(exam: Examination, withheld: bool = False) -> Said:
 def _route(exam: Examination) -> str:
     if exam.detection is None:
         return "The classifier’s own answer, undefended."
-    if exam.stands:
+    if exam.kept_borderline:
         return "Flagged as attacked, but borderline: the scan’s own answer stands."
     if exam.detection.flagged:
         return "Flagged as attacked, and answered on the purified estimate."

@@ -3,16 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.bundles.calibration import (
+from core.bundles.calibration import Borderline, Limits, Responses
+from core.defence.decision import decide_recorded
+from core.defence.fitting import (
     BENIGN_FALSE_ALARMS,
     CALIBRATED_FALSE_ALARMS,
     STEADY,
     UNSURE,
-    Borderline,
-    Limits,
-    Responses,
-    choose_t,
-    decide,
     fit_borderline,
     fit_ladder,
     fit_thresholds,
@@ -59,7 +56,7 @@ def test_ladder_is_split_halfway_between_the_medians():
     ladder = fit_ladder({2: np.array([1.0]), 4: np.array([4.0]), 8: np.array([16.0])})
     assert [border for border, _ in ladder] == pytest.approx([2, 8, np.inf])
     limits = Limits({}, 1.0, ladder)
-    assert choose_t(0.1, limits) < choose_t(5, limits) < choose_t(1e9, limits)
+    assert limits.t_star(0.1) < limits.t_star(5) < limits.t_star(1e9)
 
 
 LIMITS = Limits({"amv": 1.0}, 1.0, ((float("inf"), 40),))
@@ -75,11 +72,11 @@ def turned(instability, certainty=0.9, amv=2.0):
 
 def test_what_is_flagged_is_answered_on_its_estimate_unless_the_answer_is_borderline():
     limits = [replace(LIMITS, borderline=Borderline(0.8, 0.05))] * 3
-    assert decide(turned([0.05, 0.06, float("nan")], 0.8), limits).answers.tolist() == [0, 1, 1]
-    assert decide(turned([0.05] * 3, 0.81), limits).answers.tolist() == [1, 1, 1]
-    assert decide(turned([0.05] * 3, float("nan")), limits).answers.tolist() == [1, 1, 1]
-    assert decide(turned([0.05] * 3, 0.8), limits).flagged.all()
-    assert decide(turned([0.05] * 3, 0.8), [LIMITS] * 3).answers.tolist() == [1, 1, 1]
+    assert decide_recorded(turned([0.05, 0.06, float("nan")], 0.8), limits).answers.tolist() == [0, 1, 1]
+    assert decide_recorded(turned([0.05] * 3, 0.81), limits).answers.tolist() == [1, 1, 1]
+    assert decide_recorded(turned([0.05] * 3, float("nan")), limits).answers.tolist() == [1, 1, 1]
+    assert decide_recorded(turned([0.05] * 3, 0.8), limits).flagged.all()
+    assert decide_recorded(turned([0.05] * 3, 0.8), [LIMITS] * 3).answers.tolist() == [1, 1, 1]
 
 
 def test_as_little_is_borderline_as_keeps_enough_labels():

@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.__main__ import examination_text, main
+from core.cli import main
+from core.cli.examine import examination_text
 from core.cli.schema import SCHEMAS, checked
 from core.scans import load_scan
 

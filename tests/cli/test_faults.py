@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from core.__main__ import main
+from core.cli import main
 from core.faults.samples import labelled_samples
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "faults.json").read_text())

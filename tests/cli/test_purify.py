@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.__main__ import main
+from core.cli import main
 from core.cli.schema import checked
 from core.fidelity.metrics import distance
 from core.scans import load_scan

@@ -6,7 +6,6 @@ import pydicom
 import pytest
 import torch
 
-from core.__main__ import main
 from core.attacks import (
     METHODS,
     AttackSettings,
@@ -17,6 +16,7 @@ from core.attacks import (
     describe_attack,
     longest_run,
 )
+from core.cli import main
 from core.scans import derived_dicom, load_scan
 from tests.core.test_defence import Guard
 from tests.core.tiny import make_bent, numbers, zeros

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-import core.__main__ as commands
+from core.cli import encrypt as commands
 from core.cli.schema import checked
 from core.encryption import timing
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from core import BundleError, examine, load_scan
-from core.__main__ import main
 from core.attacks import AttackSettings, attack_scan
 from core.bundles import in_float32, load_bundle
+from core.cli import main
 from core.evaluation.datasets import load_dataset
 from core.evaluation.evaluation import NO_PURIFIER, evaluate
 from core.purification.catalogue import PURIFIERS, purified_pixels, usable_purifiers

@@ -6,10 +6,10 @@ import torch
 
 from core import BundleError, ScanError, examine, load_scan
 from core.attacks import AttackSettings, attack_scan
-from core.bundles.calibration import decide
-from core.defence.pipeline import is_colourful
+from core.defence.decision import decide_recorded
+from core.defence.scope import is_colourful
 from core.detection.scores import attention_variation, detection_masks, instability, masked_views
-from core.evaluation.evaluation import respond
+from core.evaluation.responses import respond
 from core.scans import write_derived_png
 
 
@@ -54,8 +54,8 @@ def test_attacked_scan_fools_the_classifier_and_not_the_defence(attacked, bundle
 
 def test_a_borderline_answer_stands_although_purification_turns_it(attacked, bundle, unsure):
     usual, exam = examine(attacked, bundle), examine(attacked, unsure)
-    assert (usual.label, usual.stands, usual.detection.borderline) == ("tumour", False, False)
-    assert (exam.label, exam.stands, exam.detection.flagged) == ("no tumour", True, True)
+    assert (usual.label, usual.kept_borderline, usual.detection.kept_borderline) == ("tumour", False, False)
+    assert (exam.label, exam.kept_borderline, exam.detection.flagged) == ("no tumour", True, True)
     assert exam.prediction == exam.undefended
     assert exam.purification.answer == usual.purification.answer == usual.prediction
 
@@ -66,7 +66,7 @@ def test_recorded_answers_are_decided_as_the_pipeline_decides(clean, attacked, b
             exam = examine(scan, own)
             pixels = torch.from_numpy(exam.pixels)[None]
             answers = respond(pixels, pixels, own, "resnet18", 0)
-            decision = decide(answers, [own.limits_of("resnet18")])
+            decision = decide_recorded(answers, [own.limits_of("resnet18")])
             assert own.classes[decision.answers[0]] == exam.label
             assert answers.certainty[0] == pytest.approx(exam.undefended.confidence, abs=1e-5)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from core.bundles import load_bundle
-from core.bundles.calibration import Borderline, Calibration, Limits, Responses, folds
+from core.bundles.calibration import Borderline, Calibration, Limits, Responses
+from core.defence.fitting import folds
 from core.evaluation.operating_points import (
     JOINT,
     hidden_pixels,

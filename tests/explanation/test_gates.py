@@ -10,7 +10,6 @@ import torch
 from core.attacks import AttackSettings
 from core.bundles import BundleError
 from core.evaluation.datasets import load_dataset
-from core.explanation import gates as gates_module
 from core.explanation.gates import GateRecord, gate_projection, read_gates
 from core.models.experts import resnet_mixture
 from training.measure import gates as recipe
@@ -24,7 +23,7 @@ def record(**conditions):
 
 
 @pytest.fixture
-def mixed(bundle):
+def mixed(bundle, tmp_path):
     """The bundle with a small random mixture of three."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -32,14 +31,14 @@ def mixed(bundle):
     facts = bundle.facts | {"classifiers": bundle.facts["classifiers"] | {"small": FILE}}
     hashes = dict(bundle.hashes) | {FILE["file"]: "abc"}
     classifiers = dict(bundle.classifiers) | {"small": network}
-    return dataclasses.replace(bundle, classifiers=classifiers, facts=facts, hashes=hashes)
+    made = {"classifiers": classifiers, "facts": facts, "hashes": hashes}
+    return dataclasses.replace(bundle, folder=tmp_path / bundle.name, **made)
 
 
 @pytest.fixture
 def weights(tmp_path, monkeypatch, mixed):
     """An empty folder in place of weights/."""
     (tmp_path / mixed.name).mkdir()
-    monkeypatch.setattr(gates_module, "WEIGHTS", tmp_path)
     monkeypatch.setattr(recipe, "WEIGHTS", tmp_path)
     return tmp_path
 

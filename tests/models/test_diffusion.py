@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from core.models.diffusion import Diffusion, cumulative_alphas
-from core.purification.ddim import denoise_once, fixed_noise, purify_steps
+from core.models.diffusion import Diffusion, cumulative_alphas, denoise_once, fixed_noise
+from core.purification.ddim import purify_steps
 
 
 class Oracle(Diffusion):

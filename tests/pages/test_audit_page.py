@@ -51,7 +51,7 @@ def packed() -> bytes:
 
 
 def test_the_table_says_where_an_answer_stands() -> None:
-    cases = [Case("a", "a", flagged=True, stands=True), Case("b", "b", flagged=True), Case("c", "c")]
+    cases = [Case("a", "a", flagged=True, kept_borderline=True), Case("b", "b", flagged=True), Case("c", "c")]
     assert list(_frame(cases)["Flagged"]) == ["yes, answer stands", "yes", "no"]
 
 

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import load_bundle
-from core.bundles.calibration import cross_fitted_limits
+from core.defence.fitting import cross_fitted_limits
 from core.evaluation.operating_points import Roc, operating_point, recorded, thresholds_at
 from pages.detect import trials as detector_trials
 from pages.detect.record import score_text, share_text

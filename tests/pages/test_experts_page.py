@@ -13,7 +13,6 @@ from streamlit.testing.v1 import AppTest
 import core
 from core import Bundle, load_bundle
 from core.attacks import attack_scan
-from core.explanation import gates as gates_module
 from core.explanation.attributions import attribution
 from core.explanation.mixture import run_mixture
 from core.models.experts import NONE_LEFT, resnet_mixture
@@ -59,11 +58,11 @@ def mixed() -> Bundle:
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch, mixed: Bundle, tmp_path) -> Iterator[Bundle]:
     """The app with that bundle, and with no gates recorded."""
-    monkeypatch.setattr(core, "load_bundle", lambda name: mixed)
-    monkeypatch.setattr(gates_module, "WEIGHTS", tmp_path)
-    (tmp_path / mixed.name).mkdir()
+    alone = dataclasses.replace(mixed, folder=tmp_path / mixed.name)
+    alone.folder.mkdir()
+    monkeypatch.setattr(core, "load_bundle", lambda name: alone)
     cached_bundle.clear()
-    yield mixed
+    yield alone
     cached_bundle.clear()
 
 
@@ -248,7 +247,7 @@ def everything(app: AppTest) -> list:
 
 
 def test_agreement_with_a_circle(page: AppTest) -> None:
-    from core.explanation.attributions import outline_agreement
+    from core.explanation.outline_agreement import outline_agreement
     from core.fidelity.outline import circle
 
     section(page, "Where they look")

@@ -13,7 +13,6 @@ from streamlit.testing.v1 import AppTest
 import core
 from core import Bundle, load_bundle
 from core.faults import FORMATS, Fault, bits_of, damaged, flipped_value, network_digest
-from core.faults import record as record_module
 from core.faults.view import largest_weight, stored_value
 from core.models.resnet import NarrowResNet18
 from core.scans import sample_scans
@@ -55,10 +54,10 @@ def models() -> Bundle:
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch, models: Bundle, tmp_path: Path) -> Iterator[Bundle]:
     """The app with that bundle, and with nothing recorded."""
-    monkeypatch.setattr(core, "load_bundle", lambda name: models)
-    monkeypatch.setattr(record_module, "WEIGHTS", tmp_path)
+    alone = dataclasses.replace(models, folder=tmp_path / models.name)
+    monkeypatch.setattr(core, "load_bundle", lambda name: alone)
     cached_bundle.clear()
-    yield models
+    yield alone
     cached_bundle.clear()
 
 

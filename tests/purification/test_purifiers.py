@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from core import examine, load_scan
-from core.bundles.calibration import choose_t
 from core.fidelity.attention_variation import variation
 from core.models.diffusion import Diffusion, cumulative_alphas
 from core.models.mae import Encoding, MaskedAutoencoder, Reconstruction
@@ -133,7 +132,7 @@ def test_adaptive_takes_the_level_that_examine_would(bundle, sample_files):
     variation = examine(scan, bundle).detection.scores["amv"]
     name = bundle.default_classifier
     levels = adaptive.ladder_levels(prepare(scan.frame(), bundle.resolution, bundle.channels), bundle, name, 0)
-    assert levels.tolist() == [choose_t(variation, bundle.limits[name])]
+    assert levels.tolist() == [bundle.limits[name].t_star(variation)]
 
 
 @pytest.mark.parametrize("method", PURIFIERS)

@@ -102,7 +102,7 @@ def test_a_change_is_told_in_words_and_what_is_missing_is_said(run):
     assert "changed the answer</span> from no tumour to tumour, from t* = 60; 80.0 % of 5 seeds" in text
     assert "2 of 5 scans are in this report" in text and "stands" not in text.split("keeps the scan’s own")[1]
     standing = re.sub(
-        r"\s+", " ", page([replace(CASE, stands=True)], run, {CASE.sha256: Pictures(png(), png(), png())})
+        r"\s+", " ", page([replace(CASE, kept_borderline=True)], run, {CASE.sha256: Pictures(png(), png(), png())})
     )
     assert "yes, answer stands" in standing and "it is borderline, so the scan’s own answer stands." in standing
     assert "No clean scan is known for this one" in text

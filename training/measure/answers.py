@@ -20,7 +20,8 @@ from core.attacks import CORRUPTIONS, AttackSettings
 from core.bundles import WEIGHTS, Bundle, load_bundle
 from core.bundles.calibration import BENIGN, LADDER, Responses
 from core.evaluation.datasets import Dataset, image_digest, load_for
-from core.evaluation.evaluation import CLEAN, Notebook, collect_all, weights_record
+from core.evaluation.evaluation import weights_record
+from core.evaluation.responses import CLEAN, Notebook, collect_all
 from training.conditions import condition_name
 from training.files import read_facts, write_facts
 from training.options import bundle_options

@@ -21,7 +21,8 @@ from core.attacks import AttackSettings
 from core.bundles import WEIGHTS, Bundle, load_bundle
 from core.evaluation.datasets import Dataset, load_for
 from core.evaluation.evaluation import weights_record
-from core.explanation.attributions import OutlineAgreement, attribution, outline_agreement
+from core.explanation.attributions import attribution
+from core.explanation.outline_agreement import OutlineAgreement, outline_agreement
 from core.purification.catalogue import purified_pixels
 from core.purification.settings import PurifySettings
 from core.statistics import bootstrap_interval

@@ -23,7 +23,8 @@ from tqdm import tqdm
 
 from core import compute
 from core.bundles import WEIGHTS, Bundle, load_bundle
-from core.bundles.calibration import Calibration, fitted_limits
+from core.bundles.calibration import Calibration
+from core.defence.fitting import fitted_limits
 from core.detection.scores import (
     AMV_T,
     attention_variation,
@@ -32,8 +33,8 @@ from core.detection.scores import (
     masked_views,
 )
 from core.evaluation.datasets import Dataset, load_for
-from core.evaluation.evaluation import batches
-from core.purification.ddim import denoise_once, fixed_noise
+from core.evaluation.responses import batches
+from core.models.diffusion import denoise_once, fixed_noise
 from training.conditions import condition_name
 from training.files import read_facts, write_facts
 from training.measure.answers import NEEDED, record_answers

@@ -15,10 +15,12 @@ from tqdm import tqdm
 
 from core.attacks import AttackSettings
 from core.bundles import WEIGHTS, Bundle
-from core.bundles.calibration import NOTHING, Calibration, Limits, cross_fitted_limits
+from core.bundles.calibration import NOTHING, Calibration, Limits
+from core.defence.fitting import cross_fitted_limits
 from core.evaluation.datasets import Dataset
-from core.evaluation.evaluation import evaluate, own_limits, settings_record, summary, weights_record
+from core.evaluation.evaluation import evaluate, own_limits, settings_record, weights_record
 from core.evaluation.operating_points import operating_point
+from core.evaluation.summary import summary
 from core.evaluation.timing import machine, measure_timings
 from core.evaluation.timing_explanations import mixture_timings
 from training.conditions import condition_name, condition_title

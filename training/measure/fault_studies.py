@@ -17,7 +17,8 @@ from core.faults import (
     measure_faults,
     network_parts,
 )
-from core.faults.guard import GUARDS, measure
+from core.faults.guard import GUARDS
+from core.faults.guard_cost import measure
 from core.faults.ranges import out_of_range
 from core.faults.sites import activation_sites
 from training.measure.fault_bench import PGD_STEPS, Bench, accuracy, outcome, worst_sets

@@ -25,8 +25,10 @@ from core import compute
 from core.attacks import AttackSettings
 from core.bundles import WEIGHTS, Bundle, load_bundle
 from core.evaluation.datasets import Dataset, load_for
-from core.evaluation.evaluation import batches, weights_record
-from core.fidelity.lesion import lesion, lesion_summary
+from core.evaluation.evaluation import weights_record
+from core.evaluation.responses import batches
+from core.fidelity.lesion import lesion
+from core.fidelity.lesion_summary import lesion_summary
 from core.fidelity.metrics import distance
 from core.purification.catalogue import PURIFIERS, purified_pixels
 from core.purification.settings import PurifySettings

@@ -18,7 +18,7 @@ from core import compute
 from core.attacks import AttackSettings
 from core.bundles import WEIGHTS, Bundle, load_bundle
 from core.evaluation.datasets import Dataset, load_for
-from core.evaluation.evaluation import batches
+from core.evaluation.responses import batches
 from core.fidelity.attention_variation import Variation, variation
 from core.purification.catalogue import purifier_steps
 from core.purification.settings import PurifySettings

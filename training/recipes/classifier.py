@@ -15,10 +15,9 @@ from torch.nn import functional
 
 from core import compute
 from core.bundles import load_bundle
-from core.models.diffusion import Diffusion
+from core.models.diffusion import Diffusion, denoise_once
 from core.models.mamba import MedMamba
 from core.models.resnet import NarrowResNet18
-from core.purification.ddim import denoise_once
 from training.options import recipe_options
 from training.recipes.augmentation import AUGMENTATIONS
 from training.recipes.cards import write_form

@@ -5,8 +5,8 @@ import torch
 
 from core.bundles import Expert
 from core.evaluation.datasets import Dataset
-from core.explanation.attributions import OutlineAgreement
 from core.explanation.gates import GateRecord
+from core.explanation.outline_agreement import OutlineAgreement
 from training.measure.attributions import outlined, summary
 from training.publish.gate_plot import draw_gates
 from training.publish.mixtures import ablation_tables, attribution_table, federated_table, robust_table

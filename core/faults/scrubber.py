@@ -1,10 +1,10 @@
-"""Looks after the networks of a bundle that serves: codes are taken when it is loaded, a patrol checks them in turn."""
+"""Memory scrubbing for a bundle that serves: codes are taken when it is loaded, and its tensors checked in turn."""
 
 from typing import NamedTuple
 
 from torch import nn
 
-from core.bundles import Bundle, loading
+from core.bundles import Bundle
 from core.faults.guard import Guard
 
 
@@ -16,10 +16,10 @@ class Finding(NamedTuple):
     outcome: str
 
 
-class Sentry:
+class BundleScrubber:
     """One `Guard` a network of the bundle; it repairs in place, to the very bits that were loaded.
 
-    Whoever calls `walk` sees to it that no network is being used meanwhile.
+    Whoever calls `scrub` sees to it that no network is being used meanwhile.
 
     Attributes
     ----------
@@ -33,30 +33,31 @@ class Sentry:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle, self.rounds, self.findings = bundle.name, 0, list[Finding]()
-        folder = loading.WEIGHTS / bundle.name
-        self._posts = [(name, network, Guard(network, folder / file)) for name, network, file in _networks(bundle)]
+        self._guards = [
+            (name, network, Guard(network, bundle.folder / file)) for name, network, file in _networks(bundle)
+        ]
         self._at = self._looked_at = 0
 
     @property
     def bytes(self) -> int:
         """Memory of all codes."""
-        return sum(guard.bytes for _, _, guard in self._posts)
+        return sum(guard.bytes for _, _, guard in self._guards)
 
     @property
     def tensors(self) -> int:
         """How many are looked after."""
-        return sum(len(guard) for _, _, guard in self._posts)
+        return sum(len(guard) for _, _, guard in self._guards)
 
-    def walk(self, budget_ms: float) -> None:
+    def scrub(self, budget_ms: float) -> None:
         """Check the next tensors until the time is up, at least one, and repair what is damaged among them."""
-        name, network, guard = self._posts[self._at]
-        leg = guard.patrol(network, budget_ms)
-        if leg.damaged:
+        name, network, guard = self._guards[self._at]
+        checked = guard.check_next(network, budget_ms)
+        if checked.damaged:
             outcomes = guard.repair(network).outcomes
             self.findings += [Finding(name, tensor, outcome) for tensor, outcome in outcomes.items()]
-        self._looked_at += leg.looked_at
-        if self._looked_at >= leg.of:
-            self._looked_at, self._at = 0, (self._at + 1) % len(self._posts)
+        self._looked_at += checked.looked_at
+        if self._looked_at >= checked.of:
+            self._looked_at, self._at = 0, (self._at + 1) % len(self._guards)
             self.rounds += not self._at
 
 

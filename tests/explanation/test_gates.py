@@ -36,10 +36,9 @@ def mixed(bundle, tmp_path):
 
 
 @pytest.fixture
-def weights(tmp_path, monkeypatch, mixed):
+def weights(tmp_path, mixed):
     """An empty folder in place of weights/."""
     (tmp_path / mixed.name).mkdir()
-    monkeypatch.setattr(recipe, "WEIGHTS", tmp_path)
     return tmp_path
 
 

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from core.attacks import AttackSettings
-from core.bundles import WEIGHTS, load_bundle
+from core.bundles import load_bundle
 from core.evaluation.datasets import Dataset
 from core.models.resnet import NarrowResNet18
 from training.conditions import condition_name
@@ -52,8 +52,8 @@ UNFINISHED = "The ablations are not finished; run the same command again to go o
 def main() -> None:
     options = parsed()
     deadline = time.perf_counter() + 60 * options.minutes
-    folder = WEIGHTS / options.bundle
-    mixture, rival = load_bundle(options.bundle).classifiers["dwf"], one_network(options.mixture)
+    bundle, rival = load_bundle(options.bundle), one_network(options.mixture)
+    folder, mixture = bundle.folder, bundle.classifiers["dwf"]
     train, val = load_splits(options.data)
     for name, changes in VARIANTS.items():
         chosen = argparse.Namespace(**vars(options) | changes)

@@ -17,7 +17,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from core.attacks import CORRUPTIONS, AttackSettings
-from core.bundles import WEIGHTS, Bundle, load_bundle
+from core.bundles import Bundle, load_bundle
 from core.bundles.calibration import BENIGN, LADDER, Responses
 from core.evaluation.datasets import Dataset, image_digest, load_for
 from core.evaluation.evaluation import weights_record
@@ -59,8 +59,7 @@ def record_answers(options: argparse.Namespace, conditions: Sequence[AttackSetti
         asked = [
             name
             for name in bundle.classifiers
-            if (settings in NEEDED or name == bundle.default_classifier)
-            and not is_recorded(options.bundle, bundle, name, settings)
+            if (settings in NEEDED or name == bundle.default_classifier) and not is_recorded(bundle, name, settings)
         ]
         if settings.method and settings.method not in CORRUPTIONS:
             for name in asked:  # each is attacked on its own
@@ -69,9 +68,9 @@ def record_answers(options: argparse.Namespace, conditions: Sequence[AttackSetti
             keep(options, bundle, asked, settings, val)
 
 
-def is_recorded(name: str, bundle: Bundle, classifier: str, settings: AttackSettings) -> bool:
+def is_recorded(bundle: Bundle, classifier: str, settings: AttackSettings) -> bool:
     """Return whether the bundle holds this condition's answers, made with the weights that it has now."""
-    made_with = read_facts(WEIGHTS / name).get("answers", {}).get(classifier, {}).get(condition_name(settings))
+    made_with = read_facts(bundle.folder).get("answers", {}).get(classifier, {}).get(condition_name(settings))
     return made_with == weights_digest(bundle, classifier)
 
 
@@ -97,7 +96,7 @@ def keep(
     }
     with tqdm(total=len(val), desc=f"{name} ({', '.join(classifiers)})", unit="image", disable=None) as bar:
         responses = collect_all(val, bundle, notebooks, settings, seed=options.seed, progress=bar.update)
-    folder = WEIGHTS / options.bundle
+    folder = bundle.folder
     facts = read_facts(folder)
     path = folder / facts["calibration"]
     answers = json.loads(path.read_text(encoding="utf-8"))

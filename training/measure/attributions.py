@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from core import compute
 from core.attacks import AttackSettings
-from core.bundles import WEIGHTS, Bundle, load_bundle
+from core.bundles import Bundle, load_bundle
 from core.evaluation.datasets import Dataset, load_for
 from core.evaluation.evaluation import weights_record
 from core.explanation.attributions import attribution
@@ -48,7 +48,7 @@ def record_attributions(val: Dataset, bundle: Bundle, options: argparse.Namespac
     """Measure the classifiers that aren't known with the weights of today, and write each into results.json."""
     if val.has_mask is None or not len(outlined(val)):
         return print("The data set holds no outlined tumours, so nothing says whether the classifiers look at them.")
-    folder = WEIGHTS / bundle.name
+    folder = bundle.folder
     for name in bundle.classifiers:
         made_with = {
             "command": f"python -m training.measure.attributions --data {options.data.name}",

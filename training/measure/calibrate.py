@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from core import compute
-from core.bundles import WEIGHTS, Bundle, load_bundle
+from core.bundles import Bundle, load_bundle
 from core.bundles.calibration import Calibration
 from core.defence.fitting import fitted_limits
 from core.detection.scores import (
@@ -47,10 +47,10 @@ def main() -> None:
     parser = bundle_options(__doc__)
     parser.add_argument("--refit", action="store_true", help="don't measure again")
     options = parser.parse_args()
-    folder = WEIGHTS / options.bundle
+    bundle = load_bundle(options.bundle)
     if not options.refit:
-        measure_bundle(folder, options)
-    fit_bundle(folder)
+        measure_bundle(bundle, options)
+    fit_bundle(bundle.folder)
 
 
 def fit_bundle(folder: Path) -> None:
@@ -66,10 +66,9 @@ def fit_bundle(folder: Path) -> None:
     write_facts(folder, facts)
 
 
-def measure_bundle(folder: Path, options: argparse.Namespace) -> None:
+def measure_bundle(bundle: Bundle, options: argparse.Namespace) -> None:
     """Write content.safetensors, the answers that thresholds need, and how they were made into bundle.json."""
-    bundle = load_bundle(options.bundle)
-    data = load_for(bundle, options.data)
+    folder, data = bundle.folder, load_for(bundle, options.data)
     save_file(describe_content(data.split("train"), bundle, options.seed), folder / "content.safetensors")
     write_facts(folder, read_facts(folder))
     record_answers(options, NEEDED)

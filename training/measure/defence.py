@@ -14,7 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from core.attacks import AttackSettings
-from core.bundles import WEIGHTS, Bundle
+from core.bundles import Bundle
 from core.bundles.calibration import NOTHING, Calibration, Limits
 from core.defence.fitting import cross_fitted_limits
 from core.evaluation.datasets import Dataset
@@ -55,7 +55,7 @@ SLOW = tuple(
 
 def measure_defence(bundle: Bundle, val: Dataset, options: argparse.Namespace) -> None:
     """Measure everything about detection, purification and explanations, into results.json."""
-    folder = WEIGHTS / bundle.name
+    folder = bundle.folder
     known = kept_rows(read_results(folder), bundle)
     report: dict[str, Any] = {"command": f"make tables DATA={options.data.name}", "machine": machine()}
     report |= {
@@ -103,7 +103,7 @@ def _totals(calibration: Calibration, limits: Sequence[Limits]) -> dict[str, int
 
 def measure_classifiers(bundle: Bundle, val: Dataset, options: argparse.Namespace) -> None:
     """Measure how often the classifiers of a bundle without a defence are right, into results.json."""
-    write_results(WEIGHTS / bundle.name, {"plain_rows": list(plain_rows(bundle, val, options))})
+    write_results(bundle.folder, {"plain_rows": list(plain_rows(bundle, val, options))})
 
 
 def plain_rows(bundle: Bundle, val: Dataset, options: argparse.Namespace) -> Iterator[dict[str, Any]]:

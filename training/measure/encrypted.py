@@ -16,7 +16,7 @@ import numpy as np
 from torch import nn
 from tqdm import tqdm
 
-from core.bundles import WEIGHTS, Bundle, load_bundle
+from core.bundles import Bundle, load_bundle
 from core.compute import device
 from core.encryption import KINDS, PRESETS, Client, Head, Preset, Server, default_preset, encrypted_mean, head_of
 from core.encryption.client import chunk_size
@@ -41,7 +41,7 @@ def main() -> None:
 
 def record_encryption(data: Dataset, bundle: Bundle, options: argparse.Namespace) -> None:
     """Measure every classifier of the bundle that has a class token, and write it down."""
-    path, server = WEIGHTS / bundle.name / FILE, Server()
+    path, server = bundle.folder / FILE, Server()
     known = read_json(path)
     try:
         for name in token_classifiers(bundle):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from core.attacks import AttackSettings
-from core.bundles import WEIGHTS, Bundle
+from core.bundles import Bundle
 from core.evaluation.datasets import Dataset
 from core.faults import FORMATS, CampaignSettings, Fault, campaign_summary, run_campaign, worst_case_steps
 from core.faults.guard import Guard
@@ -73,7 +73,7 @@ class Bench:
     @property
     def weights(self) -> Path:
         """Return the file that damaged tensors are reloaded from."""
-        return WEIGHTS / self.bundle.name / self.bundle.facts["classifiers"][self.classifier]["file"]
+        return self.bundle.folder / self.bundle.facts["classifiers"][self.classifier]["file"]
 
     @property
     def augment(self) -> Callable[[Tensor, torch.Generator], Tensor]:

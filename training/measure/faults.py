@@ -19,7 +19,7 @@ import torch
 from tqdm import tqdm
 
 from core import compute
-from core.bundles import WEIGHTS, Bundle, load_bundle
+from core.bundles import Bundle, load_bundle
 from core.evaluation.datasets import Dataset, load_for
 from core.faults.ranges import Ranges, learn_ranges
 from core.faults.record import FILE, STUDIES, weights_today
@@ -65,7 +65,7 @@ def record_faults(data: Dataset, bundle: Bundle, options: argparse.Namespace) ->
 
 def record_classifier(bench: Bench, studies: Sequence[str], data: str) -> None:
     """All that one classifier still lacks."""
-    path = WEIGHTS / bench.bundle.name / FILE
+    path = bench.bundle.folder / FILE
     made_with = weights_today(bench.bundle, bench.classifier)
 
     def known() -> dict[str, Any]:

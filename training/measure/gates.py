@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from core import compute
 from core.attacks import AttackSettings
-from core.bundles import WEIGHTS, Bundle, load_bundle
+from core.bundles import Bundle, load_bundle
 from core.evaluation.datasets import Dataset, load_for
 from core.explanation.gates import FILE
 from core.explanation.mixture import mixtures
@@ -41,7 +41,7 @@ def main() -> None:
 
 def record_gates(data: Dataset, bundle: Bundle, classifier: str, options: argparse.Namespace) -> None:
     """Measure the conditions that aren't known yet, and write each into gates.json as it is finished."""
-    path = WEIGHTS / bundle.name / FILE
+    path = bundle.folder / FILE
     made_with = {
         "command": bundle_command("training.measure.gates", bundle.name, options),
         "data": data.sha256,

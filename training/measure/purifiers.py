@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from core import compute
 from core.attacks import AttackSettings
-from core.bundles import WEIGHTS, Bundle, load_bundle
+from core.bundles import Bundle, load_bundle
 from core.evaluation.datasets import Dataset, load_for
 from core.evaluation.evaluation import weights_record
 from core.evaluation.responses import batches
@@ -73,7 +73,7 @@ def main() -> None:
 
 def record_purifiers(val: Dataset, bundle: Bundle, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Return every row, measured where it isn't known, and kept in results.json as it comes."""
-    folder, made_with = WEIGHTS / bundle.name, made_with_today(bundle)
+    folder, made_with = bundle.folder, made_with_today(bundle)
     known, command = known_rows(folder, made_with), f"python -m training.measure.purifiers --data {options.data.name}"
     only = getattr(options, "only", None)  # `training.publish.tables` has no such option
     for row in ROWS:

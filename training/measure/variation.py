@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from core import compute
 from core.attacks import AttackSettings
-from core.bundles import WEIGHTS, Bundle, load_bundle
+from core.bundles import Bundle, load_bundle
 from core.evaluation.datasets import Dataset, load_for
 from core.evaluation.responses import batches
 from core.fidelity.attention_variation import Variation, variation
@@ -42,7 +42,7 @@ def main() -> None:
 
 def record_variation(val: Dataset, bundle: Bundle, options: argparse.Namespace) -> None:
     """Measure figure 4 into results.json, unless it stands there, made with the weights of today."""
-    folder, made_with = WEIGHTS / bundle.name, made_with_today(bundle)
+    folder, made_with = bundle.folder, made_with_today(bundle)
     if read_results(folder).get("variation", {}).get("made_with") == made_with or getattr(options, "recorded", False):
         return
     data = val.limited(LIMIT, options.seed)

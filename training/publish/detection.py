@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from core.attacks import CORRUPTIONS, AttackSettings, sees_defence
-from core.bundles import WEIGHTS, Bundle
+from core.bundles import Bundle
 from training.files import read_results
 from training.publish.markdown import (
     area,
@@ -32,7 +32,7 @@ def detection_page(bundles: Iterable[Bundle]) -> str:
     """Return the whole page: a section for each bundle."""
     lines = []
     for bundle in bundles:
-        report = read_results(WEIGHTS / bundle.name)
+        report = read_results(bundle.folder)
         lines += [f"## {bundle.name}", ""]
         lines += classifiers_table(report.get("plain_rows", [])) if bundle.lacks else defence_tables(report)
     return document("Attacks and the defence", ABOUT, lines)

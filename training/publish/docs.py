@@ -49,7 +49,7 @@ def pages(bundles: Sequence[Bundle]) -> dict[Path, str]:
     """Return path → text of every page that shows recorded figures."""
     texts = {ROOT / "docs" / "results" / f"{subject}.md": page(bundles) for subject, page in SUBJECTS.items()}
     for bundle in bundles:
-        card = WEIGHTS / bundle.name / "CARD.md"
+        card = bundle.folder / "CARD.md"
         texts[card] = between_marks(card, "figures", card_table(bundle))
     defended = next(bundle for bundle in bundles if not bundle.lacks)
     texts[ROOT / "README.md"] = between_marks(ROOT / "README.md", "figures", readme_table(defended))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from core.bundles import WEIGHTS, Bundle
+from core.bundles import Bundle
 from core.faults.record import FaultRecord
 from training.files import read_results
 from training.publish.detection import classifiers_table, knows_defence
@@ -19,7 +19,7 @@ SLOW = ("autoattack 8/255", "pgd 8/255", "detector-aware 8/255")
 
 def readme_table(bundle: Bundle) -> list[str]:
     """Return the headline figures of a bundle that has a defence: each time without a measure and with it."""
-    report = read_results(WEIGHTS / bundle.name)
+    report = read_results(bundle.folder)
     plain = report["rows"][0]["report"]
     about = (
         f"Right answers to n of the {plain['n']} validation scans of {bundle.name}, which are "
@@ -74,7 +74,7 @@ def encryption_rows(bundle: Bundle) -> Iterator[list[str]]:
 
 def card_table(bundle: Bundle) -> list[str]:
     """Return how often each classifier of a bundle is right, as its card shows it."""
-    report = read_results(WEIGHTS / bundle.name)
+    report = read_results(bundle.folder)
     if bundle.lacks:
         return classifiers_table(report.get("plain_rows", []))
     by_classifier = {report["rows"][0]["report"]["settings"]["classifier"]: report["rows"], **report["other_rows"]}

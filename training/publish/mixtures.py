@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from core.bundles import WEIGHTS, Bundle
+from core.bundles import Bundle
 from core.explanation.gates import GateRecord, read_gates
 from core.explanation.mixture import mixtures
 from training.files import read_results
@@ -22,7 +22,7 @@ def mixtures_page(bundles: Iterable[Bundle]) -> str:
     """Return the whole page: a section for each bundle that has mixtures."""
     lines = []
     for bundle in bundles:
-        found = mixture_tables(bundle, read_results(WEIGHTS / bundle.name))
+        found = mixture_tables(bundle, read_results(bundle.folder))
         lines += [f"## {bundle.name}", "", *found] if found else []
     return document("Mixtures of experts", ABOUT, lines)
 

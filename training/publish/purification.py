@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from core.bundles import WEIGHTS, Bundle
+from core.bundles import Bundle
 from training.files import read_results
 from training.publish.markdown import (
     NONE,
@@ -30,7 +30,7 @@ def purification_page(bundles: Iterable[Bundle]) -> str:
     """Return the whole page: a section for each bundle that has purifiers."""
     lines = []
     for bundle in bundles:
-        report = read_results(WEIGHTS / bundle.name)
+        report = read_results(bundle.folder)
         found = [*purifier_table(report.get("purifiers", {})), *variation_tables(report.get("variation", {}))]
         lines += [f"## {bundle.name}", "", *found] if found else []
     return document("Purification", ABOUT, lines)

@@ -9,7 +9,7 @@ What was recorded with the weights of today is not measured again.
 
 import argparse
 
-from core.bundles import WEIGHTS, load_bundle
+from core.bundles import load_bundle
 from core.evaluation.datasets import load_for
 from core.evaluation.encrypted import token_classifiers
 from training.measure.answers import CONDITIONS, record_answers
@@ -34,7 +34,7 @@ def measure_bundle(options: argparse.Namespace) -> None:
     if bundle.lacks is None:
         if not options.recorded:
             record_answers(options, CONDITIONS)
-        fit_bundle(WEIGHTS / options.bundle)
+        fit_bundle(bundle.folder)
         bundle = load_bundle(options.bundle)
     data = load_for(bundle, options.data)
     if bundle.lacks is None:

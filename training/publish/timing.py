@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from core.bundles import WEIGHTS, Bundle
+from core.bundles import Bundle
 from training.files import read_results
 from training.publish.markdown import command, document, table
 
@@ -13,7 +13,7 @@ def timing_page(bundles: Iterable[Bundle]) -> str:
     """Return the whole page: a section for each bundle whose times were taken."""
     lines = []
     for bundle in bundles:
-        report = read_results(WEIGHTS / bundle.name)
+        report = read_results(bundle.folder)
         if "timings" in report:
             rows = [[name, value] for name, value in report["timings"].items()]
             lines += [

@@ -26,9 +26,8 @@ def recipe(monkeypatch, data, run, tmp_path):
     """Runs the recipe with three variants and one attack; results.json holds another recipe's key."""
     (tmp_path / "brain-mri").mkdir()
     (tmp_path / "brain-mri/results.json").write_text('{"looks": {"resnet18": 1}}')
-    bundle = SimpleNamespace(classifiers={"dwf": resnet_mixture(1, 2, 3, 2, 4).eval()})
+    bundle = SimpleNamespace(classifiers={"dwf": resnet_mixture(1, 2, 3, 2, 4).eval()}, folder=tmp_path / "brain-mri")
     rival = NarrowResNet18(1, 2, 2, 4).eval()
-    monkeypatch.setattr(ablations, "WEIGHTS", tmp_path)
     monkeypatch.setattr(ablations, "load_bundle", lambda name: bundle)
     monkeypatch.setattr(ablations, "one_network", lambda folder: rival)
     monkeypatch.setattr(ablations, "VARIANTS", VARIANTS)

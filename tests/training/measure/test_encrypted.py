@@ -1,11 +1,12 @@
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from core.bundles import Bundle, loading
+from core.bundles import Bundle
 from core.evaluation.datasets import load_for
 from core.evaluation.encrypted import FILE, read_encryption
 from core.federation.configurations import CONFIGURATIONS
@@ -26,15 +27,14 @@ def data(tmp_path):
 
 
 def test_the_recipe_measures_and_its_record_is_read_and_tabulated(cells: Bundle, data: Path, tmp_path, monkeypatch):
-    monkeypatch.setattr(encrypted, "WEIGHTS", tmp_path)
-    monkeypatch.setattr(loading, "WEIGHTS", tmp_path)
+    cells = replace(cells, folder=tmp_path / cells.name)
     monkeypatch.setattr(
         encrypted, "measure_timings", lambda: [{"head": "linear", "preset": "linear", "server_ms": 2.0}]
     )
-    (tmp_path / cells.name).mkdir()
+    cells.folder.mkdir()
     options = argparse.Namespace(data=data, seed=0, limit=None)
     encrypted.record_encryption(load_for(cells, data), cells, options)
-    known = json.loads((tmp_path / cells.name / FILE).read_text())["vit"]
+    known = json.loads((cells.folder / FILE).read_text())["vit"]
     assert known["command"] == "python -m training.measure.encrypted --data cells.npz --bundle tiny-cells --seed 0"
     record = read_encryption(cells, "vit")
     assert record.n == 8 and list(record.configurations) == list(CONFIGURATIONS)

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from core.bundles import BundleError, file_sha256, load_bundle, loading
 from core.evaluation.datasets import load_for
-from core.faults import network_digest, record
+from core.faults import network_digest
 from core.faults.record import STUDIES, read_faults, weights_today
 from core.models.experts import resnet_mixture
 from tests.cells import CLASSES, NAME, SIDE, write_bundle
@@ -57,8 +57,7 @@ def measured(patched, tmp_path_factory):
     facts["classifiers"]["pair"] = form
     facts["files"]["pair.safetensors"] = file_sha256(folder / "pair.safetensors")
     (folder / "bundle.json").write_text(json.dumps(facts))
-    for module in (loading, record, faults):
-        patched.setattr(module, "WEIGHTS", weights)
+    patched.setattr(loading, "WEIGHTS", weights)
     for name, value in SMALL.items():
         for module in (faults, fault_bench, fault_studies):
             if hasattr(module, name):

@@ -22,6 +22,7 @@ from torch import nn
 from core.attacks import AttackSettings
 from core.bundles import load_bundle
 from core.evaluation.datasets import Dataset
+from core.models.experts import MixtureOfExperts
 from core.models.resnet import NarrowResNet18
 from training.conditions import condition_name
 from training.files import read_results, write_results
@@ -62,11 +63,11 @@ def main() -> None:
             return print(UNFINISHED)
         record_variant(folder, name, network, val, chosen)
     seen = val.limited(options.limit, options.seed)
-    for title, network in {"mixture": mixture, "one network": rival}.items():
+    for title, attacked in {"mixture": mixture, "one network": rival}.items():
         for settings in UNSEEN:
             if time.perf_counter() > deadline:
                 return print(UNFINISHED)
-            record_unseen(folder, title, network, settings, seen, options)
+            record_unseen(folder, title, attacked, settings, seen, options)
 
 
 def parsed() -> argparse.Namespace:
@@ -82,7 +83,7 @@ def parsed() -> argparse.Namespace:
     return dwf.parsed(parser)
 
 
-def variant(options: argparse.Namespace, train: Dataset, deadline: float) -> nn.Module | None:
+def variant(options: argparse.Namespace, train: Dataset, deadline: float) -> MixtureOfExperts | None:
     """Return one smaller mixture; the variants share their experts' checkpoints. None where the time is up."""
     runs = []
     for lesson in chosen_lessons(options.experts, options.expert_iterations):
@@ -93,7 +94,9 @@ def variant(options: argparse.Namespace, train: Dataset, deadline: float) -> nn.
     return together.averaged() if together.finished else None
 
 
-def record_variant(folder: Path, name: str, network: nn.Module, val: Dataset, options: argparse.Namespace) -> None:
+def record_variant(
+    folder: Path, name: str, network: MixtureOfExperts, val: Dataset, options: argparse.Namespace
+) -> None:
     """Write a variant's accuracy with intervals, and its gate, unless they are known."""
     made_with = basis(network, val, options, MEASURED)
     if not known(folder, "variants", name, made_with):

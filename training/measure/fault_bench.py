@@ -123,7 +123,7 @@ def accuracy(network: nn.Module, pixels: Tensor, val: Dataset) -> dict[str, Any]
     """Return the share of scans answered right, and its interval over near-duplicate groups."""
     answers = torch.cat([network(part).argmax(1) for part in pixels.split(16)])
     hits = (answers == val.labels).cpu().numpy().astype(float)
-    return {"accuracy": float(np.mean(hits)), "interval": bootstrap_interval(hits, val.groups)}
+    return {"accuracy": float(np.mean(hits)), "interval": bootstrap_interval(hits.tolist(), val.groups)}
 
 
 def outcome(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +134,8 @@ def outcome(summary: Mapping[str, Any]) -> dict[str, Any]:
 def worst_sets(bench: Bench, silent: bool) -> list[Round]:
     """Return the rounds of the search, which is run once."""
     if silent not in bench.worst:
-        bench.worst[silent], faults, started = [], (), time.perf_counter()
+        bench.worst[silent], started = [], time.perf_counter()
+        faults: tuple[Fault, ...] = ()
         search = worst_case_steps(
             bench.network, bench.val.pixels, bench.val.labels, budget=WORST_FLIPS, silent=silent, seed=bench.seed
         )

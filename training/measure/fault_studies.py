@@ -92,7 +92,7 @@ def worst_rows(bench: Bench) -> Iterator[dict[str, Any]]:
 def guard_rows(bench: Bench) -> Iterator[dict[str, Any]]:
     """Yield the guard off, detecting and repairing, against random flips and against the worst ones."""
     for guard in GUARDS:
-        how = {"guard": guard, "weights": bench.weights, "ranges": bench.ranges}
+        how: dict[str, Any] = {"guard": guard, "weights": bench.weights, "ranges": bench.ranges}
         for damage, kind in (("weights", "weight"), ("activations", "activation")):
             for flips in (1, 16):
                 settings = CampaignSettings(flips, bench.effort.guard, kind, seed=bench.seed)
@@ -129,7 +129,7 @@ def cost_rows(bench: Bench) -> Iterator[dict[str, Any]]:
             cost = measure(bench.guard(), copy, bench.val.pixels[:1])
         finally:
             torch.set_num_threads(threads)
-        yield {"threads": count, "load": os.getloadavg()[0] / os.cpu_count(), **cost._asdict()}
+        yield {"threads": count, "load": os.getloadavg()[0] / (os.cpu_count() or 1), **cost._asdict()}
 
 
 def attacks_rows(bench: Bench) -> Iterator[dict[str, Any]]:

@@ -60,7 +60,7 @@ def record_faults(data: Dataset, bundle: Bundle, options: argparse.Namespace) ->
     train = on(place, data.split("train").limited(CALIBRATION, options.seed))
     for classifier in getattr(options, "classifier", None) or bundle.classifiers:
         bench = Bench(bundle, bundle.classifier_name(classifier), val, train, options.seed)
-        record_classifier(bench, getattr(options, "only", None) or STUDIES, options.data.name)
+        record_classifier(bench, getattr(options, "only", None) or list(STUDIES), options.data.name)
 
 
 def record_classifier(bench: Bench, studies: Sequence[str], data: str) -> None:

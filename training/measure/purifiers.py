@@ -179,7 +179,7 @@ def lesions(data: Dataset, estimates: Tensor) -> dict[str, Any] | None:
 
 def seconds(pixels: Tensor, bundle: Bundle, settings: PurifySettings, seed: int) -> float:
     """Return the median time of one (1, C, H, W) scan, after one run to warm up; a slow purifier runs less often."""
-    times = []
+    times: list[float] = []
     while len(times) <= REPEATS and sum(times) < LONGEST:
         start = time.perf_counter()
         purify(pixels.to(compute.device()), bundle, settings, seed)

@@ -66,8 +66,8 @@ def robustness(found: Records) -> list[str]:
     }
     lines = []
     for name, belongs in scores.items():
-        held = {key: mean_accuracy(found[key], belongs) for key in lost}
-        held = {key: value for key, value in held.items() if value is not None}
+        known = {key: mean_accuracy(found[key], belongs) for key in lost}
+        held = {key: value for key, value in known.items() if value is not None}
         if len(held) > 1:
             lines.append(robustness_sentence(name, held, lost))
     return lines
@@ -98,8 +98,8 @@ def experts_verdicts(found: Records) -> list[str]:
     lines = []
     for name, record in found.items():
         lost = {expert: loss(rows, MOST) for expert, rows in by_expert(record).items()}
-        attacked = [lost[expert] for expert in lost if lost[expert] and attack_trained(expert)]
-        others = [lost[expert] for expert in lost if lost[expert] and not attack_trained(expert)]
+        attacked = [one for expert, one in lost.items() if one and attack_trained(expert)]
+        others = [one for expert, one in lost.items() if one and not attack_trained(expert)]
         if attacked and others:
             first, second = mean_loss(others), mean_loss(attacked)
             verdict = "more" if second.value > first.value else "less"

@@ -138,7 +138,9 @@ def train_alone(
     return run
 
 
-def train_together(experts: list[nn.Module], train: Dataset, options: argparse.Namespace, deadline: float) -> Run:
+def train_together(
+    experts: list[nn.Module], train: Dataset, options: argparse.Namespace, deadline: float
+) -> Run[MixtureOfExperts]:
     """Return the run of gate and experts on mixed batches; with --frozen of the gate alone."""
     for expert in experts:
         expert.requires_grad_(not options.frozen)
@@ -149,7 +151,7 @@ def train_together(experts: list[nn.Module], train: Dataset, options: argparse.N
     )
     batches, attackers = batches_of(train, options, run.generator), mixed_attackers(options)
 
-    def loss(network: nn.Module, generator: torch.Generator) -> Tensor:
+    def loss(network: MixtureOfExperts, generator: torch.Generator) -> Tensor:
         pixels, labels = next(batches)
         given = attacked_parts(network, pixels, labels, attackers, generator)
         if options.frozen:

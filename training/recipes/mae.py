@@ -5,7 +5,7 @@ python -m training.recipes.mae --data br35h.npz --out build/mae --steps 600 --ba
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core import compute
 from core.models.mae import MaskedAutoencoder, complementary_masks, patchify, visible_patches
@@ -35,7 +35,7 @@ def main() -> None:
     run = Run(MaskedAutoencoder(channels=BRAIN_MRI["input"]["channels"], **CONFIG), options)
     drawn = random_batches(len(pixels), options.batch, run.generator)
 
-    def loss(network: nn.Module, generator: torch.Generator) -> Tensor:
+    def loss(network: MaskedAutoencoder, generator: torch.Generator) -> Tensor:
         images = augmented(pixels[next(drawn)], generator)
         parts = PARTS[int(torch.randint(len(PARTS), (1,), generator=generator))]
         error, log_variance, hidden = masked_error(network, images, parts, generator)

@@ -4,7 +4,7 @@ import argparse
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, cast
 
 import torch
 from safetensors import safe_open
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from core import compute
 from training.recipes.cards import write_result
-from training.recipes.weights import named_as
+from training.recipes.weights import Network, named_as
 
 EMA_DECAY = 0.999
 WARM_UP = 0.05
@@ -21,7 +21,7 @@ SAVE_SECONDS = 120
 WATCH_STEPS = 250
 
 
-class Run:
+class Run(Generic[Network]):
     """A training run that can be cut off and taken up again.
 
     Parameters
@@ -38,10 +38,10 @@ class Run:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Network,
         options: argparse.Namespace,
         decay: float = EMA_DECAY,
-        fit: Callable[[nn.Module, dict[str, Tensor]], dict[str, Tensor]] | None = None,
+        fit: Callable[[Network, dict[str, Tensor]], dict[str, Tensor]] | None = None,
     ):
         self.options = options
         place = compute.device()
@@ -62,8 +62,8 @@ class Run:
 
     def train(
         self,
-        loss: Callable[[nn.Module, torch.Generator], Tensor],
-        watch: Callable[[nn.Module], str] | None = None,
+        loss: Callable[[Network, torch.Generator], Tensor],
+        watch: Callable[[Network], str] | None = None,
     ) -> None:
         """Take the steps that are left, or as many as the minutes allow.
 
@@ -97,9 +97,9 @@ class Run:
         """Whether all steps have been taken."""
         return self.step >= self.options.steps
 
-    def averaged(self) -> nn.Module:
+    def averaged(self) -> Network:
         """Return the averaged network, ready to be measured."""
-        return self.average.module.eval()
+        return cast(Network, self.average.module.eval())
 
     def finish(self, name: str, metrics: dict[str, Any]) -> None:
         """Write the averaged weights as fp16, and the card."""

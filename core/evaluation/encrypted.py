@@ -137,7 +137,7 @@ def summary(predictions: Sequence[EncryptedPrediction], labels: np.ndarray, grou
 
 @dataclass(frozen=True)
 class EncryptionRecord:
-    """What training.encrypted measured for a classifier with its weights of today.
+    """What training.measure.encrypted measured for a classifier with its weights of today.
 
     Attributes
     ----------
@@ -185,7 +185,7 @@ def read_encryption(bundle: Bundle, classifier: str) -> EncryptionRecord | None:
             communication=entry["communication"],
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BundleError(f"{bundle.name}/{FILE} can't be read; run training.encrypted again.") from error
+        raise BundleError(f"{bundle.name}/{FILE} can't be read; run training.measure.encrypted again.") from error
 
 
 def _summary(row: dict[str, Any]) -> Summary:

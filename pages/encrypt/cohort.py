@@ -94,7 +94,7 @@ def draw_recorded(record: EncryptionRecord | None) -> None:
 
 def draw_lack() -> None:
     """That nothing was measured with the weights of today, and what measures it."""
-    text = "Nothing is recorded for these weights; run `python -m training.encrypted --data FILE`."
+    text = "Nothing is recorded for these weights; run `python -m training.measure.encrypted --data FILE`."
     st.info(text, icon=":material/info:")
 
 

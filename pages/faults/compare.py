@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Records = dict[str, "FaultRecord"]
 NONE = (
     "Nothing of this kind is recorded for this bundle's classifiers with their weights of today; "
-    "run `python -m training.faults --data FILE --bundle {}` to record it."
+    "run `python -m training.measure.faults --data FILE --bundle {}` to record it."
 )
 
 

@@ -1,110 +1,34 @@
-"""Faults: what a flipped bit does on the page, the ways back, the guard, what is recorded, and what is measured now."""
+"""Flipping bits on the Faults page: the value, the answer, the guard, and what stays."""
 
 import dataclasses
-import json
 import math
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import Bundle, load_bundle
-from core.faults import FORMATS, Fault, bits_of, damaged, flipped_value, network_digest
+from core import Bundle
+from core.faults import FORMATS, Fault, damaged, flipped_value, network_digest
 from core.faults.view import largest_weight, stored_value
-from core.models.resnet import NarrowResNet18
-from core.scans import sample_scans
-from pages.faults.state import FaultsState
-from pages.faults.study import NO_LABELS, NO_SAMPLES
+from pages.faults.study import NO_LABELS
 from pages.faults.words import NO_NUMBER, value_text
 from pages.shared.runtime import bundle as cached_bundle
-from pages.shared.session import Session
-from tests.pages.fake_faults import COMMAND, write_record
+from tests.pages.faults.helpers import (
+    BIAS,
+    OTHER,
+    SCAN,
+    WEIGHT,
+    Choose,
+    _nan_bits,
+    bench,
+    flip_the_answer,
+    guard,
+    look_at,
+    press,
+    section,
+)
 from tests.reading import opened, texts
-
-Choose = Callable[[AppTest, str], AppTest]
-SCAN, OTHER = [sample for sample in sample_scans("brain-mri") if sample.key.startswith("tumour")][:2]
-BIAS, WEIGHT = "network.fc.bias", "network.bn1.weight"
-SECTIONS = ("Flip", "Curves", "Worst case", "Side by side")
-ALL_STUDIES = {"resnet18": 0.02, "plain": 0.01}
-
-
-def small_network() -> torch.nn.Module:
-    """A classifier without thresholds, of random weights."""
-    with torch.random.fork_rng():
-        torch.manual_seed(4)
-        network = NarrowResNet18(1, 2, width=4, shrink=2)
-    return network.eval().requires_grad_(False)
-
-
-@pytest.fixture(scope="module")
-def models() -> Bundle:
-    """The bundle with a second classifier, which has no thresholds."""
-    full = load_bundle()
-    entry = {"file": "plain.safetensors", "architecture": "half-resnet18"}
-    facts = full.facts | {"classifiers": {"resnet18": full.facts["classifiers"]["resnet18"], "plain": entry}}
-    classifiers = {"resnet18": full.classifiers["resnet18"], "plain": small_network()}
-    limits = {"resnet18": full.limits["resnet18"]}
-    hashes = dict(full.hashes) | {"plain.safetensors": "abc"}
-    return dataclasses.replace(full, facts=facts, classifiers=classifiers, limits=limits, hashes=hashes)
-
-
-@pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch, models: Bundle, tmp_path: Path) -> Iterator[Bundle]:
-    """The app with that bundle, and with nothing recorded."""
-    alone = dataclasses.replace(models, folder=tmp_path / models.name)
-    monkeypatch.setattr(core, "load_bundle", lambda name: alone)
-    cached_bundle.clear()
-    yield alone
-    cached_bundle.clear()
-
-
-@pytest.fixture
-def page(served: Bundle, app: AppTest, choose: Choose) -> AppTest:
-    """The Faults page with a sample."""
-    choose(app, SCAN.key)
-    return opened(app, "faults")
-
-
-def bench(app: AppTest) -> FaultsState:
-    session: Session = app.session_state["session"]
-    return session.state_of(FaultsState)
-
-
-def section(app: AppTest, name: str) -> AppTest:
-    app.segmented_control(key="faults-section").set_value(name).run()
-    assert not app.exception and not app.error
-    return app
-
-
-def press(app: AppTest, key: str) -> AppTest:
-    app.button(key=key).click().run()
-    assert not app.exception
-    return app
-
-
-def guard(app: AppTest, mode: str) -> AppTest:
-    app.segmented_control(key="faults-guard-brain-mri-resnet18").set_value(mode).run()
-    assert not app.exception
-    return app
-
-
-def look_at(app: AppTest, tensor: str, index: int = 0) -> AppTest:
-    bench(app).look_at(tensor, index)
-    return app.run()
-
-
-def flip_the_answer(app: AppTest) -> AppTest:
-    """A bias beyond all bounds for the class that wasn't the answer."""
-    answer = bench(app).answer.before.undefended
-    other = 1 - list(answer.probabilities).index(answer.label)
-    value = stored_value(bench(app).module, BIAS, other, "float32")
-    look_at(app, BIAS, other)
-    # Bit 30 makes a small number huge; of a negative one the sign has to go as well.
-    press(app, "bit-30")
-    return press(app, "bit-31") if value < 0 else app
 
 
 def test_a_flipped_bit_changes_value_and_decision(page: AppTest, models: Bundle) -> None:
@@ -145,12 +69,6 @@ def test_an_answer_without_numbers_is_told_in_words(page: AppTest) -> None:
     page.run()
     assert page.title[1].value == NO_NUMBER and "NaN" in texts(page)
     assert "nan %" not in texts(page).lower() and not page.error
-
-
-def _nan_bits(page: AppTest) -> list[int]:
-    """The bits to flip for a value with all of its exponent, and some of its mantissa, set."""
-    bits = bits_of(stored_value(bench(page).module, WEIGHT, 0, "float32"))
-    return [bit for bit in range(22, 31) if not bits[bit]]
 
 
 def test_the_guard_detects_and_repairs(page: AppTest) -> None:
@@ -269,13 +187,6 @@ def test_a_bundle_without_autoencoder_works(app: AppTest, served: Bundle, choose
     assert "Was: Tumour" in texts(app) and not app.error
 
 
-@pytest.mark.parametrize("name", SECTIONS)
-def test_nothing_recorded_is_said_and_the_rest_works(page: AppTest, name: str) -> None:
-    section(page, name)
-    told = texts(page)
-    assert {"Flip": "hasn’t been measured"}.get(name, "training.measure.faults") in told
-
-
 def test_without_a_scan_the_memory_can_still_be_looked_at(app: AppTest, served: Bundle) -> None:
     opened(app, "faults")
     assert "Choose a sample" in texts(app)
@@ -287,81 +198,3 @@ def test_refused_scan_gives_its_sentence(app: AppTest, served: Bundle, choose: C
     choose(app, "ct-small")
     opened(app, "faults")
     assert app.title[1].value == "Refused" and "modality CT" in texts(app)
-
-
-def test_records_of_today_are_drawn_and_others_are_not(page: AppTest, served: Bundle, tmp_path: Path) -> None:
-    write_record(served, tmp_path, ALL_STUDIES)
-    page.run()
-    assert "Most sensitive: stem" in texts(page).replace("*", "")
-    section(page, "Curves")
-    for what in ("flips", "layers", "bits", "activations", "guard"):
-        page.segmented_control(key="faults-curve").set_value(what).run()
-        assert not page.exception and not page.error and f"Made by `{COMMAND}`" in texts(page)
-    assert "0 of 1,000" in texts(page)
-    section(page, "Worst case")
-    assert "the guard sees it and repairs it" in texts(page)
-    write_record(served, tmp_path, ALL_STUDIES, made_with="other")
-    page.run()
-    assert "other weights" in texts(page) and "the guard sees" not in texts(page)
-
-
-def test_side_by_side_says_who_breaks_first(page: AppTest, served: Bundle, tmp_path: Path) -> None:
-    write_record(served, tmp_path, ALL_STUDIES)
-    section(page, "Side by side")
-    told = texts(page).replace("*", "")
-    assert "ResNet-18 breaks first" in told and "At 16 flips ResNet-18 is down to 68.0 %" in told
-    charts = {json.loads(chart.proto.spec)["data"][0]["type"] for chart in page.get("plotly_chart")}
-    assert charts == {"scatter", "heatmap"}
-    assert all(chart.proto.alt for chart in page.get("plotly_chart"))
-
-
-def test_a_damaged_record_gives_its_sentence(page: AppTest, served: Bundle, tmp_path: Path) -> None:
-    (tmp_path / served.name).mkdir()
-    (tmp_path / served.name / "faults.json").write_text("{")
-    page.run()
-    assert not page.exception and "run training.measure.faults again" in texts(page)
-    press(page, "bit-30")
-    assert len(bench(page).flips) == 1
-
-
-def test_the_layers_are_measured_on_the_samples(page: AppTest, monkeypatch) -> None:
-    monkeypatch.setattr("pages.faults.layers.TRIALS", 1)
-    page.segmented_control(key="faults-network-brain-mri").set_value("plain").run()
-    press(page, "faults-measure-strip")
-    assert not page.error and len(bench(page).studies["layers", ""].rows) == len(bench(page).layers) == 10
-    assert "measured now" in texts(page) and "Most sensitive" in texts(page)
-
-
-def test_curves_are_measured_on_the_samples(page: AppTest) -> None:
-    page.segmented_control(key="faults-network-brain-mri").set_value("plain").run()
-    section(page, "Curves")
-    page.segmented_control(key="faults-trials").set_value(5).run()
-    press(page, "faults-measure-flips")
-    study = bench(page).studies["flips", ""]
-    assert [row.flips for row in study.rows] == [1, 2, 4, 8, 16] and study.n == 12 and study.trials == 5
-    assert "n = 12 synthetic sample scans" in texts(page) and all(chart.proto.alt for chart in page.get("plotly_chart"))
-
-
-def test_the_worst_bits_are_found_and_taken_over(page: AppTest) -> None:
-    section(page, "Worst case")
-    page.segmented_control(key="faults-budget").set_value(1).run()
-    press(page, "faults-search")
-    found = bench(page).search
-    assert len(found) == 1 and found[0].accuracy < 1 and "Accuracy with 1 bit flipped" in texts(page)
-    press(page, "faults-take")
-    assert bench(page).flips == [found[0].fault] and bench(page).tensor == found[0].fault.tensor
-
-
-def test_a_bundle_without_samples_says_so(page: AppTest, monkeypatch) -> None:
-    monkeypatch.setattr("core.faults.samples.sample_scans", lambda name: ())
-    section(page, "Worst case")
-    press(page, "faults-search")
-    assert NO_SAMPLES in texts(page) and not page.error
-
-
-@pytest.mark.parametrize("name", SECTIONS)
-def test_every_picture_and_chart_has_a_text(page: AppTest, served: Bundle, tmp_path: Path, name: str) -> None:
-    write_record(served, tmp_path, ALL_STUDIES)
-    section(page, name)
-    assert all(chart.proto.alt for chart in page.get("plotly_chart"))
-    assert all(picture.alt for image in page.image for picture in image.proto.imgs)

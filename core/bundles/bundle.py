@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -61,6 +62,8 @@ class Bundle:
 
     Attributes
     ----------
+    folder : Path
+        Where its files and what was recorded of it lie.
     classes : tuple of str
         Class names in the order of the logits.
     resolution, channels : int
@@ -82,6 +85,7 @@ class Bundle:
         The rest of bundle.json: detection settings, provenance, measured figures.
     """
 
+    folder: Path
     name: str
     title: str
     classes: tuple[str, ...]

@@ -80,6 +80,7 @@ def _load(name: str, folder: Path, facts: Mapping[str, Any], dtype: torch.dtype)
     known = facts if mae and diffusion else {"content": None, "calibration": None, "limits": {}} | facts
     calibrations = _read_json(folder / known["calibration"]) if known["calibration"] else {}
     return Bundle(
+        folder=folder,
         name=name,
         title=facts["title"],
         classes=tuple(facts["classes"]),

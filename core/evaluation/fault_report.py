@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from core import compute
-from core.bundles import WEIGHTS, Bundle
+from core.bundles import Bundle
 from core.evaluation.datasets import load_for
 from core.faults.bits import FORMATS
-from core.faults.campaign import CampaignSettings, Trial, campaign_summary, check_guard, measure_faults, run_campaign
+from core.faults.campaign import Trial, campaign_summary, check_guard, measure_faults, run_campaign
+from core.faults.draws import CampaignSettings
 from core.faults.record import read_faults, weights_today
 from core.faults.samples import labelled_samples
 from core.faults.sites import private_copy
@@ -83,7 +84,7 @@ def measured_faults(
     network, scans = bundle.classifiers[name], _scans(bundle, options)
     guard = {
         "guard": options.guard,
-        "weights": WEIGHTS / bundle.name / bundle.facts["classifiers"][name]["file"],
+        "weights": bundle.folder / bundle.facts["classifiers"][name]["file"],
         "ranges": None if options.guard == "off" else read_faults(bundle, name).ranges,
     }
     start = perf_counter()

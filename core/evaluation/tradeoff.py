@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from core.bundles import WEIGHTS, Bundle
+from core.bundles import Bundle
 from core.bundles.calibration import Calibration
 from core.evaluation.operating_points import Share
 from core.statistics import bootstrap_interval
@@ -58,7 +58,7 @@ def tradeoff(bundle: Bundle, classifier: str | None = None) -> Tradeoff:
 def results_entry(bundle: Bundle, name: str) -> Mapping[str, Any]:
     """An entry of the bundle's results.json: ``purifiers`` or ``variation``; empty where there is none."""
     try:
-        record = json.loads((WEIGHTS / bundle.name / "results.json").read_text(encoding="utf-8"))
+        record = json.loads((bundle.folder / "results.json").read_text(encoding="utf-8"))
         return record.get(name, {})
     except (OSError, ValueError, AttributeError):
         return {}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from core.bundles import WEIGHTS, Bundle, BundleError
+from core.bundles import Bundle, BundleError
 
 FILE = "gates.json"
 
@@ -64,14 +64,14 @@ def read_gates(bundle: Bundle, classifier: str) -> GateRecord | None:
     BundleError
         The file is damaged; one sentence.
     """
-    path = WEIGHTS / bundle.name / FILE
+    path = bundle.folder / FILE
     if not path.is_file():
         return None
     try:
         entry = json.loads(path.read_text(encoding="utf-8")).get(classifier)
         record = None if entry is None else _record(entry)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BundleError(f"{bundle.name}/{FILE} can't be read; run training.gates again.") from error
+        raise BundleError(f"{bundle.name}/{FILE} can't be read; run training.measure.gates again.") from error
     if record is None or record.weights != bundle.hashes.get(bundle.facts["classifiers"][classifier]["file"]):
         return None
     return record

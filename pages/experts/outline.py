@@ -38,7 +38,7 @@ def draw_outline(state: ExpertsState) -> np.ndarray | None:
 
 def draw_agreement(maps: Mapping[str, np.ndarray], outline: np.ndarray | None) -> None:
     """Pointing game and energy within the circle, a row a stage."""
-    from core.explanation.attributions import outline_agreement
+    from core.explanation.outline_agreement import outline_agreement
 
     if outline is None:
         return

@@ -10,7 +10,7 @@ from pages.faults.words import bytes_text
 from pages.shared.words import number, plain
 
 if TYPE_CHECKING:
-    from core.faults import Sentry
+    from core.faults import BundleScrubber
     from core.faults.guard import Guard
     from core.faults.view import Watch
     from pages.faults.state import FaultsState
@@ -60,16 +60,16 @@ def draw_watch(state: FaultsState, watch: Watch | None, guard: Guard | None) -> 
         st.caption(f"Its codes take {bytes_text(guard.bytes)} of memory.{limits}")
 
 
-def draw_sentry(sentry: Sentry | None) -> None:
+def draw_scrubber(scrubber: BundleScrubber | None) -> None:
     """How the memory of the networks that everybody shares is looked after, and what was found in it."""
-    if sentry is None:
+    if scrubber is None:
         return
-    rounds = "once" if sentry.rounds == 1 else f"{sentry.rounds:,} times"
+    rounds = "once" if scrubber.rounds == 1 else f"{scrubber.rounds:,} times"
     st.caption(
-        f"The networks of {sentry.bundle} that everybody shares are under guard as well: their files were checked "
-        f"against their SHA-256 when they were loaded, and all {sentry.tensors:,} tensors in memory {rounds} since."
+        f"The networks of {scrubber.bundle} that everybody shares are under guard as well: their files were checked "
+        f"against their SHA-256 when they were loaded, and all {scrubber.tensors:,} tensors in memory {rounds} since."
     )
-    found = [f"{plain(f.network)}, {plain(f.tensor)}: {OUTCOMES[f.outcome]}" for f in sentry.findings[-SHOWN:]]
+    found = [f"{plain(f.network)}, {plain(f.tensor)}: {OUTCOMES[f.outcome]}" for f in scrubber.findings[-SHOWN:]]
     if found:
         st.warning(f"Damage was found in their memory. {'; '.join(found)}.", icon=":material/memory:")
 

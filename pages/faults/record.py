@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def open_record(models: Bundle, classifier: str) -> FaultRecord:
     """What is recorded for a classifier, nothing where the file is damaged; read only where file or weights changed."""
     from core import BundleError
-    from core.faults.record import FILE, WEIGHTS, FaultRecord
+    from core.faults.record import FILE, FaultRecord
 
-    path = WEIGHTS / models.name / FILE
+    path = models.folder / FILE
     stamp = path.stat().st_mtime_ns if path.is_file() else 0
     try:
         return _record((str(path), stamp, classifier, *models.hashes.values()), models, classifier)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.shared.pickers import samples, want
-from pages.shared.runtime import bundle
-from pages.shared.session import DEFAULT_BUNDLE, Session, current_session
+from pages.shared.runtime import DEFAULT_BUNDLE, bundle
+from pages.shared.session import Session, current_session
 from pages.shared.words import plain
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from core.scans import Sample
 
-ORIGINS = {"synthetic": "Synthetic", "installed package": "Real"}
+ORIGINS = {"synthetic": "Synthetic", "real": "Real"}
 
 
 def draw_pickers(session: Session, engine: Engine) -> UploadedFile | None:

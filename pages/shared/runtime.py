@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
-from pages.shared.memory_scrubber import Patrol
-from pages.shared.session import DEFAULT_BUNDLE
+from pages.shared.memory_scrubber import MemoryScrubber
 from pages.shared.worker import LOG, Worker
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from core import Bundle
 
 T = TypeVar("T")
+DEFAULT_BUNDLE = "brain-mri"
 POLL_SECONDS = 0.3
 
 
@@ -29,7 +29,7 @@ class Engine:
 
     def __init__(self) -> None:
         self.worker = Worker()
-        self.patrol = Patrol(self.worker)
+        self.scrubber = MemoryScrubber(self.worker)
         self.ready = threading.Event()
         self._started = threading.Lock()
 
@@ -37,7 +37,7 @@ class Engine:
         """Load torch and the default bundle in the background, once."""
         if self._started.acquire(blocking=False):
             self.worker.submit(self._load)
-            self.patrol.start()
+            self.scrubber.start()
 
     def _load(self) -> None:
         try:
@@ -62,7 +62,7 @@ def bundle(name: str) -> Bundle:
     """A bundle, shared by all visitors: nobody may modify it."""
     from core import load_bundle
 
-    models = engine().patrol.take_over(name, load_bundle(name))
+    models = engine().scrubber.watch_over(name, load_bundle(name))
     _spare_from_collection()
     return models
 
@@ -72,7 +72,7 @@ def exact_bundle(name: str) -> Bundle:
     """A bundle in float32, for attackers who differentiate the defence."""
     from core.bundles import in_float32
 
-    return engine().patrol.take_over(f"{name}, exact", in_float32(bundle(name)))
+    return engine().scrubber.watch_over(f"{name}, exact", in_float32(bundle(name)))
 
 
 def _spare_from_collection() -> None:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,7 +89,7 @@ def test_a_record_is_read_with_the_weights_it_was_made_with_only(cells, monkeypa
     entry |= {"configurations": {"central": dict.fromkeys(MEASURES, [1, 1, 1])}, "timing": [], "communication": {}}
     folder = tmp_path / cells.name
     folder.mkdir()
-    monkeypatch.setattr("core.bundles.loading.WEIGHTS", tmp_path)
+    cells = replace(cells, folder=folder)
     assert read_encryption(cells, "vit") is None
     (folder / FILE).write_text(json.dumps({"vit": entry}))
     record = read_encryption(cells, "vit")
@@ -96,5 +97,5 @@ def test_a_record_is_read_with_the_weights_it_was_made_with_only(cells, monkeypa
     (folder / FILE).write_text(json.dumps({"vit": entry | {"made_with": "other"}}))
     assert read_encryption(cells, "vit") is None
     (folder / FILE).write_text("{")
-    with pytest.raises(BundleError, match="run training.encrypted again"):
+    with pytest.raises(BundleError, match="run training.measure.encrypted again"):
         read_encryption(cells, "vit")

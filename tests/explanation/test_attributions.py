@@ -6,7 +6,8 @@ import torch
 from captum.attr import LayerAttribution, LayerGradCam
 from torch import nn
 
-from core.explanation.attributions import METHODS, attribution, attribution_steps, log_odds, outline_agreement
+from core.explanation.attributions import METHODS, attribution, attribution_steps, log_odds
+from core.explanation.outline_agreement import outline_agreement
 from core.models.experts import MixtureOfExperts, resnet_mixture
 from core.models.resnet import NarrowResNet18
 from tests.core.tiny import numbers

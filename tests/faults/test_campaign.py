@@ -12,7 +12,7 @@ from core.faults import (
     network_digest,
     run_campaign,
 )
-from core.faults.campaign import draw_faults
+from core.faults.draws import draw_faults
 from core.faults.ranges import learn_ranges
 from tests.faults.chains import Layered, Signs, halves, images, mixture
 

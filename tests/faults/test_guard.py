@@ -7,7 +7,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from core.faults.bits import flip_bit
-from core.faults.guard import Guard, located_flips, measure, parity_words
+from core.faults.guard import Guard, located_flips, parity_words
+from core.faults.guard_cost import measure
 from core.faults.parts import float_tensors
 from core.models.resnet import NarrowResNet18
 
@@ -188,14 +189,14 @@ def test_bfloat16_weights_are_guarded():
     assert torch.equal(network.weight, before)
 
 
-def test_patrol_comes_round():
+def test_partial_checks_come_round():
     network = Few()
     guard = Guard(network)
     flip_bit(network.mean, 0, 30)
-    legs = [guard.patrol(network, budget_ms=0) for _ in range(3)]
-    assert [leg.damaged for leg in legs] == [(), ("mean",), ()]
-    assert {(leg.looked_at, leg.of) for leg in legs} == {(1, 2)}
-    assert guard.patrol(network, budget_ms=1000).looked_at == 2
+    checks = [guard.check_next(network, budget_ms=0) for _ in range(3)]
+    assert [checked.damaged for checked in checks] == [(), ("mean",), ()]
+    assert {(checked.looked_at, checked.of) for checked in checks} == {(1, 2)}
+    assert guard.check_next(network, budget_ms=1000).looked_at == 2
 
 
 def test_another_network_is_refused():

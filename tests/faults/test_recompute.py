@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from core.faults import CampaignSettings, Fault, Recompute, activation_sites, damaged, fault_sites
-from core.faults.campaign import draw_faults
+from core.faults.draws import draw_faults
 from core.faults.sites import flip_weights, private_copy
 from core.models.mamba import MedMamba
 from core.models.resnet import NarrowResNet18

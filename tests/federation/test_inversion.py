@@ -6,21 +6,17 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from core.faults.sites import network_digest
+from core.federation.gradients import leaked_label, rounded, shared_gradient, with_noise
 from core.federation.inversion import (
     EMBEDDING,
     POSITIONS,
     SearchSettings,
     closed_form_steps,
     invert_steps,
-    leaked_label,
     quality,
-    rounded,
-    shared_gradient,
-    token_from_bytes,
-    token_steps,
     total_variation,
-    with_noise,
 )
+from core.federation.token_inversion import token_from_bytes, token_steps
 from core.models.mae import patchify
 from core.models.mamba import MedMamba
 from core.models.resnet import NarrowResNet18

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from core.fidelity.lesion import Lesion, contrast_change, invented_regions, lesion, lesion_summary, verdict
+from core.fidelity.lesion import Lesion, contrast_change, invented_regions, lesion, verdict
+from core.fidelity.lesion_summary import lesion_summary
 
 SIDE = 96
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE]

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.models import mamba
-from core.models.mamba import MedMamba, cross_merge, cross_scan, selective_scan, sequential_scan
+from core.models.mamba import MedMamba
+from core.models.selective_scan import cross_merge, cross_scan, selective_scan, sequential_scan
 from tests.core.tiny import numbers
 
 NARROW = {"width": 8, "depths": (1, 1), "states": 2}
@@ -46,7 +46,7 @@ def test_a_state_that_halves():
 
 @pytest.mark.parametrize("at_once", [1, 1000, 1 << 17])
 def test_values_and_gradients_are_those_of_the_definition(at_once, monkeypatch):
-    monkeypatch.setattr(mamba, "AT_ONCE", at_once)
+    monkeypatch.setattr("core.models.selective_scan.AT_ONCE", at_once)
     inputs = scan_inputs(70)
     fast, slow = selective_scan(*inputs), sequential_scan(*inputs)
     slope = torch.randn(fast.shape, generator=numbers(2))
@@ -56,7 +56,7 @@ def test_values_and_gradients_are_those_of_the_definition(at_once, monkeypatch):
 
 
 def test_gradients_are_those_of_finite_differences(monkeypatch):
-    monkeypatch.setattr(mamba, "AT_ONCE", 40)
+    monkeypatch.setattr("core.models.selective_scan.AT_ONCE", 40)
     assert torch.autograd.gradcheck(selective_scan, scan_inputs(4, 1, 2, 2, torch.float64))
 
 

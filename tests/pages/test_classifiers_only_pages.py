@@ -11,7 +11,7 @@ from pages.attack.controls import ALONE, NO_DEFENCE
 from pages.attack.state import AttackRun
 from pages.experts.picker import NONE_HERE
 from pages.purify.state import PurifyState
-from pages.shared.session import DEFAULT_BUNDLE
+from pages.shared.runtime import DEFAULT_BUNDLE
 from tests.cells import CLASSES, NAME, SIDE, cell, write_picture
 from tests.reading import opened, session, texts
 

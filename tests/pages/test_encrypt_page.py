@@ -1,7 +1,7 @@
 """The Encrypt page, with a tiny bundle and a real server process."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -60,7 +60,7 @@ def entry(models: Bundle, **changes: object) -> dict[str, object]:
     head = {"head": "linear", "preset": "linear", "n": 9, "clear": 8, "same": 9, "same_clear": 8, "max_error": 2e-4}
     known = {
         "made_with": weights_today(models, "vit"),
-        "command": "python -m training.encrypted --data cells.zip",
+        "command": "python -m training.measure.encrypted --data cells.zip",
         "n": 9,
         "seed": 0,
         "heads": [head | TIMES | SIZES | {"plain": SHARES, "encrypted": SHARES}],
@@ -71,10 +71,12 @@ def entry(models: Bundle, **changes: object) -> dict[str, object]:
     return known | changes
 
 
-def record(models: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path, text: str) -> None:
-    (tmp_path / NAME).mkdir()
-    (tmp_path / NAME / FILE).write_text(text)
-    monkeypatch.setattr("core.bundles.loading.WEIGHTS", tmp_path)
+@pytest.fixture
+def record(cells: Bundle) -> Iterator[Callable[[str], None]]:
+    """Write what is recorded beside the weights of the tiny bundle, while a test runs."""
+    path = cells.folder / FILE
+    yield path.write_text
+    path.unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("kind", ["linear", "polynomial"])
@@ -142,29 +144,31 @@ def test_a_gradient_gives_the_scan_away_and_a_ciphertext_does_not(page: AppTest)
     assert "Gradient, in the paper" in str(page.table[0].value)
 
 
-def test_what_is_recorded_is_shown_and_needs_no_scan(cells: Bundle, app: AppTest, monkeypatch, tmp_path) -> None:
-    record(cells, monkeypatch, tmp_path, json.dumps({"vit": entry(cells)}))
+def test_what_is_recorded_is_shown_and_needs_no_scan(
+    cells: Bundle, app: AppTest, record: Callable[[str], None]
+) -> None:
+    record(json.dumps({"vit": entry(cells)}))
     app.selectbox(key="bundle").select(NAME).run()
     section(opened(app, "encrypt"), "Cohort")
     assert [len(table.value) for table in app.table] == [1, len(CONFIGURATIONS)]
     assert "8 of 8" in str(app.table[0].value) and "cells.zip" in texts(app)
 
 
-def test_a_record_of_other_weights_is_not_shown(page: AppTest, cells: Bundle, monkeypatch, tmp_path) -> None:
-    record(cells, monkeypatch, tmp_path, json.dumps({"vit": entry(cells, made_with="other")}))
+def test_a_record_of_other_weights_is_not_shown(page: AppTest, cells: Bundle, record: Callable[[str], None]) -> None:
+    record(json.dumps({"vit": entry(cells, made_with="other")}))
     section(page, "Cohort")
     assert "Nothing is recorded for these weights" in texts(page)
 
 
-def test_a_damaged_record_gives_its_sentence(page: AppTest, cells: Bundle, monkeypatch, tmp_path) -> None:
-    record(cells, monkeypatch, tmp_path, '{"vit": {"made_with"')
+def test_a_damaged_record_gives_its_sentence(page: AppTest, cells: Bundle, record: Callable[[str], None]) -> None:
+    record('{"vit": {"made_with"')
     assert not page.run().error  # asking needs no record
     page.segmented_control(key="encrypt-section").set_value("Cohort").run()
-    assert not page.exception and "run training.encrypted again" in page.error[0].value.replace("\\", "")
+    assert not page.exception and "run training.measure.encrypted again" in page.error[0].value.replace("\\", "")
 
 
-def test_what_crosses_is_compared(page: AppTest, cells: Bundle, monkeypatch, tmp_path) -> None:
-    record(cells, monkeypatch, tmp_path, json.dumps({"vit": entry(cells)}))
+def test_what_crosses_is_compared(page: AppTest, cells: Bundle, record: Callable[[str], None]) -> None:
+    record(json.dumps({"vit": entry(cells)}))
     section(page, "Why bother")
     assert "1,313 times smaller" in texts(page)
 

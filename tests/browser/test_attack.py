@@ -179,3 +179,16 @@ def test_streamlits_own_stop_pauses_the_attack_and_it_goes_on(open_app: Visit) -
     expect(page.get_by_test_id("stProgress")).to_have_count(1)
     page.locator(".st-key-stop button").click()
     expect(page.get_by_text(re.compile(r"Stopped after \d+ steps"))).to_be_visible(timeout=WAIT_MS)
+
+
+def test_the_shortcut_attacks_while_a_box_has_the_focus(open_app: Visit) -> None:
+    page = open_app()
+    open_attack(page)
+    choose_attack(page, "FGSM")
+    box = page.get_by_test_id("stMain").get_by_label("Attack", exact=True).first
+    before = box.input_value()
+    box.focus()
+    page.keyboard.press("Alt+a")
+    expect(page.locator(".st-key-verdict")).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+    assert box.input_value() == before

@@ -24,13 +24,14 @@ def draw_charts(attack_run: AttackRun, now: Snapshot, drawing: int = 0) -> None:
         return
     grid = st.grid(3, min_column_width=150)
     unit, factor = (" in 1/255", 255) if norm == "linf" else ("", 1)
-    curves = (
-        ("Probability, %", [(snapshot.step, snapshot.probability) for snapshot in snapshots], 100, [0, 100]),
-        ("Loss", [(snapshot.step, snapshot.loss) for snapshot in snapshots], 1, None),
-        (f"Perturbation, {sign(norm)}{unit}", [(snapshot.step, snapshot.size) for snapshot in snapshots], factor, None),
+    curves: tuple[tuple[str, list[float | None], float, list[float] | None], ...] = (
+        ("Probability, %", [snapshot.probability for snapshot in snapshots], 100, [0, 100]),
+        ("Loss", [snapshot.loss for snapshot in snapshots], 1, None),
+        (f"Perturbation, {sign(norm)}{unit}", [snapshot.size for snapshot in snapshots], factor, None),
     )
-    for place, (title, points, scale, span) in enumerate(curves):
-        known = [(step, scale * value) for step, value in points if value is not None]
+    for place, (title, values, scale, span) in enumerate(curves):
+        points = zip(snapshots, values)
+        known = [(snapshot.step, scale * value) for snapshot, value in points if value is not None]
         with grid.cell():
             st.markdown(f"**{title}**")
             _draw_curve(title, known, now.step, span, f"attack-curve-{place}-{drawing}")

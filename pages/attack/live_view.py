@@ -11,9 +11,9 @@ import streamlit as st
 from pages.attack.charts import draw_charts
 from pages.attack.state import AttackRun
 from pages.attack.verdict import summary
+from pages.shared.examinations import answer_of
 from pages.shared.job_status import Progress, draw_job_status, follow
-from pages.shared.large_number import draw_large_number
-from pages.shared.pictures import averaged
+from pages.shared.pictures import averaged, draw_large_number
 from pages.shared.words import counted, length, number, percent, sign
 
 if TYPE_CHECKING:
@@ -48,9 +48,8 @@ def progress(attack_run: AttackRun) -> Progress:
     """Step k of n at most."""
     from core.attacks import longest_run
 
-    done, answer = attack_run.trajectory.steps, attack_run.before.undefended
-    assert answer
-    most = longest_run(attack_run.settings, len(answer.probabilities))
+    done = attack_run.trajectory.steps
+    most = longest_run(attack_run.settings, len(attack_run.answer.probabilities))
     return Progress(done, most, f"Step {done:,} of at most {most:,}", at_most=True)
 
 
@@ -60,8 +59,8 @@ def draw_end(attack_run: AttackRun) -> None:
     draw_job_status(attack_run, f" after {counted(steps)}")
     if attack_run.outcome:
         st.markdown(f"**{summary(attack_run, attack_run.outcome.examination)}**")
-    if steps and attack_run.job:
-        st.caption(f"{counted(steps)} in {attack_run.job.seconds:.1f} s of computing.")
+    if steps:
+        st.caption(f"{counted(steps)} in {attack_run.begun.seconds:.1f} s of computing.")
 
 
 def draw_snapshot(attack_run: AttackRun, snapshot: Snapshot) -> None:
@@ -95,8 +94,7 @@ def draw_original(before: Examination, scan: Scan) -> None:
 
 def draw_idle(before: Examination, scan: Scan) -> None:
     """The scan and its answer, before anything is done to it."""
-    answer = before.undefended
-    assert answer
+    answer = answer_of(before)
     halves = st.grid(2, min_column_width=220)
     with halves.cell():
         draw_original(before, scan)

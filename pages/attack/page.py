@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
-from pages.attack import controls, live_view, teacher, verdict
+from pages.attack import live_view, teacher, verdict
 from pages.attack.charts import draw_charts
+from pages.attack.controls import draw_controls, possible_settings
 from pages.attack.state import AttackRun, Outcome, begin, current_attack_run, judge
-from pages.shared import scan_settings
+from pages.attack.words import in_short
 from pages.shared.empty_states import draw_problem, draw_start
-from pages.shared.examinations import target_examination
+from pages.shared.examinations import answer_of, target_examination
 from pages.shared.job_status import draw_stop
 from pages.shared.runtime import bundle, wait_until_ready
+from pages.shared.scan_settings import draw_slice
 from pages.shared.session import Session, current_session
 from pages.shared.tour_steps import ATTACK
 from pages.shared.tours import draw_tour
@@ -22,21 +24,21 @@ from pages.shared.words import plain
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-    from core import Examination
+    from core import Examination, Scan
 
 
 def draw_top(session: Session, attack_run: AttackRun | None) -> None:
     """The title, and the way into the teacher's mode and out of it."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         shown = attack_run.settings if attack_run else session.attack
-        title = controls.in_short(shown) if session.teaching and shown else "Attack a scan"
+        title = in_short(shown) if session.teaching and shown else "Attack a scan"
         st.title(title, anchor=False, width="content")
         # No toggle: it would keep the focus, and arrow keys that go to a widget step nowhere.
         label, icon = ("Leave teacher’s mode", "close") if session.teaching else ("Teacher’s mode", "co_present")
         st.button(label, icon=f":material/{icon}:", on_click=session.switch_teaching, key="teacher", shortcut="Alt+T")
 
 
-def places(running: bool, width: str = "stretch") -> tuple[DeltaGenerator, DeltaGenerator]:
+def places(running: bool, width: Literal["stretch", "content"] = "stretch") -> tuple[DeltaGenerator, DeltaGenerator]:
     """Where to draw at rest, and where while an attack runs.
 
     Two places, of which one is empty: in one, what was drawn before would stay on the page, greyed, until the script
@@ -71,7 +73,7 @@ def draw_now(attack_run: AttackRun) -> None:
         live_view.draw_size(attack_run, snapshot)
 
 
-def draw_teacher(session: Session, attack_run: AttackRun | None, before: Examination) -> None:
+def draw_teacher(session: Session, attack_run: AttackRun | None, before: Examination, target: Scan) -> None:
     """One picture, one number, the keys, and at the end the verdict."""
     running = attack_run is not None and attack_run.running
     with st.container(horizontal=True, vertical_alignment="top"):
@@ -80,7 +82,7 @@ def draw_teacher(session: Session, attack_run: AttackRun | None, before: Examina
     rest, live = places(running)
     if attack_run is None:
         with rest:
-            teacher.draw_original(before, session.target()[0])
+            teacher.draw_original(before, target)
     elif running:
         with live.container():
             live_view.follow_attack(attack_run, teacher.draw_stage)
@@ -92,21 +94,21 @@ def draw_teacher(session: Session, attack_run: AttackRun | None, before: Examina
             live_view.draw_end(attack_run)
 
 
-def draw_desk(session: Session, attack_run: AttackRun | None, before: Examination) -> None:
+def draw_all(session: Session, attack_run: AttackRun | None, before: Examination, target: Scan) -> None:
     """Everything: settings, the attack as it goes, the verdict, the change."""
     running = attack_run is not None and attack_run.running
     grid = st.grid(3, min_column_width=270, gap="medium")
     with grid.cell():
         if session.origin is None:
-            scan_settings.draw_slice(session, session.scan)
-        controls.draw_controls(session, bundle(session.bundle), before.undefended.label, running)
+            draw_slice(session, target)
+        draw_controls(session, bundle(session.bundle), answer_of(before).label, running)
         draw_button(session, attack_run, before)
     with grid.cell(column_span=2):
         (rest, live), curves = places(running), st.empty()
     below, _ = places(running)
     if attack_run is None:
         with rest:
-            live_view.draw_idle(before, session.target()[0])
+            live_view.draw_idle(before, target)
     elif running:
         with live.container():
             live_view.follow_attack(attack_run, draw_now, curves)
@@ -141,8 +143,8 @@ if session.scan is None:
     st.stop()
 
 draw_tour(session, ATTACK)
-session.attack = controls.possible_settings(session.attack, bundle(session.bundle))
-before, target = target_examination(session), session.target()[0]
+session.attack = possible_settings(session.attack, bundle(session.bundle))
+before, target = target_examination(session), session.origin or session.scan
 attack_run = current_attack_run(session)
 running = attack_run is not None and attack_run.running
 draw_top(session, attack_run)
@@ -150,10 +152,10 @@ if before.undefended is None:
     st.error(f"{plain(before.refused or '')} Choose another scan in the sidebar.", icon=":material/error:")
     st.stop()
 if session.origin is not None:
-    st.caption(f"The scan on the table is an attacked copy; the attack begins again from {plain(target.name)}.")
+    st.caption(f"The open scan is an attacked copy; the attack begins again from {plain(target.name)}.")
 if attack_run and not running:
     judge(session, attack_run)
-(draw_teacher if session.teaching else draw_desk)(session, attack_run, before)
+(draw_teacher if session.teaching else draw_all)(session, attack_run, before, target)
 if running:
     # The attack has ended while it was being drawn: the buttons change, and the verdict comes.
     st.rerun()

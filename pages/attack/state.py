@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pages.shared.examinations import answer_of
 from pages.shared.page_state import PageState
 from pages.shared.runtime import bundle, exact_bundle, heavy_work
 from pages.shared.session import AttackedCopy
 from pages.shared.words import counted
 
 if TYPE_CHECKING:
-    from core import Examination, Scan, Window
+    from core import Examination, Prediction, Scan, Window
     from core.attacks import AttackSettings, AttackStep
     from core.fidelity.metrics import Distance
     from core.trajectories.attack import AttackTrajectory, Snapshot
@@ -64,10 +63,14 @@ class AttackRun(PageState):
     position: int | None = None
 
     @property
-    def label(self) -> str:
+    def answer(self) -> Prediction:
         """The answer that the attack is to change."""
-        assert self.before.undefended
-        return self.before.undefended.label
+        return answer_of(self.before)
+
+    @property
+    def label(self) -> str:
+        """What that answer says."""
+        return self.answer.label
 
     @property
     def snapshot(self) -> Snapshot:
@@ -87,7 +90,7 @@ class AttackRun(PageState):
 
 
 def current_attack_run(session: Session) -> AttackRun | None:
-    """The visitor's attack; one on what is no longer chosen is stopped and forgotten."""
+    """The visitor's attack, if any; one on what is no longer chosen is stopped and forgotten."""
     return session.current(AttackRun, session.target_choices())
 
 
@@ -97,8 +100,8 @@ def begin(session: Session, before: Examination) -> None:
     from core.trajectories.attack import AttackTrajectory
 
     scan, frame, window = session.target()
-    settings, seed, answer = session.attack, session.attack_seed, before.undefended
-    assert scan is not None and settings is not None and answer is not None
+    settings, seed, answer = session.attack, session.attack_seed, answer_of(before)
+    assert scan is not None and settings is not None
     # What the defence answers differs from call to call and takes long: a snapshot then tells what the attack was told.
     network = None if sees_defence(settings) else bundle(before.bundle).classifiers[answer.classifier]
     label = list(answer.probabilities).index(answer.label)
@@ -124,7 +127,7 @@ def _steps(
 
     models = (exact_bundle if sees_defence(settings) else bundle)(before.bundle)
     pixels = attackable_pixels(scan, models, frame, window)
-    yield from attack_pixels(pixels, models, settings, classifier=before.undefended.classifier, seed=seed)
+    yield from attack_pixels(pixels, models, settings, classifier=answer_of(before).classifier, seed=seed)
 
 
 def judge(session: Session, attack_run: AttackRun) -> None:
@@ -141,12 +144,18 @@ def _judged(attack_run: AttackRun) -> Outcome:
     from core.scans import derived_dicom, derived_png
 
     attack_run.trajectory.finish()
-    attacked = displayable(attack_run.trajectory.result)
-    description, before, models = describe(attack_run), attack_run.before, bundle(attack_run.before.bundle)
-    how = {"kind": "attacked", "modality": models.written_modality, "source": attack_run.scan}
-    dicom = derived_dicom(attacked, description=description, **how)
+    result, before, models = attack_run.trajectory.result, attack_run.before, bundle(attack_run.before.bundle)
+    assert result is not None
+    attacked = displayable(result)
+    dicom = derived_dicom(
+        attacked,
+        kind="attacked",
+        description=describe(attack_run),
+        modality=models.written_modality,
+        source=attack_run.scan,
+    )
     scan = load_scan(dicom, name=f"{attack_run.scan.name} (attacked)")
-    exam = examine(scan, models, classifier=before.undefended.classifier, seed=before.seed)
+    exam = examine(scan, models, classifier=attack_run.answer.classifier, seed=before.seed)
     png = derived_png(attacked, kind="attacked")
     return Outcome(scan, exam, distance(before.pixels, exam.pixels), dicom, png)
 
@@ -155,17 +164,11 @@ def describe(attack_run: AttackRun) -> str:
     """What the attacked file says of itself; of an attack that did not come to its own end it says so."""
     from core.attacks import describe_attack
 
-    before, steps = attack_run.before, attack_run.trajectory.steps
-    text = describe_attack(attack_run.settings, bundle(before.bundle), steps, classifier=before.undefended.classifier)
+    models, steps, job = bundle(attack_run.before.bundle), attack_run.trajectory.steps, attack_run.begun
+    text = describe_attack(attack_run.settings, models, steps, classifier=attack_run.answer.classifier)
     why = None
-    if attack_run.job.error:
+    if job.error:
         why = "Ended by an error"
-    elif attack_run.job.cut_short:
-        why = "Stopped as nobody watched" if attack_run.job.abandoned else "Stopped by hand"
+    elif job.cut_short:
+        why = "Stopped as nobody watched" if job.abandoned else "Stopped by hand"
     return f"{text} {why} after {counted(steps)}." if why else text
-
-
-def file_name(attack_run: AttackRun, ending: str) -> str:
-    """A name for the attacked scan as a file, without signs that some system forbids."""
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(attack_run.scan.name).stem).strip("-") or "scan"
-    return f"{stem}-attacked.{ending}"

@@ -8,7 +8,8 @@ import streamlit as st
 
 from pages.attack import live_view
 from pages.attack.state import AttackRun
-from pages.shared.large_number import draw_large_number
+from pages.shared.examinations import answer_of
+from pages.shared.pictures import draw_large_number
 from pages.shared.words import heading
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ def draw_stage(attack_run: AttackRun, difference: bool = False) -> None:
 def draw_original(before: Examination, scan: Scan) -> None:
     """The stage before the attack."""
     grid = st.grid(2, min_column_width=300, gap="medium")
-    answer = before.undefended
-    assert answer
+    answer = answer_of(before)
     with grid.cell():
         live_view.draw_original(before, scan)
     with grid.cell():

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.attack.state import AttackRun, Outcome, file_name
+from pages.attack.state import AttackRun, Outcome
 from pages.shared import pictures
+from pages.shared.downloads import draw_scan_downloads, file_stem
 from pages.shared.empty_states import draw_missing_models
 from pages.shared.runtime import bundle
 from pages.shared.words import decibels, heading, number, percent, plain, score_words
@@ -106,14 +107,8 @@ def draw_exits(attack_run: AttackRun, outcome: Outcome) -> bool:
     """The ways on: two files, and Examine; whether the visitor wants to go there."""
     with st.container(horizontal=True):
         wanted = st.button("Open in Examine", icon=":material/radiology:", type="primary", key="open-in-examine")
-        for label, data, ending, mime in (
-            ("Download DICOM", outcome.dicom, "dcm", "application/dicom"),
-            ("Download PNG", outcome.png, "png", "image/png"),
-        ):
-            st.download_button(
-                label, data, file_name(attack_run, ending), mime, key=f"download-{ending}", on_click="ignore",
-                icon=":material/download:",
-            )  # fmt: skip
+        stem = file_stem(attack_run.scan.name, "scan")
+        draw_scan_downloads(outcome.dicom, outcome.png, f"{stem}-attacked", "download")
     st.caption(
         "Both files say that they were made by an attack, and hold no patient’s name. Purescan is not a medical device."
     )

@@ -12,6 +12,8 @@ from pages.shared.pictures import draw_gain, draw_legend
 from pages.shared.words import heading, number, percent, plain, score_words
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from core.report.cases import Case, Study
     from pages.shared.session import Session
 
@@ -35,7 +37,7 @@ def draw_case(session: Session, audit: AuditState, index: int) -> None:
             st.warning(plain(case.refused or ""), icon=":material/block:")
             _draw_refused(study, case)
         else:
-            _draw_pictures(study, case)
+            _draw_pictures(study, study.estimate, case)
             _draw_numbers(case)
         if st.button("Open in Examine", icon=":material/radiology:", key="case-examine"):
             session.take(study.scan)
@@ -51,8 +53,10 @@ def _draw_words(case: Case, audit: AuditState) -> None:
             st.badge(f"Flagged by {by}", icon=":material/warning:", color="orange")
         else:
             st.badge("Not flagged", icon=":material/check_circle:", color="green")
-        mark, colour = ("change_circle", "orange") if case.changed else ("check_circle", "green")
-        st.badge(f"Answer {answer(case)}", icon=f":material/{mark}:", color=colour)
+        if case.changed:
+            st.badge(f"Answer {answer(case)}", icon=":material/change_circle:", color="orange")
+        else:
+            st.badge(f"Answer {answer(case)}", icon=":material/check_circle:", color="green")
     source = "on the estimate" if case.flagged and not case.kept_borderline else "on the scan as it is"
     agree = round(audit.settings.seeds * (case.agreement or 0))
     st.markdown(
@@ -69,20 +73,20 @@ def _draw_refused(study: Study, case: Case) -> None:
     st.grid(3, min_column_width=230).image(picture, "Scan", "stretch", alt=f"Scan {case.name}")
 
 
-def _draw_pictures(study: Study, case: Case) -> None:
+def _draw_pictures(study: Study, estimate: np.ndarray, case: Case) -> None:
     from core.explanation import overlays
 
     gain = draw_gain("case-gain", 5)
     limit = 0.5 / gain
     shape, spacing, pixels = study.exam.frame.shape, study.scan.spacing, study.exam.pixels
-    shown = [("Scan", pixels), ("Estimate, not the patient’s scan", study.estimate)]
+    shown = [("Scan", pixels), ("Estimate, not the patient’s scan", estimate)]
     shown += [("Clean original", study.reference)] if study.reference is not None else []
     grid = st.grid(len(shown) + 1, min_column_width=210)
     for title, image in shown:
         picture = overlays.model_png(image, shape, spacing)
         grid.image(picture, title, "stretch", alt=f"{title}: {case.name}")
     with grid.cell():
-        picture = overlays.residual_png(pixels, study.estimate, limit, shape, spacing)
+        picture = overlays.residual_png(pixels, estimate, limit, shape, spacing)
         st.image(picture, f"Estimate minus scan × {gain}", "stretch", alt=f"Difference, {gain} times amplified")
         draw_legend(f"−{number(limit)} darker", f"brighter +{number(limit)}", signed=True)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.shared.charts import COLOURS, FLOOR
+from pages.shared.charts import COLOURS, CONFIG, FLOOR, theme
 from pages.shared.words import number
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 HEIGHT = 240
 KEPT, CHANGED = "kept", "changed"
+# A row without points keeps its place.
+NOWHERE: list[float | None] = [None]
 TICKS = [0.01, 0.1, 1, 10, 100, 1000]
 
 
@@ -26,7 +28,12 @@ def draw_charts(cases: list[Case]) -> None:
         return
     st.header("How they are spread", anchor=False)
     shown = (
-        ("SSIM of the estimate to the scan", [case.fidelity["ssim"] for case in measured], None, False),
+        (
+            "SSIM of the estimate to the scan",
+            [case.fidelity["ssim"] for case in measured if case.fidelity],
+            None,
+            False,
+        ),
         ("Largest score, in units of its threshold", [case.excess or 0.0 for case in measured], 1.0, True),
         ("Seconds until the decision", [case.seconds or 0.0 for case in measured], None, False),
     )
@@ -37,7 +44,7 @@ def draw_charts(cases: list[Case]) -> None:
             st.plotly_chart(
                 dots(measured, values, threshold, logarithmic),
                 height=HEIGHT,
-                config={"displayModeBar": False},
+                config=CONFIG,
                 key=f"audit-{title}",
                 alt=f"{title}: from {number(min(values))} to {number(max(values))} over {len(values)} scans",
             )
@@ -46,12 +53,12 @@ def draw_charts(cases: list[Case]) -> None:
 
 def dots(cases: list[Case], values: list[float], threshold: float | None, logarithmic: bool) -> go.Figure:
     """A row for the answers that were kept, one for those that changed; a dashed line at the threshold."""
-    blue, orange, ink = COLOURS["dark" if st.context.theme.type == "dark" else "light"]
+    blue, orange, ink = COLOURS[theme()]
     figure = go.Figure()
     for changed, title, colour, symbol in ((False, KEPT, blue, "circle"), (True, CHANGED, orange, "x")):
         chosen = [index for index, case in enumerate(cases) if case.changed is changed]
         figure.add_box(
-            x=[max(values[index], FLOOR) if logarithmic else values[index] for index in chosen] or [None],
+            x=[max(values[index], FLOOR) if logarithmic else values[index] for index in chosen] or NOWHERE,
             text=[cases[index].name for index in chosen], name=title, orientation="h", boxpoints="all", jitter=1,
             pointpos=0, width=0.75, fillcolor="rgba(0,0,0,0)", line_color="rgba(0,0,0,0)", hoverinfo="x+text",
             marker={"size": 8, "opacity": 0.7, "color": colour, "symbol": symbol},

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from pages.audit.state import AuditState
+from pages.shared.downloads import file_stem
 from pages.shared.runtime import bundle, engine
 from pages.shared.worker import Worker
 
 if TYPE_CHECKING:
     from core import Bundle
+    from core.report.cases import Source
+    from core.report.rendering import Pictures
 
 PICTURED = 12
 
@@ -58,10 +60,12 @@ def report(audit: AuditState, worker: Worker, models: Bundle) -> str:
     order = audit.in_order()
     pictured = [index for index in order if audit.cases[index].fidelity][:PICTURED]
     settings = replace(audit.settings, seeds=2)  # pictures show the first seed's estimate alone
-    pictures = {}
-    for source in (audit.sources[index] for index in pictured):
-        work = worker.submit(lambda source=source: draw_pictures(study(source, models, settings)))
-        pictures[source.sha256] = work.result()
+
+    def draw(source: Source) -> Pictures:
+        return draw_pictures(study(source, models, settings))
+
+    sources = [audit.sources[index] for index in pictured]
+    pictures = {source.sha256: worker.submit(partial(draw, source)).result() for source in sources}
     return report_html(
         [audit.cases[index] for index in order],
         pictures,
@@ -74,6 +78,5 @@ def report(audit: AuditState, worker: Worker, models: Bundle) -> str:
 
 
 def file_name(audit: AuditState, ending: str) -> str:
-    """A name for a file, without signs that some system forbids."""
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(audit.title).stem).strip("-").lower() or "cohort"
-    return f"purescan-audit-{stem}.{ending}"
+    """A name for a file of this audit."""
+    return f"purescan-audit-{file_stem(audit.title, 'cohort').lower()}.{ending}"

@@ -70,6 +70,24 @@ def draw_results(session: Session, audit: AuditState) -> None:
     draw_charts(cases)
 
 
+def draw_audit(session: Session, audit: AuditState) -> None:
+    """The audit while it runs, or what came of it."""
+    running = audit.running
+    # Of two places one is empty: what was drawn before would stay on the page, greyed, for as long as a run takes.
+    rest, live = (st.empty(), st.empty()) if running else (st.container(), st.empty())
+    if running:
+        with live.container():
+            draw_stop(audit)
+            follow(audit, lambda: progress(audit), lambda _: draw_so_far(audit))
+        # It has ended while it was being drawn: the button changes, and the cases can be opened.
+        st.rerun()
+    with rest:
+        draw_buttons(audit)
+        draw_state(audit)
+        if audit.cases:
+            draw_results(session, audit)
+
+
 session = current_session()
 wait_until_ready()
 draw_problem(session)
@@ -84,17 +102,4 @@ if bundle(session.bundle).lacks:
 audit = choose_cohort(session)
 if audit is None:
     st.stop()
-running = audit.running
-# Two places, of which one is empty: what was drawn before would stay on the page, greyed, for as long as a run takes.
-rest, live = (st.empty(), st.empty()) if running else (st.container(), st.empty())
-if running:
-    with live.container():
-        draw_stop(audit)
-        follow(audit, lambda: progress(audit), lambda _: draw_so_far(audit))
-    # It has ended while it was being drawn: the button changes, and the cases can be opened.
-    st.rerun()
-with rest:
-    draw_buttons(audit)
-    draw_state(audit)
-    if audit.cases:
-        draw_results(session, audit)
+draw_audit(session, audit)

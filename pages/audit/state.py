@@ -49,7 +49,7 @@ class AuditState(PageState):
         return len(self.cases) == len(self.sources)
 
     def outlives(self, attacked_copy: bool) -> bool:
-        """It is about a cohort, whatever scan is on the table."""
+        """It is about a cohort, whatever scan is open."""
         return True
 
     def take(self, finished: tuple[int, Case]) -> None:

@@ -42,8 +42,8 @@ def scatter(
     figure = go.Figure()
     for cloud, colour, symbol in zip(clouds, colours, ("circle-open", "x-thin", "triangle-up-open")):
         marker = {"symbol": symbol, "size": 9, "opacity": 0.8, "color": colour, "line": {"width": 1.5, "color": colour}}
-        across, up = ([max(value, FLOOR) for value in values] for values in (cloud.across, cloud.up))
-        figure.add_scatter(x=across, y=up, mode="markers", marker=marker, name=cloud.title)
+        xs, ys = ([max(value, FLOOR) for value in values] for values in (cloud.across, cloud.up))
+        figure.add_scatter(x=xs, y=ys, mode="markers", marker=marker, name=cloud.title)
     line = {"dash": "dash", "width": 2, "color": ink}
     figure.add_vline(x=thresholds[names[0]], line=line)
     figure.add_hline(y=thresholds[names[1]], line=line)
@@ -59,13 +59,13 @@ def scatter(
             font={"size": 16, "color": ink}, bgcolor=faded(background, 0.85),
         )  # fmt: skip
     text = {"text": "threshold", "showarrow": False, "yanchor": "bottom", "font": {"size": 14, "color": ink}}
-    across, up = (math.log10(thresholds[name]) for name in names)
-    figure.add_annotation(x=across, y=0, yref="paper", xanchor="left", xshift=4, **text)
-    figure.add_annotation(x=1, y=up, xref="paper", xanchor="right", **text)
-    across, up = ({"text": f"{score_words(name).name}: {score_words(name).axis}"} for name in names)
+    column, row = (math.log10(thresholds[name]) for name in names)
+    figure.add_annotation(x=column, y=0, yref="paper", xanchor="left", xshift=4, **text)
+    figure.add_annotation(x=1, y=row, xref="paper", xanchor="right", **text)
+    titles = [{"text": f"{score_words(name).name}: {score_words(name).axis}"} for name in names]
     ticks = [0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50]
-    figure.update_xaxes(type="log", title=across, tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
-    figure.update_yaxes(type="log", title=up, dtick=1, exponentformat="power")
+    figure.update_xaxes(type="log", title=titles[0], tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
+    figure.update_yaxes(type="log", title=titles[1], dtick=1, exponentformat="power")
     return finished(figure, ink)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from pages.detect.record import score_text
+from pages.shared.examinations import answer_of
 from pages.shared.pictures import draw_legend
 from pages.shared.words import number, plain, score_words, standing
 
@@ -25,7 +26,7 @@ def draw_evidence(exam: Examination, scan: Scan, bundle: Bundle) -> None:
         st.error(f"{plain(exam.refused)}{record}", icon=":material/error:")
     if exam.detection is None:
         return
-    calibration = bundle.calibrations[exam.undefended.classifier]
+    calibration = bundle.calibrations[answer_of(exam).classifier]
     _draw_scores(exam.detection, len(calibration.labels))
     st.header("Over the scan", anchor=False)
     _draw_maps(exam, exam.detection, scan)

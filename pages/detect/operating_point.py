@@ -18,19 +18,19 @@ FIRST_ATTACK = "pgd 8/255"
 
 
 def draw_thresholds(record: Record) -> None:
-    """Three sliders, an attack, and the price."""
+    """Three sliders, an attack, and what the detector costs there."""
     from core.evaluation.operating_points import operating_point, thresholds_at
 
     st.markdown(
         "A scan is flagged as soon as one score is above its threshold. A stricter detector costs false alarms."
     )
     chosen = _draw_sliders(record)
-    condition = pick_condition("Attack", record.attacks, "price-attack", FIRST_ATTACK)
+    condition = pick_condition("Attack", record.attacks, "operating-point-attack", FIRST_ATTACK)
     if condition is None:
         return
     limits = thresholds_at(record.calibration, chosen, record.fitted)
     _draw_values(record, limits, chosen)
-    _draw_price(operating_point(record.calibration, condition.name, limits))
+    _draw_figures(operating_point(record.calibration, condition.name, limits))
     draw_source(
         record,
         "Misses, of all attacked scans: the classifier was right before and is wrong now, and nothing is flagged.",
@@ -98,7 +98,7 @@ def _draw_values(record: Record, limits: list[Limits], moved: dict[str, float]) 
     )
 
 
-def _draw_price(cost: OperatingPoint) -> None:
+def _draw_figures(cost: OperatingPoint) -> None:
     figures = (
         ("False alarms", cost.false_alarms),
         ("Misses", cost.misses),
@@ -107,7 +107,7 @@ def _draw_price(cost: OperatingPoint) -> None:
         ("Defended, attacked", cost.defended_attacked),
         ("Undefended, attacked", cost.undefended_attacked),
     )
-    with st.container(key="price"):
+    with st.container(key="operating-point"):
         grid = st.grid(4, min_column_width=165)
         for title, share in figures:
             with grid.container(border=True, height="stretch", gap=None):

@@ -23,7 +23,7 @@ SECTIONS = (SCAN, SCORES, THRESHOLDS, ROC, STRESS, BENIGN, RECOMPUTE)
 
 
 def draw_scan(session: Session) -> None:
-    """The evidence in the scan on the table."""
+    """The evidence in the scan that is open."""
     if session.scan is None:
         st.info(
             "Choose a sample or upload a scan in the sidebar to see its evidence. The other sections need no scan.",

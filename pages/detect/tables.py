@@ -50,7 +50,7 @@ def draw_scatter(record: Record, detection: Detection | None) -> None:
         key="scatter",
         alt="Scores of the calibration scans, with the thresholds as dashed lines",
     )
-    if detection:
+    if here:
         st.markdown(
             f"This scan: {score_words(ACROSS).name.lower()} **{score_text(here[0])}** (threshold "
             f"{number(thresholds[ACROSS])}), {score_words(UP).name.lower()} **{score_text(here[1])}** (threshold "

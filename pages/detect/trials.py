@@ -35,7 +35,7 @@ class TrialsState(PageState):
     done: list[Trial] = field(default_factory=list)
 
     def outlives(self, attacked_copy: bool) -> bool:
-        """It is about the samples, whatever scan is on the table."""
+        """It is about the samples, whatever scan is open."""
         return True
 
     def take(self, trial: Trial | None) -> None:
@@ -124,10 +124,11 @@ def draw_result(trials: TrialsState) -> None:
         grid.metric(title, f"{count} of {len(done)}", border=True)
     _draw_rows(trials)
     settings = trials.settings
+    assert settings.method
     st.caption(
         f"n = {len(done)} of {trials.total} synthetic samples, {method_title(settings.method)}, "
         f"ε = {number(settings.eps)}/255, classifier {trials.choices[1]} with the bundle’s own thresholds, "
-        f"computed now, {trials.job.seconds:.1f} s. So few scans make no accuracy. "
+        f"computed now, {trials.begun.seconds:.1f} s. So few scans make no accuracy. "
         "The attack aims away from the first answer."
     )
 

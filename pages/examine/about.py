@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from core import Bundle, Scan
 
 KINDS = {"dicom": "DICOM", "nifti": "NIfTI", "raster": "Picture"}
-DERIVED = {
+DERIVED: dict[str | None, tuple[str, str, Literal["blue", "orange", "violet"]]] = {
     "synthetic": ("Synthetic: no patient", ":material/auto_awesome:", "blue"),
     "attacked": ("Attacked on purpose", ":material/bolt:", "orange"),
     "purified": ("A purifier's estimate", ":material/cleaning_services:", "violet"),

@@ -60,8 +60,10 @@ def _draw_answer(exam: Examination) -> None:
 def _draw_answers(exam: Examination, before: Prediction | None) -> None:
     """The answers side by side, where there is more than one."""
     answers = {"Original": before, "Undefended": exam.undefended}
-    answers |= {"Purified": exam.purification.answer} if exam.kept_borderline else {}
-    answers |= {"Defended": exam.prediction} if exam.purification else {}
+    if exam.purification and exam.kept_borderline:
+        answers["Purified"] = exam.purification.answer
+    if exam.purification:
+        answers["Defended"] = exam.prediction
     known = {title: answer for title, answer in answers.items() if answer}
     if len(known) < 2:
         return

@@ -8,8 +8,7 @@ import numpy as np
 import streamlit as st
 
 from pages.faults.words import NO_NUMBER
-from pages.shared.large_number import draw_large_number
-from pages.shared.pictures import draw_legend
+from pages.shared.pictures import draw_large_number, draw_legend
 from pages.shared.words import heading, number, percent, plain
 
 if TYPE_CHECKING:

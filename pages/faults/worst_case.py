@@ -12,7 +12,7 @@ from pages.faults.progress import draw_ending, follow
 from pages.faults.record import draw_lack, draw_source, open_record
 from pages.faults.state import FaultsState
 from pages.faults.words import measured
-from pages.shared.large_number import draw_large_number
+from pages.shared.pictures import draw_large_number
 from pages.shared.words import number, plain
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pages.shared.session import current_session
 from pages.shared.tour_steps import TOURS
 from pages.shared.tours import start_tour
 
-ROOMS = (
+STAGES = (
     ("Scan", ":material/radiology:", "A slice comes in as DICOM, NIfTI or a picture."),
     ("Detect", ":material/search_insights:", "Three scores ask whether it was manipulated."),
     ("Purify", ":material/cleaning_services:", "A flagged scan is replaced by an estimate without the attack."),
@@ -31,9 +31,9 @@ st.markdown(
     "A change too small to see can turn a classifier’s answer round. Purescan shows the attack, detects it, undoes "
     "it, and checks what the cure cost."
 )
-rooms = st.grid(len(ROOMS), min_column_width=220)
-for name, icon, text in ROOMS:
-    with rooms.container(border=True, height="stretch"):
+stages = st.grid(len(STAGES), min_column_width=220)
+for name, icon, text in STAGES:
+    with stages.container(border=True, height="stretch"):
         st.subheader(f"{icon} {name}", anchor=False)
         st.markdown(text)
 
@@ -47,9 +47,12 @@ for tour in TOURS.values():
         st.markdown(tour.promise)
         st.markdown("\n".join(f"{number}. {step.title}" for number, step in enumerate(tour.steps, 1)))
         st.space("stretch")
-        key, click = f"tour-{tour.key}", {"on_click": start_tour, "args": (session, tour.key)}
         # Started in the callback: an upload that is just being opened would be opened before this line is reached.
-        if st.button("Start this tour", key=key, type="primary", width="stretch", **click):
+        pressed = st.button(
+            "Start this tour", key=f"tour-{tour.key}", type="primary", width="stretch",
+            on_click=start_tour, args=(session, tour.key),
+        )  # fmt: skip
+        if pressed:
             st.switch_page("pages/examine/page.py")
 
 st.header("Or go straight to a page", anchor=False)

@@ -32,7 +32,7 @@ def pick(state: PurifyState, key: str) -> int:
     if len(places) == 1:
         return 0
     names = [plain(in_short(trajectory.settings)) for trajectory in state.trajectories]
-    return st.segmented_control("Method", places, default=0, required=True, key=key, format_func=names.__getitem__) or 0
+    return st.segmented_control("Method", places, default=0, required=True, key=key, format_func=names.__getitem__)
 
 
 def draw_change(state: PurifyState) -> None:
@@ -43,7 +43,7 @@ def draw_change(state: PurifyState) -> None:
     _draw_pictures(state, trajectory, last)
     _draw_distances(last)
     st.subheader("Where the classifier looked", anchor=False)
-    _draw_gaze(state, place)
+    _draw_attributions(state, place)
     st.subheader("Take the estimate along", anchor=False)
     draw_files(state, place)
 
@@ -89,7 +89,7 @@ def _draw_row(title: str, distance: Distance) -> None:
     grid.metric("ℓ∞", f"{number(255 * distance.linf)}/255", help="The largest change of any pixel.", border=True)
 
 
-def _draw_gaze(state: PurifyState, place: int) -> None:
+def _draw_attributions(state: PurifyState, place: int) -> None:
     """What the answers rest on, input and estimate on one scale."""
     from core.explanation import overlays
 

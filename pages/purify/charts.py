@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import plotly.graph_objects as go
@@ -73,7 +73,7 @@ def trade_chart(groups: dict[str, list[tuple[str, Point]]], front: Sequence[Poin
     return finished(figure, ink)
 
 
-def relative_chart(places: Sequence[float], values: dict[str, Sequence[float]], axis: str, place: int) -> go.Figure:
+def relative_chart(places: Sequence[float], values: Mapping[str, Sequence[float]], axis: str, place: int) -> go.Figure:
     """Values of different units over `places`, each in per cent of its own at index `place`."""
     colours, ink = palette()
     figure = go.Figure()

@@ -41,25 +41,30 @@ def in_short(settings: PurifySettings) -> str:
 
 
 def draw_controls(session: Session, models: Bundle, locked: bool) -> None:
-    """Ask for everything that the next purification takes, of what the bundle can do, and note it in the visit."""
+    """Ask for everything that the next purification takes, of what the bundle can do, and note it in the session.
+
+    `locked`: nothing can be changed now.
+    """
     from core.purification.catalogue import longest_purification
 
-    kept: dict[str, Any] = {"disabled": locked, "persist_state": "session"}
     count = st.segmented_control(
-        "Methods side by side", (1, 2, 3), default=2, required=True, key="purify-count", **kept
-    )
-    chosen = tuple(_draw_method(place, models, kept) for place in range(count or 1))
+        "Methods side by side", (1, 2, 3), default=2, required=True, key="purify-count", disabled=locked,
+        persist_state="session",
+    )  # fmt: skip
+    chosen = tuple(_ask_method(place, models, locked) for place in range(count))
     if any(longest_purification(settings) > SLOW_STEPS for settings in chosen):
         st.caption("A method of many steps takes its time: every step is shown as it comes, and Stop is at hand.")
     about = "Draws all the noise: the same seed gives the same estimates. All methods begin with the same noise."
-    seed = st.number_input("Seed of the noise", 0, 2**31 - 1, 0, key="purify-seed", help=about, **kept)
+    seed = st.number_input(
+        "Seed of the noise", 0, 2**31 - 1, 0, key="purify-seed", help=about, disabled=locked, persist_state="session"
+    )
     if not locked:
-        session.purify, session.purify_seed = chosen, int(seed)
+        session.purify, session.purify_seed = chosen, seed
 
 
-def _draw_method(place: int, models: Bundle, kept: dict[str, Any]) -> PurifySettings:
+def _ask_method(place: int, models: Bundle, locked: bool) -> PurifySettings:
     """One method and its strength."""
-    from core.purification.catalogue import PURIFIERS, longest_purification, usable_purifiers
+    from core.purification.catalogue import PURIFIERS, usable_purifiers
     from core.purification.settings import PurifySettings
 
     names = usable_purifiers(models)
@@ -67,26 +72,44 @@ def _draw_method(place: int, models: Bundle, kept: dict[str, Any]) -> PurifySett
     index, key = names.index(first_methods(models)[place]), f"purify-{'filter' if models.lacks else 'method'}-{place}"
     about = None if place else "What is in brackets says where a method was published."
     method = st.selectbox(
-        f"Method {place + 1}", names, index, lambda name: PURIFIERS[name].title, key=key, help=about, **kept
-    )
-    purifier, options = PURIFIERS[method], {}
+        f"Method {place + 1}", names, index, lambda name: PURIFIERS[name].title, key=key, help=about, disabled=locked,
+        persist_state="session",
+    )  # fmt: skip
+    purifier, options = PURIFIERS[method], dict[str, Any]()
     asked = [name for name in ("t", "steps", "clip") if name in purifier.takes]
     if not asked:
         return PurifySettings(method)
-    cells, key = st.columns(len(asked)), f"{place}-{method}"
-    for cell, name in zip(cells, asked):
+    key = f"{place}-{method}"
+    for cell, name in zip(st.columns(len(asked)), asked):
         with cell:
             if name == "t":
-                about = "How much noise is added before it is taken away: the more, the more detail is made up."
-                how = {"help": about, "key": f"purify-t-{key}"}
-                options["t"] = int(st.number_input("Noise level t\\*", 1, 999, purifier.t or 100, **how, **kept))
+                options["t"] = _ask_noise_level(purifier.t or 100, key, locked)
             elif name == "steps":
-                own = str(longest_purification(PurifySettings(method, **options)))
-                how = {"help": "As many as is usual where left empty.", "key": f"purify-steps-{key}"}
-                steps = st.number_input("Steps", 1, 999, None, placeholder=own, **how, **kept)
-                options["steps"] = None if steps is None else int(steps)
+                options["steps"] = _ask_steps(PurifySettings(method, **options), key, locked)
             else:
-                about = "How far a pixel may be moved at most."
-                how = {"help": about, "key": f"purify-clip-{key}"}
-                options["clip"] = st.number_input("Clip, in 1/255", 1.0, 64.0, 16.0, 1.0, "%g", **how, **kept)
+                options["clip"] = _ask_clip(key, locked)
     return PurifySettings(method, **options)
+
+
+def _ask_noise_level(usual: int, key: str, locked: bool) -> int:
+    about = "How much noise is added before it is taken away: the more, the more detail is made up."
+    return st.number_input(
+        "Noise level t\\*", 1, 999, usual, help=about, key=f"purify-t-{key}", disabled=locked, persist_state="session"
+    )
+
+
+def _ask_steps(settings: PurifySettings, key: str, locked: bool) -> int | None:
+    from core.purification.catalogue import longest_purification
+
+    return st.number_input(
+        "Steps", 1, 999, None, placeholder=str(longest_purification(settings)),
+        help="As many as is usual where left empty.", key=f"purify-steps-{key}", disabled=locked,
+        persist_state="session",
+    )  # fmt: skip
+
+
+def _ask_clip(key: str, locked: bool) -> float:
+    return st.number_input(
+        "Clip, in 1/255", 1.0, 64.0, 16.0, 1.0, "%g", help="How far a pixel may be moved at most.",
+        key=f"purify-clip-{key}", disabled=locked, persist_state="session",
+    )  # fmt: skip

@@ -43,8 +43,10 @@ def draw_figure(models: Bundle) -> None:
         with halves.cell():
             st.subheader(name, anchor=False)
             figure = charts.relative_chart([point[place] for point in points], values, axis, at)
-            how = {"height": charts.HEIGHT + 60, "config": CONFIG, "key": f"figure-{key}"}
-            st.plotly_chart(figure, alt=f"{name}: loss and attention variation of the MAE", **how)
+            st.plotly_chart(
+                figure, height=charts.HEIGHT + 60, config=CONFIG, key=f"figure-{key}",
+                alt=f"{name}: loss and attention variation of the MAE",
+            )  # fmt: skip
     st.caption(
         f"Means over n = {record['n']} validation scans, against the same scans unattacked; the clean scan’s own "
         "reconstruction loss is the point at ε = 0."

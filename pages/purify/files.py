@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from pages.purify.state import PurifyState
+from pages.shared.downloads import draw_scan_downloads, file_stem
 from pages.shared.runtime import bundle
 
 if TYPE_CHECKING:
@@ -20,15 +19,9 @@ def draw_files(state: PurifyState, place: int) -> None:
     if place not in state.files:
         state.files[place] = _files(state, place)
     dicom, png = state.files[place]
+    stem = f"{file_stem(state.scan.name, 'scan')}-purified-{state.settings[place].method}"
     with st.container(horizontal=True):
-        for label, data, ending, mime in (
-            ("Download DICOM", dicom, "dcm", "application/dicom"),
-            ("Download PNG", png, "png", "image/png"),
-        ):
-            st.download_button(
-                label, data, file_name(state, place, ending), mime, key=f"purified-{ending}", on_click="ignore",
-                icon=":material/download:",
-            )  # fmt: skip
+        draw_scan_downloads(dicom, png, stem, "purified")
     st.caption(
         "Both files are marked as purified and hold no patient’s name. What they show is an estimate, never the "
         "patient’s scan. Purescan is not a medical device."
@@ -41,10 +34,13 @@ def _files(state: PurifyState, place: int) -> tuple[bytes, bytes]:
 
     estimate = state.trajectories[place].frames[-1].estimate
     pixels = estimate[0] if len(estimate) == 1 else estimate.transpose(1, 2, 0)
-    description = describe(state, state.trajectories[place])
-    modality = bundle(state.before.bundle).written_modality
-    how = {"kind": "purified", "modality": modality, "source": state.scan}
-    dicom = derived_dicom(pixels, description=description, **how)
+    dicom = derived_dicom(
+        pixels,
+        kind="purified",
+        description=describe(state, state.trajectories[place]),
+        modality=bundle(state.before.bundle).written_modality,
+        source=state.scan,
+    )
     return dicom, derived_png(pixels, kind="purified")
 
 
@@ -61,9 +57,3 @@ def describe(state: PurifyState, trajectory: PurificationTrajectory) -> str:
         f"Purified: {', '.join(facts)}, seed {state.seed}, with {state.before.bundle}{source}. "
         "An estimate, never the patient's scan. Not for diagnosis; Purescan is not a medical device."
     )
-
-
-def file_name(state: PurifyState, place: int, ending: str) -> str:
-    """A name for an estimate as a file, without signs that some system forbids."""
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(state.scan.name).stem).strip("-") or "scan"
-    return f"{stem}-purified-{state.settings[place].method}.{ending}"

@@ -67,7 +67,7 @@ def draw_work(session: Session, before: Examination) -> None:
         state = begin(session, before, target_examination(session) if session.origin else None)
         stage.draw_first(state, live)
         st.rerun()
-    if running:
+    if state and running:
         stage.follow_purifiers(state, live)
         live.empty()
     with rest.container():
@@ -75,11 +75,11 @@ def draw_work(session: Session, before: Examination) -> None:
             start.draw_idle(session, before)
         else:
             draw_job_status(state)
-            if state.job and state.job.count:
+            if state.begun.count:
                 stage.draw_stage(state)
     if running:
         st.rerun()  # only now, so that the result is seen before the buttons and settings are drawn anew
-    if state and state.job and state.job.count and not large:
+    if state and state.begun.count and not large:
         with below.container():
             draw_trajectories(state)
             draw_curves(state)
@@ -106,7 +106,7 @@ def draw_section(session: Session, section: str, before: Examination) -> None:
     state = current_state(session)
     if section == SEEDS:
         draw_seeds(session, before)
-    elif state is None or state.running or not (state.job and state.job.count):
+    elif state is None or state.running or not state.begun.count:
         st.info(FIRST if state is None else WAIT, icon=":material/info:")
     else:
         draw_change(state)

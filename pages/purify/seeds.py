@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.purify.controls import in_short
 from pages.shared import pictures
+from pages.shared.examinations import answer_of
 from pages.shared.job_status import Progress, draw_job_status, draw_stop, follow
 from pages.shared.page_state import PageState
 from pages.shared.runtime import bundle
@@ -17,6 +18,8 @@ from pages.shared.session import Session
 from pages.shared.words import heading, number, percent, plain
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from core import Examination, Scan
     from core.fidelity.agreement import Agreement, SeedResult
     from core.purification.settings import PurifySettings
@@ -91,9 +94,8 @@ def _begin(session: Session, before: Examination, settings: PurifySettings, coun
 def _steps(state: SeedsState) -> Iterator[SeedResult | None]:
     from core.fidelity.agreement import agreement
 
-    before = state.before
-    classifier = before.undefended.classifier
-    yield from agreement(before.pixels, bundle(before.bundle), state.settings, state.seeds, classifier)
+    models, classifier = bundle(state.before.bundle), answer_of(state.before).classifier
+    yield from agreement(state.before.pixels, models, state.settings, state.seeds, classifier)
 
 
 def _progress(state: SeedsState) -> Progress:
@@ -121,7 +123,7 @@ def draw_agreement(state: SeedsState) -> None:
         st.table(rows, hide_index=True)
     if agreement.spread is not None and not same:
         with halves.cell():
-            _draw_spread(state)
+            _draw_spread(state, agreement.spread)
 
 
 def verdict(counts: dict[str, int], same: bool = False) -> str:
@@ -143,12 +145,11 @@ def _draw_shares(state: SeedsState) -> None:
         st.progress(count / done, f"**{plain(heading(label))}**: {count} of {done} seeds")
 
 
-def _draw_spread(state: SeedsState) -> None:
+def _draw_spread(state: SeedsState, spread: np.ndarray) -> None:
     from core.explanation import overlays
 
-    spread, before = state.agreement.spread, state.before
     limit = overlays.map_limit(spread)
-    picture = overlays.overlay_png(before.frame, spread, limit, 0.85, state.scan.spacing)
+    picture = overlays.overlay_png(state.before.frame, spread, limit, 0.85, state.scan.spacing)
     title = "Where the estimates differ from seed to seed"
     st.image(picture, title, "stretch", alt=f"{title}: standard deviation over the scan")
     pictures.draw_legend("0", f"{number(255 * limit)}/255 standard deviation over the seeds", signed=False)

@@ -30,8 +30,7 @@ def draw_first(state: PurifyState, place: DeltaGenerator) -> None:
 
     It drops what has only just come when the page is drawn anew.
     """
-    job = state.job
-    assert job
+    job = state.begun
     while not job.wait(FIRST_POLL_SECONDS) and not job.count and not job.ahead:
         pass
     with place.container():

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pages.shared.examinations import answer_of
 from pages.shared.page_state import PageState
 from pages.shared.runtime import bundle, heavy_work
 
@@ -30,7 +31,7 @@ class PurifyState(PageState):
     scan, before
         What is purified, and its result.
     reference : Examination or None
-        That of the clean scan, where the scan on the table is an attacked copy.
+        That of the clean scan, where the open scan is an attacked copy.
     settings, seed
         How it is purified.
     trajectories : tuple of PurificationTrajectory
@@ -117,7 +118,7 @@ def possible_settings(settings: tuple[PurifySettings, ...], models: Bundle) -> t
 
 
 def current_state(session: Session) -> PurifyState | None:
-    """The visitor's purification; one of what is no longer chosen is stopped and forgotten."""
+    """The visitor's purification, if any; one of what is no longer chosen is stopped and forgotten."""
     return session.current(PurifyState, session.choices())
 
 
@@ -139,14 +140,20 @@ def begin(session: Session, before: Examination, reference: Examination | None) 
 def _steps(state: PurifyState) -> Iterator[PurificationTrajectory]:
     from core.trajectories.purification import PurificationTrajectory, develop
 
-    before, reference = state.before, state.reference
-    models, classifier = bundle(before.bundle), before.undefended.classifier
-    known = {"classifier": classifier, "answer": before.undefended}
-    if reference is not None:
-        known |= {"reference": reference.pixels, "wanted": reference.undefended.label}
+    before, answer, reference = state.before, answer_of(state.before), state.reference
+    models = bundle(before.bundle)
     # Here and not before, as each asks the classifier, and only the worker may.
     state.trajectories = tuple(
-        PurificationTrajectory(before.pixels, models, settings, **known) for settings in state.settings
+        PurificationTrajectory(
+            before.pixels,
+            models,
+            settings,
+            classifier=answer.classifier,
+            answer=answer,
+            reference=reference.pixels if reference else None,
+            wanted=answer_of(reference).label if reference else None,
+        )
+        for settings in state.settings
     )
     yield from develop(state.trajectories, models, state.seed)
 
@@ -163,6 +170,6 @@ def attributions_of(state: PurifyState, place: int) -> tuple[np.ndarray, np.ndar
 def _attributions(state: PurifyState, place: int) -> tuple[np.ndarray, np.ndarray]:
     from core.explanation.attributions import saliency
 
-    network = bundle(state.before.bundle).classifiers[state.before.undefended.classifier]
+    network = bundle(state.before.bundle).classifiers[answer_of(state.before).classifier]
     estimate = state.trajectories[place].frames[-1].estimate
     return saliency(state.before.pixels, network), saliency(estimate, network)

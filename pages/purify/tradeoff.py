@@ -69,7 +69,7 @@ def _draw_others(record: Tradeoff) -> None:
     st.subheader("The purifiers side by side", anchor=False)
     conditions = [name for name in NAMES if any(point.condition == name for point in record.points)]
     condition = st.segmented_control(
-        "Under", conditions, default=conditions[-1], required=True, key="trade-condition", format_func=NAMES.get
+        "Under", conditions, default=conditions[-1], required=True, key="trade-condition", format_func=NAMES.__getitem__
     )
     counts = sorted({point.accuracy.n for point in record.points}, reverse=True)
     # One-step denoising has its curve above; here it stands once. What was measured on all scans needs no second point.
@@ -87,7 +87,7 @@ def _draw_others(record: Tradeoff) -> None:
     figure = charts.trade_chart(groups, pareto(fullest))
     st.plotly_chart(
         figure, height=charts.TRADE_HEIGHT, config=CONFIG, key="trade-others",
-        alt=f"Accuracy against SSIM of every purifier, {NAMES[condition or conditions[-1]]}",
+        alt=f"Accuracy against SSIM of every purifier, {NAMES[condition]}",
     )  # fmt: skip
 
 
@@ -119,7 +119,7 @@ def _time(milliseconds: float) -> str:
 
 def _full_name(point: Point) -> str:
     words = [title(point.method), f"t* = {point.t}" if point.t else ""]
-    words.append(counted(point.steps) if (point.steps or 1) > 1 else "")
+    words.append(counted(point.steps) if point.steps and point.steps > 1 else "")
     return ", ".join(filter(None, words))
 
 

@@ -21,17 +21,18 @@ def summary(trajectory: PurificationTrajectory) -> str:
     """What came of a method, in one sentence."""
     first, last, turn = trajectory.frames[0].prediction, trajectory.frames[-1].prediction, trajectory.turn()
     answer = f"“{plain(last.label)}” ({percent(last.confidence)})"
-    if turn is None and trajectory.wanted in (None, first.label):
+    wanted = trajectory.wanted
+    if turn is None and (wanted is None or wanted == first.label):
         return f"the answer stays {answer}."
     if turn is None:
-        return f"the answer stays {answer}; the clean scan’s “{plain(trajectory.wanted)}” does not come back."
+        return f"the answer stays {answer}; the clean scan’s “{plain(wanted or '')}” does not come back."
     # Of a long run not every step was kept, and asked about.
     where = f"{'at' if len(trajectory.frames) > trajectory.steps else 'by'} step {turn.step:,} of {trajectory.total:,}"
-    if trajectory.wanted is None:
+    if wanted is None:
         return f"the answer turns from “{plain(first.label)}” to {answer} {where}."
-    if trajectory.wanted == last.label == first.label:
+    if wanted == last.label == first.label:
         return f"the answer strays on the way, and ends as it began, {answer}."
-    if trajectory.wanted == last.label:
+    if wanted == last.label:
         return f"the diagnosis comes back {where}: {answer}."
     return f"the answer turns {where}, away from that of the clean scan, to {answer}."
 
@@ -49,7 +50,7 @@ def draw_trajectories(state: PurifyState) -> None:
                 _draw_frame(state, place, trajectory, frame)
         if kept > len(shown):
             st.caption(f"{len(shown) - 1} of {counted(trajectory.steps)}; the slider above has {kept - 1} of them.")
-    st.caption(f"{counted(state.job.count)} in {state.job.seconds:.1f} s of computing.")
+    st.caption(f"{counted(state.begun.count)} in {state.begun.seconds:.1f} s of computing.")
 
 
 def _draw_frame(state: PurifyState, place: int, trajectory: PurificationTrajectory, frame: Frame) -> None:

@@ -44,8 +44,7 @@ def follow(state: PageState, progress: Callable[[], Progress], draw: Callable[[i
         Draws what was found so far; called only where there is more than before. What it is given is another number
         each time: an element that needs a key takes it into the key, as no key may come twice in one run of a page.
     """
-    job = state.job
-    assert job is not None
+    job = state.begun
     # Each has its place whether it is drawn or not: what moves would leave its old self on the page, greyed.
     pause, bar, found = st.empty(), st.empty(), st.empty()
     drawn = -1

@@ -1,4 +1,4 @@
-"""Said once a visit: this is no medical device."""
+"""Said once a session: this is no medical device."""
 
 import streamlit as st
 

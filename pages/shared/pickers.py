@@ -57,7 +57,7 @@ def open_wanted(session: Session, file: UploadedFile | None, stay: bool = False)
         session.wanted = None
     elif file is not None and file.file_id != session.upload_id:
         _open(session, file.getvalue(), file.name, None)
-        # The uploader stays the same for the whole visit: only then does Streamlit drop one file for the next.
+        # The uploader stays the same for the whole session: only then does Streamlit drop one file for the next.
         session.upload_id = file.file_id
         session.tour = session.wanted = None
     else:
@@ -113,7 +113,7 @@ def _draw_samples(session: Session) -> None:
     if not known:
         st.caption("No sample comes with this bundle.")
         return
-    # As above; a sample for another bundle stays on the table and isn't offered here.
+    # As above; a sample for another bundle stays open and isn't offered here.
     st.session_state["sample"] = session.sample if session.sample in known else None
     st.selectbox(
         "Sample scans",

@@ -1,11 +1,13 @@
-"""Pictures of a scan: with a map over it, and what purification changed. Drawn by core, placed here."""
+"""Pictures of a scan: with a map over it, and what purification changed; and numbers as large as a picture."""
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from pages.shared.charts import COLOURS, theme
 from pages.shared.words import number
 
 if TYPE_CHECKING:
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 OVERLAYS = {"Scan": "", "Error map": "reconstruction error", "Attention map": "attention variation"}
 GAINS = (1, 2, 5, 10, 20)
+# Digits and signs of a bold sans serif face are about so wide, in shares of the type's size.
+GLYPH = 0.62
+LARGE_WIDTH = 420
 
 
 def draw_scan(exam: Examination, scan: Scan) -> None:
@@ -25,7 +30,7 @@ def draw_scan(exam: Examination, scan: Scan) -> None:
     picture = st.container()
     chosen = "Scan"
     if detection:
-        chosen = st.segmented_control("Show", list(OVERLAYS), default="Scan", required=True, key="overlay") or "Scan"
+        chosen = st.segmented_control("Show", list(OVERLAYS), default="Scan", required=True, key="overlay")
     name = f"Scan {scan.name}, slice {exam.frame_index + 1} of {scan.frame_count}"
     if not detection or chosen == "Scan":
         picture.image(overlays.scan_png(exam.frame, scan.spacing), width="stretch", alt=name)
@@ -89,8 +94,24 @@ def averaged(pixels: np.ndarray) -> str:
 
 def draw_gain(key: str, default: int) -> int:
     """How many times a difference is amplified."""
-    how = {"default": default, "required": True, "format_func": "× {}".format}
-    return st.segmented_control("Amplify the difference", GAINS, key=key, **how) or default
+    return st.segmented_control(
+        "Amplify the difference", GAINS, default=default, required=True, format_func="× {}".format, key=key
+    )
+
+
+def draw_large_number(text: str, about: str, room: int = 7) -> None:
+    """A text for the back row, as wide as the page allows, which no heading is.
+
+    `room` letters fill its place; `about` is what it is read out as.
+    """
+    *_, ink = COLOURS[theme()]
+    size = LARGE_WIDTH / (GLYPH * max(len(text), room))
+    picture = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LARGE_WIDTH} {1.1 * size:.0f}" width="{LARGE_WIDTH}" '
+        f'height="{1.1 * size:.0f}"><text x="0" y="{0.85 * size:.0f}" fill="{ink}" font-family="sans-serif" '
+        f'font-weight="700" font-size="{size:.0f}">{escape(text)}</text></svg>'
+    )
+    st.image(picture, width="stretch", alt=about)
 
 
 def _draw_difference(

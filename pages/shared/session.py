@@ -36,7 +36,7 @@ class Session(StateKeeper):
     wanted : str or None
         Key of a sample, or `TOUR_SAMPLE`, that was just picked and is still to be opened.
     scan : Scan or None
-        The scan on the table; a bad upload leaves it where it is.
+        The scan that is open; a bad upload leaves it so.
     origin : Scan or None
         What `scan` was before it was attacked; None where nothing was attacked.
     origin_examination : Examination or None
@@ -111,7 +111,7 @@ class Session(StateKeeper):
         self.teaching = not self.teaching
 
     def take(self, scan: Scan, sample: str | None = None, attacked_copy: bool = False) -> None:
-        """Put a scan on the table, at its middle frame and with its own window."""
+        """Open a scan, at its middle frame and with its own window."""
         self.scan, self.sample = scan, sample
         self.origin = self.origin_examination = self.window = self.problem = None
         self.frame = scan.default_frame
@@ -128,7 +128,7 @@ class Session(StateKeeper):
         self.origin_examination = before
 
     def target(self) -> tuple[Scan | None, int, Window | None]:
-        """What an attack is aimed at: the scan, frame and window on the table, or what they were before an attack."""
+        """What an attack is aimed at: the scan, frame and window that are open, or what they were before an attack."""
         if self.origin is not None:
             return self.origin, self.origin_frame, self.origin_window
         return self.scan, self.frame, self.window

@@ -40,7 +40,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Tour:
-    """A walk for one kind of visitor."""
+    """A guided tour for one kind of visitor."""
 
     key: str
     title: str

@@ -1,4 +1,4 @@
-"""The Detect page in a real browser: every section with a scan on the table, and a test that is started and stopped."""
+"""The Detect page in a real browser: every section with an open scan, and a test that is started and stopped."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +19,8 @@ def open_section(page: Page, name: str) -> None:
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
-def price(page: Page) -> str:
-    return page.locator(".st-key-price").inner_text()
+def operating_point(page: Page) -> str:
+    return page.locator(".st-key-operating-point").inner_text()
 
 
 def test_every_section_shows_its_evidence(open_app: Visit) -> None:
@@ -35,14 +35,14 @@ def test_every_section_shows_its_evidence(open_app: Visit) -> None:
     expect(page.get_by_test_id("stPlotlyChart")).to_contain_text("this scan", timeout=WAIT_MS)
 
     open_section(page, "Thresholds")
-    before = price(page)
+    before = operating_point(page)
     page.get_by_test_id("stMain").get_by_role("slider").last.press("Home")
-    expect(page.locator(".st-key-price")).not_to_have_text(before, timeout=WAIT_MS)
+    expect(page.locator(".st-key-operating-point")).not_to_have_text(before, timeout=WAIT_MS)
     settle(page)
-    assert price(page) != before
+    assert operating_point(page) != before
     page.locator(".st-key-reset-thresholds button").click()
     settle(page)
-    assert price(page) == before
+    assert operating_point(page) == before
 
     for section in ("ROC", "Stress"):
         open_section(page, section)

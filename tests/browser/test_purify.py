@@ -43,7 +43,7 @@ def section(page: Page, name: str) -> None:
 
 
 def carried_over(page: Page) -> None:
-    """Attack the sample on the Attack page, and have its copy on the table of the Purify page."""
+    """Attack the sample on the Attack page, and have its copy open on the Purify page."""
     go(page, "Attack")
     upload(page, SAMPLE.name, SAMPLE.read_bytes())
     expect(page.locator(".st-key-attack button")).to_be_visible(timeout=WAIT_MS)

@@ -69,7 +69,7 @@ def test_refused_scan_gives_its_sentence(app: AppTest, choose: Choose, page: Cal
     assert not app.exception and not app.error
 
 
-def test_the_price_is_that_of_core_and_follows_the_slider(page: Callable[[str], AppTest]) -> None:
+def test_the_operating_point_is_that_of_core_and_follows_the_slider(page: Callable[[str], AppTest]) -> None:
     app = page("Thresholds")
     calibration = load_bundle().calibrations["resnet18"]
     own = cross_fitted_limits(calibration)

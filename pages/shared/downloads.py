@@ -1,0 +1,30 @@
+"""A scan to take away."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import streamlit as st
+
+
+def file_stem(name: str, otherwise: str) -> str:
+    """A file's name without its ending and without signs that some system forbids; `otherwise` where none is left."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", Path(name).stem).strip("-") or otherwise
+
+
+def draw_scan_downloads(dicom: bytes, png: bytes, stem: str, key: str) -> None:
+    """A button for each kind of file; `stem` is the files' name without the ending."""
+    for label, data, ending, mime in (
+        ("Download DICOM", dicom, "dcm", "application/dicom"),
+        ("Download PNG", png, "png", "image/png"),
+    ):
+        st.download_button(
+            label,
+            data,
+            f"{stem}.{ending}",
+            mime,
+            key=f"{key}-{ending}",
+            on_click="ignore",
+            icon=":material/download:",
+        )

@@ -36,6 +36,11 @@ class PageState:
         """Whether more steps are to come."""
         return self.job is not None and not self.job.done
 
+    @property
+    def abandoned(self) -> bool:
+        """Whether the job ended before its time, as nobody watched it."""
+        return self.job is not None and self.job.done and self.job.abandoned
+
     def is_doing(self, doing: object) -> bool:
         """Whether this is what runs."""
         return self.running and self.doing == doing

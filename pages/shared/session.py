@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import streamlit as st
 
+from pages.shared.runtime import DEFAULT_BUNDLE
+
 if TYPE_CHECKING:  # core brings torch: the first page must not wait for it
     from core import Examination, Scan, Window
     from core.attacks import AttackSettings
     from core.purification.settings import PurifySettings
     from pages.shared.page_state import PageState
 
-DEFAULT_BUNDLE = "brain-mri"
 TOUR_SAMPLE = "the tours' sample"
 STOP_SECONDS = 1.0
 S = TypeVar("S", bound="PageState")

@@ -8,7 +8,7 @@ from core.faults import FORMATS
 from core.faults.record import FILE, weights_today
 from core.faults.view import layers
 
-COMMAND = "python -m training.faults --data invented.npz"
+COMMAND = "python -m training.measure.faults --data invented.npz"
 
 
 def write_record(bundle: Bundle, folder: Path, classifiers: dict[str, float], made_with: str | None = None) -> None:

@@ -93,7 +93,7 @@ def record_gates(folder, mixture: str = "medfedpure", weights: str = "abc") -> N
     rng, rows = np.random.default_rng(0), {}
     for name in ("clean", "fgsm 4/255", "fgsm 8/255", "pgd 8/255"):
         rows[name] = rng.dirichlet([1, 1, 1], 6).tolist()
-    entry = {"labels": [0, 1] * 3, "conditions": rows, "command": "python -m training.gates", "split": "val"}
+    entry = {"labels": [0, 1] * 3, "conditions": rows, "command": "python -m training.measure.gates", "split": "val"}
     folder.write_text(json.dumps({mixture: entry | {"weights": weights}}))
 
 
@@ -274,7 +274,7 @@ def test_raw_heads_and_rollout(page: AppTest) -> None:
 def test_the_map_with_and_without_a_scan(app: AppTest, served: Bundle, choose: Choose, tmp_path) -> None:
     record_gates(tmp_path / served.name / "gates.json")
     opened(app, "experts")
-    assert "n = 6 scans" in texts(app) and "python -m training.gates" in texts(app)
+    assert "n = 6 scans" in texts(app) and "python -m training.measure.gates" in texts(app)
     choose(app, SCAN.key)
     section(opened(app, "experts"), "Map of gates")
     chart = json.loads(app.get("plotly_chart")[0].proto.spec)
@@ -290,7 +290,7 @@ def test_gates_of_other_weights_are_not_shown(app: AppTest, served: Bundle, tmp_
 def test_a_damaged_record_gives_its_sentence(app: AppTest, served: Bundle, tmp_path) -> None:
     (tmp_path / served.name / "gates.json").write_text("{")
     app.switch_page("pages/experts/page.py").run()
-    assert not app.exception and "training.gates again" in app.error[0].value.replace("\\", "")
+    assert not app.exception and "training.measure.gates again" in app.error[0].value.replace("\\", "")
 
 
 def test_a_mixture_with_thresholds_can_be_used_elsewhere(page: AppTest) -> None:

@@ -273,7 +273,7 @@ def test_a_bundle_without_autoencoder_works(app: AppTest, served: Bundle, choose
 def test_nothing_recorded_is_said_and_the_rest_works(page: AppTest, name: str) -> None:
     section(page, name)
     told = texts(page)
-    assert {"Flip": "hasn’t been measured"}.get(name, "training.faults") in told
+    assert {"Flip": "hasn’t been measured"}.get(name, "training.measure.faults") in told
 
 
 def test_without_a_scan_the_memory_can_still_be_looked_at(app: AppTest, served: Bundle) -> None:
@@ -319,7 +319,7 @@ def test_a_damaged_record_gives_its_sentence(page: AppTest, served: Bundle, tmp_
     (tmp_path / served.name).mkdir()
     (tmp_path / served.name / "faults.json").write_text("{")
     page.run()
-    assert not page.exception and "run training.faults again" in texts(page)
+    assert not page.exception and "run training.measure.faults again" in texts(page)
     press(page, "bit-30")
     assert len(bench(page).flips) == 1
 

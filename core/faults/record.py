@@ -297,4 +297,4 @@ def _study(kind: type[Row], entry: Mapping[str, Any]) -> Study:
 
 def _row(kind: type[Row], values: Mapping[str, Any]) -> Row:
     interval = values.get("interval")
-    return kind(**values | ({"interval": tuple(interval)} if interval else {}))
+    return kind(**{**values, **({"interval": tuple(interval)} if interval else {})})

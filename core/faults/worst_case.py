@@ -7,6 +7,7 @@ magnitude, which no first-order estimate survives. The gradient therefore only p
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -28,7 +29,8 @@ SCREENING = 16  # scans
 FINALISTS = 6  # candidates whose damage is computed on all scans
 
 
-class SearchStep(NamedTuple):
+@dataclass(frozen=True)
+class SearchStep:
     """One round.
 
     index: from 0; fault: what was flipped in this round, on top of the rounds before; accuracy: share of scans, in

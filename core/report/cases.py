@@ -200,7 +200,7 @@ def study(source: Source, bundle: Bundle, settings: AuditSettings) -> Study:
     limits = bundle.limits_of(name)
     scan = load_scan(source.read(), source.name)
     exam = examine(scan, bundle, classifier=name, seed=settings.seed)
-    if exam.refused:
+    if exam.refused or exam.detection is None:
         return Study(scan, exam)
     t_star = limits.t_star(exam.detection.scores["amv"])
     # What the pipeline does to a scan that is flagged, with the noise level that it would choose for this one.
@@ -231,16 +231,16 @@ def summarised(source: Source, study: Study) -> Case:
         facts |= {"undefended": exam.undefended.label, "undefended_probability": exam.undefended.confidence}
     if exam.prediction:
         facts |= {"label": exam.prediction.label, "probability": exam.prediction.confidence}
-    if study.seeds:
-        answer = study.seeds.results[0][1]
+    if study.seeds and study.estimate is not None:
+        answer, spread = study.seeds.results[0][1], study.seeds.spread
         facts |= {"purified": answer.label, "purified_probability": answer.confidence, "t_star": study.t_star}
-        facts |= {"agreement": study.seeds.shares[answer.label], "spread": float(study.seeds.spread.mean())}
-        facts |= _distances(study)
+        facts |= {"agreement": study.seeds.shares[answer.label]}
+        facts |= {"spread": None if spread is None else float(spread.mean())}
+        facts |= _distances(exam.pixels, study.estimate, study.reference)
     return Case(source.name, source.sha256, **facts)
 
 
-def _distances(study: Study) -> dict[str, Mapping[str, float]]:
-    pixels, estimate, clean = study.exam.pixels, study.estimate, study.reference
+def _distances(pixels: np.ndarray, estimate: np.ndarray, clean: np.ndarray | None) -> dict[str, Mapping[str, float]]:
     pairs = {"fidelity": (pixels, estimate)}
     if clean is not None:
         pairs |= {"to_clean": (clean, estimate), "input_to_clean": (clean, pixels)}

@@ -51,7 +51,7 @@ def draw_pictures(study: Study) -> Pictures:
 
 
 def _small(png: bytes) -> bytes:
-    picture = Image.open(io.BytesIO(png))
+    picture: Image.Image = Image.open(io.BytesIO(png))
     picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.LANCZOS)
     if picture.mode != "L":
         # A third of the size, and the colours of a map have few shades anyway.
@@ -159,7 +159,7 @@ def figures(cases: Sequence[Case]) -> dict[str, Any]:
     harm where there was nothing to mend.
     """
     measured = [case for case in cases if case.fidelity]
-    ssim = [case.fidelity["ssim"] for case in measured]
+    ssim = [case.fidelity["ssim"] for case in cases if case.fidelity]
     return {
         "scans": len(cases),
         "unreadable": sum(case.problem is not None for case in cases),
@@ -168,7 +168,7 @@ def figures(cases: Sequence[Case]) -> dict[str, Any]:
         "flagged": sum(case.flagged for case in measured),
         "changed": sum(case.changed for case in measured),
         "changed_unflagged": sum(case.changed and not case.flagged for case in measured),
-        "divided": sum(case.agreement < 1 for case in measured),
+        "divided": sum(case.agreement is not None and case.agreement < 1 for case in measured),
         "ssim_median": median(ssim) if ssim else None,
         "ssim_worst": min(ssim, default=None),
     }

@@ -6,6 +6,8 @@ and signatures below are those that pydicom asks of a decoding plugin.
 
 from __future__ import annotations
 
+from typing import cast
+
 import openjpeg
 from pydicom import uid
 from pydicom.pixels import get_decoder
@@ -32,7 +34,7 @@ def decode_frame(src: bytes, runner: DecodeRunner) -> bytearray:
     runner : DecodeRunner
         Told what the codestream holds where that differs from the tags.
     """
-    frame = openjpeg.decode_pixel_data(src, version=2)
+    frame = cast(bytearray, openjpeg.decode_pixel_data(src, version=2))  # version 1 gives an array
     # The multiple component transform is undone while decoding (PS3.5 8.2.4).
     if runner.photometric_interpretation in (PhotometricInterpretation.YBR_ICT, PhotometricInterpretation.YBR_RCT):
         runner.set_option("photometric_interpretation", PhotometricInterpretation.RGB)

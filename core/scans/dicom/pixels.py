@@ -202,7 +202,9 @@ def _decoded(ds: Dataset, syntax: UID, name: str) -> np.ndarray:
     try:
         with quiet_decoder():
             pixels, _ = get_decoder(syntax).as_array(
-                ds, decoding_plugin=_PLUGINS.get(syntax, ""), allow_excess_frames=False
+                ds,
+                decoding_plugin=_PLUGINS.get(syntax, ""),
+                allow_excess_frames=False,  # type: ignore[arg-type]  # pydicom writes all options where it takes each
             )
     except MemoryError:
         raise

@@ -9,7 +9,7 @@ from torch import nn
 from core.explanation import METHODS, attribution, attribution_steps, log_odds, outline_agreement
 from core.models.experts import MixtureOfExperts, resnet_mixture
 from core.models.resnet import NarrowResNet18
-from tests.core.tiny import numbers
+from tests.attacks.tiny import numbers
 
 SMOOTH = ["integrated-gradients", "smoothgrad", "occlusion"]
 

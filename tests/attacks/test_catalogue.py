@@ -18,8 +18,8 @@ from core.attacks import (
     longest_run,
 )
 from core.scans import derived_dicom, load_scan
+from tests.attacks.tiny import make_bent, numbers, zeros
 from tests.core.test_defence import Guard
-from tests.core.tiny import make_bent, numbers, zeros
 
 SHORT = 2
 # Needs the whole defence, on which it yields its own number of steps; see below.

@@ -10,8 +10,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 if TYPE_CHECKING:
     from core.bundles import Bundle, BundleError, bundle_names, load_bundle
-    from core.examination import Detection, Examination, Prediction, Purification, PurifyStep
-    from core.pipeline import examine
+    from core.defence.examination import Detection, Examination, Prediction, Purification, PurifyStep
+    from core.defence.pipeline import examine
     from core.scans import Scan, ScanError, Window, load_scan
 
 __all__ = [
@@ -33,8 +33,8 @@ __all__ = [
 
 _HOMES = {
     "core.bundles": ("Bundle", "BundleError", "bundle_names", "load_bundle"),
-    "core.examination": ("Detection", "Examination", "Prediction", "Purification", "PurifyStep"),
-    "core.pipeline": ("examine",),
+    "core.defence.examination": ("Detection", "Examination", "Prediction", "Purification", "PurifyStep"),
+    "core.defence.pipeline": ("examine",),
     "core.scans": ("Scan", "ScanError", "Window", "load_scan"),
 }
 

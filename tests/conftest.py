@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import bundles
 from core.bundles import Bundle, load_bundle
-from core.calibration import Borderline
+from core.bundles.calibration import Borderline
 from core.scans import load_scan
 from tests.cells import NAME, write_bundle
 
@@ -54,5 +53,5 @@ def two_bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def cells(two_bundles: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
     """The bundle that has classifiers only, installed beside brain-mri while a test runs."""
-    monkeypatch.setattr(bundles, "WEIGHTS", two_bundles)
+    monkeypatch.setattr("core.bundles.loading.WEIGHTS", two_bundles)
     return load_bundle(NAME)

@@ -3,8 +3,8 @@
 set -eu
 python=${1:?which python}
 [ -x .venv/bin/python ] && .venv/bin/python -m pip --version >/dev/null 2>&1 && exit 0
-"$python" -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || {
-    echo "Purescan needs Python 3.11 or later; $python is older. Try: make PYTHON=/path/to/python3.11" >&2
+"$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || {
+    echo "Purescan needs Python 3.11, 3.12 or 3.13; $python is another. Try: make PYTHON=/path/to/python3.11" >&2
     exit 1
 }
 rm -rf .venv

@@ -2,7 +2,7 @@
 
 from streamlit.testing.v1 import AppTest
 
-from pages.components.state import Visit
+from pages.shared.session import Session
 
 
 def texts(app: AppTest) -> str:
@@ -13,13 +13,13 @@ def texts(app: AppTest) -> str:
     return "\n".join(found).replace("\\", "").replace("\u00a0", " ")
 
 
-def visit(app: AppTest) -> Visit:
+def session(app: AppTest) -> Session:
     """The visitor's state."""
-    return app.session_state["visit"]
+    return app.session_state["session"]
 
 
 def opened(app: AppTest, page: str, errors: int = 0) -> AppTest:
     """The app on a page, which opens and says so many sentences about what is wrong."""
-    app.switch_page(f"pages/{page}.py").run()
+    app.switch_page(f"pages/{page}/page.py").run()
     assert not app.exception and len(app.error) == errors, page
     return app

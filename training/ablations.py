@@ -21,8 +21,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from core.attacks import AttackSettings
-from core.audit.datasets import Dataset
 from core.bundles import WEIGHTS, load_bundle
+from core.evaluation.datasets import Dataset
 from core.models.resnet import NarrowResNet18
 from training import dwf
 from training.answers import condition_name

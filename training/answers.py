@@ -17,10 +17,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from core.attacks import CORRUPTIONS, AttackSettings
-from core.audit.datasets import Dataset, image_digest, load_for
-from core.audit.evaluation import CLEAN, Notebook, collect_all, weights_record
 from core.bundles import WEIGHTS, Bundle, load_bundle
-from core.calibration import BENIGN, LADDER, Responses
+from core.bundles.calibration import BENIGN, LADDER, Responses
+from core.evaluation.datasets import Dataset, image_digest, load_for
+from core.evaluation.evaluation import weights_record
+from core.evaluation.responses import CLEAN, Notebook, collect_all
 from training.assemble import read_facts, write_facts
 
 NOTEBOOKS = Path("build/answers")

@@ -4,7 +4,7 @@
     python -m training.calibrate --data br35h.npz --refit      only the limits, from the scores that were measured
 
 Run it again whenever a weight file changes: the old thresholds are false then. The validation scans trained nothing.
-What an evaluation reports on the same scans is cross-fitted over their groups (`core.audit.evaluation`).
+What an evaluation reports on the same scans is cross-fitted over their groups (`core.evaluation.evaluation`).
 """
 
 import argparse
@@ -22,18 +22,19 @@ from torch import Tensor
 from tqdm import tqdm
 
 from core import compute
-from core.audit.datasets import Dataset, load_for
-from core.audit.evaluation import batches
 from core.bundles import WEIGHTS, Bundle, load_bundle
-from core.calibration import Calibration, fitted_limits
-from core.detection import (
+from core.bundles.calibration import Calibration
+from core.defence.fitting import fitted_limits
+from core.detection.scores import (
     AMV_T,
     attention_variation,
     content_features,
     detection_masks,
     masked_views,
 )
-from core.purification.ddim import denoise_once, fixed_noise
+from core.evaluation.datasets import Dataset, load_for
+from core.evaluation.responses import batches
+from core.models.diffusion import denoise_once, fixed_noise
 from training.answers import NEEDED, condition_name, record
 from training.assemble import read_facts, write_facts
 

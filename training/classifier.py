@@ -16,10 +16,9 @@ from torch.nn import functional
 
 from core import compute
 from core.bundles import load_bundle
-from core.models.diffusion import Diffusion
+from core.models.diffusion import Diffusion, denoise_once
 from core.models.mamba import MedMamba
 from core.models.resnet import NarrowResNet18
-from core.purification.ddim import denoise_once
 from training.assemble import BUNDLE, TASKS
 from training.common import AUGMENTATIONS, EMA_DECAY, Run, arguments, load_splits, random_batches, seeded
 
@@ -82,9 +81,9 @@ def purified_copy(pixels: Tensor, diffusion: Diffusion, generator: torch.Generat
     """(B, C, H, W) scans, lightly noised and denoised in one step at random t: what a purifier hands the classifier."""
     t = torch.randint(*PURIFY_TIMES, (len(pixels),), generator=generator).to(pixels.device)
     jitter = torch.rand((len(pixels), 1, 1, 1), generator=generator) * 8 / 255
-    signs = torch.randn(pixels.shape, generator=generator).sign() * jitter
+    features = torch.randn(pixels.shape, generator=generator).sign() * jitter
     noise = torch.randn(pixels.shape, generator=generator).to(pixels.device)
-    return denoise_once((pixels + signs.to(pixels.device)).clamp(0, 1), t, diffusion, noise)
+    return denoise_once((pixels + features.to(pixels.device)).clamp(0, 1), t, diffusion, noise)
 
 
 @torch.no_grad()

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core import compute
-from core.audit.datasets import Dataset, load_dataset
 from core.bundles import file_sha256
+from core.evaluation.datasets import Dataset, load_dataset
 from training.assemble import BUNDLE, TASKS, half
 
 EMA_DECAY = 0.999

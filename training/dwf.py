@@ -24,10 +24,10 @@ from torch.nn.functional import cross_entropy
 
 from core import compute
 from core.attacks import AttackSettings, attack_steps
-from core.audit.datasets import Dataset
-from core.audit.statistics import bootstrap_interval
+from core.evaluation.datasets import Dataset
 from core.models.experts import Gate, MixtureOfExperts
 from core.models.resnet import NarrowResNet18
+from core.statistics import bootstrap_interval
 from training.answers import condition_name
 from training.assemble import BUNDLE
 from training.common import Run, arguments, augmented, load_splits, random_batches, seeded, write_result

@@ -18,13 +18,13 @@ import numpy as np
 from torch import nn
 from tqdm import tqdm
 
-from core.audit.datasets import Dataset, load_for
-from core.audit.encrypted import FILE, Summary, ask_steps, class_tokens, summary, token_classifiers
 from core.bundles import WEIGHTS, Bundle, load_bundle
 from core.compute import device
 from core.encryption import KINDS, PRESETS, Client, Head, Preset, Server, default_preset, encrypted_mean, head_of
 from core.encryption.client import chunk_size
 from core.encryption.timing import measure_timings
+from core.evaluation.datasets import Dataset, load_for
+from core.evaluation.encrypted import FILE, Summary, ask_steps, class_tokens, summary, token_classifiers
 from core.faults.record import weights_today
 from core.federation.communication import communication
 from core.federation.configurations import Result, TokenSet, compare_steps
@@ -57,7 +57,7 @@ def record_encryption(data: Dataset, bundle: Bundle, options: argparse.Namespace
 def measured(
     data: Dataset, bundle: Bundle, classifier: str, server: Server, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """The entry of one classifier, as `core.audit.encrypted.read_encryption` reads it."""
+    """The entry of one classifier, as `core.evaluation.encrypted.read_encryption` reads it."""
     network = bundle.classifiers[classifier]
     train, val = (
         token_set(data.split(name).limited(options.limit, options.seed), network) for name in ("train", "val")

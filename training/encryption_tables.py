@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from core.audit.encrypted import EncryptionRecord, Summary, read_encryption, token_classifiers
 from core.bundles import Bundle
+from core.evaluation.encrypted import EncryptionRecord, Summary, read_encryption, token_classifiers
 from core.federation.configurations import MEASURES, Measured
 from training.mixture_tables import share, table
 

@@ -25,9 +25,8 @@ from tqdm import tqdm
 
 from core import compute
 from core.attacks import AttackSettings, attack_steps
-from core.audit.datasets import Dataset, load_for
-from core.audit.statistics import bootstrap_interval
 from core.bundles import WEIGHTS, Bundle, load_bundle
+from core.evaluation.datasets import Dataset, load_for
 from core.faults import (
     FORMATS,
     CampaignSettings,
@@ -40,11 +39,13 @@ from core.faults import (
     run_campaign,
     worst_case_steps,
 )
-from core.faults.guard import GUARDS, Guard, measure
+from core.faults.guard import GUARDS, Guard
+from core.faults.guard_cost import measure
 from core.faults.ranges import Ranges, learn_ranges, out_of_range
 from core.faults.record import FILE, STUDIES, Outcome, weights_today
 from core.faults.sites import activation_sites
 from core.models.experts import MixtureOfExperts
+from core.statistics import bootstrap_interval
 from training.common import AUGMENTATIONS, augmented
 
 SCANS = 64

@@ -16,10 +16,10 @@ from tqdm import tqdm
 
 from core import compute
 from core.attacks import AttackSettings, attack_steps
-from core.audit.datasets import Dataset, load_for
-from core.audit.gates import FILE
-from core.audit.panel import mixtures
 from core.bundles import WEIGHTS, Bundle, load_bundle
+from core.evaluation.datasets import Dataset, load_for
+from core.explanation.gates import FILE
+from core.explanation.mixture import mixtures
 from training.answers import condition_name
 
 SPLIT = "val"

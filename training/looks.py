@@ -19,13 +19,14 @@ from tqdm import tqdm
 
 from core import compute
 from core.attacks import AttackSettings, attack_steps
-from core.audit.datasets import Dataset, load_for
-from core.audit.evaluation import weights_record
-from core.audit.statistics import bootstrap_interval
 from core.bundles import WEIGHTS, Bundle, load_bundle
-from core.explanation import OutlineAgreement, attribution, outline_agreement
+from core.evaluation.datasets import Dataset, load_for
+from core.evaluation.evaluation import weights_record
+from core.explanation.attributions import attribution
+from core.explanation.outline_agreement import OutlineAgreement, outline_agreement
 from core.purification.catalogue import purified_pixels
 from core.purification.settings import PurifySettings
+from core.statistics import bootstrap_interval
 from training.results import read_results, write_results
 
 TUMOUR = 1

@@ -27,8 +27,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core import compute
-from core.audit.datasets import Dataset
 from core.bundles import load_bundle
+from core.evaluation.datasets import Dataset
 from core.federation.averaging import ClientSettings, Update, client_update, next_states, personal_names
 from core.federation.hospitals import Hospital, make_hospitals, site_look
 from core.models.diffusion import Diffusion

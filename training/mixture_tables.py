@@ -7,9 +7,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from core.audit.gates import GateRecord, read_gates
-from core.audit.panel import mixtures
 from core.bundles import WEIGHTS, Bundle
+from core.explanation.gates import GateRecord, read_gates
+from core.explanation.mixture import mixtures
 
 CONDITIONS = ("clean", "fgsm 8/255", "pgd 8/255")
 PLOTS = "assets/plots"

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from core import compute
-from core.audit.datasets import Dataset
-from core.audit.statistics import bootstrap_interval
+from core.evaluation.datasets import Dataset
 from core.federation.hospitals import Hospital, every_look
 from core.models.diffusion import Diffusion
 from core.models.experts import MixtureOfExperts
+from core.statistics import bootstrap_interval
 from training.classifier import purified_copy
 
 

@@ -23,14 +23,16 @@ from tqdm import tqdm
 
 from core import compute
 from core.attacks import AttackSettings, attack_steps
-from core.audit.datasets import Dataset, load_for
-from core.audit.evaluation import batches, weights_record
-from core.audit.fidelity import distance
-from core.audit.lesion import lesion, lesion_summary
-from core.audit.statistics import bootstrap_interval
 from core.bundles import WEIGHTS, Bundle, load_bundle
+from core.evaluation.datasets import Dataset, load_for
+from core.evaluation.evaluation import weights_record
+from core.evaluation.responses import batches
+from core.fidelity.lesion import lesion
+from core.fidelity.lesion_summary import lesion_summary
+from core.fidelity.metrics import distance
 from core.purification.catalogue import PURIFIERS, purified_pixels
 from core.purification.settings import PurifySettings
+from core.statistics import bootstrap_interval
 from training.answers import weights_digest
 from training.results import read_results, write_results
 

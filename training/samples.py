@@ -16,10 +16,10 @@ from torch import Tensor
 
 from core import compute
 from core.attacks import displayable
-from core.audit.datasets import load_for
 from core.bundles import Bundle, load_bundle
+from core.defence.pipeline import examine
+from core.evaluation.datasets import load_for
 from core.models.diffusion import cumulative_alphas
-from core.pipeline import examine
 from core.scans import load_scan, write_derived_dicom
 
 FOLDER = Path(__file__).resolve().parent.parent / "assets" / "samples"

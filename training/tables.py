@@ -18,14 +18,16 @@ from typing import Any
 from tqdm import tqdm
 
 from core.attacks import CORRUPTIONS, METHODS, AttackSettings, longest_run, sees_defence
-from core.audit.datasets import Dataset, load_for
-from core.audit.encrypted import token_classifiers
-from core.audit.evaluation import evaluate, own_limits, settings_record, summary, weights_record
-from core.audit.operating import price
-from core.audit.timing import machine, measure_timings
-from core.audit.timing_explanations import mixture_timings
 from core.bundles import WEIGHTS, Bundle, bundle_names, load_bundle
-from core.calibration import NOTHING, Calibration, Limits, cross_fitted_limits
+from core.bundles.calibration import NOTHING, Calibration, Limits
+from core.defence.fitting import cross_fitted_limits
+from core.evaluation.datasets import Dataset, load_for
+from core.evaluation.encrypted import token_classifiers
+from core.evaluation.evaluation import evaluate, own_limits, settings_record, weights_record
+from core.evaluation.operating_points import operating_point
+from core.evaluation.summary import summary
+from core.evaluation.timing import machine, measure_timings
+from core.evaluation.timing_explanations import mixture_timings
 from training.answers import CONDITIONS, NOTEBOOKS, condition_name, record
 from training.calibrate import fit_bundle
 from training.encrypted import record_encryption
@@ -124,7 +126,7 @@ def benign_totals(bundle: Bundle) -> dict[str, dict[str, int]]:
 
 
 def _totals(calibration: Calibration, limits: Sequence[Limits]) -> dict[str, int]:
-    prices = [price(calibration, condition, limits) for condition in calibration.benign]
+    prices = [operating_point(calibration, condition, limits) for condition in calibration.benign]
     kept = [cost.label_kept for cost in prices if cost.label_kept]
     return {
         "flagged": sum(share.n for share in kept),

@@ -17,10 +17,10 @@ from tqdm import tqdm
 
 from core import compute
 from core.attacks import AttackSettings, attack_steps
-from core.audit.datasets import Dataset, load_for
-from core.audit.evaluation import batches
-from core.audit.variation import Variation, variation
 from core.bundles import WEIGHTS, Bundle, load_bundle
+from core.evaluation.datasets import Dataset, load_for
+from core.evaluation.responses import batches
+from core.fidelity.attention_variation import Variation, variation
 from core.purification.catalogue import purifier_steps
 from core.purification.settings import PurifySettings
 from training.purifiers import made_with_today

@@ -29,11 +29,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core import compute
-from core.audit.datasets import Dataset
-from core.audit.statistics import bootstrap_interval
 from core.bundles import ARCHITECTURES
+from core.evaluation.datasets import Dataset
 from core.models.mae import complementary_masks, visible_patches
 from core.models.vit import HEADS, TokenViT
+from core.statistics import bootstrap_interval
 from training.assemble import BUNDLE, TASKS, network_form, recipe_card
 from training.common import AUGMENTATIONS, Run, arguments, load_splits, named_as, random_batches, seeded, started_from
 

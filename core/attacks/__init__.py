@@ -12,9 +12,9 @@ from core.attacks.defended_model import DefendedModel
 from core.attacks.gradient import NORMS, AttackStep, Model
 from core.attacks.settings import AttackSettings
 from core.bundles import Bundle
-from core.pipeline import wrong_kind
-from core.preparation import prepare
+from core.defence.scope import wrong_kind
 from core.scans import Scan, Window, derived_dicom, load_scan
+from core.scans.preparation import prepare
 
 __all__ = [
     "ATTACKS",

@@ -109,7 +109,8 @@ def _smallest_l2(
 
 
 def _from_pixels(pixels: Tensor) -> Tensor:
-    """The w of which x is `_to_pixels`. Written out, atanh rounds as in the library that a test compares this with."""
+    """The w of which these are `_to_pixels`."""
+    # Written out, atanh rounds as in the library that a test compares this with.
     inner = INSIDE * (2 * pixels - 1)
     return 0.5 * (inner.log1p() - (-inner).log1p())
 
@@ -119,7 +120,7 @@ def _to_pixels(free: Tensor) -> Tensor:
 
 
 class _Adam:
-    """Kingma & Ba 2015, algorithm 1; torch's own loads its compiler at the first step, which takes seconds."""
+    """Kingma & Ba 2015, algorithm 1, in its order of operations; torch's own has another, and ends on other pixels."""
 
     def __init__(self, like: Tensor) -> None:
         self._mean, self._square, self._count = torch.zeros_like(like), torch.zeros_like(like), 0

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from core.bundles import Bundle
-from core.calibration import NOTHING, choose_t
-from core.detection import Evidence, gather_evidence
-from core.pipeline import PURIFY_STEPS
-from core.purification.ddim import purify
+from core.bundles.calibration import NOTHING
+from core.defence.decision import decide
+from core.detection.scores import Evidence, gather_evidence
+from core.purification.ddim import PURIFY_STEPS, purify
 
 
 class DefendedModel:
@@ -63,12 +63,15 @@ class DefendedModel:
 
     @torch.no_grad()
     def decide(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Which images are answered on their estimate (B,), and the t* (B,) that each would be purified at."""
+        """Which images are answered on their estimate (B,), and the t* (B,) of each, 0 where it isn't flagged."""
         # EOT asks about the same pixels several times in a row, and only the purifier's noise changes between.
         if self._decided is None or not torch.equal(self._decided[0], pixels):
             evidence = self.evidence(pixels)
-            t_star = [choose_t(amv, self.limits) for amv in evidence.scores["amv"].tolist()]
-            self._decided = (pixels, self.alarm(evidence) > 0, torch.tensor(t_star, device=pixels.device))
+            scores = {name: values.tolist() for name, values in evidence.scores.items()}
+            certainty = evidence.logits.softmax(1).amax(1).tolist()
+            made = decide(scores, certainty, evidence.scope_distance.tolist(), self.limits)
+            overruled, t_star = (torch.from_numpy(found).to(pixels.device) for found in (made.overruled, made.t_star))
+            self._decided = (pixels, overruled, t_star)
         return self._decided[1:]
 
     def evidence(self, pixels: Tensor) -> Evidence:

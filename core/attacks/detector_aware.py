@@ -81,7 +81,7 @@ def _loss_and_gradient(model: DefendedModel, attacked: Tensor, labels: Tensor, t
         attacked = attacked.detach().requires_grad_()
         evidence = model.evidence(attacked)
         alarm = model.alarm(evidence)
-        answers = torch.stack([evidence.logits, evidence.calm_logits])
+        answers = torch.stack([evidence.logits, evidence.denoised_logits])
         loss = torch.stack([attack_loss(logits, labels, target) for logits in answers])
         wrong = answers.argmax(2) != labels if target is None else answers.argmax(2) == target
         objective = torch.where(wrong.all(0) & (alarm >= PASSES), -alarm, loss.amin(0))

@@ -1,13 +1,14 @@
 """Bit flips in a network's memory: where they strike, what they do, which are the worst."""
 
 from core.faults.bits import FORMATS, bits_of, flip_bit, flipped_value
-from core.faults.campaign import CampaignSettings, Trial, campaign_summary, measure_faults, run_campaign
+from core.faults.campaign import Trial, campaign_summary, measure_faults, run_campaign
+from core.faults.draws import CampaignSettings
 from core.faults.guard import GUARDS, Guard, RepairReport
 from core.faults.parts import network_parts, stage_of
 from core.faults.ranges import Ranges, learn_ranges, out_of_range
 from core.faults.recompute import Recompute
 from core.faults.record import FaultRecord, read_faults
-from core.faults.sentry import Finding, Sentry
+from core.faults.scrubber import BundleScrubber, Finding
 from core.faults.sites import (
     KINDS,
     Fault,
@@ -33,7 +34,7 @@ __all__ = [
     "Recompute",
     "RepairReport",
     "SearchStep",
-    "Sentry",
+    "BundleScrubber",
     "Trial",
     "activation_sites",
     "bits_of",

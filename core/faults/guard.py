@@ -8,9 +8,8 @@ is put right, two are seen, and any set of up to three flips, wherever they lie,
 """
 
 import hashlib
-import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,13 +21,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from core.faults.parts import float_tensors
-from core.faults.ranges import Ranges, stage_exits
+from core.faults.ranges import Ranges
 
 GUARDS = ("off", "detect", "repair")
 CORRECTED, RELOADED, RENEWED, BEYOND = "corrected", "reloaded", "code renewed", "beyond repair"
 INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 ROW = 1024
-REPEATS = 15
 
 
 @dataclass(frozen=True)
@@ -51,29 +49,12 @@ class RepairReport:
         return BEYOND not in self.outcomes.values()
 
 
-class Patrol(NamedTuple):
-    """One leg of a patrol: damaged tensors among those looked at, how many these were, and of how many in all."""
+class PartialCheck(NamedTuple):
+    """damaged: tensors among those looked at; looked_at, of: how many these were, and of how many in all."""
 
     damaged: tuple[str, ...]
     looked_at: int
     of: int
-
-
-class Cost(NamedTuple):
-    """What a guard costs. Times are medians in milliseconds on this machine, for one scan.
-
-    bytes of codes and digests, and weight_bytes of what they guard; check_ms for all tensors; ranges_ms for the limits
-    on activations, 0 without any; repair_ms to put right one flip in the largest tensor, checks included;
-    patrol_scans: over how many scans a patrol of `budget_ms` a scan spreads one look at everything.
-    """
-
-    bytes: int
-    weight_bytes: int
-    check_ms: float
-    ranges_ms: float
-    repair_ms: float
-    patrol_scans: int
-    budget_ms: float
 
 
 @dataclass(frozen=True)
@@ -140,7 +121,7 @@ class Guard:
         damaged = [name for name, tensor in tensors.items() if self._damaged(name, tensor)]
         return RepairReport({name: self._repaired(name, tensors[name]) for name in damaged})
 
-    def patrol(self, network: nn.Module, budget_ms: float) -> Patrol:
+    def check_next(self, network: nn.Module, budget_ms: float) -> PartialCheck:
         """Look at the next tensors, at least one, until the time is up; after the last comes the first again."""
         start, names = time.perf_counter(), list(self._codes)
         tensors, damaged, looked_at = self._tensors(network), [], 0
@@ -148,7 +129,7 @@ class Guard:
             name = names[self._next]
             damaged += [name] if self._damaged(name, tensors[name]) else []
             self._next, looked_at = (self._next + 1) % len(names), looked_at + 1
-        return Patrol(tuple(damaged), looked_at, len(names))
+        return PartialCheck(tuple(damaged), looked_at, len(names))
 
     def _tensors(self, network: nn.Module) -> dict[str, Tensor]:
         tensors = float_tensors(network)
@@ -265,51 +246,3 @@ def _flip(tensor: Tensor, order: tuple[int, ...], flips: Sequence[tuple[int, int
     for index, lane in flips:
         sign = lane == 8 * tensor.element_size() - 1
         cells[np.unravel_index(index, cells.shape)] ^= -(1 << lane) if sign else 1 << lane
-
-
-def measure(guard: Guard, network: nn.Module, pixels: Tensor, budget_ms: float = 5.0) -> Cost:
-    """What the guard costs for one scan.
-
-    Parameters
-    ----------
-    network : Module
-        A private copy: one bit of it is flipped and repaired over and over.
-    pixels : Tensor
-        (1, C, H, W) in [0, 1].
-    """
-    tensors = float_tensors(network)
-    name = max(tensors, key=lambda name: tensors[name].numel())
-
-    def repair() -> None:
-        _flip(tensors[name], guard._codes[name].order, [(tensors[name].numel() // 2, 20)])
-        guard.repair(network)
-
-    ranges = guard.ranges
-    exits = list(stage_exits(network, pixels)) if ranges else []
-    return Cost(
-        bytes=guard.bytes,
-        weight_bytes=sum(tensor.nbytes for tensor in tensors.values()),
-        check_ms=_median_ms(lambda: guard.check(network)),
-        ranges_ms=_median_ms(lambda: [ranges.outside(stage, values) for stage, values in exits]),
-        repair_ms=_median_ms(repair),
-        patrol_scans=_scans_a_round(guard, network, budget_ms),
-        budget_ms=budget_ms,
-    )
-
-
-def _scans_a_round(guard: Guard, network: nn.Module, budget_ms: float) -> int:
-    scans = looked_at = 0
-    while looked_at < len(float_tensors(network)):
-        looked_at += guard.patrol(network, budget_ms).looked_at
-        scans += 1
-    return scans
-
-
-def _median_ms(work: Callable[[], object]) -> float:
-    work()
-    seconds = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return 1000 * statistics.median(seconds)

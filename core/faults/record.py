@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.bundles import WEIGHTS, Bundle, BundleError
+from core.bundles import Bundle, BundleError
 from core.faults.ranges import Ranges
 
 FILE = "faults.json"
@@ -265,7 +265,7 @@ def read_faults(bundle: Bundle, classifier: str) -> FaultRecord:
     BundleError
         faults.json is damaged; one sentence.
     """
-    path = WEIGHTS / bundle.name / FILE
+    path = bundle.folder / FILE
     try:
         entries = json.loads(path.read_text(encoding="utf-8")).get(classifier, {}) if path.is_file() else {}
         return _record(bundle, classifier, entries)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from core import compute
 from core.bundles import Bundle
-from core.preparation import prepare
 from core.scans import load_scan
+from core.scans.preparation import prepare
 from core.scans.samples import sample_scans
 
 

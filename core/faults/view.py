@@ -13,17 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from core import compute
-from core.bundles import WEIGHTS, Bundle
-from core.examination import Examination, Prediction
+from core.bundles import Bundle
+from core.defence.examination import Examination, Prediction
+from core.defence.pipeline import examine
 from core.faults.bits import FORMATS, flip_bit
-from core.faults.campaign import CampaignSettings, check_settings, chosen_sites, draw_faults
+from core.faults.draws import CampaignSettings, check_settings, chosen_sites, draw_faults
 from core.faults.guard import Guard
 from core.faults.parts import network_parts
 from core.faults.ranges import Ranges, learn_ranges
 from core.faults.recompute import Recompute
 from core.faults.samples import labelled_samples
 from core.faults.sites import Fault, damaged, fault_sites
-from core.pipeline import examine
 from core.scans import Scan, Window
 from core.scans.samples import sample_scans
 
@@ -262,4 +262,4 @@ def guard_of(bundle: Bundle, name: str, ranges: Ranges | None) -> Guard:
     network = network_of(bundle, name)
     if ranges is None and name != MAE and any(sample.origin == "synthetic" for sample in sample_scans(bundle.name)):
         ranges = learn_ranges(network, labelled_samples(bundle)[0])
-    return Guard(network, WEIGHTS / bundle.name / facts["file"], ranges)
+    return Guard(network, bundle.folder / facts["file"], ranges)

@@ -15,7 +15,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from core.faults.bits import find_format, flipped_values
-from core.faults.campaign import weight_sites
+from core.faults.draws import weight_sites
 from core.faults.parts import float_tensors, stage_of
 from core.faults.recompute import BATCH, Recompute
 from core.faults.sites import Fault, flip_weights, private_copy

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 from torch.nn.utils import parameters_to_vector, skip_init, vector_to_parameters
 
-from core.audit.statistics import RESAMPLES
 from core.federation.averaging import ClientSettings, client_update
 from core.federation.hospitals import Hospital
+from core.statistics import RESAMPLES
 
 CONFIGURATIONS = ("central", "federated, plain", "encrypted gradients", "encrypted token")
 MEASURES = ("accuracy", "f1", "precision", "recall")

@@ -8,22 +8,21 @@ same way (Geiping et al. 2020, section 4). A class token that was sent in plain 
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cosine_similarity, cross_entropy
 
-from core.audit.fidelity import fidelity
 from core.faults.sites import private_copy
+from core.federation.gradients import Gradients, gradients_of, leaked_label
+from core.fidelity.metrics import fidelity
 from core.models.mae import unpatchify
 from core.models.mamba import SelectiveScan2d
 from core.models.resnet import PIXEL_MEAN, PIXEL_STD
 
-Gradients = Mapping[str, Tensor]
 POSITIONS, EMBEDDING = "pos_embed", "patch_embed.proj.weight"
 DAMPINGS = tuple(10 ** (-power / 2) for power in range(33))  # 1 … 1e-16, of the largest squared singular value
 CAUTION = 1.2  # how often a degree of freedom counts in cross-validation
@@ -47,7 +46,7 @@ class Quality(NamedTuple):
     """How much of a scan an estimate shows.
 
     psnr in dB, for a peak of 1; ssim at most 1; nmi from 0, nothing shared, to 1: 2 I / (H + H') of histograms of 64
-    bins, since the paper's figure cannot be of the form from 1 to 2 that `core.audit.fidelity` has.
+    bins, since the paper's figure cannot be of the form from 1 to 2 that `core.fidelity.metrics` has.
     """
 
     psnr: float
@@ -85,67 +84,6 @@ class SearchSettings:
                 "A search needs at least one iteration, a step shown at least every iteration, a rate above 0 and a "
                 "smoothness of at least 0; change the settings."
             )
-
-
-def shared_gradient(network: nn.Module, pixels: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """What a hospital sends after looking at its scans once: the gradient of the mean cross-entropy.
-
-    Parameters
-    ----------
-    network : Module
-        Left as it is; the gradient is that of a copy in eval mode.
-    pixels, labels : Tensor
-        (B, C, H, W) in [0, 1] and (B,).
-
-    Returns
-    -------
-    dict of str to Tensor
-        Name of a parameter → gradient, without the parameters that the answer doesn't depend on.
-    """
-    private = private_copy(network).requires_grad_()
-    with torch.enable_grad():
-        gradients = _gradients(private, pixels, labels)
-    return {name: value.detach() for name, value in gradients.items()}
-
-
-def rounded(gradients: Gradients) -> dict[str, Tensor]:
-    """The gradients as float16 sends them: numbers under 6e-8 become 0."""
-    return {name: value.half().to(value.dtype) for name, value in gradients.items()}
-
-
-def with_noise(gradients: Gradients, multiplier: float, generator: torch.Generator) -> dict[str, Tensor]:
-    """The gradients as differentially private training sends them (Abadi et al. 2016, algorithm 1).
-
-    Clipping bounds the norm of all gradients together, so noise is counted in that norm: every number gets N(0, σ²)
-    with σ = multiplier · norm. Clipping itself only scales, which hides nothing here.
-
-    Parameters
-    ----------
-    gradients : mapping of str to Tensor
-        As `shared_gradient` returns them.
-    multiplier : float
-        At least 0; about 1 in use.
-    generator : Generator
-        On the CPU.
-    """
-    if not multiplier >= 0:
-        raise ValueError(f"The noise multiplier must be at least 0, not {multiplier:g}.")
-    sigma = multiplier * math.sqrt(sum(float(value.square().sum()) for value in gradients.values()))
-    return {
-        name: value + sigma * torch.randn(value.shape, generator=generator).to(value)
-        for name, value in gradients.items()
-    }
-
-
-def leaked_label(gradients: Gradients) -> int:
-    """The label of a single scan, from the gradient of the last bias (iDLG, Zhao et al. 2020, section 3.1).
-
-    That gradient is p − y, so it is negative for the label and for no other class.
-    """
-    biases = [name for name in gradients if name.endswith("bias")]
-    if not biases:
-        raise ValueError("No bias is among the gradients, so the label can't be read from them; give all gradients.")
-    return int(gradients[biases[-1]].argmin())
 
 
 def invert_steps(
@@ -252,80 +190,20 @@ def match_steps(
     shared = _direction([shared])
 
     def loss(estimate: Tensor) -> Tensor:
-        own = _gradients(private, estimate, label.to(estimate.device), create_graph=True)
+        own = gradients_of(private, estimate, label.to(estimate.device), create_graph=True)
         return 1 - _direction(own[name] for name in gradients) @ shared
 
     return _search(loss, shape, generator, settings, start, shared.device)
 
 
-def token_steps(
-    network: nn.Module,
-    token: Tensor,
-    shape: Sequence[int],
-    generator: torch.Generator,
-    settings: SearchSettings | None = None,
-    start: Tensor | None = None,
-) -> Iterator[InversionStep]:
-    """Search for a scan that has a given class token: what a server can do that knows the network.
-
-    Parameters
-    ----------
-    network : Module
-        With `token(pixels)` → (B, D), as TokenViT; left as it is.
-    token : Tensor
-        (D,), such as a plain token, or `token_from_bytes` of an encrypted one.
-    shape, generator, settings, start
-        As for `invert_steps`.
-    """
-    private = private_copy(network)
-    token = token.to(next(private.parameters()).device)
-
-    def loss(estimate: Tensor) -> Tensor:
-        return 1 - cosine_similarity(private.token(estimate)[0], token, dim=0)
-
-    return _search(loss, shape, generator, settings or SearchSettings(), start, token.device)
 
 
-def token_from_bytes(data: bytes, length: int = 768, word: str = "<u8") -> Tensor:
-    """What a server that sees ciphertexts can take for the token: numbers from the middle of its bytes.
-
-    A ciphertext holds polynomials whose coefficients are uniform to whoever lacks the key, so every reading is as good
-    as any. The middle lies clear of the headers, and mean 0 and variance 1 are what a token has.
-
-    Parameters
-    ----------
-    data : bytes
-        A ciphertext.
-    length : int
-        Numbers of a token.
-    word : str
-        How a number is written, as NumPy names it: '<u8' for coefficients in 64 bits, 'u1' for the bytes themselves.
-
-    Returns
-    -------
-    Tensor
-        (length,) float32, mean 0 and variance 1.
-    """
-    size = np.dtype(word).itemsize
-    if len(data) < length * size:
-        raise ValueError(f"{len(data)} bytes don't hold {length} numbers of {size} bytes; give a whole ciphertext.")
-    first = (len(data) // size - length) // 2 * size
-    numbers = np.frombuffer(data, word, length, first).astype(np.float64)
-    return torch.from_numpy((numbers - numbers.mean()) / max(numbers.std(), np.finfo(np.float64).tiny)).float()
 
 
 def quality(original: Tensor, estimate: Tensor) -> Quality:
     """How much of `original` an `estimate` of it shows, both (1, C, H, W) in [0, 1]."""
     measured = fidelity(original[0].cpu().numpy(), estimate[0].cpu().numpy())
     return Quality(measured.psnr, measured.ssim, 2 - 2 / measured.nmi)
-
-
-def _gradients(network: nn.Module, pixels: Tensor, labels: Tensor, create_graph: bool = False) -> dict[str, Tensor]:
-    """Parameter → gradient of the mean cross-entropy, of the parameters that the logits depend on."""
-    parameters = dict(network.named_parameters())
-    loss = cross_entropy(network(pixels), labels)
-    found = torch.autograd.grad(loss, list(parameters.values()), create_graph=create_graph, allow_unused=True)
-    return {name: value for name, value in zip(parameters, found) if value is not None}
 
 
 def _direction(values: Iterable[Tensor]) -> Tensor:

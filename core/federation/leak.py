@@ -11,18 +11,9 @@ from core import compute
 from core.bundles import Bundle
 from core.encryption import Client, default_preset, head_of
 from core.faults.samples import labelled_samples
-from core.federation.inversion import (
-    InversionStep,
-    Quality,
-    SearchSettings,
-    invert_steps,
-    quality,
-    rounded,
-    shared_gradient,
-    token_from_bytes,
-    token_steps,
-    with_noise,
-)
+from core.federation.gradients import rounded, shared_gradient, with_noise
+from core.federation.inversion import InversionStep, Quality, SearchSettings, invert_steps, quality
+from core.federation.token_inversion import token_from_bytes, token_steps
 
 GRADIENT, HALF, NOISY, TOKEN, ENCRYPTED = "gradient", "float16 gradient", "noisy gradient", "token", "encrypted token"
 WHAT = (GRADIENT, HALF, NOISY, TOKEN, ENCRYPTED)

@@ -56,3 +56,21 @@ class Diffusion(nn.Module):
         alpha = self._alphas.to(t.device)[t].view(-1, 1, 1, 1)
         clean = (noisy - (1 - alpha).sqrt() * noise) / alpha.sqrt()
         return ((clean + 1) / 2).clamp(0, 1)
+
+
+def fixed_noise(shape: torch.Size | tuple[int, ...], seed: int, device: torch.device) -> Tensor:
+    """(B, C, H, W) standard normal noise, the same for every image of the batch.
+
+    Drawn per image shape and not per batch, so that an image's result doesn't depend on its neighbours.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn((1, *shape[1:]), generator=generator).to(device).expand(shape)
+
+
+def denoise_once(pixels: Tensor, t: Tensor, diffusion: Diffusion, noise: Tensor) -> Tensor:
+    """One-step estimate of the clean image: forward to t (B,), then one U-Net call.
+
+    Parameters and result in [0, 1], (B, C, H, W).
+    """
+    noisy = diffusion.diffuse(pixels, t, noise)
+    return diffusion.estimate(noisy, t, diffusion.predict_noise(noisy, t))

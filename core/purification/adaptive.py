@@ -1,4 +1,4 @@
-"""The rule of `core.pipeline.examine`: as much noise as the scan's attention variation asks for."""
+"""The rule of `core.defence.pipeline.examine`: as much noise as the scan's attention variation asks for."""
 
 from collections.abc import Iterator
 
@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from core.bundles import Bundle
-from core.calibration import choose_t
-from core.detection import gather_evidence
+from core.detection.scores import gather_evidence
 from core.purification.ddim import purify_steps
 from core.purification.one_step import shared_noise
 from core.purification.steps import PurifierStep
@@ -54,5 +53,5 @@ def adaptive(
 def ladder_levels(pixels: Tensor, bundle: Bundle, classifier: str, seed: int) -> Tensor:
     """(B,) the t* that the bundle's ladder gives to each image."""
     scores = gather_evidence(pixels, bundle, bundle.classifiers[classifier], seed).scores["amv"]
-    levels = [choose_t(score, bundle.limits_of(classifier)) for score in scores.tolist()]
+    levels = [bundle.limits_of(classifier).t_star(score) for score in scores.tolist()]
     return torch.tensor(levels, device=pixels.device)

@@ -1,7 +1,7 @@
 """Every purifier by name, with what it takes.
 
-Not in the package's __init__, as `core.detection` needs `core.purification.ddim`, and the adaptive rule needs
-`core.detection`.
+Not in the package's __init__, as `core.detection.scores` needs `core.purification.ddim`, and the adaptive rule needs
+`core.detection.scores`.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from core import compute
 from core.bundles import Bundle, BundleError
-from core.pipeline import PURIFY_STEPS
 from core.purification.adaptive import adaptive
+from core.purification.ddim import PURIFY_STEPS
 from core.purification.diffpure import ancestral, deterministic
 from core.purification.filters import gaussian, jpeg, median, none
 from core.purification.mae_pure import mae_pure, mae_pure_amv

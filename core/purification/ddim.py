@@ -10,23 +10,7 @@ from torch.utils.checkpoint import checkpoint
 from core.models.diffusion import Diffusion
 from core.purification.steps import PurifierStep
 
-
-def fixed_noise(shape: torch.Size | tuple[int, ...], seed: int, device: torch.device) -> Tensor:
-    """(B, C, H, W) standard normal noise, the same for every image of the batch.
-
-    Drawn per image shape and not per batch, so that an image's result doesn't depend on its neighbours.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn((1, *shape[1:]), generator=generator).to(device).expand(shape)
-
-
-def denoise_once(pixels: Tensor, t: Tensor, diffusion: Diffusion, noise: Tensor) -> Tensor:
-    """One-step estimate of the clean image: forward to t (B,), then one U-Net call.
-
-    Parameters and result in [0, 1], (B, C, H, W).
-    """
-    noisy = diffusion.diffuse(pixels, t, noise)
-    return diffusion.estimate(noisy, t, diffusion.predict_noise(noisy, t))
+PURIFY_STEPS = 1  # one step is as good as twenty, and purification then costs one call of the U-Net
 
 
 def purify_steps(

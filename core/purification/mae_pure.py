@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from core.bundles import Bundle
+from core.models.diffusion import denoise_once
 from core.models.mae import Encoding, MaskedAutoencoder, Reconstruction, patchify, visible_patches
-from core.purification.ddim import denoise_once
 from core.purification.one_step import shared_noise
 from core.purification.steps import PurifierStep
 
@@ -73,8 +73,8 @@ def mae_pure_amv(
     def loss(moved: Tensor, mask: Tensor) -> Tensor:
         encoding, made = look(moved, mask, mae)
         with torch.no_grad():
-            calm, _ = look(copy, mask, mae)
-        return hidden_error(moved, made, mask, mae) + AMV_WEIGHT * attention_distance(encoding, calm)
+            denoised, _ = look(copy, mask, mae)
+        return hidden_error(moved, made, mask, mae) + AMV_WEIGHT * attention_distance(encoding, denoised)
 
     length = step_size or AMV_STEP_SIZE
     yield from descend(pixels, loss, mae.patch_count, steps, clip, length, generator, AMV_MOMENTUM)

@@ -13,7 +13,7 @@ import numpy as np
 
 from core.scans import limits
 from core.scans.archive import read_folder, unpack
-from core.scans.dicom import load_dicom
+from core.scans.dicom.loading import load_dicom
 from core.scans.nifti import load_nifti
 from core.scans.raster import RANGE_NOTE, load_raster, picture_windows
 from core.scans.scan import Scan, ScanError

@@ -13,9 +13,9 @@ from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
 
 from core.scans import limits
-from core.scans.dicom import SPACING_NOTE, collapsed, plausible_plane
-from core.scans.dicom_pixels import check_size
-from core.scans.dicom_values import finite_float32
+from core.scans.dicom.loading import SPACING_NOTE, collapsed, plausible_plane
+from core.scans.dicom.pixels import check_size
+from core.scans.dicom.values import finite_float32
 from core.scans.scan import Scan, ScanError
 from core.scans.sniffing import is_nifti
 from core.scans.windowing import Window, full_window, robust_window

@@ -19,9 +19,9 @@ import tifffile
 from PIL import Image, ImageOps
 
 from core.scans import limits
-from core.scans.dicom import collapsed
-from core.scans.dicom_pixels import check_size
-from core.scans.dicom_values import finite_float32, joined
+from core.scans.dicom.loading import collapsed
+from core.scans.dicom.pixels import check_size
+from core.scans.dicom.values import finite_float32, joined
 from core.scans.markers import png_kind
 from core.scans.quiet import quiet_decoder
 from core.scans.scan import Scan, ScanError

@@ -22,7 +22,7 @@ class Sample:
     title, description : str
         For the viewer.
     origin : str
-        ``'synthetic'`` for ours, ``'installed package'`` for files that a dependency brings.
+        ``'synthetic'`` for what our diffusion model drew, ``'real'`` for what scanners made.
     path : pathlib.Path
         The file, for `load_scan`.
     bundle : str
@@ -37,8 +37,9 @@ class Sample:
     bundle: str = BRAIN
 
 
-# All of them for brain-mri, some to be refused by it. Key, title, description, package, path below the package.
-_INSTALLED = (
+# All of them for brain-mri, some to be refused by it. Key, title, description, where it lies: a file below an installed
+# package, or one of our own assets (assets/samples/README.md).
+_REAL = (
     ("mr-small", "MR slice", "A small MR slice that comes with pydicom.",
      "pydicom", "data/test_files/MR_small.dcm"),
     ("ct-small", "CT slice", "A small CT slice in Hounsfield units that comes with pydicom.",
@@ -47,8 +48,8 @@ _INSTALLED = (
      "data_store", "data/emri_small.dcm"),
     ("liver", "Segmentation, multi-frame", "A binary segmentation in frames, from pydicom-data.",
      "data_store", "data/liver.dcm"),
-    ("mni152", "MNI152 brain template", "The average of 152 T1-weighted MR brains, as NIfTI, from nilearn.",
-     "nilearn", "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"),
+    ("mni152", "MNI152 brain template", "The average of 152 T1-weighted MR brains, as NIfTI.",
+     None, "mni152.nii.gz"),
     ("example4d", "Diffusion MR volume", "A diffusion-weighted MR brain, as 4-D NIfTI, from nibabel.",
      "nibabel", "tests/data/example4d.nii.gz"),
 )  # fmt: skip
@@ -56,10 +57,10 @@ _INSTALLED = (
 
 def sample_scans(bundle: str | None = None) -> tuple[Sample, ...]:
     """Return the samples that are on this disk, ours first, or those for one bundle; nothing is ever downloaded."""
-    return tuple(sample for sample in (*_ours(), *_installed()) if bundle in (None, sample.bundle))
+    return tuple(sample for sample in (*_synthetic(), *_real()) if bundle in (None, sample.bundle))
 
 
-def _ours() -> list[Sample]:
+def _synthetic() -> list[Sample]:
     texts = _texts()
     samples = []
     for path in sorted(_ASSETS.glob("*.dcm")):
@@ -79,13 +80,13 @@ def _texts() -> dict[str, object]:
     return texts if isinstance(texts, dict) else {}
 
 
-def _installed() -> list[Sample]:
+def _real() -> list[Sample]:
     samples = []
-    for key, title, description, package, file in _INSTALLED:
-        folder = _folder(package)
+    for key, title, description, package, file in _REAL:
+        folder = _folder(package) if package else _ASSETS
         path = folder / file if folder else None
         if path is not None and path.is_file():
-            samples.append(Sample(key, title, description, "installed package", path))
+            samples.append(Sample(key, title, description, "real", path))
     return samples
 
 

@@ -8,6 +8,7 @@ from tests.attacks.references import small_cases
 from tests.attacks.tiny import SLOPE, last, linear, middle, moved, numbers, zeros
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm, eps", [("linf", 6), ("l2", 0.25)])
 def test_it_fools_about_as_many_as_the_authors_do(norm, eps):
     """Random draws differ, hence the count of 48 images at a radius that fools about half of them."""

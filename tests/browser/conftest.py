@@ -89,7 +89,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visit(browser: Browser, server: Server) -> Iterator[Callable[[], Page]]:
+def open_app(browser: Browser, server: Server) -> Iterator[Callable[[], Page]]:
     """Open the app as a new visitor who has read the notice; each call is another visitor."""
     contexts = []
 

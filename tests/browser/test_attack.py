@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from core import examine, load_bundle, load_scan
 from core.attacks import AttackSettings, attack_scan
-from pages.components.words import heading
+from pages.shared.words import heading
 
 Visit = Callable[[], Page]
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
@@ -55,8 +55,8 @@ def attacked(page: Page) -> list[str]:
     return [line for line in page.locator(".st-key-verdict").inner_text().splitlines() if line.strip()]
 
 
-def test_attack_is_flagged_and_purified_and_its_file_gives_the_same_verdict(visit: Visit, tmp_path: Path) -> None:
-    page = visit()
+def test_attack_is_flagged_and_purified_and_its_file_gives_the_same_verdict(open_app: Visit, tmp_path: Path) -> None:
+    page = open_app()
     open_attack(page)
     expected = examine(attack_scan(load_scan(SAMPLE), load_bundle(), AttackSettings("pgd")), load_bundle())
     assert expected.prediction and expected.undefended and expected.detection and expected.detection.flagged
@@ -83,8 +83,8 @@ def test_attack_is_flagged_and_purified_and_its_file_gives_the_same_verdict(visi
     assert again[again.index("Defended") + 1] == heading(expected.prediction.label)
 
 
-def test_autoattack_is_watched_and_stops_at_once(visit: Visit) -> None:
-    page = visit()
+def test_autoattack_is_watched_and_stops_at_once(open_app: Visit) -> None:
+    page = open_app()
     open_attack(page)
     choose_attack(page, "AutoAttack")
     budget = page.get_by_test_id("stMain").get_by_role("slider").first
@@ -112,8 +112,8 @@ def test_autoattack_is_watched_and_stops_at_once(visit: Visit) -> None:
     assert more <= STOP_SECONDS + LAG_SECONDS
 
 
-def test_the_whole_defence_is_attacked_and_stops_within_a_step(visit: Visit) -> None:
-    page = visit()
+def test_the_whole_defence_is_attacked_and_stops_within_a_step(open_app: Visit) -> None:
+    page = open_app()
     open_attack(page)
     page.get_by_test_id("stMain").get_by_role("radio", name="Whole defence").click()
     settle(page)
@@ -133,8 +133,8 @@ def test_the_whole_defence_is_attacked_and_stops_within_a_step(visit: Visit) -> 
     assert steps < 40 and more <= STOP_SECONDS + LAG_SECONDS + spent / step
 
 
-def test_keys_step_through_the_attack(visit: Visit) -> None:
-    page = visit()
+def test_keys_step_through_the_attack(open_app: Visit) -> None:
+    page = open_app()
     open_attack(page)
     page.locator(".st-key-teacher button").click()
     settle(page)

@@ -7,7 +7,7 @@ from helpers import WAIT_MS, settle, upload
 from playwright.sync_api import Page, expect
 
 from core import load_bundle
-from core.audit.operating import recorded
+from core.evaluation.operating_points import recorded
 
 Visit = Callable[[], Page]
 SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "samples" / "tumour-01.dcm"
@@ -23,8 +23,8 @@ def price(page: Page) -> str:
     return page.locator(".st-key-price").inner_text()
 
 
-def test_every_section_shows_its_evidence(visit: Visit) -> None:
-    page = visit()
+def test_every_section_shows_its_evidence(open_app: Visit) -> None:
+    page = open_app()
     page.get_by_role("link", name="Detect").first.click()
     upload(page, SAMPLE.name, SAMPLE.read_bytes())
     expect(page.get_by_role("img", name="Mask 4 of scan tumour-01.dcm: error")).to_be_visible(timeout=WAIT_MS)
@@ -55,8 +55,8 @@ def test_every_section_shows_its_evidence(visit: Visit) -> None:
     expect(page.get_by_test_id("stTable").locator("tbody tr")).to_have_count(20)
 
 
-def test_a_recomputation_is_watched_and_stopped(visit: Visit) -> None:
-    page = visit()
+def test_a_recomputation_is_watched_and_stopped(open_app: Visit) -> None:
+    page = open_app()
     page.get_by_role("link", name="Detect").first.click()
     expect(page.get_by_role("heading", name="Judge the detector")).to_be_visible(timeout=WAIT_MS)
     settle(page)

@@ -43,8 +43,8 @@ def with_sample(page: Page) -> Page:
     return page
 
 
-def test_a_server_answers_without_seeing_and_a_gradient_gives_all_away(visit: Visit) -> None:
-    page = with_sample(visit())
+def test_a_server_answers_without_seeing_and_a_gradient_gives_all_away(open_app: Visit) -> None:
+    page = with_sample(open_app())
     page.locator(".st-key-encrypt button").click()
     expect(page.get_by_text("Same answer as in the clear")).to_be_visible(timeout=WAIT_MS)
     expect(page.get_by_role("img", name="The ciphertext’s bytes: noise")).to_be_visible()
@@ -58,8 +58,8 @@ def test_a_server_answers_without_seeing_and_a_gradient_gives_all_away(visit: Vi
     assert float(decibels.split()[0]) >= 40
 
 
-def test_a_second_visitor_is_not_kept_waiting(visit: Visit) -> None:
-    asking, other = with_sample(visit()), opened(visit())
+def test_a_second_visitor_is_not_kept_waiting(open_app: Visit) -> None:
+    asking, other = with_sample(open_app()), opened(open_app())
     section(asking, "Cohort")
     asking.locator(".st-key-encrypt-head").get_by_text("Polynomial").click()
     settle(asking)

@@ -9,8 +9,8 @@ from helpers import WAIT_MS, settle, upload
 from playwright.sync_api import Page, expect
 
 from core import load_bundle
-from core.audit.gates import read_gates
-from core.audit.panel import mixtures
+from core.explanation.gates import read_gates
+from core.explanation.mixture import mixtures
 
 Visit = Callable[[], Page]
 SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "samples" / "tumour-01.dcm"
@@ -24,9 +24,9 @@ def mixture() -> str:
 
 
 @pytest.fixture
-def page(visit: Visit, mixture: str) -> Page:
+def page(open_app: Visit, mixture: str) -> Page:
     """The Experts page with a sample."""
-    page = visit()
+    page = open_app()
     page.get_by_role("link", name="Experts").first.click()
     upload(page, SAMPLE.name, SAMPLE.read_bytes())
     expect(page.get_by_role("heading", name="Open up the experts")).to_be_visible(timeout=WAIT_MS)

@@ -16,9 +16,9 @@ SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "samples" / "tumour-01
 
 
 @pytest.fixture
-def page(visit: Visit) -> Page:
+def page(open_app: Visit) -> Page:
     """The Faults page with a sample."""
-    page = visit()
+    page = open_app()
     page.get_by_role("link", name="Faults").first.click()
     upload(page, SAMPLE.name, SAMPLE.read_bytes())
     expect(page.get_by_role("heading", name="Before and after")).to_be_visible(timeout=WAIT_MS)
@@ -75,9 +75,9 @@ def test_a_bit_is_flipped_repaired_and_taken_back(page: Page, share: str) -> Non
     assert images and all(image.get_attribute("alt") for image in images)
 
 
-def test_another_visitor_notices_nothing(page: Page, visit: Visit, share: str) -> None:
+def test_another_visitor_notices_nothing(page: Page, open_app: Visit, share: str) -> None:
     """One damages a network and looks at what it says; the other gets the answer of the sound one, before and after."""
-    other = visit()
+    other = open_app()
     other.get_by_role("link", name="Examine").first.click()
     expect(other.get_by_role("heading", name="Examine a scan")).to_be_visible(timeout=WAIT_MS)
     upload(other, SAMPLE.name, SAMPLE.read_bytes())

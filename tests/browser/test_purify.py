@@ -62,8 +62,8 @@ def answers(page: Page) -> list[str]:
     return [text for text in page.get_by_role("heading", level=2).all_inner_texts() if " · " in text]
 
 
-def test_the_diagnosis_comes_back_and_can_be_walked_through(visit: Visit, tmp_path: Path) -> None:
-    page = visit()
+def test_the_diagnosis_comes_back_and_can_be_walked_through(open_app: Visit, tmp_path: Path) -> None:
+    page = open_app()
     carried_over(page)
     assert [text.split(" · ")[0] for text in answers(page)] == ["No tumour"]
     page.evaluate(STOPWATCH)
@@ -108,8 +108,8 @@ def test_the_diagnosis_comes_back_and_can_be_walked_through(visit: Visit, tmp_pa
     assert "restored" not in main.inner_text().lower()
 
 
-def test_playing_goes_through_to_the_end(visit: Visit) -> None:
-    page = visit()
+def test_playing_goes_through_to_the_end(open_app: Visit) -> None:
+    page = open_app()
     carried_over(page)
     page.locator(".st-key-purify button").click()
     expect(page.locator(".st-key-purify-play")).to_be_visible(timeout=WAIT_MS)
@@ -123,8 +123,8 @@ def test_playing_goes_through_to_the_end(visit: Visit) -> None:
     expect(page.get_by_role("button", name=re.compile("Play"))).to_be_visible(timeout=WAIT_MS)
 
 
-def test_a_long_purification_is_watched_and_stops_at_once(visit: Visit) -> None:
-    page = visit()
+def test_a_long_purification_is_watched_and_stops_at_once(open_app: Visit) -> None:
+    page = open_app()
     carried_over(page)
     page.locator(".st-key-purify-count").get_by_text("1", exact=True).click()
     settle(page)

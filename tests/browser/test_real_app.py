@@ -15,7 +15,7 @@ from skimage.draw import ellipse
 from core import examine, load_bundle, load_scan
 from core.attacks import attack_scan
 from core.scans import write_derived_dicom
-from pages.components.words import heading
+from pages.shared.words import heading
 
 Visit = Callable[[], Page]
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
@@ -68,8 +68,8 @@ def test_examine_opens_from_its_own_address(browser: Browser, server) -> None:
     context.close()
 
 
-def test_first_page_within_three_seconds(browser: Browser, server, visit: Visit) -> None:
-    visit()  # warm: the models are loaded
+def test_first_page_within_three_seconds(browser: Browser, server, open_app: Visit) -> None:
+    open_app()  # warm: the models are loaded
     seconds = []
     for _ in range(3):
         context = browser.new_context()
@@ -98,8 +98,8 @@ def test_nothing_is_fetched_from_outside(browser: Browser, server) -> None:
     assert urls and not outside
 
 
-def test_uploaded_dicom_gets_its_decision(visit: Visit) -> None:
-    page, content = visit(), ours("tumour-01")
+def test_uploaded_dicom_gets_its_decision(open_app: Visit) -> None:
+    page, content = open_app(), ours("tumour-01")
     upload(page, "slice.dcm", content)
     card = decision(page, "slice.dcm")
     assert expected_words(content, "slice.dcm") in card.splitlines()
@@ -108,10 +108,10 @@ def test_uploaded_dicom_gets_its_decision(visit: Visit) -> None:
     expect(picture).to_be_visible(timeout=WAIT_MS)
 
 
-def test_attacked_upload_is_flagged_and_gets_the_defended_label(visit: Visit, tmp_path: Path) -> None:
+def test_attacked_upload_is_flagged_and_gets_the_defended_label(open_app: Visit, tmp_path: Path) -> None:
     scan = attack_scan(load_scan(ours("tumour-01"), name="tumour-01.dcm"), load_bundle())
     path = write_derived_dicom(tmp_path / "attacked.dcm", scan.frame(), kind="attacked", description="PGD for a test")
-    page = visit()
+    page = open_app()
     upload(page, path.name, path.read_bytes())
     card = [line for line in decision(page, path.name).splitlines() if line.strip()]
     exam = examine(load_scan(path), load_bundle())
@@ -121,8 +121,8 @@ def test_attacked_upload_is_flagged_and_gets_the_defended_label(visit: Visit, tm
     assert heading(exam.prediction.label) == card[card.index("Defended") + 1]
 
 
-def test_garbage_gets_its_sentence_and_the_scan_stays(visit: Visit) -> None:
-    page = visit()
+def test_garbage_gets_its_sentence_and_the_scan_stays(open_app: Visit) -> None:
+    page = open_app()
     upload(page, "slice.dcm", installed("MR_small.dcm"))
     before = decision(page, "slice.dcm")
     upload(page, "garbage.dcm", bytes(range(256)) * 40)
@@ -133,8 +133,8 @@ def test_garbage_gets_its_sentence_and_the_scan_stays(visit: Visit) -> None:
     assert page.locator(".st-key-decision").inner_text() == before
 
 
-def test_two_visitors_do_not_change_each_other_s_result(visit: Visit) -> None:
-    first, second = visit(), visit()
+def test_two_visitors_do_not_change_each_other_s_result(open_app: Visit) -> None:
+    first, second = open_app(), open_app()
     scans = {"first.dcm": ours("tumour-01"), "second.dcm": ours("no-tumour-01")}
     words = {name: expected_words(content, name) for name, content in scans.items()}
     assert words["first.dcm"] != words["second.dcm"]
@@ -152,9 +152,9 @@ def test_two_visitors_do_not_change_each_other_s_result(visit: Visit) -> None:
 
 
 def test_memory_stays_flat_over_uploads(
-    visit: Visit, server, tmp_path: Path, record_property: Callable[[str, object], None]
+    open_app: Visit, server, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    page, used = visit(), []
+    page, used = open_app(), []
     for number in range(UPLOADS):
         # Every other one large, so that what is left behind weighs something (4.7 MB), the rest with an answer.
         content = phantom(tmp_path, number, side=1536) if number % 2 else ours(f"tumour-0{number // 2 % 6 + 1}")

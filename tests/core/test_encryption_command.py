@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-import core.__main__ as commands
+from core.cli import encrypt as commands
+from core.cli.schema import checked
 from core.encryption import timing
-from core.schema import checked
 
-GOLDEN = json.loads((Path(__file__).parent / "golden" / "encrypt.json").read_text())
+GOLDEN = json.loads((Path(__file__).parents[1] / "cli" / "golden" / "encrypt.json").read_text())
 
 
 class TokenNetwork(nn.Module):

@@ -8,8 +8,8 @@ from pydicom.data import get_testdata_file
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
-from pages.components.engine import engine
-from pages.components.state import Visit
+from pages.shared.runtime import engine
+from pages.shared.session import Session
 
 ROOT = Path(__file__).resolve().parents[2]
 _INIT = PagesManager.__init__
@@ -29,7 +29,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
     engine().warm_up()
     assert engine().ready.wait(120)
     test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
-    test.session_state["visit"] = Visit(notice_seen=True)
+    test.session_state["session"] = Session(notice_seen=True)
     return test.run()
 
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.audit.case import Case
-from core.audit.cohort import sample_cohort
-from pages.components.audit_charts import dots
-from pages.components.audit_files import file_name, report
-from pages.components.audit_run import KEY, Audit, begin
-from pages.components.audit_source import FILES
-from pages.components.audit_table import CASE, TABLE, TINT, _choose, _frame, _tinted, answer
-from pages.components.engine import bundle, engine
-from pages.components.state import Visit
-from tests.reading import texts
+from core.report.cases import Case
+from core.report.cohort import sample_cohort
+from pages.audit.charts import dots
+from pages.audit.files import file_name, report
+from pages.audit.source import FILES
+from pages.audit.state import AuditState, begin
+from pages.audit.table import CASE, TABLE, TINT, _choose, _frame, _tinted, answer
+from pages.shared.runtime import bundle, engine
+from pages.shared.session import Session
+from tests.reading import session, texts
 
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
 COHORT = SAMPLES.parent / "cohort"
@@ -31,13 +31,13 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def page(app: AppTest) -> AppTest:
-    app.switch_page("pages/audit.py").run()
+    app.switch_page("pages/audit/page.py").run()
     assert not app.exception and not app.error
     return app
 
 
-def audit(app: AppTest) -> Audit:
-    return app.session_state[KEY]
+def audit(app: AppTest) -> AuditState:
+    return session(app).state_of(AuditState)
 
 
 def packed() -> bytes:
@@ -51,7 +51,7 @@ def packed() -> bytes:
 
 
 def test_the_table_says_where_an_answer_stands() -> None:
-    cases = [Case("a", "a", flagged=True, stands=True), Case("b", "b", flagged=True), Case("c", "c")]
+    cases = [Case("a", "a", flagged=True, kept_borderline=True), Case("b", "b", flagged=True), Case("c", "c")]
     assert list(_frame(cases)["Flagged"]) == ["yes, answer stands", "yes", "no"]
 
 
@@ -109,13 +109,13 @@ def test_a_case_shows_what_can_be_known(audited: AppTest) -> None:
     assert "'notes.txt'" in audited.error[0].value.replace("\\", "")
     audited.selectbox(key=CASE).select(0).run()
     audited.button(key="case-examine").click().run()
-    visit: Visit = audited.session_state["visit"]
-    assert visit.scan.name == "Doe^John.dcm" and audited.title[0].value != "Audit a cohort"
+    session: Session = audited.session_state["session"]
+    assert session.scan.name == "Doe^John.dcm" and audited.title[0].value != "Audit a cohort"
 
 
 def test_a_click_opens_the_row_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     state = {TABLE: {"selection": {"cells": [(1, "SSIM")]}}}
-    monkeypatch.setattr("pages.components.audit_table.st.session_state", state)
+    monkeypatch.setattr("pages.audit.table.st.session_state", state)
     _choose([7, 5, 3])
     assert state[CASE] == 5
     state[TABLE] = {"selection": {"cells": []}}
@@ -128,13 +128,13 @@ def test_what_is_finished_outlives_the_visit_but_not_the_names(audited: AppTest,
     assert cache in audit(audited).keeper.path.parents
     assert "Doe" not in kept and "ward" not in kept and kept.count("\n") == 3
     before = {case.name: case for case in audit(audited).cases.values()}
-    del audited.session_state[KEY]
+    session(audited).drop(AuditState)
     audited.run()
     assert "2 were finished in an earlier run" in texts(audited)
     assert audited.button(key="audit-start").label == "Resume the audit"
     assert audited.dataframe[0].value["Scan"][0] == "attacked.dcm"
     audited.button(key="audit-start").click().run()
-    assert audit(audited).run.count == 1, "only the file that could not be opened is tried again"
+    assert audit(audited).job.count == 1, "only the file that could not be opened is tried again"
     assert {case.name: case for case in audit(audited).cases.values()} == before
 
 
@@ -142,7 +142,7 @@ def test_audit_again_does_everything_anew(audited: AppTest) -> None:
     kept = audit(audited).keeper.path
     before = kept.stat().st_mtime_ns
     audited.button(key="audit-start").click().run()
-    assert audit(audited).run.count == 3
+    assert audit(audited).job.count == 3
     assert kept.stat().st_mtime_ns > before and kept.read_text().count("\n") == 3
     assert "earlier run" not in texts(audited)
 
@@ -154,8 +154,8 @@ def test_stop_keeps_what_is_finished(page: AppTest) -> None:
     while not now.cases:
         assert now.running and time.monotonic() < deadline
         time.sleep(0.01)
-    now.run.stop()
-    assert now.run.wait(30)
+    now.job.stop()
+    assert now.job.wait(30)
     page.run()
     assert 0 < len(now.cases) < len(sample_cohort())
     assert "Stopped by hand" in texts(page)
@@ -166,7 +166,7 @@ def test_another_cohort_stops_the_first(page: AppTest) -> None:
     first = audit(page)
     begin(first)
     upload(page, "ward.zip", packed())
-    assert first.run.stopped and audit(page) is not first
+    assert first.job.stopped and audit(page) is not first
     assert "0 of 3 scans" in texts(page).replace("**", "")
 
 

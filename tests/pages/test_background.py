@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pages.components import background
-from pages.components.background import Run, sentence, watch
-from pages.components.boundary import UNEXPECTED
-from pages.components.engine import Worker
+from pages.shared import jobs as background
+from pages.shared.errors import UNEXPECTED
+from pages.shared.jobs import Job, sentence, watch
+from pages.shared.worker import Worker
 
 STEP_SECONDS = 0.01
 
@@ -42,55 +42,55 @@ def test_every_step_is_taken_in_the_worker_and_in_order() -> None:
         taken.append(number)
         threads.add(threading.current_thread().name)
 
-    run = Run(Worker(), counting(50), take)
-    assert not run.done
-    run.start()
-    assert run.wait(10) and run.done
-    assert taken == list(range(50)) and run.count == 50
+    job = Job(Worker(), counting(50), take)
+    assert not job.done
+    job.start()
+    assert job.wait(10) and job.done
+    assert taken == list(range(50)) and job.count == 50
     assert len(threads) == 1 and threading.current_thread().name not in threads
-    assert not run.stopped and not run.cut_short and run.error is None
-    assert 50 * STEP_SECONDS <= run.seconds < 5
+    assert not job.stopped and not job.cut_short and job.error is None
+    assert 50 * STEP_SECONDS <= job.seconds < 5
 
 
 def test_stop_ends_within_a_step_and_closes_the_iterator_in_the_worker() -> None:
     taken, closed = [], []
-    run = Run(Worker(), counting(closed=closed), taken.append)
-    run.start()
-    wait_for(lambda: run.count >= 5)
-    run.stop()
-    count = run.count
-    assert run.stopped
-    assert run.wait(1)
-    assert run.cut_short and not run.abandoned
-    assert count <= run.count <= count + 1
-    assert taken == list(range(run.count))
+    job = Job(Worker(), counting(closed=closed), taken.append)
+    job.start()
+    wait_for(lambda: job.count >= 5)
+    job.stop()
+    count = job.count
+    assert job.stopped
+    assert job.wait(1)
+    assert job.cut_short and not job.abandoned
+    assert count <= job.count <= count + 1
+    assert taken == list(range(job.count))
     assert closed and closed[0].startswith("heavy-work")
 
 
 def test_stop_before_the_first_slice_takes_no_step() -> None:
     worker, gate, taken = Worker(), threading.Event(), []
     worker.submit(gate.wait)
-    run = Run(worker, counting(), taken.append)
-    run.start()
-    assert run.ahead == 1
-    run.stop()
+    job = Job(worker, counting(), taken.append)
+    job.start()
+    assert job.ahead == 1
+    job.stop()
     gate.set()
-    assert run.wait(5)
-    assert not taken and run.cut_short
+    assert job.wait(5)
+    assert not taken and job.cut_short
 
 
 def test_two_runs_and_a_third_visitor_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "SLICE_SECONDS", 0.03)
     worker, order = Worker(), []
-    runs = [Run(worker, counting(30), lambda _, name=name: order.append(name)) for name in "ab"]
-    for run in runs:
-        run.start()
+    runs = [Job(worker, counting(30), lambda _, name=name: order.append(name)) for name in "ab"]
+    for job in runs:
+        job.start()
     wait_for(lambda: runs[0].count)
     asked = time.monotonic()
     assert worker.submit(lambda: "mine").result(5) == "mine"
     assert time.monotonic() - asked < 0.5  # not after the 0.6 s that both need
     assert not runs[0].done and not runs[1].done
-    assert all(run.wait(10) for run in runs)
+    assert all(job.wait(10) for job in runs)
     changes = sum(first != second for first, second in zip(order, order[1:]))
     assert changes >= 6  # one after the other would be 1
     assert max(order[:20].count(name) for name in "ab") <= 15
@@ -101,12 +101,12 @@ def test_an_error_is_kept_and_ends_the_run() -> None:
         yield 1
         raise ValueError("Steps must be at least 1.")
 
-    run = Run(Worker(), failing(), lambda _: None)
-    run.start()
-    assert run.wait(5)
-    assert run.count == 1 and not run.cut_short
-    assert isinstance(run.error, ValueError)
-    assert sentence(run.error) == "Steps must be at least 1."
+    job = Job(Worker(), failing(), lambda _: None)
+    job.start()
+    assert job.wait(5)
+    assert job.count == 1 and not job.cut_short
+    assert isinstance(job.error, ValueError)
+    assert sentence(job.error) == "Steps must be at least 1."
 
 
 def test_an_unexpected_error_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
@@ -114,10 +114,10 @@ def test_an_unexpected_error_is_logged_and_not_shown(caplog: pytest.LogCaptureFi
         raise RuntimeError("a secret path /srv/data")
         yield
 
-    run = Run(Worker(), failing(), lambda _: None)
-    run.start()
-    assert run.wait(5) and run.error
-    assert sentence(run.error) == UNEXPECTED
+    job = Job(Worker(), failing(), lambda _: None)
+    job.start()
+    assert job.wait(5) and job.error
+    assert sentence(job.error) == UNEXPECTED
     assert "a secret path" in caplog.text
 
 
@@ -127,30 +127,30 @@ def test_an_error_in_what_takes_the_steps_closes_the_iterator() -> None:
     def take(_: int) -> None:
         raise ValueError("Full.")
 
-    run = Run(Worker(), counting(closed=closed), take)
-    run.start()
-    assert run.wait(5)
-    assert sentence(run.error) == "Full." and closed
+    job = Job(Worker(), counting(closed=closed), take)
+    job.start()
+    assert job.wait(5)
+    assert sentence(job.error) == "Full." and closed
 
 
 def test_a_run_that_nobody_watches_stops_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "PATIENCE_SECONDS", 0.3)
-    run = Run(Worker(), counting(), lambda _: None)
-    run.start()
+    job = Job(Worker(), counting(), lambda _: None)
+    job.start()
     for _ in range(10):  # who asks is watching
         time.sleep(0.06)
-        assert not run.done
+        assert not job.done
     time.sleep(0.8)
-    assert run.done and run.abandoned and run.cut_short and run.stopped
+    assert job.done and job.abandoned and job.cut_short and job.stopped
 
 
 def test_watching_draws_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "POLL_SECONDS", 0.02)
     drawn = []
-    run = Run(Worker(), counting(20), lambda _: None)
-    run.start()
-    watch(run, lambda: drawn.append(run.count))
-    assert run.done and run.count == 20
+    job = Job(Worker(), counting(20), lambda _: None)
+    job.start()
+    watch(job, lambda: drawn.append(job.count))
+    assert job.done and job.count == 20
     assert len(drawn) >= 3 and drawn == sorted(drawn)
 
 
@@ -164,8 +164,8 @@ def test_old_steps_are_not_kept() -> None:
         for _ in range(5):
             yield Step()
 
-    run = Run(Worker(), making(), lambda step: seen.append(weakref.ref(step)))
-    run.start()
-    assert run.wait(5)
+    job = Job(Worker(), making(), lambda step: seen.append(weakref.ref(step)))
+    job.start()
+    assert job.wait(5)
     gc.collect()
     assert len(seen) == 5 and all(reference() is None for reference in seen)

@@ -7,11 +7,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.bundles import Bundle
-from pages.components.attack_controls import ALONE, NO_DEFENCE
-from pages.components.experts_picker import NONE_HERE
-from pages.components.state import DEFAULT_BUNDLE
+from pages.attack.controls import ALONE, NO_DEFENCE
+from pages.attack.state import AttackRun
+from pages.experts.picker import NONE_HERE
+from pages.purify.state import PurifyState
+from pages.shared.session import DEFAULT_BUNDLE
 from tests.cells import CLASSES, NAME, SIDE, cell, write_picture
-from tests.reading import opened, texts, visit
+from tests.reading import opened, session, texts
 
 Choose = Callable[[AppTest, str], AppTest]
 PAGES = ("home", "examine", "detect", "attack", "purify", "experts", "faults", "encrypt", "audit")
@@ -26,7 +28,7 @@ def keys(app: AppTest, kind: str) -> set[str]:
 def served(cells: Bundle, app: AppTest) -> AppTest:
     """The app with this bundle chosen in the sidebar."""
     app.selectbox(key="bundle").select(NAME).run()
-    assert visit(app).bundle == NAME and not app.exception and not app.error
+    assert session(app).bundle == NAME and not app.exception and not app.error
     return app
 
 
@@ -40,7 +42,7 @@ def page(served: AppTest, picture: bytes) -> AppTest:
     """The same with a picture on the table."""
     served.file_uploader[0].upload("cell.png", picture)
     served.run()
-    assert visit(served).scan.name == "cell.png" and not served.error
+    assert session(served).scan.name == "cell.png" and not served.error
     return served
 
 
@@ -60,20 +62,20 @@ def test_pages_that_need_more_say_so_and_offer_the_way(page: AppTest, name: str,
     said = [info.value.replace("\\", "") for info in page.info]
     assert said == [NONE_HERE if name == "experts" else cells.lacks] and not page.error
     page.button(key="switch-bundle").click().run()
-    assert visit(page).bundle == page.selectbox(key="bundle").value == DEFAULT_BUNDLE
-    assert visit(page).scan.name == "cell.png" and not page.exception
+    assert session(page).bundle == page.selectbox(key="bundle").value == DEFAULT_BUNDLE
+    assert session(page).scan.name == "cell.png" and not page.exception
 
 
 def test_examine_gives_the_answer_and_what_it_is_without(page: AppTest, cells: Bundle) -> None:
     opened(page, "examine")
-    exam, said = visit(page).examination, texts(page)
+    exam, said = session(page).examination, texts(page)
     assert exam.bundle == NAME and exam.label in CLASSES
     assert page.title[0].value == exam.label.capitalize()
     assert cells.lacks in said and "Not checked for manipulation" in said
     assert "Not flagged" not in said and "What purification changed" not in said
     assert page.selectbox(key=f"classifier-{NAME}").options == ["resnet18", "mamba", "vit"]
     page.selectbox(key=f"classifier-{NAME}").select("mamba").run()
-    assert visit(page).examination.prediction.classifier == "mamba"
+    assert session(page).examination.prediction.classifier == "mamba"
 
 
 def test_a_scan_stays_when_the_bundle_changes(app: AppTest, choose: Choose, cells: Bundle) -> None:
@@ -84,7 +86,7 @@ def test_a_scan_stays_when_the_bundle_changes(app: AppTest, choose: Choose, cell
     assert app.title[0].value == "No answer" and "the file says modality MR" in texts(app)
     assert not app.exception and not app.error
     for name in PAGES:
-        app.switch_page(f"pages/{name}.py").run()
+        app.switch_page(f"pages/{name}/page.py").run()
         assert not app.exception and app.title, name
     app.selectbox(key="bundle").select(DEFAULT_BUNDLE).run()
     opened(app, "examine")
@@ -94,12 +96,12 @@ def test_a_scan_stays_when_the_bundle_changes(app: AppTest, choose: Choose, cell
 def test_an_attacked_brain_scan_stays_too(app: AppTest, cells: Bundle) -> None:
     app.button(key="tour-educator").click().run()
     next(button for button in app.button if button.label == "Next").click().run()
-    assert visit(app).origin is not None
+    assert session(app).origin is not None
     app.selectbox(key="bundle").select(NAME).run()
     assert not app.exception and not app.error
-    assert visit(app).tour is None and app.title[0].value == "No answer"
+    assert session(app).tour is None and app.title[0].value == "No answer"
     for name in PAGES:
-        app.switch_page(f"pages/{name}.py").run()
+        app.switch_page(f"pages/{name}/page.py").run()
         assert not app.exception and app.title, name
     app.selectbox(key="bundle").select(DEFAULT_BUNDLE).run()
     opened(app, "examine")
@@ -110,7 +112,7 @@ def test_a_tour_takes_the_bundle_it_speaks_of(served: AppTest) -> None:
     opened(served, "home")
     assert "a tour switches to the model bundle brain-mri" in texts(served)
     served.button(key="tour-clinician").click().run()
-    assert visit(served).bundle == DEFAULT_BUNDLE and visit(served).scan.modality == "MR"
+    assert session(served).bundle == DEFAULT_BUNDLE and session(served).scan.modality == "MR"
     assert not served.exception and not served.error
 
 
@@ -123,22 +125,22 @@ def test_attack_fools_the_classifier_alone(page: AppTest, cells: Bundle) -> None
     page.number_input(key="attack-steps-pgd-40").set_value(5).run()
     page.button(key="attack").click().run()
     assert not page.exception and not page.error
-    outcome, said = visit(page).bout.outcome, texts(page)
+    outcome, said = session(page).state_of(AttackRun).outcome, texts(page)
     assert outcome.scan.modality == "OT" and outcome.examination.pixels.shape == (3, SIDE, SIDE)
     assert "there is no defence to ask" in said and cells.lacks in said
     assert "Detector’s verdict" not in said and "Defended answer" not in said
     page.button(key="open-in-examine").click().run()
-    assert not page.exception and visit(page).scan.derived == "attacked"
+    assert not page.exception and session(page).scan.derived == "attacked"
     assert "What the attack changed" in texts(page)
 
 
 def test_a_teacher_sees_the_one_answer_there_is(page: AppTest) -> None:
     from core.attacks import AttackSettings
 
-    visit(page).teaching, visit(page).attack = True, AttackSettings("pgd", steps=5, white_box=True)
+    session(page).teaching, session(page).attack = True, AttackSettings("pgd", steps=5, white_box=True)
     opened(page, "attack")
-    assert not visit(page).attack.white_box  # set up for a bundle with a defence
-    visit(page).attack = AttackSettings("pgd", steps=5)
+    assert not session(page).attack.white_box  # set up for a bundle with a defence
+    session(page).attack = AttackSettings("pgd", steps=5)
     page.button(key="attack").click().run()
     assert not page.exception and not page.error
     said = [element.value for element in page.markdown]
@@ -148,14 +150,14 @@ def test_a_teacher_sees_the_one_answer_there_is(page: AppTest) -> None:
 def test_purify_compares_the_filters(page: AppTest, cells: Bundle) -> None:
     from core.purification.settings import PurifySettings
 
-    visit(page).purify = (PurifySettings("one-step"), PurifySettings("mae-pure"))
+    session(page).purify = (PurifySettings("one-step"), PurifySettings("mae-pure"))
     opened(page, "purify")
     assert cells.lacks in texts(page) and "filters that need no network" in texts(page)
-    assert [chosen.method for chosen in visit(page).purify] == ["median", "jpeg"]
+    assert [chosen.method for chosen in session(page).purify] == ["median", "jpeg"]
     assert len(page.selectbox(key="purify-filter-0").options) == 4
     page.button(key="purify").click().run()
     assert not page.exception and not page.error
-    assert all(len(strip.frames) == 2 for strip in visit(page).studio.strips)
+    assert all(len(strip.frames) == 2 for strip in session(page).state_of(PurifyState).strips)
     assert "Reconstruction loss" not in page.segmented_control(key="purify-value").options
     for section in ("What changed", "Seeds", "Trade-off"):
         page.segmented_control(key="purify-section").set_value(section).run()
@@ -185,6 +187,6 @@ def test_a_bundle_that_every_page_works_with_has_no_switch_to_itself() -> None:
 def _lacking_default() -> None:
     from types import SimpleNamespace
 
-    from pages.components.lacking import draw_lacking
+    from pages.shared.empty_states import draw_lacking
 
     draw_lacking(SimpleNamespace(name="brain-mri", lacks="It lacks something."))

@@ -8,11 +8,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import load_bundle
-from core.audit.operating import Roc, price, recorded, thresholds_at
-from core.calibration import cross_fitted_limits
-from pages.components import detector_trials
-from pages.components.detector_record import score_text, share_text
-from pages.components.detector_roc import paper_sentence
+from core.defence.fitting import cross_fitted_limits
+from core.evaluation.operating_points import Roc, operating_point, recorded, thresholds_at
+from pages.detect import trials as detector_trials
+from pages.detect.record import score_text, share_text
+from pages.detect.roc import paper_sentence
+from pages.detect.trials import TrialsState
 from tests.reading import texts
 
 Choose = Callable[[AppTest, str], AppTest]
@@ -25,7 +26,7 @@ def page(app: AppTest) -> Callable[[str], AppTest]:
     """Open a section of the page."""
 
     def open_section(section: str) -> AppTest:
-        app.switch_page("pages/detect.py").run()
+        app.switch_page("pages/detect/page.py").run()
         return app.segmented_control(key="detect-section").set_value(section).run()
 
     return open_section
@@ -53,7 +54,7 @@ def test_the_scan_on_the_table_is_shown(app: AppTest, choose: Choose, page: Call
     assert not app.exception and not app.error
     assert "Mask 4" in texts(app)
     page("Scores")
-    score = app.session_state["visit"].examination.detection.scores["amv"]
+    score = app.session_state["session"].examination.detection.scores["amv"]
     assert f"attention variation **{score_text(score)}**" in texts(app)
 
 
@@ -71,10 +72,10 @@ def test_the_price_is_that_of_core_and_follows_the_slider(page: Callable[[str], 
     app = page("Thresholds")
     calibration = load_bundle().calibrations["resnet18"]
     own = cross_fitted_limits(calibration)
-    before = price(calibration, "pgd 8/255", own)
+    before = operating_point(calibration, "pgd 8/255", own)
     assert metrics(app)["False alarms"] == share_text(before.false_alarms)
     next(slider for slider in app.slider if slider.label == "Decision instability").set_value(85.0).run()
-    after = price(calibration, "pgd 8/255", thresholds_at(calibration, {"instability": 85.0}, own))
+    after = operating_point(calibration, "pgd 8/255", thresholds_at(calibration, {"instability": 85.0}, own))
     assert after.false_alarms.value > before.false_alarms.value
     assert metrics(app)["False alarms"] == share_text(after.false_alarms)
     assert metrics(app)["Time a clean scan"] == f"{after.seconds:.2f} s"
@@ -88,7 +89,7 @@ def test_what_is_not_recorded_is_said(page: Callable[[str], AppTest], monkeypatc
     calibration = whole.calibrations["resnet18"]
     kept = {name: answers for name, answers in calibration.conditions.items() if name in NEEDED}
     poorer = replace(whole, calibrations={"resnet18": replace(calibration, conditions=kept)})
-    for place in ("pages.components.engine.bundle", "pages.components.pickers.bundle"):
+    for place in ("pages.shared.runtime.bundle", "pages.shared.pickers.bundle"):
         monkeypatch.setattr(place, lambda name: poorer)
     app = page("Stress")
     assert "Not recorded in this bundle yet: PGD at ε = 0.5/255, 1/255, 16/255" in texts(app)
@@ -122,12 +123,12 @@ def test_recompute_judges_the_samples(page: Callable[[str], AppTest], monkeypatc
     assert metrics(app)["Flagged after the attack"].endswith(" of 2")
     assert len(app.table[0].value) == 2
     assert "n = 2 of 2 synthetic samples, FGSM" in texts(app)
-    visit = app.session_state["visit"]
-    assert len(visit.trials.done) == 2
-    old = visit.trials
-    visit.classifier = "another"
-    assert detector_trials.current_trials(visit, "another") is None
-    assert old.run.stopped and visit.trials is None
+    session = app.session_state["session"]
+    assert len(session.state_of(TrialsState).done) == 2
+    old = session.state_of(TrialsState)
+    session.classifier = "another"
+    assert detector_trials.current_trials(session, "another") is None
+    assert old.job.stopped and session.state_of(TrialsState) is None
 
 
 def test_benign_changes_are_counted(page: Callable[[str], AppTest]) -> None:
@@ -136,7 +137,7 @@ def test_benign_changes_are_counted(page: Callable[[str], AppTest]) -> None:
     calibration = load_bundle().calibrations["resnet18"]
     benign = [entry.name for entry in recorded(calibration) if entry.benign]
     assert len(table) == len(benign)
-    cost = price(calibration, benign[0], cross_fitted_limits(calibration))
+    cost = operating_point(calibration, benign[0], cross_fitted_limits(calibration))
     row = table.iloc[0]
     assert row["Flagged"].startswith(f"{cost.flagged.count} of {len(calibration.labels)}")
     assert row["Label kept"] == f"{cost.label_kept.count} of {cost.label_kept.n}"

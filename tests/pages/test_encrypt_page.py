@@ -1,20 +1,21 @@
 """The Encrypt page, with a tiny bundle and a real server process."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.audit import encrypted
-from core.audit.encrypted import FILE, LabelledTokens
 from core.bundles import Bundle
 from core.encryption import shared_server
+from core.evaluation import encrypted
+from core.evaluation.encrypted import FILE, LabelledTokens
 from core.faults.record import weights_today
 from core.federation.configurations import CONFIGURATIONS, MEASURES
+from pages.encrypt.state import EncryptState
 from tests.cells import NAME, cell, write_picture
-from tests.reading import opened, texts, visit
+from tests.reading import opened, session, texts
 
 SHARES = {name: [0.9, 0.8, 1.0] for name in MEASURES}
 TIMES = {"server_ms": 2.0, "encrypt_ms": 3.0, "decrypt_ms": 1.0}
@@ -70,17 +71,19 @@ def entry(models: Bundle, **changes: object) -> dict[str, object]:
     return known | changes
 
 
-def record(models: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path, text: str) -> None:
-    (tmp_path / NAME).mkdir()
-    (tmp_path / NAME / FILE).write_text(text)
-    monkeypatch.setattr(encrypted.bundles, "WEIGHTS", tmp_path)
+@pytest.fixture
+def record(cells: Bundle) -> Iterator[Callable[[str], None]]:
+    """Write what is recorded beside the weights of the tiny bundle, while a test runs."""
+    path = cells.folder / FILE
+    yield path.write_text
+    path.unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("kind", ["linear", "polynomial"])
 def test_the_server_answers_as_in_the_clear(page: AppTest, kind: str) -> None:
     page.segmented_control(key="encrypt-head").set_value(kind).run()
     press(page, "encrypt")
-    bench = visit(page).encrypted
+    bench = session(page).state_of(EncryptState)
     assert [step.stage for step in bench.steps] == ["keygen", "encrypt", "server", "decrypt"]
     assert bench.answer.label_plain == bench.answer.label_encrypted and 0 < bench.answer.max_error < 1e-2
     said = texts(page)
@@ -92,22 +95,24 @@ def test_a_preset_without_the_depth_is_refused_before_anything_is_encrypted(page
     page.segmented_control(key="encrypt-head").set_value("polynomial").run()
     page.selectbox(key="encrypt-preset-polynomial").select("linear").run()
     press(page, "encrypt", errors=1)
-    assert "carries a multiplicative depth of 1" in page.error[0].value and not visit(page).encrypted.steps
+    assert (
+        "carries a multiplicative depth of 1" in page.error[0].value and not session(page).state_of(EncryptState).steps
+    )
 
 
 @pytest.mark.parametrize(("address", "words"), [("nowhere", "no address"), ("http://127.0.0.1:9", "doesn't answer")])
 def test_a_server_that_is_none_gives_a_sentence(page: AppTest, address: str, words: str) -> None:
     page.text_input(key="encrypt-server").set_value(address).run()
     press(page, "encrypt", errors=1)
-    assert words in page.error[0].value.replace("\\", "") and visit(page).encrypted.answer is None
+    assert words in page.error[0].value.replace("\\", "") and session(page).state_of(EncryptState).answer is None
 
 
 def test_another_scan_is_asked_about_anew(page: AppTest, tmp_path) -> None:
     press(page, "encrypt")
-    first = visit(page).encrypted
+    first = session(page).state_of(EncryptState)
     page.file_uploader[0].upload("other.png", write_picture(tmp_path / "other.png", cell(1)).read_bytes())
     page.run()
-    assert visit(page).encrypted is not first and visit(page).encrypted.answer is None
+    assert session(page).state_of(EncryptState) is not first and session(page).state_of(EncryptState).answer is None
 
 
 def test_many_scans_are_asked_about_with_one_set_of_keys(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +121,7 @@ def test_many_scans_are_asked_about_with_one_set_of_keys(page: AppTest, monkeypa
     monkeypatch.setattr(encrypted, "sample_tokens", lambda models, classifier: samples)
     section(page, "Cohort")
     press(page, "encrypt-cohort")
-    bench = visit(page).encrypted
+    bench = session(page).state_of(EncryptState)
     assert bench.totals.n == 3 and bench.totals.max_error == max(one.max_error for one in bench.cohort)
     assert [one.seconds["keygen"] for one in bench.cohort] == [0, 0, 0]
     assert f"Same label {bench.totals.same} of 3" in texts(page)
@@ -133,35 +138,37 @@ def test_a_gradient_gives_the_scan_away_and_a_ciphertext_does_not(page: AppTest)
     press(page, "leak")
     page.segmented_control(key="leak-what").set_value("encrypted token").run()
     press(page, "leak")
-    leaks = visit(page).encrypted.leaks
+    leaks = session(page).state_of(EncryptState).leaks
     assert leaks["gradient"].quality.psnr >= 30 > 20 > leaks["encrypted token"].quality.psnr
     assert leaks["encrypted token"].sent > 10_000
     assert "Gradient, in the paper" in str(page.table[0].value)
 
 
-def test_what_is_recorded_is_shown_and_needs_no_scan(cells: Bundle, app: AppTest, monkeypatch, tmp_path) -> None:
-    record(cells, monkeypatch, tmp_path, json.dumps({"vit": entry(cells)}))
+def test_what_is_recorded_is_shown_and_needs_no_scan(
+    cells: Bundle, app: AppTest, record: Callable[[str], None]
+) -> None:
+    record(json.dumps({"vit": entry(cells)}))
     app.selectbox(key="bundle").select(NAME).run()
     section(opened(app, "encrypt"), "Cohort")
     assert [len(table.value) for table in app.table] == [1, len(CONFIGURATIONS)]
     assert "8 of 8" in str(app.table[0].value) and "cells.zip" in texts(app)
 
 
-def test_a_record_of_other_weights_is_not_shown(page: AppTest, cells: Bundle, monkeypatch, tmp_path) -> None:
-    record(cells, monkeypatch, tmp_path, json.dumps({"vit": entry(cells, made_with="other")}))
+def test_a_record_of_other_weights_is_not_shown(page: AppTest, cells: Bundle, record: Callable[[str], None]) -> None:
+    record(json.dumps({"vit": entry(cells, made_with="other")}))
     section(page, "Cohort")
     assert "Nothing is recorded for these weights" in texts(page)
 
 
-def test_a_damaged_record_gives_its_sentence(page: AppTest, cells: Bundle, monkeypatch, tmp_path) -> None:
-    record(cells, monkeypatch, tmp_path, '{"vit": {"made_with"')
+def test_a_damaged_record_gives_its_sentence(page: AppTest, cells: Bundle, record: Callable[[str], None]) -> None:
+    record('{"vit": {"made_with"')
     assert not page.run().error  # asking needs no record
     page.segmented_control(key="encrypt-section").set_value("Cohort").run()
     assert not page.exception and "run training.encrypted again" in page.error[0].value.replace("\\", "")
 
 
-def test_what_crosses_is_compared(page: AppTest, cells: Bundle, monkeypatch, tmp_path) -> None:
-    record(cells, monkeypatch, tmp_path, json.dumps({"vit": entry(cells)}))
+def test_what_crosses_is_compared(page: AppTest, cells: Bundle, record: Callable[[str], None]) -> None:
+    record(json.dumps({"vit": entry(cells)}))
     section(page, "Why bother")
     assert "1,313 times smaller" in texts(page)
 

@@ -12,10 +12,10 @@ from core import Bundle, Examination, Window, examine, load_bundle, load_scan
 from core.attacks import attack_scan
 from core.scans import sample_scans
 from core.scans.windowing import Lut
-from pages.components import pickers
-from pages.components.faults_verdict import said
-from pages.components.state import Visit
-from pages.components.words import heading, percent
+from pages.faults.verdict import said
+from pages.shared import pickers
+from pages.shared.session import Session
+from pages.shared.words import heading, percent
 from tests.reading import texts
 
 Choose = Callable[[AppTest, str], AppTest]
@@ -27,11 +27,11 @@ def upload(app: AppTest, name: str, content: bytes) -> AppTest:
 
 
 def test_start_offers_samples(app: AppTest) -> None:
-    app.switch_page("pages/examine.py").run()
+    app.switch_page("pages/examine/page.py").run()
     assert not app.exception and not app.error
     assert app.title[0].value == "Examine a scan"
     app.button(key="start-mr-small").click().run()
-    assert app.session_state["visit"].scan.name == "MR_small.dcm"
+    assert app.session_state["session"].scan.name == "MR_small.dcm"
 
 
 def test_sample_gives_the_decision_that_core_gives(app: AppTest, choose: Choose) -> None:
@@ -60,9 +60,9 @@ def test_ct_is_refused_without_a_label(app: AppTest, choose: Choose) -> None:
 
 def test_upload_is_examined(app: AppTest, mr_file: bytes) -> None:
     upload(app, "slice.dcm", mr_file)
-    visit = app.session_state["visit"]
-    assert visit.scan.name == "slice.dcm"
-    assert visit.examination.file == "slice.dcm"
+    session = app.session_state["session"]
+    assert session.scan.name == "slice.dcm"
+    assert session.examination.file == "slice.dcm"
     assert app.selectbox(key="sample").value is None
 
 
@@ -73,7 +73,7 @@ def decision(exam: Examination) -> AppTest:
         import streamlit as st
 
         from core import load_bundle
-        from pages.components.decision import draw_decision
+        from pages.examine.decision import draw_decision
 
         draw_decision(st.session_state["exam"], load_bundle("brain-mri"), None)
 
@@ -100,13 +100,13 @@ def test_an_answer_that_stands_is_called_borderline(bundle: Bundle, unsure: Bund
 
 def test_bad_upload_gives_its_sentence_and_keeps_the_scan(app: AppTest, choose: Choose) -> None:
     choose(app, "mr-small")
-    before = app.session_state["visit"].examination
+    before = app.session_state["session"].examination
     upload(app, "notes.dcm", b"not a scan at all")
     assert len(app.error) == 1
     assert "notes.dcm" in app.error[0].value.replace("\\", "")
-    visit = app.session_state["visit"]
-    assert visit.scan.name == "MR_small.dcm"
-    assert visit.examination is before
+    session = app.session_state["session"]
+    assert session.scan.name == "MR_small.dcm"
+    assert session.examination is before
     assert app.title[0].value != "Examine a scan"
     choose(app, "ct-small")
     assert not app.error
@@ -128,52 +128,52 @@ def test_problem_goes_with_the_next_choice(app: AppTest, choose: Choose) -> None
 
 def test_the_last_choice_wins_over_a_pending_upload(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(pickers, "_open", lambda visit, source, name, key: opened.append(key or name))
-    monkeypatch.setattr(pickers, "_sample_key", lambda visit: visit.wanted)
+    monkeypatch.setattr(pickers, "_open", lambda session, source, name, key: opened.append(key or name))
+    monkeypatch.setattr(pickers, "_sample_key", lambda session: session.wanted)
     monkeypatch.setattr(pickers, "samples", lambda: {"mr-small": SimpleNamespace(path="mr")})
     monkeypatch.setattr(pickers.st, "switch_page", lambda page: None)
     file = SimpleNamespace(file_id="1", name="large.dcm", getvalue=bytes)
-    visit = Visit(wanted="mr-small")
+    session = Session(wanted="mr-small")
     for _ in range(2):
-        pickers.open_wanted(visit, file)  # type: ignore[arg-type]
+        pickers.open_wanted(session, file)  # type: ignore[arg-type]
     assert opened == ["mr-small"]
-    assert (visit.wanted, visit.upload_id) == (None, "1")
+    assert (session.wanted, session.upload_id) == (None, "1")
     # A file that comes while a sample is still being opened is the later choice.
-    visit.wanted, file.file_id = "mr-small", "2"
-    monkeypatch.setattr(pickers.st, "session_state", {"upload": file, "visit": visit})
+    session.wanted, file.file_id = "mr-small", "2"
+    monkeypatch.setattr(pickers.st, "session_state", {"upload": file, "session": session})
     pickers._upload_changed()
-    pickers.open_wanted(visit, file)  # type: ignore[arg-type]
+    pickers.open_wanted(session, file)  # type: ignore[arg-type]
     assert opened == ["mr-small", "large.dcm"]
 
 
 def test_problem_goes_when_the_uploader_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
-    visit = Visit(problem="notes.dcm is no scan.", wanted="mr-small")
-    monkeypatch.setattr(pickers.st, "session_state", {"upload": None, "visit": visit})
+    session = Session(problem="notes.dcm is no scan.", wanted="mr-small")
+    monkeypatch.setattr(pickers.st, "session_state", {"upload": None, "session": session})
     pickers._upload_changed()
-    assert (visit.problem, visit.wanted) == (None, "mr-small")
+    assert (session.problem, session.wanted) == (None, "mr-small")
 
 
 def test_every_window_can_be_chosen(app: AppTest, choose: Choose) -> None:
     choose(app, "mr-small")
-    scan = app.session_state["visit"].scan
+    scan = app.session_state["session"].scan
     twins = (Window(100.0, 200.0, "Brain"), Window(300.0, 400.0, "Brain"))
-    app.session_state["visit"].scan = replace(scan, windows=twins)
+    app.session_state["session"].scan = replace(scan, windows=twins)
     app.run()
     picker = next(box for box in app.selectbox if box.label == "Window")
     assert picker.options == ["Brain", "Brain (2)", "Custom"]
     picker.select(1).run()
-    assert app.session_state["visit"].window == twins[1]
+    assert app.session_state["session"].window == twins[1]
 
 
 def test_a_file_s_lut_hides_none_of_its_windows(app: AppTest, choose: Choose) -> None:
     choose(app, "mr-small")
-    scan = app.session_state["visit"].scan
-    app.session_state["visit"].scan = replace(scan, voi_lut=Lut(0, np.arange(4096), 12))
+    scan = app.session_state["session"].scan
+    app.session_state["session"].scan = replace(scan, voi_lut=Lut(0, np.arange(4096), 12))
     app.run()
     picker = next(box for box in app.selectbox if box.label == "Window")
     assert picker.options == ["VOI LUT of the file", *(window.name for window in scan.windows), "Custom"]
     picker.select(1).run()
-    assert app.session_state["visit"].window == scan.windows[0]
+    assert app.session_state["session"].window == scan.windows[0]
 
 
 def test_markdown_in_a_file_name_is_not_read(app: AppTest, mr_file: bytes) -> None:
@@ -184,10 +184,10 @@ def test_markdown_in_a_file_name_is_not_read(app: AppTest, mr_file: bytes) -> No
 
 def test_window_changes_what_the_models_see(app: AppTest, choose: Choose) -> None:
     choose(app, "mr-small")
-    first = app.session_state["visit"].examination
+    first = app.session_state["session"].examination
     picker = next(box for box in app.selectbox if box.label == "Window")
     picker.select(picker.options.index("Full range")).run()
-    second = app.session_state["visit"].examination
+    second = app.session_state["session"].examination
     assert second is not first
     assert (second.pixels != first.pixels).any()
     assert "another window is another examination" in texts(app)
@@ -199,38 +199,38 @@ def test_own_window(app: AppTest, choose: Choose) -> None:
     picker.select(picker.options.index("Custom")).run()
     width = next(slider for slider in app.slider if slider.label == "Width")
     width.set_value(width.max / 2).run()
-    assert app.session_state["visit"].window.width == pytest.approx(width.max / 2)
+    assert app.session_state["session"].window.width == pytest.approx(width.max / 2)
     assert not app.exception
 
 
 def test_slices_of_a_volume(app: AppTest, choose: Choose) -> None:
     choose(app, "mni152")
-    visit = app.session_state["visit"]
-    assert visit.examination.frame_index == visit.scan.default_frame
+    session = app.session_state["session"]
+    assert session.examination.frame_index == session.scan.default_frame
     next(slider for slider in app.slider if slider.label.startswith("Slice")).set_value(60).run()
-    assert app.session_state["visit"].examination.frame_index == 59
+    assert app.session_state["session"].examination.frame_index == 59
     assert not app.exception
 
 
 def test_result_is_kept_while_only_the_picture_changes(app: AppTest, choose: Choose) -> None:
     choose(app, "mr-small")
-    first = app.session_state["visit"].examination
+    first = app.session_state["session"].examination
     app.segmented_control(key="overlay").set_value("Error map").run()
-    assert app.session_state["visit"].examination is first
+    assert app.session_state["session"].examination is first
     assert "grey levels" in texts(app)
 
 
 def test_seed_gives_another_examination(app: AppTest, choose: Choose) -> None:
     choose(app, "mr-small")
     app.number_input(key="seed").set_value(7).run()
-    assert app.session_state["visit"].examination.seed == 7
+    assert app.session_state["session"].examination.seed == 7
 
 
 def test_choice_survives_a_page_change(app: AppTest, choose: Choose) -> None:
     choose(app, "mr-small")
-    app.switch_page("pages/home.py").run()
-    app.switch_page("pages/examine.py").run()
-    assert app.session_state["visit"].scan.name == "MR_small.dcm"
+    app.switch_page("pages/home/page.py").run()
+    app.switch_page("pages/examine/page.py").run()
+    assert app.session_state["session"].scan.name == "MR_small.dcm"
     assert app.selectbox(key="sample").value == "mr-small"
 
 
@@ -240,7 +240,7 @@ def test_unexpected_exception_is_hidden(
     def fail(*_: object) -> None:
         raise RuntimeError("a secret path /srv/data")
 
-    monkeypatch.setattr("pages.components.about.draw_title", fail)
+    monkeypatch.setattr("pages.examine.about.draw_title", fail)
     choose(app, "mr-small")
     assert not app.exception
     assert len(app.error) == 1
@@ -255,7 +255,7 @@ def test_broken_bundle_gives_its_sentence(app: AppTest, choose: Choose, monkeypa
     def fail(_: str) -> None:
         raise BundleError("brain-mri/mae.safetensors is missing; restore it from the repository.")
 
-    monkeypatch.setattr("pages.components.pickers.bundle", fail)
+    monkeypatch.setattr("pages.shared.pickers.bundle", fail)
     app.run()
     assert not app.exception
     assert "is missing; restore it from the repository" in app.error[0].value.replace("\\", "")

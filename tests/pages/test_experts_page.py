@@ -13,15 +13,14 @@ from streamlit.testing.v1 import AppTest
 import core
 from core import Bundle, load_bundle
 from core.attacks import attack_scan
-from core.audit import gates as gates_module
-from core.audit.panel import hear
-from core.explanation import attribution
+from core.explanation.attributions import attribution
+from core.explanation.mixture import run_mixture
 from core.models.experts import NONE_LEFT, resnet_mixture
 from core.scans import sample_scans
-from pages.components.engine import bundle as cached_bundle
-from pages.components.experts_bench import ATTACKED, CLEAN, PURIFIED, Bench, Look
-from pages.components.experts_picker import NONE_HERE
-from tests.reading import opened, texts, visit
+from pages.experts.picker import NONE_HERE
+from pages.experts.state import ATTACKED, CLEAN, PURIFIED, ExpertsState, Question
+from pages.shared.runtime import bundle as cached_bundle
+from tests.reading import opened, session, texts
 
 Choose = Callable[[AppTest, str], AppTest]
 SCAN, OTHER = [sample for sample in sample_scans() if sample.key.startswith("tumour")][:2]
@@ -59,11 +58,11 @@ def mixed() -> Bundle:
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch, mixed: Bundle, tmp_path) -> Iterator[Bundle]:
     """The app with that bundle, and with no gates recorded."""
-    monkeypatch.setattr(core, "load_bundle", lambda name: mixed)
-    monkeypatch.setattr(gates_module, "WEIGHTS", tmp_path)
-    (tmp_path / mixed.name).mkdir()
+    alone = dataclasses.replace(mixed, folder=tmp_path / mixed.name)
+    alone.folder.mkdir()
+    monkeypatch.setattr(core, "load_bundle", lambda name: alone)
     cached_bundle.clear()
-    yield mixed
+    yield alone
     cached_bundle.clear()
 
 
@@ -74,8 +73,8 @@ def page(served: Bundle, app: AppTest, choose: Choose) -> AppTest:
     return opened(app, "experts")
 
 
-def bench(app: AppTest) -> Bench:
-    return visit(app).bench
+def bench(app: AppTest) -> ExpertsState:
+    return session(app).state_of(ExpertsState)
 
 
 def section(app: AppTest, name: str) -> AppTest:
@@ -113,12 +112,12 @@ def test_start_offers_samples_and_the_map(app: AppTest, served: Bundle) -> None:
     assert app.title[0].value == "Show the experts a scan"
     assert "not recorded for this mixture" in texts(app)
     app.button(key="start-mr-small").click().run()
-    assert visit(app).scan.name == "MR_small.dcm" and app.title[0].value == "Open up the experts"
+    assert session(app).scan.name == "MR_small.dcm" and app.title[0].value == "Open up the experts"
 
 
 def test_the_opinions_are_those_of_core(page: AppTest, mixed: Bundle) -> None:
-    expected = hear(bench(page).before.pixels, mixed, "medfedpure").panel
-    assert bench(page).stages[CLEAN].panel.weights == expected.weights
+    expected = run_mixture(bench(page).before.pixels, mixed, "medfedpure").output
+    assert bench(page).stages[CLEAN].output.weights == expected.weights
     shown = texts(page)
     assert expected.answer.label.capitalize() in shown
     table = page.table[0].value.to_string()
@@ -128,12 +127,12 @@ def test_the_opinions_are_those_of_core(page: AppTest, mixed: Bundle) -> None:
 
 def test_experts_are_switched_off_one_by_one(page: AppTest) -> None:
     """Those left decide alone, and with nobody left there is a sentence and no number."""
-    panel = bench(page).stages[CLEAN].panel
-    assert len({said.label for said in panel.experts}) == 2
+    output = bench(page).stages[CLEAN].output
+    assert len({said.label for said in output.experts}) == 2
     pills = page.button_group(key="experts-on-medfedpure")
     for place in range(3):
         pills.set_value([place]).run()
-        alone, header = panel.experts[place], page.header[0].value.replace("\\", "")
+        alone, header = output.experts[place], page.header[0].value.replace("\\", "")
         assert header.lower().startswith(alone.label), header
     page.button_group(key="experts-on-medfedpure").set_value([]).run()
     assert not page.exception and NONE_LEFT in texts(page)
@@ -147,15 +146,15 @@ def test_the_attack_made_here_and_what_purifies_it(page: AppTest) -> None:
     assert list(made.stages) == [CLEAN, ATTACKED, PURIFIED] and not made.running
     moved = np.abs(made.stages[ATTACKED].pixels - made.stages[CLEAN].pixels).max()
     assert moved == pytest.approx(4 / 255, abs=1e-4)
-    assert made.run.count == 40 and "Attacked, ε = 4/255" in texts(page)
-    first = made.stages[CLEAN].panel.answer.label
+    assert made.job.count == 40 and "Attacked, ε = 4/255" in texts(page)
+    first = made.stages[CLEAN].output.answer.label
     for stage in (ATTACKED, PURIFIED):
-        same = made.stages[stage].panel.answer.label == first
+        same = made.stages[stage].output.answer.label == first
         assert ("As for the clean scan" if same else f"Clean scan: {first}") in texts(page)
 
 
 def test_a_stopped_attack_keeps_how_far_it_came(page: AppTest, served: Bundle, monkeypatch) -> None:
-    from pages.components import experts_attack
+    from pages.experts import attack as experts_attack
 
     made = bench(page)
     monkeypatch.setattr(experts_attack, "STEPS", 4000)
@@ -165,18 +164,18 @@ def test_a_stopped_attack_keeps_how_far_it_came(page: AppTest, served: Bundle, m
     made.stop()
     page.run()
     assert not page.exception and "Stopped after" in texts(page)
-    assert ATTACKED in bench(page).stages and 0 < made.run.count < 4000
+    assert ATTACKED in bench(page).stages and 0 < made.job.count < 4000
 
 
 def test_an_attacked_copy_stands_beside_its_origin(page: AppTest, served: Bundle) -> None:
-    now = visit(page)
+    now = session(page)
     before = now.examination
     now.take_attacked(attack_scan(now.scan, served, classifier="resnet18"), before)
     page.run()
     made = bench(page)
     assert list(made.stages) == [CLEAN, ATTACKED, PURIFIED]
     assert np.array_equal(made.stages[CLEAN].pixels, before.pixels)
-    assert np.array_equal(made.stages[ATTACKED].pixels, visit(page).examination.pixels)
+    assert np.array_equal(made.stages[ATTACKED].pixels, session(page).examination.pixels)
     assert not [button for button in page.button if button.key == "experts-attack"]
 
 
@@ -184,13 +183,13 @@ def test_the_gate_along_the_path(page: AppTest) -> None:
     section(page, "Drag ε")
     press(page, "path-start")
     made = bench(page)
-    assert len(made.path) == 33 and made.path[0].heard.panel.weights == made.stages[CLEAN].panel.weights
+    assert len(made.path) == 33 and made.path[0].view.output.weights == made.stages[CLEAN].output.weights
     slider = next(entry for entry in page.select_slider if entry.label.startswith("Drag"))
     for eps in (0.0, 16.0):
         slider = slider.set_value(eps)
         page.run()
-        rung = next(rung for rung in made.path if rung.eps == eps)
-        assert page.header[0].value.lower().startswith(rung.heard.panel.answer.label)
+        point = next(point for point in made.path if point.eps == eps)
+        assert page.header[0].value.lower().startswith(point.view.output.answer.label)
         slider = next(entry for entry in page.select_slider if entry.label.startswith("Drag"))
 
 
@@ -200,10 +199,10 @@ def test_where_they_look(page: AppTest, method: str) -> None:
     page.selectbox(key="look-method").select(method).run()
     assert "Press Show where they look" in texts(page).replace("*", "")
     press(page, "look")
-    assert bench(page).looks[Look(method)][CLEAN].shape == (128, 128) and bench(page).run.count == 3
+    assert bench(page).attributions[Question(method)][CLEAN].shape == (128, 128) and bench(page).job.count == 3
     page.selectbox(key="look-expert-medfedpure").select(2).run()
     press(page, "look")
-    assert Look(method, 1) in bench(page).looks
+    assert Question(method, 1) in bench(page).attributions
     assert "no outline" in texts(page) and not page.table
 
 
@@ -215,18 +214,18 @@ def test_where_they_look_without_some_of_them(page: AppTest) -> None:
     assert "Press Show where they look" in texts(page).replace("*", "")
     press(page, "look")
     made, fewer = bench(page), (True, False, True)
-    panel = made.stages[CLEAN].panel.only(fewer)
-    pixels, label = made.stages[CLEAN].pixels, list(panel.answer.probabilities).index(panel.answer.label)
+    output = made.stages[CLEAN].output.only(fewer)
+    pixels, label = made.stages[CLEAN].pixels, list(output.answer.probabilities).index(output.answer.label)
     alone = [attribution(pixels, expert, "integrated-gradients", label=label) for expert in made.network.experts]
-    expected = panel.weights[0] * alone[0] + panel.weights[2] * alone[2]
-    shown = made.looks[Look("integrated-gradients", None, fewer)][CLEAN]
-    assert panel.weights[1] == 0 and np.allclose(shown, expected, rtol=1e-3, atol=1e-5)
+    expected = output.weights[0] * alone[0] + output.weights[2] * alone[2]
+    shown = made.attributions[Question("integrated-gradients", None, fewer)][CLEAN]
+    assert output.weights[1] == 0 and np.allclose(shown, expected, rtol=1e-3, atol=1e-5)
     assert "Whole mixture without Ward 1" in texts(page) and "weights of those left are held" in texts(page)
     page.button_group(key="experts-on-medfedpure").set_value([]).run()
     assert NONE_LEFT in texts(page) and page.button(key="look").disabled
     page.selectbox(key="look-expert-medfedpure").select(2).run()
     press(page, "look")
-    assert Look("integrated-gradients", 1) in bench(page).looks
+    assert Question("integrated-gradients", 1) in bench(page).attributions
 
 
 def test_technical_terms_are_explained(page: AppTest) -> None:
@@ -248,14 +247,14 @@ def everything(app: AppTest) -> list:
 
 
 def test_agreement_with_a_circle(page: AppTest) -> None:
-    from core.audit.outline import circle
-    from core.explanation import outline_agreement
+    from core.explanation.outline_agreement import outline_agreement
+    from core.fidelity.outline import circle
 
     section(page, "Where they look")
     press(page, "look")
     page.toggle(key="outline-on").set_value(True).run()
     page.slider(key="outline-across").set_value(30).run()
-    made = outline_agreement(bench(page).looks[Look("grad-cam")][CLEAN], circle(128, 0.3, 0.5, 0.1))
+    made = outline_agreement(bench(page).attributions[Question("grad-cam")][CLEAN], circle(128, 0.3, 0.5, 0.1))
     row = page.table[0].value.iloc[0]
     assert row.iloc[1] == ("yes" if made.hit else "no") and float(row.iloc[2].split(" ")[-2]) < 100
     assert row.iloc[3] == f"{100 * made.expected:.1f} %"
@@ -290,13 +289,13 @@ def test_gates_of_other_weights_are_not_shown(app: AppTest, served: Bundle, tmp_
 
 def test_a_damaged_record_gives_its_sentence(app: AppTest, served: Bundle, tmp_path) -> None:
     (tmp_path / served.name / "gates.json").write_text("{")
-    app.switch_page("pages/experts.py").run()
+    app.switch_page("pages/experts/page.py").run()
     assert not app.exception and "training.gates again" in app.error[0].value.replace("\\", "")
 
 
 def test_a_mixture_with_thresholds_can_be_used_elsewhere(page: AppTest) -> None:
     press(page, "use-mixture")
-    assert visit(page).classifier == "medfedpure" and visit(page).examination.undefended.classifier == "medfedpure"
+    assert session(page).classifier == "medfedpure" and session(page).examination.undefended.classifier == "medfedpure"
     assert "The other pages use this mixture" in texts(page)
     page.segmented_control(key="mixture-brain-mri").set_value("dwf").run()
     assert bench(page).mixture == "dwf" and "no thresholds yet" in texts(page)
@@ -305,8 +304,8 @@ def test_a_mixture_with_thresholds_can_be_used_elsewhere(page: AppTest) -> None:
 
 def test_refused_scan_gives_its_sentence(app: AppTest, served: Bundle, choose: Choose) -> None:
     choose(app, "ct-small")
-    app.switch_page("pages/experts.py").run()
-    assert not app.exception and "modality CT" in texts(app) and visit(app).bench is None
+    app.switch_page("pages/experts/page.py").run()
+    assert not app.exception and "modality CT" in texts(app) and session(app).state_of(ExpertsState) is None
 
 
 def test_another_scan_lays_the_bench_out_anew(page: AppTest, choose: Choose) -> None:

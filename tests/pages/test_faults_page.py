@@ -13,15 +13,14 @@ from streamlit.testing.v1 import AppTest
 import core
 from core import Bundle, load_bundle
 from core.faults import FORMATS, Fault, bits_of, damaged, flipped_value, network_digest
-from core.faults import record as record_module
 from core.faults.view import largest_weight, stored_value
 from core.models.resnet import NarrowResNet18
 from core.scans import sample_scans
-from pages.components.engine import bundle as cached_bundle
-from pages.components.faults_bench import FaultBench
-from pages.components.faults_study import NO_LABELS, NO_SAMPLES
-from pages.components.faults_words import NO_NUMBER, value_text
-from pages.components.state import Visit
+from pages.faults.state import FaultsState
+from pages.faults.study import NO_LABELS, NO_SAMPLES
+from pages.faults.words import NO_NUMBER, value_text
+from pages.shared.runtime import bundle as cached_bundle
+from pages.shared.session import Session
 from tests.pages.fake_faults import COMMAND, write_record
 from tests.reading import opened, texts
 
@@ -55,10 +54,10 @@ def models() -> Bundle:
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch, models: Bundle, tmp_path: Path) -> Iterator[Bundle]:
     """The app with that bundle, and with nothing recorded."""
-    monkeypatch.setattr(core, "load_bundle", lambda name: models)
-    monkeypatch.setattr(record_module, "WEIGHTS", tmp_path)
+    alone = dataclasses.replace(models, folder=tmp_path / models.name)
+    monkeypatch.setattr(core, "load_bundle", lambda name: alone)
     cached_bundle.clear()
-    yield models
+    yield alone
     cached_bundle.clear()
 
 
@@ -69,9 +68,9 @@ def page(served: Bundle, app: AppTest, choose: Choose) -> AppTest:
     return opened(app, "faults")
 
 
-def bench(app: AppTest) -> FaultBench:
-    visit: Visit = app.session_state["visit"]
-    return visit.faults
+def bench(app: AppTest) -> FaultsState:
+    session: Session = app.session_state["session"]
+    return session.state_of(FaultsState)
 
 
 def section(app: AppTest, name: str) -> AppTest:
@@ -226,10 +225,10 @@ def test_the_damage_stays_with_the_network_when_the_scan_changes(page: AppTest, 
 
 
 def test_other_pages_use_the_sound_network(page: AppTest) -> None:
-    before = page.session_state["visit"].examination.undefended.probabilities
+    before = page.session_state["session"].examination.undefended.probabilities
     flip_the_answer(page)
-    page.switch_page("pages/examine.py").run()
-    assert page.session_state["visit"].examination.undefended.probabilities == before
+    page.switch_page("pages/examine/page.py").run()
+    assert page.session_state["session"].examination.undefended.probabilities == before
 
 
 def test_a_damaged_autoencoder_changes_the_error_map(page: AppTest) -> None:
@@ -326,7 +325,7 @@ def test_a_damaged_record_gives_its_sentence(page: AppTest, served: Bundle, tmp_
 
 
 def test_the_layers_are_measured_on_the_samples(page: AppTest, monkeypatch) -> None:
-    monkeypatch.setattr("pages.components.faults_layers.TRIALS", 1)
+    monkeypatch.setattr("pages.faults.layers.TRIALS", 1)
     page.segmented_control(key="faults-network-brain-mri").set_value("plain").run()
     press(page, "faults-measure-strip")
     assert not page.error and len(bench(page).studies["layers", ""].rows) == len(bench(page).layers) == 10

@@ -16,12 +16,12 @@ from core.attacks import attack_scan
 from core.purification.catalogue import purified_pixels
 from core.purification.settings import PurifySettings
 from core.scans import sample_scans
-from pages.components.purify_controls import in_short
-from pages.components.purify_files import file_name
-from pages.components.purify_seeds import verdict
-from pages.components.purify_studio import begin
-from pages.components.purify_trade import NOT_YET
-from tests.reading import texts, visit
+from pages.purify.controls import in_short
+from pages.purify.files import file_name
+from pages.purify.seeds import SeedsState, verdict
+from pages.purify.state import PurifyState, begin
+from pages.purify.tradeoff import NOT_YET
+from tests.reading import session, texts
 
 Choose = Callable[[AppTest, str], AppTest]
 SCAN, OTHER = [sample for sample in sample_scans() if sample.key.startswith("tumour")][:2]
@@ -43,7 +43,7 @@ def press(app: AppTest) -> AppTest:
 def page(app: AppTest, choose: Choose) -> AppTest:
     """The Purify page with a sample."""
     choose(app, SCAN.key)
-    app.switch_page("pages/purify.py").run()
+    app.switch_page("pages/purify/page.py").run()
     assert not app.exception and not app.error
     return app
 
@@ -51,7 +51,7 @@ def page(app: AppTest, choose: Choose) -> AppTest:
 @pytest.fixture
 def carried(page: AppTest) -> AppTest:
     """The same with an attacked copy on the table, and its clean original known."""
-    now = visit(page)
+    now = session(page)
     now.take_attacked(attack_scan(now.scan, load_bundle()), now.examination)
     page.run()
     assert not page.exception and not page.error
@@ -59,18 +59,18 @@ def carried(page: AppTest) -> AppTest:
 
 
 def test_start_offers_samples_and_stays_here(app: AppTest) -> None:
-    app.switch_page("pages/purify.py").run()
+    app.switch_page("pages/purify/page.py").run()
     assert app.title[0].value == "Purify a scan"
     assert "What purification buys" in texts(app)
     app.button(key="start-mr-small").click().run()
-    assert visit(app).scan.name == "MR_small.dcm"
+    assert session(app).scan.name == "MR_small.dcm"
     assert app.button(key="purify").label == "Purify"
-    assert visit(app).purify == (PurifySettings("one-step", t=60), PurifySettings("diffpure-ddim", t=100))
+    assert session(app).purify == (PurifySettings("one-step", t=60), PurifySettings("diffpure-ddim", t=100))
 
 
 def test_the_page_does_what_core_does(carried: AppTest) -> None:
     press(carried)
-    studio, models = visit(carried).studio, load_bundle()
+    studio, models = session(carried).state_of(PurifyState), load_bundle()
     pixels = studio.before.pixels
     for strip in studio.strips:
         expected = purified_pixels(torch.from_numpy(pixels)[None], models, strip.settings)
@@ -85,7 +85,7 @@ def test_the_page_does_what_core_does(carried: AppTest) -> None:
 
 def test_slider_and_keys_move_all_methods_in_step(carried: AppTest) -> None:
     press(carried)
-    studio = visit(carried).studio
+    studio = session(carried).state_of(PurifyState)
     carried.button(key="purify-start").click().run()
     assert [studio.frame(strip).step for strip in studio.strips] == [0, 0]
     assert "Clean scan: tumour" in texts(carried)
@@ -117,7 +117,7 @@ def test_what_changed_and_the_files(carried: AppTest) -> None:
     shown = texts(carried)
     assert "Estimate against the clean scan" in shown and "Where the classifier looked" in shown
     assert "never the patient’s scan" in shown and "restored" not in shown.lower()
-    studio = visit(carried).studio
+    studio = session(carried).state_of(PurifyState)
     dicom, png = studio.files[0]
     first = pydicom.dcmread(io.BytesIO(dicom))
     assert list(first.ImageType) == ["DERIVED", "SECONDARY", "OTHER", "PURIFIED"]
@@ -135,7 +135,7 @@ def test_seeds_agree_or_the_page_warns(carried: AppTest) -> None:
     carried.number_input(key="survey-count").set_value(3).run()
     carried.button(key="survey").click().run()
     assert not carried.exception and not carried.error
-    survey = visit(carried).survey
+    survey = session(carried).state_of(SeedsState)
     assert [seed for seed, _ in survey.agreement.results] == [0, 1, 2]
     assert "All 3 seeds agree: “tumour”" in texts(carried)
     assert "Where the estimates differ" not in texts(carried)  # a picture's own caption
@@ -152,13 +152,15 @@ def test_words() -> None:
 
 
 def test_the_trade_is_told_from_what_is_recorded(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.audit.tradeoff.results_entry", lambda bundle, name: {})
-    app.switch_page("pages/purify.py").run()
+    monkeypatch.setattr("core.evaluation.tradeoff.results_entry", lambda bundle, name: {})
+    app.switch_page("pages/purify/page.py").run()
     assert not app.exception and NOT_YET.lower() in texts(app)
     row = {"method": "median", "t": None, "steps": 1, "n": 60, "clean": 0.9, "ssim_clean": 0.8, "ms": 3}
     row |= {"intervals": {"clean": [0.85, 0.94]}, "lesion_clean": None}
     record = {"command": "measure", "rows": [row]}  # as it is while the table is being measured
-    monkeypatch.setattr("core.audit.tradeoff.results_entry", lambda bundle, name: {"purifiers": record}.get(name, {}))
+    monkeypatch.setattr(
+        "core.evaluation.tradeoff.results_entry", lambda bundle, name: {"purifiers": record}.get(name, {})
+    )
     app.run()
     assert not app.exception and not app.error and NOT_YET.lower() not in texts(app)
     record["rows"].append(row | {"method": "one-step", "t": 40})
@@ -168,14 +170,16 @@ def test_the_trade_is_told_from_what_is_recorded(app: AppTest, monkeypatch: pyte
 
 
 def test_what_the_mae_sees_is_told_from_what_is_recorded(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.audit.tradeoff.results_entry", lambda bundle, name: {})
-    app.switch_page("pages/purify.py").run()
+    monkeypatch.setattr("core.evaluation.tradeoff.results_entry", lambda bundle, name: {})
+    app.switch_page("pages/purify/page.py").run()
     assert not app.exception and "what the MAE sees of an attack" in texts(app)
     values = {"reconstruction_loss": 0.01, "encoder": 2.0, "decoder": 1.0}
     record = {"command": "measure figure 4", "n": 7}
     record |= {"attack": [{"eps": eps, **values} for eps in (0, 8)]}
     record |= {"purification": [{"step": step, **values} for step in (0, 60)]}
-    monkeypatch.setattr("core.audit.tradeoff.results_entry", lambda bundle, name: {"variation": record}.get(name, {}))
+    monkeypatch.setattr(
+        "core.evaluation.tradeoff.results_entry", lambda bundle, name: {"variation": record}.get(name, {})
+    )
     app.run()
     assert not app.exception and not app.error
     assert "n = 7 validation scans" in texts(app) and "Made by `measure figure 4`" in texts(app)
@@ -187,11 +191,11 @@ def test_only_what_the_method_takes_is_asked_for(page: AppTest) -> None:
     assert not [box.key for box in page.number_input if (box.key or "").endswith("0-median")]
     page.number_input(key="purify-clip-2-mae-pure").set_value(8.0).run()
     page.number_input(key="purify-steps-2-mae-pure").set_value(2).run()
-    assert visit(page).purify[0] == PurifySettings("median")
-    assert visit(page).purify[2] == PurifySettings("mae-pure", steps=2, clip=8)
+    assert session(page).purify[0] == PurifySettings("median")
+    assert session(page).purify[2] == PurifySettings("mae-pure", steps=2, clip=8)
     press(page)
     assert "This method adds no noise." in texts(page)
-    assert [strip.steps for strip in visit(page).studio.strips] == [1, 4, 2]
+    assert [strip.steps for strip in session(page).state_of(PurifyState).strips] == [1, 4, 2]
 
 
 def test_a_mistake_gets_the_sentence_of_core(page: AppTest) -> None:
@@ -204,9 +208,9 @@ def test_a_mistake_gets_the_sentence_of_core(page: AppTest) -> None:
 
 
 def test_another_scan_drops_the_old_run(page: AppTest, choose: Choose) -> None:
-    studio = visit(press(page)).studio
+    studio = session(press(page)).state_of(PurifyState)
     choose(page, OTHER.key)
-    assert visit(page).studio is None and studio.run.stopped
+    assert session(page).state_of(PurifyState) is None and studio.job.stopped
     assert not page.exception and page.button(key="purify").label == "Purify"
 
 
@@ -214,13 +218,13 @@ def test_stop_leaves_what_was_done_so_far(page: AppTest) -> None:
     page.segmented_control(key="purify-count").set_value(1).run()
     page.selectbox(key="purify-method-0").select("diffpure").run()
     page.number_input(key="purify-t-0-diffpure").set_value(900).run()
-    begin(visit(page), visit(page).examination, None)
-    studio, deadline = visit(page).studio, time.monotonic() + 60
-    while studio.run.count < 2:
-        assert not studio.run.done and time.monotonic() < deadline
+    begin(session(page), session(page).examination, None)
+    studio, deadline = session(page).state_of(PurifyState), time.monotonic() + 60
+    while studio.job.count < 2:
+        assert not studio.job.done and time.monotonic() < deadline
         time.sleep(0.01)
-    studio.run.stop()
-    assert studio.run.wait(10)
+    studio.job.stop()
+    assert studio.job.wait(10)
     page.run()
     assert not page.exception
     strip = studio.strips[0]
@@ -238,19 +242,19 @@ def test_teachers_mode_is_the_stage_alone(carried: AppTest) -> None:
 
 
 def test_the_attacked_copy_is_carried_over(page: AppTest) -> None:
-    page.switch_page("pages/attack.py").run()
+    page.switch_page("pages/attack/page.py").run()
     page.selectbox(key="attack-method").select("fgsm").run()
     page.button(key="attack").click().run()
-    page.switch_page("pages/purify.py").run()
-    original = visit(page).scan
+    page.switch_page("pages/purify/page.py").run()
+    original = session(page).scan
     page.button(key="take-attacked").click().run()
     assert not page.exception and not page.error
-    assert visit(page).origin is original and visit(page).scan.derived == "attacked"
+    assert session(page).origin is original and session(page).scan.derived == "attacked"
     assert "Its clean original is known" in texts(page)
 
 
 def test_a_photo_gets_one_sentence(app: AppTest) -> None:
-    app.switch_page("pages/purify.py").run()
+    app.switch_page("pages/purify/page.py").run()
     picture = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(picture, "PNG")

@@ -1,6 +1,6 @@
 """Numbers and names as sentences."""
 
-from pages.components.words import heading, percent, plain, score_words, standing, timings
+from pages.shared.words import heading, percent, plain, score_words, standing, timings
 
 
 def test_percent_never_claims_certainty() -> None:

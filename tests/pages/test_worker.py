@@ -5,7 +5,8 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from pages.components.engine import Worker, _say
+from pages.shared.runtime import _say
+from pages.shared.worker import Worker
 
 
 def test_work_is_done_in_order_by_one_thread() -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from core import bundles
-from core.audit.datasets import load_for
-from core.audit.encrypted import FILE, read_encryption
 from core.bundles import Bundle
+from core.evaluation.datasets import load_for
+from core.evaluation.encrypted import FILE, read_encryption
 from core.federation.configurations import CONFIGURATIONS
 from tests.cells import CLASSES, cell
 from training import encrypted

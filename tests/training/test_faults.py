@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from core import bundles
-from core.audit.datasets import load_for
 from core.bundles import BundleError, file_sha256, load_bundle
+from core.evaluation.datasets import load_for
 from core.faults import network_digest, record
 from core.faults.record import STUDIES, read_faults, weights_today
 from core.models.experts import resnet_mixture

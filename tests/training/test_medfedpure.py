@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from core.audit.datasets import Dataset
+from core.evaluation.datasets import Dataset
 from core.federation.averaging import personal_names
 from core.federation.hospitals import PROFILES, Hospital
 from core.models.experts import MixtureOfExperts, resnet_mixture

@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from core.audit.datasets import Dataset
-from core.audit.gates import GateRecord
 from core.bundles import Expert
-from core.explanation import OutlineAgreement
+from core.evaluation.datasets import Dataset
+from core.explanation.gates import GateRecord
+from core.explanation.outline_agreement import OutlineAgreement
 from training.looks import outlined, summary
 from training.mixture_tables import (
     ablation_tables,

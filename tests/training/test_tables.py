@@ -1,6 +1,6 @@
 """What the tables of the defence keep of an earlier run, and what they sum up."""
 
-from core.audit.evaluation import weights_record
+from core.evaluation.evaluation import weights_record
 from training.tables import benign_sentence, benign_totals, kept_rows
 
 

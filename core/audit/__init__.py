@@ -1,1 +1,0 @@
-"""How well the defence does, measured over a data set."""

@@ -1,0 +1,24 @@
+"""weights/<name>/ → Bundle: everything learned for one clinical task, checked before it is used."""
+
+from core.bundles.bundle import Bundle, BundleError, Content, Expert
+from core.bundles.loading import (
+    ARCHITECTURES,
+    WEIGHTS,
+    bundle_names,
+    file_sha256,
+    in_float32,
+    load_bundle,
+)
+
+__all__ = [
+    "ARCHITECTURES",
+    "WEIGHTS",
+    "Bundle",
+    "BundleError",
+    "Content",
+    "Expert",
+    "bundle_names",
+    "file_sha256",
+    "in_float32",
+    "load_bundle",
+]

@@ -1,0 +1,147 @@
+"""Everything learned for one clinical task, as one record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from core.bundles.calibration import Calibration, Limits
+from core.models.diffusion import Diffusion
+from core.models.mae import MaskedAutoencoder
+
+OTHER = "OT"  # a DICOM Modality that says nothing of what is shown (PS3.3 C.7.3.1.1.1)
+
+
+class BundleError(ValueError):
+    """One sentence: which bundle or file is at fault, and what to do."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is known of the training scans' content, in the features of `core.detection.scores.content_features`.
+
+    Attributes
+    ----------
+    centre, projection : Tensor
+        (2D,) and (2D, Q): features minus centre, times projection, are whitened principal components.
+    references : Tensor
+        (R, Q) training scans in these components.
+    amv_weight, amv_bias : Tensor
+        (2D,) and (): ridge regression from features to the logarithm of a clean scan's attention variation.
+    """
+
+    centre: Tensor
+    projection: Tensor
+    references: Tensor
+    amv_weight: Tensor
+    amv_bias: Tensor
+
+    def distance(self, features: Tensor) -> Tensor:
+        """(B, 2D) features → (B,) distance to the nearest training scan, in standard deviations."""
+        whitened = (features - self.centre) @ self.projection
+        return torch.cdist(whitened, self.references).amin(1)
+
+    def usual_variation(self, features: Tensor) -> Tensor:
+        """(B, 2D) features → (B,) the attention variation that clean scans of such content have."""
+        return (features @ self.amv_weight + self.amv_bias).exp()
+
+
+class Expert(NamedTuple):
+    """One expert of a mixture: its short name, and in one sentence what it was trained on."""
+
+    name: str
+    training: str
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Everything learned for one clinical task. Shared between visitors: never modify its networks.
+
+    Attributes
+    ----------
+    folder : Path
+        Where its files and what was recorded of it lie.
+    classes : tuple of str
+        Class names in the order of the logits.
+    resolution, channels : int
+        Side in pixels and channels of the square images that the models take.
+    classifiers : mapping of str to Module
+        (B, C, H, W) in [0, 1] → logits, float32.
+    mae, diffusion : Module or None
+        In the precision that `load_bundle` was asked for; None where the bundle has none, see `lacks`.
+    modalities : tuple of str
+        DICOM Modality values that are accepted; a file that states none is judged by its content alone. Empty where
+        the bundle takes plain pictures and no scans.
+    limits : mapping of str to Limits
+        Classifier → thresholds, scope limit and t* ladder.
+    content : Content or None
+        None where the bundle can't tell whether a scan is in its scope.
+    hashes : mapping of str to str
+        File → SHA-256 in hex.
+    facts : mapping
+        The rest of bundle.json: detection settings, provenance, measured figures.
+    """
+
+    folder: Path
+    name: str
+    title: str
+    classes: tuple[str, ...]
+    resolution: int
+    channels: int
+    classifiers: Mapping[str, nn.Module]
+    default_classifier: str
+    mae: MaskedAutoencoder | None
+    diffusion: Diffusion | None
+    limits: Mapping[str, Limits]
+    calibrations: Mapping[str, Calibration]
+    modalities: tuple[str, ...]
+    content: Content | None
+    hashes: Mapping[str, str]
+    facts: Mapping[str, Any]
+
+    @property
+    def lacks(self) -> str | None:
+        """One sentence: which networks of the defence the bundle is without, and what follows; None where it has all.
+
+        Detection and the scope check take both networks; what purifies with one of them asks for that one alone.
+        """
+        parts = {"masked autoencoder": self.mae, "diffusion model": self.diffusion}
+        missing = [name for name, network in parts.items() if network is None]
+        if not missing:
+            return None
+        return (
+            f"The bundle {self.name} holds no {' and no '.join(missing)}, so it can't detect attacks, purify what was "
+            "attacked, or tell whether a picture is in its scope; choose a bundle that holds them."
+        )
+
+    @property
+    def written_modality(self) -> str:
+        """The DICOM Modality of a file of pixels made for this bundle, where what they were made from states none."""
+        return self.modalities[0] if self.modalities else OTHER
+
+    def limits_of(self, classifier: str) -> Limits:
+        """Thresholds, scope limit and t* ladder of a classifier; BundleError where it has not been calibrated."""
+        if self.lacks:
+            raise BundleError(self.lacks)
+        if classifier not in self.limits:
+            known = ", ".join(self.limits) or "none"
+            raise BundleError(
+                f"The classifier {classifier!r} of the bundle {self.name} has no thresholds yet, so nothing can be "
+                f"examined with it; calibrated are: {known}."
+            )
+        return self.limits[classifier]
+
+    def experts(self, classifier: str) -> tuple[Expert, ...]:
+        """Who sits in a mixture, in the order of its gate; empty where a classifier is no mixture."""
+        return tuple(Expert(**entry) for entry in self.facts["classifiers"][classifier].get("experts", ()))
+
+    def classifier_name(self, name: str | None) -> str:
+        """`name`, or the default where None; BundleError where the bundle has no such classifier."""
+        name = name or self.default_classifier
+        if name not in self.classifiers:
+            known = ", ".join(sorted(self.classifiers))
+            raise BundleError(f"The bundle {self.name} has no classifier named {name!r}; choose one of: {known}.")
+        return name

@@ -1,0 +1,179 @@
+"""What a bundle knows of its calibration scans, and the limits that decisions need."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+#: The benign changes that limits spare, as (name, severity).
+BENIGN = tuple(
+    (name, severity)
+    for name in (
+        "gaussian-noise",
+        "gaussian-blur",
+        "defocus-blur",
+        "gamma",
+        "rotation",
+        "patchdrop",
+        "motion",
+        "ghosting",
+        "bias-field",
+        "spikes",
+    )
+    for severity in (1, 2)
+)
+#: ε of PGD in 1/255 → the t* that washes it out.
+LADDER = ((2, 40), (4, 60), (8, 100))
+
+
+@dataclass(frozen=True)
+class Responses:
+    """What the networks answer to N scans, before any threshold: every decision can be taken from it afterwards.
+
+    Attributes
+    ----------
+    undefended : list of int
+        Class of the classifier on the scan as it is.
+    certainty : list of float
+        Its probability of that class, in [0, 1].
+    scores : mapping of str to list of float
+        Detection score → N values.
+    scope : list of float
+        Distance to the training scans.
+    estimates : mapping of int to list of int
+        t* → class of the classifier on the estimate that purification at this t* makes.
+    ssim : mapping of int to list of float
+        t* → structural similarity of this estimate to the scan before any change.
+    seconds : mapping of str to float
+        Mean time a scan: ``detect``, ``purify`` (at one t*).
+    """
+
+    undefended: list[int]
+    certainty: list[float]
+    scores: Mapping[str, list[float]]
+    scope: list[float]
+    estimates: Mapping[int, list[int]]
+    ssim: Mapping[int, list[float]]
+    seconds: Mapping[str, float]
+
+    def __len__(self) -> int:
+        return len(self.undefended)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Responses"]) -> "Responses":
+        """The responses of several batches as one."""
+        whole = sum(map(len, parts))
+
+        def chained(lists: Iterable[list]) -> list:
+            return [value for values in lists for value in values]
+
+        def merged(name: str) -> dict:
+            keys = getattr(parts[0], name)
+            return {key: chained(getattr(part, name)[key] for part in parts) for key in keys}
+
+        return cls(
+            undefended=chained(part.undefended for part in parts),
+            certainty=chained(part.certainty for part in parts),
+            scores=merged("scores"),
+            scope=chained(part.scope for part in parts),
+            estimates=merged("estimates"),
+            ssim=merged("ssim"),
+            seconds={
+                stage: sum(part.seconds[stage] * len(part) for part in parts) / whole for stage in parts[0].seconds
+            },
+        )
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "Responses":
+        """From what `dataclasses.asdict` and JSON made of it: JSON knows no whole numbers as keys."""
+        by_t = {name: {int(t): values for t, values in record[name].items()} for name in ("estimates", "ssim")}
+        return cls(**{**record, **by_t})
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The recorded answers of one classifier on the calibration scans, which thresholds, tables and pages are made of.
+
+    Attributes
+    ----------
+    groups : list of str
+        Near-duplicate group of each calibration scan.
+    digests : list of str
+        `core.evaluation.datasets.image_digest` of each, by which an evaluation knows the scans that the thresholds saw.
+    labels : list of int
+        True class of each.
+    conditions : mapping of str to Responses
+        ``clean``, an attack (such as ``pgd 8/255``) or a benign change (such as ``gamma 2``, the number being its
+        severity) → the answers to the same scans.
+    """
+
+    groups: list[str]
+    digests: list[str]
+    labels: list[int]
+    conditions: Mapping[str, Responses]
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "Calibration":
+        """From what `dataclasses.asdict` and JSON made of it."""
+        conditions = {name: Responses.from_json(answers) for name, answers in record["conditions"].items()}
+        return cls(**{**record, "conditions": conditions})
+
+    @property
+    def clean(self) -> Mapping[str, list[float]]:
+        """Score → its values on the clean scans."""
+        return self.conditions["clean"].scores
+
+    @cached_property
+    def attacked(self) -> dict[str, Mapping[str, list[float]]]:
+        """The attacks that the t* ladder was made from → score → values."""
+        return {f"pgd {eps}/255": self.conditions[f"pgd {eps}/255"].scores for eps, _ in LADDER}
+
+    @cached_property
+    def benign(self) -> dict[str, Responses]:
+        """The benign changes that the limits spare → the answers."""
+        return {f"{name} {severity}": self.conditions[f"{name} {severity}"] for name, severity in BENIGN}
+
+
+class Borderline(NamedTuple):
+    """An answer of at most this certainty, a probability, and at most this instability, in nats.
+
+    A little moves it across the border between two classes, so that purification may turn it, attacked or not. An
+    attack that aims for a confident answer leaves one that is surer, or that a denoise moves farther.
+    """
+
+    certainty: float
+    instability: float
+
+
+NOTHING = Borderline(0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What turns scores into decisions, for one classifier.
+
+    Attributes
+    ----------
+    thresholds : mapping of str to float
+        A scan with any score above its threshold is flagged.
+    scope_limit : float
+        A scan farther than this from the training scans is refused.
+    ladder : tuple of (float, int)
+        (largest attention variation, t*), ascending.
+    borderline : Borderline
+        A flagged scan whose answer is no surer and no less stable than this keeps it; none by default.
+    """
+
+    thresholds: Mapping[str, float]
+    scope_limit: float
+    ladder: tuple[tuple[float, int], ...]
+    borderline: Borderline = NOTHING
+
+    def t_star(self, variation: float) -> int:
+        """t* for a flagged scan from its attention variation.
+
+        Nie et al. 2022 (section 3.2) ask for a t* that is large enough to wash the perturbation out and no larger,
+        which needs the perturbation's size. Attention variation grows with it (MAE-Pure, figure 4), so the ladder,
+        measured on calibration scans, maps the one to the other. MedFedPure leaves the rule open.
+        """
+        return next((t_star for largest, t_star in self.ladder if variation <= largest), self.ladder[-1][1])

@@ -1,0 +1,172 @@
+"""weights/<name>/ → Bundle: everything learned for one clinical task, checked before it is used."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from core import compute
+from core.bundles.bundle import Bundle, BundleError, Content
+from core.bundles.calibration import Borderline, Calibration, Limits
+from core.models.diffusion import Diffusion
+from core.models.experts import resnet_mixture
+from core.models.mae import MaskedAutoencoder
+from core.models.mamba import MedMamba
+from core.models.resnet import NarrowResNet18
+from core.models.vit import TokenViT
+
+WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
+ARCHITECTURES = {
+    "half-resnet18": NarrowResNet18,
+    "resnet18-mixture": resnet_mixture,
+    "medmamba": MedMamba,
+    "vit": TokenViT,
+}
+
+
+def bundle_names() -> tuple[str, ...]:
+    """Names of the bundles that are installed."""
+    return tuple(sorted(path.parent.name for path in WEIGHTS.glob("*/bundle.json")))
+
+
+def load_bundle(name: str = "brain-mri", dtype: torch.dtype | None = None) -> Bundle:
+    """Load and check a bundle.
+
+    Parameters
+    ----------
+    name : str
+        A folder under weights/.
+    dtype : torch.dtype, optional
+        Precision of the MAE and the U-Net; by default the fastest that the hardware has. Take float32 where
+        gradients through the defence are needed.
+
+    Raises
+    ------
+    BundleError
+        No such bundle, a file is missing, or a file's SHA-256 is not the one that bundle.json states.
+    """
+    if name not in bundle_names():
+        raise BundleError(f"There is no bundle named {name!r}; choose one of: {', '.join(bundle_names())}.")
+    folder = WEIGHTS / name
+    facts = _read_json(folder / "bundle.json")
+    try:
+        return _load(name, folder, facts, dtype or compute.fast_dtype())
+    except KeyError as error:
+        raise BundleError(f"{name}/bundle.json lacks the entry {error}; restore it from the repository.") from error
+
+
+def in_float32(bundle: Bundle) -> Bundle:
+    """The same bundle in float32, as gradients through the defence need it; itself where it is that already."""
+    parts = [network for network in (bundle.mae, bundle.diffusion) if network is not None]
+    exact = all(weight.dtype == torch.float32 for network in parts for weight in network.parameters())
+    return bundle if exact else load_bundle(bundle.name, torch.float32)
+
+
+def _load(name: str, folder: Path, facts: Mapping[str, Any], dtype: torch.dtype) -> Bundle:
+    _check_files(folder, facts["files"])
+    channels, resolution = facts["input"]["channels"], facts["input"]["resolution"]
+    classifiers = {
+        key: _filled(_built(entry, channels, len(facts["classes"])), folder / entry["file"])
+        for key, entry in facts["classifiers"].items()
+    }
+    mae, diffusion = _mae(folder, facts, dtype), _diffusion(folder, facts, dtype)
+    # Without these there is nothing to calibrate; with them, what is missing was lost.
+    known = facts if mae and diffusion else {"content": None, "calibration": None, "limits": {}} | facts
+    calibrations = _read_json(folder / known["calibration"]) if known["calibration"] else {}
+    return Bundle(
+        folder=folder,
+        name=name,
+        title=facts["title"],
+        classes=tuple(facts["classes"]),
+        resolution=resolution,
+        channels=channels,
+        classifiers={key: _placed(network, torch.float32) for key, network in classifiers.items()},
+        default_classifier=facts["default_classifier"],
+        mae=mae,
+        diffusion=diffusion,
+        limits={key: _limits(entry) for key, entry in known["limits"].items()},
+        calibrations={key: Calibration.from_json(entry) for key, entry in calibrations.items()},
+        modalities=tuple(facts["modalities"]),
+        content=_content(folder / known["content"]) if known["content"] else None,
+        hashes=facts["files"],
+        facts=facts,
+    )
+
+
+def _built(entry: Mapping[str, Any], channels: int, class_count: int) -> nn.Module:
+    named, count = len(entry.get("experts", ())), entry.get("config", {}).get("count", 0)
+    if named != count:
+        raise BundleError(f"{entry['file']} holds {count} experts and bundle.json names {named}; restore both.")
+    return ARCHITECTURES[entry["architecture"]](channels, class_count, **entry.get("config", {}))
+
+
+def _mae(folder: Path, facts: Mapping[str, Any], dtype: torch.dtype) -> MaskedAutoencoder | None:
+    if "mae" not in facts:
+        return None
+    size = {name: facts["input"][name] for name in ("resolution", "channels")}
+    mae = MaskedAutoencoder(**size, **facts["mae"]["config"])
+    return _placed(_filled(mae, folder / facts["mae"]["file"]), dtype)
+
+
+def _diffusion(folder: Path, facts: Mapping[str, Any], dtype: torch.dtype) -> Diffusion | None:
+    if "unet" not in facts:
+        return None
+    diffusion = Diffusion(facts["unet"]["config"], facts["unet"]["unconditional"])
+    _filled(diffusion.unet, folder / facts["unet"]["file"])
+    return _placed(diffusion, dtype)
+
+
+def _content(path: Path) -> Content:
+    return Content(**{key: value.float().to(compute.device()) for key, value in load_file(path).items()})
+
+
+def _limits(entry: Mapping[str, Any]) -> Limits:
+    return Limits(
+        thresholds={score: threshold["value"] for score, threshold in entry["thresholds"].items()},
+        scope_limit=entry["scope_limit"],
+        ladder=tuple((float("inf") if largest is None else largest, t) for largest, t in entry["ladder"]),
+        borderline=Borderline(**entry["borderline"]),
+    )
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path.parent.name}/{path.name} can't be read; restore it from the repository.") from error
+
+
+def _check_files(folder: Path, hashes: Mapping[str, str]) -> None:
+    for file, expected in hashes.items():
+        path = folder / file
+        if not path.is_file():
+            raise BundleError(f"{folder.name}/{file} is missing; restore it from the repository.")
+        if file_sha256(path) != expected:
+            raise BundleError(
+                f"{folder.name}/{file} is not the file that bundle.json describes (its SHA-256 differs); "
+                "restore it from the repository."
+            )
+
+
+def _filled(network: nn.Module, path: Path) -> nn.Module:
+    try:
+        network.load_state_dict({key: value.float() for key, value in load_file(path).items()})
+    except (RuntimeError, SafetensorError) as error:
+        raise BundleError(f"{path.parent.name}/{path.name} doesn't fit the network that bundle.json names.") from error
+    return network
+
+
+def _placed(network: nn.Module, dtype: torch.dtype) -> nn.Module:
+    network = network.to(compute.device(), dtype).to(memory_format=torch.channels_last)
+    return network.eval().requires_grad_(False)

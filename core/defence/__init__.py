@@ -1,0 +1,1 @@
+"""The one path of a scan, from its pixels to an answer and the evidence for it."""

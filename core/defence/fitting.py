@@ -1,0 +1,102 @@
+"""From the answers to calibration scans to the limits that decisions need; and the folds that keep them honest."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from core.bundles.calibration import LADDER, Borderline, Calibration, Limits, Responses
+from core.defence.decision import decide_recorded
+
+Scores = Mapping[str, np.ndarray]
+
+FOLDS = 5
+FEWEST_SCANS = 50
+FALSE_ALARM_BUDGET = 0.05
+# The budget is joint. Where it is spent follows from what each score can do: instability separates best and hardly
+# minds benign changes, attention variation does mind them, and the reconstruction error is blind to attacks.
+SHARES = {"mae_error": 0.02, "amv": 0.08, "instability": 0.9}
+# A fifth of the budget is kept back, as scans that the thresholds have not seen pass them a little more often.
+CALIBRATED_FALSE_ALARMS = 0.8 * FALSE_ALARM_BUDGET
+BENIGN_FALSE_ALARMS = 0.1
+SCOPE_MARGIN = 1.15
+# PGD at 8/255 leaves the classifier surer than this, however stable it looks; who stops at the border doesn't.
+UNSURE = 0.9
+STEADY = (0.005, 0.01, 0.02, 0.04, 0.06)  # few and far between, so that a fold more or less hardly matters
+LABELS_KEPT = 0.97
+
+
+def folds(groups: Sequence[str], seed: int = 0) -> np.ndarray:
+    """(N,) fold of each scan in [0, FOLDS); a group never spans two folds."""
+    names = sorted(set(groups))
+    order = np.random.default_rng(seed).permutation(len(names))
+    fold_of = {names[index]: position % FOLDS for position, index in enumerate(order)}
+    return np.array([fold_of[group] for group in groups])
+
+
+def fitted_limits(calibration: Calibration, kept: np.ndarray | slice = slice(None)) -> Limits:
+    """Everything that decisions need, from the calibration scans in `kept` (a mask or slice over all of them)."""
+
+    def arrays(scores: Mapping[str, list[float]]) -> Scores:
+        return {name: np.array(values)[kept] for name, values in scores.items()}
+
+    benign = calibration.benign.values()
+    thresholds = fit_thresholds(arrays(calibration.clean), [arrays(answers.scores) for answers in benign])
+    amv = {eps: arrays(calibration.attacked[f"pgd {eps}/255"])["amv"] for eps, _ in LADDER}
+    farthest = float(np.array(calibration.conditions["clean"].scope)[kept].max())
+    limits = Limits(thresholds, SCOPE_MARGIN * farthest, fit_ladder(amv))
+    return replace(limits, borderline=fit_borderline(benign, limits, kept))
+
+
+def cross_fitted_limits(calibration: Calibration) -> list[Limits]:
+    """For each calibration scan the limits that are fitted without its fold."""
+    fold_of = folds(calibration.groups)
+    fitted = [fitted_limits(calibration, fold_of != fold) for fold in range(FOLDS)]
+    return [fitted[fold] for fold in fold_of]
+
+
+def fit_thresholds(clean: Scores, benign: Sequence[Scores] = ()) -> dict[str, float]:
+    """Thresholds that together flag at most `CALIBRATED_FALSE_ALARMS` of the clean scans, and `BENIGN_FALSE_ALARMS` of
+    each benign set."""
+    if len(clean["amv"]) < FEWEST_SCANS:
+        raise ValueError(f"There are too few calibration scans to fit thresholds; bring at least {FEWEST_SCANS}.")
+    populations = ((clean, CALIBRATED_FALSE_ALARMS), *((scores, BENIGN_FALSE_ALARMS) for scores in benign))
+    for spend in np.arange(2 * BENIGN_FALSE_ALARMS, 0, -0.0005):
+        thresholds = {
+            name: max(float(np.quantile(scores[name], 1 - spend * share)) for scores, _ in populations)
+            for name, share in SHARES.items()
+        }
+        if all(joint_false_alarms(scores, thresholds) <= allowed for scores, allowed in populations):
+            return thresholds
+    raise ValueError("No thresholds keep the false alarms within their budget: too many scans share their scores.")
+
+
+def joint_false_alarms(clean: Scores, thresholds: Mapping[str, float]) -> float:
+    """Share of scans with any score above its threshold."""
+    return float(np.any([clean[name] > limit for name, limit in thresholds.items()], axis=0).mean())
+
+
+def fit_ladder(attacked_amv: Mapping[int, np.ndarray]) -> tuple[tuple[float, int], ...]:
+    """Attention variation → t*: each ε of `LADDER` has its t*, and the border lies halfway between two medians.
+
+    Halfway on a logarithmic scale, as the variation grows roughly in proportion to ε.
+    """
+    medians = [float(np.median(attacked_amv[eps])) for eps, _ in LADDER]
+    borders = [float(np.sqrt(low * high)) for low, high in zip(medians, medians[1:])]
+    return tuple(zip((*borders, float("inf")), (t for _, t in LADDER)))
+
+
+def fit_borderline(benign: Iterable[Responses], limits: Limits, kept: np.ndarray | slice = slice(None)) -> Borderline:
+    """The least instability of `STEADY` with which `LABELS_KEPT` of the flagged benign scans keep their labels.
+
+    The least, as whoever knows the defence gains by every answer that stands; the largest where none is enough.
+    """
+    found = []
+    for answers in benign:
+        decisions = decide_recorded(answers, [limits] * len(answers))
+        turned, unsure = decisions.answers != answers.undefended, np.array(answers.certainty) <= UNSURE
+        needed = np.where(turned, np.where(unsure, answers.scores["instability"], np.inf), 0.0)
+        found.append(needed[kept][(decisions.flagged & ~decisions.refused)[kept]])
+    needed = np.concatenate(found)
+    enough = (steady for steady in STEADY if (needed <= steady).sum() >= LABELS_KEPT * len(needed))
+    return Borderline(UNSURE, next(enough, STEADY[-1]))

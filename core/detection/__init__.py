@@ -1,0 +1,1 @@
+"""What the detector measures of a scan."""

@@ -1,0 +1,185 @@
+"""Three scores that tell an attacked scan from a clean one, and how far a scan is from what the bundle knows.
+
+mae_error    mean reconstruction error of hidden patches: MedFedPure's detector.
+amv          attention-matrix variation (MAE-Pure) of the MAE encoder, against a lightly denoised copy of the scan
+             itself, as the clean scan is never known; in units of what is usual for a scan of such content.
+instability  Jensen-Shannon divergence between the classifier's answers to the scan and to a denoised copy.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from core.bundles import Bundle, BundleError
+from core.models.diffusion import denoise_once, fixed_noise
+from core.models.mae import Encoding, MaskedAutoencoder, complementary_masks, patchify, unpatchify, visible_patches
+
+SCORES = ("mae_error", "amv", "instability")
+MASKS = 4
+AMV_T = 5
+INSTABILITY_T = 40
+
+
+class Evidence(NamedTuple):
+    """What the detector sees in a batch.
+
+    scores: name → (B,); reconstruction (B, C, H, W) in [0, 1]; error_map (B, H, W) pixel units; attention_map
+    (B, rows, columns); scope_distance (B,); logits and calm_logits (B, classes) of the undefended classifier on the
+    pixels and on their denoised copy.
+    """
+
+    scores: Mapping[str, Tensor]
+    reconstruction: Tensor
+    error_map: Tensor
+    attention_map: Tensor
+    scope_distance: Tensor
+    logits: Tensor
+    denoised_logits: Tensor
+
+
+class DetectorFeatures(NamedTuple):
+    """What the detector sees in a batch without asking a classifier.
+
+    pixels and calm, their copy denoised from t = 40: (B, C, H, W); mae_error and amv (B,); the rest as in `Evidence`.
+    """
+
+    pixels: Tensor
+    denoised: Tensor
+    mae_error: Tensor
+    amv: Tensor
+    reconstruction: Tensor
+    error_map: Tensor
+    attention_map: Tensor
+    scope_distance: Tensor
+
+
+class MaskedViews(NamedTuple):
+    """A batch through the MAE's encoder under complementary masks.
+
+    attention: a (B, M, heads, 1 + K, 1 + K) tensor a layer; tokens (B, M, 1 + K, D).
+    """
+
+    attention: tuple[Tensor, ...]
+    tokens: Tensor
+
+    def split(self, first: int) -> tuple["MaskedViews", "MaskedViews"]:
+        """The first images of the batch, and the others."""
+        start = MaskedViews(tuple(layer[:first] for layer in self.attention), self.tokens[:first])
+        return start, MaskedViews(tuple(layer[first:] for layer in self.attention), self.tokens[first:])
+
+
+def masked_views(pixels: Tensor, masks: Tensor, mae: MaskedAutoencoder) -> MaskedViews:
+    """Encode (B, C, H, W) pixels under each of `masks` (M, N), True where hidden."""
+    batch, count = len(pixels), len(masks)
+    visible = visible_patches(masks).repeat(batch, 1)
+    encoding = mae.encode(pixels.repeat_interleave(count, 0), visible)
+    split = tuple(layer.view(batch, count, *layer.shape[1:]) for layer in encoding.attention)
+    return MaskedViews(split, encoding.tokens.view(batch, count, *encoding.tokens.shape[1:]))
+
+
+def predict_hidden(views: MaskedViews, masks: Tensor, mae: MaskedAutoencoder) -> Tensor:
+    """(B, N, C·p·p): each patch as the MAE predicts it while it is hidden."""
+    batch, count = views.tokens.shape[:2]
+    encoding = Encoding(views.tokens.flatten(0, 1), ())
+    whole = mae.decode(encoding, visible_patches(masks).repeat(batch, 1)).pixels.float()
+    return (whole.view(batch, count, *whole.shape[1:]) * masks.view(1, count, -1, 1)).sum(1)
+
+
+def attention_variation(before: MaskedViews, after: MaskedViews, masks: Tensor) -> tuple[Tensor, Tensor]:
+    """AMV: Frobenius norm of the difference of the attention matrices, summed over layers, mean over masks and heads.
+
+    MAE-Pure, section 4, with the clean scan replaced by the caller's copy.
+
+    Returns
+    -------
+    tuple
+        (B,) the score, and (B, N) the same split by the patch whose attention moved (each patch's mean over the
+        masks that show it).
+    """
+    score, by_patch = 0.0, 0.0
+    for first, second in zip(before.attention, after.attention):
+        moved = (first.float() - second.float()).square()  # (B, M, heads, 1 + K, 1 + K)
+        score = score + moved.sum((-1, -2)).sqrt().mean((1, 2))
+        by_patch = by_patch + moved[..., 1:, :].sum(-1).sqrt().mean(2)  # (B, M, K)
+    shown = visible_patches(masks).expand(len(by_patch), -1, -1)
+    sums = torch.zeros(len(by_patch), masks.shape[1], device=by_patch.device)
+    sums = sums.scatter_add(1, shown.flatten(1), by_patch.flatten(1))
+    return score, sums / (~masks).sum(0)
+
+
+def instability(first: Tensor, second: Tensor) -> Tensor:
+    """Jensen-Shannon divergence in nats, (B,), of the class distributions that two (B, classes) logits stand for."""
+    first, second = first.double().softmax(1), second.double().softmax(1)
+    middle = (first + second) / 2
+    return ((_divergence(first, middle) + _divergence(second, middle)) / 2).float()
+
+
+def _divergence(first: Tensor, second: Tensor) -> Tensor:
+    return torch.xlogy(first, first / second.clamp_min(1e-300)).sum(1)
+
+
+def content_features(views: MaskedViews) -> Tensor:
+    """(B, 2D) mean and spread of the tokens over masks and visible patches: what kind of picture this is."""
+    tokens = views.tokens[:, :, 1:].float()
+    return torch.cat([tokens.mean((1, 2)), tokens.std((1, 2))], dim=1)
+
+
+def detection_masks(bundle: Bundle, device: torch.device) -> Tensor:
+    """The masks of the detector. They are part of the calibration: another draw would ask for other thresholds.
+
+    BundleError, one sentence, where the bundle has no MAE.
+    """
+    if bundle.mae is None:
+        raise BundleError(bundle.lacks)
+    return complementary_masks(bundle.mae.patch_count, MASKS, torch.Generator().manual_seed(0)).to(device)
+
+
+def gather_evidence(pixels: Tensor, bundle: Bundle, classifier: nn.Module, seed: int) -> Evidence:
+    """Everything that the detector measures on (B, C, H, W) pixels in [0, 1]; `seed` draws the noise."""
+    return evidence_for(classifier, gather_features(pixels, bundle, seed))
+
+
+def gather_features(pixels: Tensor, bundle: Bundle, seed: int) -> DetectorFeatures:
+    """What the detector measures without asking a classifier; parameters as for `gather_evidence`.
+
+    BundleError, one sentence, where the bundle has no MAE or no U-Net.
+    """
+    if bundle.mae is None or bundle.diffusion is None:
+        raise BundleError(bundle.lacks)
+    batch, size, device = len(pixels), bundle.mae.patch, pixels.device
+    masks = detection_masks(bundle, device)
+    times = torch.tensor([AMV_T, INSTABILITY_T], device=device).repeat_interleave(batch)
+    noise = fixed_noise((2 * batch, *pixels.shape[1:]), seed, device)
+    light, strong = denoise_once(pixels.repeat(2, 1, 1, 1), times, bundle.diffusion, noise).split(batch)
+    before, after = masked_views(torch.cat([pixels, light]), masks, bundle.mae).split(batch)
+    prediction = predict_hidden(before, masks, bundle.mae)
+    variation, by_patch = attention_variation(before, after, masks)
+    content = content_features(after)
+    side = int(bundle.mae.patch_count**0.5)
+    reconstruction = unpatchify(prediction, size, bundle.channels)
+    return DetectorFeatures(
+        pixels=pixels,
+        denoised=strong,
+        mae_error=(prediction - patchify(pixels, size)).square().mean((1, 2)),
+        amv=variation / bundle.content.usual_variation(content),
+        reconstruction=reconstruction.clamp(0, 1),
+        error_map=(reconstruction - pixels).abs().mean(1),
+        attention_map=by_patch.view(batch, side, side),
+        scope_distance=bundle.content.distance(content),
+    )
+
+
+def evidence_for(classifier: nn.Module, features: DetectorFeatures) -> Evidence:
+    """The evidence where this classifier is the one that may have been attacked."""
+    logits, denoised = classifier(torch.cat([features.pixels, features.denoised])).split(len(features.pixels))
+    return Evidence(
+        scores={"mae_error": features.mae_error, "amv": features.amv, "instability": instability(logits, denoised)},
+        reconstruction=features.reconstruction,
+        error_map=features.error_map,
+        attention_map=features.attention_map,
+        scope_distance=features.scope_distance,
+        logits=logits,
+        denoised_logits=denoised,
+    )

@@ -1,0 +1,226 @@
+"""Data sets to train on and to measure on: an .npz with images and labels, or a .zip of pictures with index.csv."""
+
+import csv
+import hashlib
+import io
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from core.bundles import Bundle
+from core.scans.preparation import prepare
+
+SPLITS = {"0": "train", "1": "val", "2": "test", "train": "train", "val": "val", "test": "test"}
+
+
+_UNREADABLE = (
+    OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, RuntimeError,
+    zipfile.BadZipFile, zlib.error, UnidentifiedImageError, Image.DecompressionBombError,
+)  # fmt: skip
+
+
+class DatasetError(ValueError):
+    """One sentence: what is wrong with the data set, and what it should hold."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images ready for a bundle's models.
+
+    Attributes
+    ----------
+    pixels : Tensor
+        (N, C, R, R) float32 in [0, 1].
+    labels : Tensor
+        (N,) class indices.
+    groups : tuple of str
+        Near-duplicate group of each image: what a bootstrap or a fold must keep together.
+    splits : tuple of str
+        'train', 'val' or 'test' for each image; empty where the file states none.
+    sha256 : str
+        Of the file, hex.
+    masks, has_mask : Tensor or None
+        (N, R, R) bool, True within the outlined lesion, and (N,) bool, whether an image has an outline; None where the
+        file holds no outlines.
+    """
+
+    pixels: Tensor
+    labels: Tensor
+    groups: tuple[str, ...]
+    splits: tuple[str, ...]
+    sha256: str
+    masks: Tensor | None = None
+    has_mask: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, indices: np.ndarray) -> "Dataset":
+        """The images at `indices`, in that order."""
+        chosen = torch.as_tensor(indices)
+        return Dataset(
+            pixels=self.pixels[chosen],
+            labels=self.labels[chosen],
+            groups=tuple(self.groups[i] for i in indices),
+            splits=tuple(self.splits[i] for i in indices) if self.splits else (),
+            sha256=self.sha256,
+            masks=None if self.masks is None else self.masks[chosen],
+            has_mask=None if self.has_mask is None else self.has_mask[chosen],
+        )
+
+    def split(self, name: str) -> "Dataset":
+        """The images of one split; DatasetError where the file states no splits or has none of this one."""
+        if not self.splits:
+            raise DatasetError(f"The data set states no splits, so there is no {name!r} in it; use --split all.")
+        chosen = np.flatnonzero(np.array(self.splits) == name)
+        if not len(chosen):
+            raise DatasetError(
+                f"The data set holds no image of the split {name!r}; it has: {', '.join(sorted(set(self.splits)))}."
+            )
+        return self.subset(chosen)
+
+    def limited(self, limit: int | None, seed: int) -> "Dataset":
+        """At most `limit` images, drawn with `seed`; the same two numbers pick the same images."""
+        if limit is None or limit >= len(self):
+            return self
+        return self.subset(np.sort(np.random.default_rng(seed).permutation(len(self))[:limit]))
+
+
+def load_for(bundle: Bundle, path: Path | str) -> Dataset:
+    """A data set as a bundle's models take it; parameters and errors as of `load_dataset`."""
+    return load_dataset(path, bundle.classes, bundle.resolution, bundle.channels, tuple(bundle.facts.get("codes", ())))
+
+
+def load_dataset(
+    path: Path | str, classes: tuple[str, ...], resolution: int, channels: int, codes: tuple[str, ...] = ()
+) -> Dataset:
+    """Read a data set.
+
+    Parameters
+    ----------
+    path : path
+        .npz with `image` (N, H, W) or (N, H, W, 3) uint8 and `label` (N,), optionally `group` and `split` (0 train,
+        1 val, 2 test), `has_mask` (N,) and `mask` (N, H, ⌈W / 8⌉) uint8, the outlined lesions with their bits packed
+        along the last axis; or .zip with index.csv (file, label, group, split) and the pictures it names.
+    classes : tuple of str
+        The bundle's; a .zip's labels are one of these names, or their index.
+    resolution, channels : int
+        What the bundle takes.
+    codes : tuple of str
+        What data sets call the classes, in the same order, where that is not their name.
+
+    Raises
+    ------
+    DatasetError
+        The file is missing, of neither layout, its labels aren't the bundle's, or its outlines don't fit its images.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DatasetError(f"There is no data set at {path}.")
+    try:
+        frames, labels, groups, splits = _read_npz(path) if path.suffix == ".npz" else _read_zip(path, classes, codes)
+        masks, has_mask = _read_masks(path, frames, resolution) if path.suffix == ".npz" else (None, None)
+    except DatasetError:
+        raise
+    except _UNREADABLE as error:
+        raise DatasetError(f"{path.name} can't be read as a data set ({error}); it should be .npz or .zip.") from error
+    if len({len(frames), len(labels), len(groups), len(splits) or len(labels)}) > 1:
+        raise DatasetError(f"The fields of {path.name} differ in length; each needs one entry an image.")
+    if not len(labels) or min(labels) < 0 or max(labels) >= len(classes):
+        raise DatasetError(f"The labels of {path.name} don't fit the bundle's {len(classes)} classes.")
+    return Dataset(
+        pixels=torch.cat([prepare(frame, resolution, channels) for frame in frames]),
+        labels=torch.as_tensor(labels, dtype=torch.long),
+        groups=groups,
+        splits=splits,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        masks=masks,
+        has_mask=has_mask,
+    )
+
+
+def image_digest(pixels: Tensor) -> str:
+    """16 hex digits that tell one (C, H, W) image from another, at 8 bits a pixel."""
+    levels = (pixels * 255).round().to(torch.uint8).cpu().numpy()
+    return hashlib.sha256(levels.tobytes()).hexdigest()[:16]
+
+
+def _read_npz(path: Path) -> tuple[list[np.ndarray], list[int], tuple[str, ...], tuple[str, ...]]:
+    with np.load(path) as archive:
+        if "image" not in archive or "label" not in archive:
+            raise DatasetError(f"{path.name} holds {', '.join(archive)}; it should hold 'image' and 'label'.")
+        images, labels = archive["image"], archive["label"].astype(int).ravel().tolist()
+        if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[3:] not in ((), (3,)):
+            shape = "×".join(map(str, images.shape))
+            raise DatasetError(
+                f"'image' in {path.name} is {images.dtype} {shape}; it should be uint8 N×H×W or N×H×W×3."
+            )
+        groups = archive["group"].tolist() if "group" in archive else range(len(labels))
+        splits = archive["split"].tolist() if "split" in archive else []
+    frames = [image.astype(np.float32) / 255 for image in images]
+    return frames, labels, tuple(map(str, groups)), tuple(SPLITS.get(str(split), str(split)) for split in splits)
+
+
+def _read_masks(path: Path, frames: list[np.ndarray], resolution: int) -> tuple[Tensor | None, Tensor | None]:
+    """(N, R, R) and (N,) bool; None and None where the file holds no outlines."""
+    with np.load(path) as archive:
+        given = [name for name in ("mask", "has_mask") if name in archive]
+        if not given:
+            return None, None
+        if len(given) == 1:
+            raise DatasetError(f"{path.name} holds '{given[0]}' alone; outlines need both 'mask' and 'has_mask'.")
+        packed, has_mask = archive["mask"], archive["has_mask"].astype(bool)
+    count, (height, width) = len(frames), frames[0].shape[:2] if frames else (0, 0)
+    wanted = (count, height, -(-width // 8))
+    if packed.dtype != np.uint8 or packed.shape != wanted or has_mask.shape != (count,):
+        raise DatasetError(
+            f"'mask' in {path.name} is {packed.dtype} {packed.shape}, 'has_mask' {has_mask.shape}; they should be "
+            f"uint8 {wanted}, with the bits packed along the last axis, and ({count},)."
+        )
+    masks = np.unpackbits(packed, axis=-1, count=width).astype(bool)
+    return torch.from_numpy(np.stack([_prepared_mask(mask, resolution) for mask in masks])), torch.from_numpy(has_mask)
+
+
+def _prepared_mask(mask: np.ndarray, resolution: int) -> np.ndarray:
+    """(H, W) bool → (R, R) bool, padded as `prepare` pads the image, and resampled to the nearest pixel."""
+    height, width = mask.shape
+    if height == width == resolution:
+        return mask
+    side = max(height, width)
+    top, left = (side - height) // 2, (side - width) // 2
+    square = np.pad(mask, ((top, side - height - top), (left, side - width - left)))
+    return np.asarray(Image.fromarray(square).resize((resolution, resolution), Image.Resampling.NEAREST))
+
+
+def _read_zip(
+    path: Path, classes: tuple[str, ...], codes: tuple[str, ...]
+) -> tuple[list[np.ndarray], list[int], tuple[str, ...], tuple[str, ...]]:
+    with zipfile.ZipFile(path) as archive:
+        rows = list(csv.DictReader(io.TextIOWrapper(archive.open("index.csv"), encoding="utf-8")))
+        frames = [_picture(archive.read(row["file"])) for row in rows]
+    splits = tuple(SPLITS.get(row["split"], row["split"]) for row in rows) if rows and "split" in rows[0] else ()
+    groups = tuple(row.get("group") or str(index) for index, row in enumerate(rows))
+    return frames, [_class_index(row["label"], classes, codes, path) for row in rows], groups, splits
+
+
+def _picture(data: bytes) -> np.ndarray:
+    picture = Image.open(io.BytesIO(data))
+    if picture.mode.startswith("I;16"):
+        return np.asarray(picture, dtype=np.float32) / 65535
+    picture = picture if picture.mode == "L" else picture.convert("RGB")
+    return np.asarray(picture, dtype=np.float32) / 255
+
+
+def _class_index(label: str, classes: tuple[str, ...], codes: tuple[str, ...], path: Path) -> int:
+    for names in (classes, codes):
+        if label in names:
+            return names.index(label)
+    if label.isdigit():
+        return int(label)
+    raise DatasetError(f"{path.name} has the label {label!r}; this bundle knows: {', '.join(classes)}.")

@@ -1,0 +1,139 @@
+"""The whole defence over a data set, clean and attacked, never with a threshold that saw the image."""
+
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core import compute
+from core.attacks import AttackSettings, sees_defence
+from core.bundles import Bundle, BundleError
+from core.bundles.calibration import Limits
+from core.defence.fitting import cross_fitted_limits
+from core.evaluation.datasets import Dataset, image_digest
+from core.evaluation.responses import ADAPTIVE, CLEAN, Notebook, Progress, collect
+from core.evaluation.summary import summary
+from core.purification.settings import PurifySettings
+
+NO_PURIFIER = PurifySettings("none")
+NO_LIMITS = Limits({}, float("inf"), ())
+
+
+def evaluate(
+    data: Dataset,
+    bundle: Bundle,
+    *,
+    classifier: str | None = None,
+    attack: AttackSettings = CLEAN,
+    purifier: PurifySettings = ADAPTIVE,
+    seed: int = 0,
+    resume: Path | None = None,
+    progress: Progress = lambda images: None,
+) -> dict[str, Any]:
+    """Answer every image, clean and attacked, with and without the defence.
+
+    Parameters
+    ----------
+    attack
+        Against the networks in the precision that they run in, the whole defence included.
+    purifier
+        What purifies the flagged scans; an attacker of the whole defence still faces the adaptive one. Of a bundle
+        without a defence (`Bundle.lacks`) nothing is flagged or purified, so that defended and undefended figures are
+        the same.
+    resume : Path, optional
+        A file in which answers are kept as they come; an evaluation that was cut off goes on from it.
+    progress : callable
+        Called with the number of images done since the last call.
+
+    Returns
+    -------
+    dict
+        As declared in `core.cli.schema.EVALUATE`, without `settings`.
+
+    Raises
+    ------
+    ValueError
+        A parameter is out of range, `resume` holds another evaluation, or a defence is asked for that the bundle lacks;
+        one sentence.
+    """
+    name, purifier = bundle.classifier_name(classifier), purifier_in_force(bundle, purifier)
+    if bundle.lacks and sees_defence(attack):
+        raise BundleError(bundle.lacks)
+    run = {"attack": asdict(attack), "seed": seed, "classifier": name, "data": data.sha256, "n": len(data)}
+    run |= {"purifier": asdict(purifier)} if purifier != ADAPTIVE else {}
+    notebook = Notebook(
+        resume, run | {"weights": weights_record(bundle, name), "limits": repr(limits_in_force(bundle, name))}
+    )
+    how = {"purifier": purifier, "seed": seed, "notebook": notebook, "progress": progress}
+    clean = collect(data, bundle, name, CLEAN, **how)
+    attacked = None
+    if attack.method:
+        attacked = collect(data, bundle, name, attack, **how)
+    return summary(data.labels.numpy(), data.groups, own_limits(data, bundle, name), clean, attacked)
+
+
+def own_limits(data: Dataset, bundle: Bundle, classifier: str) -> list[Limits]:
+    """The limits for each image: fitted without its fold where it was a calibration scan, else the bundle's own."""
+    if bundle.lacks:
+        return [NO_LIMITS] * len(data)
+    calibration = bundle.calibrations[classifier]
+    fitted = dict(zip(calibration.digests, cross_fitted_limits(calibration)))
+    return [fitted.get(image_digest(pixels), bundle.limits_of(classifier)) for pixels in data.pixels]
+
+
+def limits_in_force(bundle: Bundle, classifier: str) -> Limits:
+    """The bundle's own; of a bundle without a defence those that flag and refuse nothing."""
+    return NO_LIMITS if bundle.lacks else bundle.limits_of(classifier)
+
+
+def purifier_in_force(bundle: Bundle, purifier: PurifySettings) -> PurifySettings:
+    """`purifier`; none where the bundle can't flag a scan, and BundleError where another than the usual was wanted."""
+    if bundle.lacks is None:
+        return purifier
+    if purifier not in (ADAPTIVE, NO_PURIFIER):
+        raise BundleError(bundle.lacks)
+    return NO_PURIFIER
+
+
+def weights_record(bundle: Bundle, classifier: str) -> dict[str, str]:
+    """File → SHA-256 of everything trained that this classifier's figures depend on: not the other classifiers."""
+    others = {entry["file"] for name, entry in bundle.facts["classifiers"].items() if name != classifier}
+    trained = {file: sha256 for file, sha256 in bundle.hashes.items() if file.endswith(".safetensors")}
+    return {file: sha256 for file, sha256 in trained.items() if file not in others}
+
+
+def settings_record(
+    data: Dataset,
+    bundle: Bundle,
+    classifier: str | None,
+    attack: AttackSettings,
+    split: str,
+    seed: int,
+    command: str,
+    purifier: PurifySettings = ADAPTIVE,
+) -> dict[str, Any]:
+    """Everything that is needed to run an evaluation again; `lacks` says why a bundle's figures are undefended ones."""
+    name = bundle.classifier_name(classifier)
+    limits = limits_in_force(bundle, name)
+    return {
+        "command": command,
+        "bundle": bundle.name,
+        "classifier": name,
+        "attack": asdict(attack),
+        "purifier": asdict(purifier_in_force(bundle, purifier)),
+        **({"lacks": bundle.lacks} if bundle.lacks else {}),
+        "data_sha256": data.sha256,
+        "weights_sha256": weights_record(bundle, name),
+        "thresholds": dict(limits.thresholds),
+        "borderline": limits.borderline._asdict(),
+        "split": split,
+        "seed": seed,
+        "device": compute.device().type,
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "precision": str(compute.fast_dtype()).removeprefix("torch."),
+        },
+    }

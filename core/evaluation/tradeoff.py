@@ -1,0 +1,102 @@
+"""What a purifier buys and what it costs: accuracy against likeness to the scan, as recorded in a bundle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from core.bundles import Bundle
+from core.bundles.calibration import Calibration
+from core.evaluation.operating_points import Share
+from core.statistics import bootstrap_interval
+
+CONDITIONS = {"clean": "clean", "pgd 4/255": "attacked_4", "pgd 8/255": "attacked_8"}
+
+
+class Point(NamedTuple):
+    """One purifier under one condition.
+
+    method: in `core.purification.catalogue.PURIFIERS`; t, steps: None where it has none; condition: in `CONDITIONS`;
+    accuracy: of the classifier on the estimates, whether or not the scan would have been flagged; ssim: mean, of the
+    estimate to the clean scan; lesion: share of the outlined tumours whose contrast is kept within 10 %, or None where
+    nobody measured it; milliseconds: a scan, or None.
+    """
+
+    method: str
+    t: int | None
+    steps: int | None
+    condition: str
+    accuracy: Share
+    ssim: float
+    lesion: float | None = None
+    milliseconds: float | None = None
+
+
+class Tradeoff(NamedTuple):
+    """points: of all purifiers and conditions; command: what measured them; compared: whether all purifiers were
+    measured, or only one-step denoising, as calibration needs it."""
+
+    points: tuple[Point, ...]
+    command: str
+    compared: bool
+
+
+def tradeoff(bundle: Bundle, classifier: str | None = None) -> Tradeoff:
+    """The comparison of purifiers that is recorded beside the bundle; else what its recorded answers tell."""
+    name = bundle.classifier_name(classifier)
+    record = results_entry(bundle, "purifiers") if name == bundle.default_classifier else {}
+    points = tuple(point for row in record.get("rows", []) for point in row_points(row))
+    if points:
+        return Tradeoff(points, record["command"], True)
+    command = str(bundle.facts.get("calibrated", {}).get("command", ""))
+    return Tradeoff(recorded_points(bundle.calibrations[name]), command, False)
+
+
+def results_entry(bundle: Bundle, name: str) -> Mapping[str, Any]:
+    """An entry of the bundle's results.json: ``purifiers`` or ``variation``; empty where there is none."""
+    try:
+        record = json.loads((bundle.folder / "results.json").read_text(encoding="utf-8"))
+        return record.get(name, {})
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def row_points(row: Mapping[str, Any]) -> list[Point]:
+    """One row of the comparison → a point for each condition that it was measured under."""
+    points = []
+    for condition, key in CONDITIONS.items():
+        if key not in row:
+            continue
+        accuracy = Share(row[key], *row["intervals"][key], row["n"])
+        lesions = row[f"lesion_{key}"]
+        kept = lesions["contrast_kept"] if lesions else None
+        how = row["method"], row["t"], row["steps"]
+        points.append(Point(*how, condition, accuracy, row[f"ssim_{key}"], kept, row["ms"]))
+    return points
+
+
+def recorded_points(calibration: Calibration) -> tuple[Point, ...]:
+    """One-step denoising of every calibration scan, at the noise levels that its answers are recorded for."""
+    points, truth = [], np.array(calibration.labels)
+    for condition in CONDITIONS:
+        answers = calibration.conditions.get(condition)
+        if answers is None or len(answers) != len(truth):
+            continue
+        for t, given in sorted(answers.estimates.items()):
+            right = np.array(given) == truth
+            low, high = bootstrap_interval(right, calibration.groups)
+            accuracy = Share(float(right.mean()), low, high, len(right))
+            points.append(Point("one-step", t, 1, condition, accuracy, float(np.mean(answers.ssim[t]))))
+    return tuple(points)
+
+
+def pareto(points: list[Point]) -> list[Point]:
+    """Those that no other beats in both accuracy and SSIM, by rising SSIM."""
+    ahead: list[Point] = []
+    for point in sorted(points, key=lambda point: (point.ssim, point.accuracy.value), reverse=True):
+        if not ahead or point.accuracy.value > ahead[-1].accuracy.value:
+            ahead.append(point)
+    return ahead[::-1]

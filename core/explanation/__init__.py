@@ -1,0 +1,1 @@
+"""Why a network answers as it does: gates, attention, attributions, and maps over a scan."""

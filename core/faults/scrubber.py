@@ -1,0 +1,72 @@
+"""Memory scrubbing for a bundle that serves: codes are taken when it is loaded, and its tensors checked in turn."""
+
+from typing import NamedTuple
+
+from torch import nn
+
+from core.bundles import Bundle
+from core.faults.guard import Guard
+
+
+class Finding(NamedTuple):
+    """A damaged tensor: of which network, and what became of it, see `core.faults.guard.RepairReport`."""
+
+    network: str
+    tensor: str
+    outcome: str
+
+
+class BundleScrubber:
+    """One `Guard` a network of the bundle; it repairs in place, to the very bits that were loaded.
+
+    Whoever calls `scrub` sees to it that no network is being used meanwhile.
+
+    Attributes
+    ----------
+    bundle : str
+        Its name.
+    rounds : int
+        How often every tensor of every network has been looked at.
+    findings : list of Finding
+        All damage so far, oldest first.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle, self.rounds, self.findings = bundle.name, 0, list[Finding]()
+        self._guards = [
+            (name, network, Guard(network, bundle.folder / file)) for name, network, file in _networks(bundle)
+        ]
+        self._at = self._looked_at = 0
+
+    @property
+    def bytes(self) -> int:
+        """Memory of all codes."""
+        return sum(guard.bytes for _, _, guard in self._guards)
+
+    @property
+    def tensors(self) -> int:
+        """How many are looked after."""
+        return sum(len(guard) for _, _, guard in self._guards)
+
+    def scrub(self, budget_ms: float) -> None:
+        """Check the next tensors until the time is up, at least one, and repair what is damaged among them."""
+        name, network, guard = self._guards[self._at]
+        checked = guard.check_next(network, budget_ms)
+        if checked.damaged:
+            outcomes = guard.repair(network).outcomes
+            self.findings += [Finding(name, tensor, outcome) for tensor, outcome in outcomes.items()]
+        self._looked_at += checked.looked_at
+        if self._looked_at >= checked.of:
+            self._looked_at, self._at = 0, (self._at + 1) % len(self._guards)
+            self.rounds += not self._at
+
+
+def _networks(bundle: Bundle) -> list[tuple[str, nn.Module, str]]:
+    """Name, network and weights file of everything in a bundle that computes."""
+    facts = bundle.facts
+    found = [(name, network, facts["classifiers"][name]["file"]) for name, network in bundle.classifiers.items()]
+    if bundle.mae is not None:
+        found.append(("mae", bundle.mae, facts["mae"]["file"]))
+    if bundle.diffusion is not None:
+        found.append(("unet", bundle.diffusion.unet, facts["unet"]["file"]))
+    return found

@@ -1,0 +1,1 @@
+"""One network a file, and what diffusion needs beside its U-Net."""

@@ -1,0 +1,1 @@
+"""An audit as cases, tables and a page to keep."""

@@ -1,0 +1,1 @@
+"""Attacks and purifications as they went, kept in little memory to be watched and replayed."""

@@ -1,0 +1,161 @@
+"""Attack: change a scan on purpose until the classifier is fooled, and see what the defence makes of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.attack import controls as attack_controls
+from pages.attack import live_view as climb
+from pages.attack import teacher, verdict
+from pages.attack.state import AttackRun, Outcome, begin, current_attack_run, judge
+from pages.shared import scan_settings as settings
+from pages.shared.empty_states import draw_problem, draw_start
+from pages.shared.examinations import target_examination
+from pages.shared.runtime import bundle, wait_until_ready
+from pages.shared.session import Session, current_session
+from pages.shared.tour_steps import ATTACK
+from pages.shared.tours import draw_tour
+from pages.shared.words import plain
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+    from core import Examination
+
+
+def draw_top(session: Session, attack_run: AttackRun | None) -> None:
+    """The title, and the way into the teacher's mode and out of it."""
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        shown = attack_run.settings if attack_run else session.attack
+        st.title(
+            attack_controls.in_short(shown) if session.teaching else "Attack a scan", anchor=False, width="content"
+        )
+        # No toggle: it would keep the focus, and arrow keys that go to a widget step nowhere.
+        label, icon = ("Leave teacher’s mode", "close") if session.teaching else ("Teacher’s mode", "co_present")
+        st.button(label, icon=f":material/{icon}:", on_click=session.switch_teaching, key="teacher", shortcut="T")
+
+
+def places(running: bool, width: str = "stretch") -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Where to draw at rest, and where while an attack runs.
+
+    Two places, of which one is empty: in one, what was drawn before would stay on the page, greyed, until the script
+    has ended, which takes as long as the attack.
+    """
+    return (st.empty(), st.empty()) if running else (st.container(width=width), st.empty())
+
+
+def draw_button(session: Session, attack_run: AttackRun | None, before: Examination) -> None:
+    """Attack or Stop, whichever makes sense now."""
+    running = attack_run is not None and attack_run.running
+    rest, live = places(running, "content")
+    if attack_run is not None and running:
+        live.button(
+            "Stop", icon=":material/stop:", type="primary", on_click=attack_run.job.stop, key="stop", shortcut="Esc"
+        )
+    else:
+        label, how = "Attack again" if attack_run else "Attack", {"icon": ":material/bolt:", "type": "primary"}
+        # No callback: it would come before a setting that was changed in the same moment is noted.
+        if rest.button(label, key="attack", shortcut="A", **how):
+            begin(session, before)
+            st.rerun()
+
+
+def draw_live(attack_run: AttackRun) -> None:
+    """How far the attack has come."""
+    if attack_run.running:
+        climb.draw_progress(attack_run)
+    snapshot = attack_run.snapshot
+    halves = st.grid(2, min_column_width=220)
+    with halves.cell():
+        climb.draw_snapshot(attack_run, snapshot)
+    with halves.cell():
+        climb.draw_number(attack_run, snapshot)
+        climb.draw_size(attack_run, snapshot)
+
+
+def draw_teacher(session: Session, attack_run: AttackRun | None, before: Examination) -> None:
+    """One picture, one number, the keys, and at the end the verdict."""
+    running = attack_run is not None and attack_run.running
+    with st.container(horizontal=True, vertical_alignment="top"):
+        draw_button(session, attack_run, before)
+        keys = st.empty() if running else st.container(horizontal=True, horizontal_alignment="right")
+    rest, live = places(running)
+    if attack_run is None:
+        with rest:
+            teacher.draw_original(before, session.target()[0])
+    elif running:
+        climb.follow(attack_run, teacher.draw_live_stage, live)
+    else:
+        with keys:
+            teacher.draw_keys(session, attack_run)
+        with rest:
+            teacher.draw_stage(attack_run, session.difference)
+            climb.draw_ending(attack_run)
+
+
+def draw_desk(session: Session, attack_run: AttackRun | None, before: Examination) -> None:
+    """Everything: settings, the climb, the verdict, the change."""
+    running = attack_run is not None and attack_run.running
+    grid = st.grid(3, min_column_width=270, gap="medium")
+    with grid.cell():
+        if session.origin is None:
+            settings.draw_slice(session, session.scan)
+        attack_controls.draw_controls(session, bundle(session.bundle), before.undefended.label, running)
+        draw_button(session, attack_run, before)
+    with grid.cell(column_span=2):
+        (rest, live), curves = places(running), st.empty()
+    below, _ = places(running)
+    if attack_run is None:
+        with rest:
+            climb.draw_idle(before, session.target()[0])
+    elif running:
+        climb.follow(attack_run, draw_live, live, curves)
+    else:
+        with rest:
+            climb.draw_ending(attack_run)
+            climb.draw_steps(attack_run)
+            draw_live(attack_run)
+            climb.draw_charts(attack_run, attack_run.snapshot)
+        with below:
+            draw_outcome(session, attack_run, attack_run.outcome)
+
+
+def draw_outcome(session: Session, attack_run: AttackRun, outcome: Outcome | None) -> None:
+    """The verdict, the ways on, and the change."""
+    if outcome is None:
+        return
+    st.header("The verdict", anchor=False)
+    verdict.draw_verdict(attack_run, outcome)
+    if verdict.draw_exits(attack_run, outcome):
+        session.take_attacked(outcome.scan, attack_run.before)
+        st.switch_page("pages/examine/page.py")
+    st.header("What was changed", anchor=False)
+    verdict.draw_change(attack_run, outcome)
+
+
+session = current_session()
+wait_until_ready()
+draw_problem(session)
+if session.scan is None:
+    draw_start("Attack")
+    st.stop()
+
+draw_tour(session, ATTACK)
+session.attack = attack_controls.possible_settings(session.attack, bundle(session.bundle))
+before, target = target_examination(session), session.target()[0]
+attack_run = current_attack_run(session)
+running = attack_run is not None and attack_run.running
+draw_top(session, attack_run)
+if before.undefended is None:
+    st.error(f"{plain(before.refused or '')} Choose another scan in the sidebar.", icon=":material/error:")
+    st.stop()
+if session.origin is not None:
+    st.caption(f"The scan on the table is an attacked copy; the attack begins again from {plain(target.name)}.")
+if attack_run and not running:
+    judge(session, attack_run)
+(draw_teacher if session.teaching else draw_desk)(session, attack_run, before)
+if running:
+    # The attack has ended while it was being drawn: the buttons change, and the verdict comes.
+    st.rerun()

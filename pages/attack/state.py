@@ -1,0 +1,171 @@
+"""One attack by one visitor, from the press of the button to what came of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pages.shared.page_state import PageState
+from pages.shared.runtime import bundle, exact_bundle, heavy_work
+from pages.shared.session import AttackedCopy
+from pages.shared.words import counted
+
+if TYPE_CHECKING:
+    from core import Examination, Scan, Window
+    from core.attacks import AttackSettings, AttackStep
+    from core.fidelity.metrics import Distance
+    from core.trajectories.attack import AttackTrajectory, Snapshot
+    from pages.shared.session import Session
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an attack came to: the attacked scan as read back from its file, its result, and how far it is away.
+
+    dicom, png: the attacked scan as files.
+    """
+
+    scan: Scan
+    examination: Examination
+    distance: Distance
+    dicom: bytes
+    png: bytes
+
+
+@dataclass(kw_only=True)
+class AttackRun(PageState):
+    """An attack that runs, or has ended.
+
+    Attributes
+    ----------
+    scan, frame, window, before
+        The target, and its result.
+    settings, seed
+        How it is attacked.
+    trajectory : AttackTrajectory
+        How it went so far.
+    outcome : Outcome or None
+        None until the attack has ended and the attacked scan has been examined.
+    position : int or None
+        Which snapshot is looked at; None for the last.
+    """
+
+    scan: Scan
+    frame: int
+    window: Window | None
+    before: Examination
+    settings: AttackSettings
+    seed: int
+    trajectory: AttackTrajectory
+    outcome: Outcome | None = None
+    position: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The answer that the attack is to change."""
+        assert self.before.undefended
+        return self.before.undefended.label
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The snapshot that is looked at."""
+        snapshots = self.trajectory.snapshots  # once: the worker thins them meanwhile
+        return snapshots[-1 if self.position is None else min(self.position, len(snapshots) - 1)]
+
+    def outlives(self, attacked_copy: bool) -> bool:
+        """The attack that a copy comes from stays to be looked at."""
+        return attacked_copy
+
+    def move(self, by: int) -> None:
+        """Look at a snapshot further on, or further back where negative; no further than the first and the last."""
+        last = len(self.trajectory.snapshots) - 1
+        place = last if self.position is None else self.position
+        self.position = min(max(place + by, 0), last)
+
+
+def current_attack_run(session: Session) -> AttackRun | None:
+    """The visitor's attack; one on what is no longer chosen is stopped and forgotten."""
+    return session.current(AttackRun, session.target_choices())
+
+
+def begin(session: Session, before: Examination) -> None:
+    """Start the attack that the visitor has set up; whatever came of an earlier one is dropped."""
+    from core.attacks import sees_defence
+    from core.trajectories.attack import AttackTrajectory
+
+    scan, frame, window = session.target()
+    settings, seed, answer = session.attack, session.attack_seed, before.undefended
+    assert scan is not None and settings is not None and answer is not None
+    # What the defence answers differs from call to call and takes long: a snapshot then tells what the attack was told.
+    network = None if sees_defence(settings) else bundle(before.bundle).classifiers[answer.classifier]
+    label = list(answer.probabilities).index(answer.label)
+    trajectory = AttackTrajectory(before.pixels, label, answer.confidence, settings.norm, network)
+    steps = _steps(scan, frame, window, before, settings, seed)
+    attack_run = AttackRun(
+        choices=session.target_choices(),
+        scan=scan,
+        frame=frame,
+        window=window,
+        before=before,
+        settings=settings,
+        seed=seed,
+        trajectory=trajectory,
+    )
+    session.keep(attack_run).start(steps, trajectory.take)
+
+
+def _steps(
+    scan: Scan, frame: int, window: Window | None, before: Examination, settings: AttackSettings, seed: int
+) -> Iterator[AttackStep]:
+    from core.attacks import attack_pixels, attackable_pixels, sees_defence
+
+    models = (exact_bundle if sees_defence(settings) else bundle)(before.bundle)
+    pixels = attackable_pixels(scan, models, frame, window)
+    yield from attack_pixels(pixels, models, settings, classifier=before.undefended.classifier, seed=seed)
+
+
+def judge(session: Session, attack_run: AttackRun) -> None:
+    """Write the attacked scan, read it back, and examine what was read; nothing where no step was taken."""
+    if attack_run.outcome is None and attack_run.trajectory.result is not None:
+        attack_run.outcome = heavy_work("Examining the attacked scan …", lambda: _judged(attack_run))
+        session.attacked_copy = AttackedCopy(attack_run.outcome.scan, attack_run.before)
+
+
+def _judged(attack_run: AttackRun) -> Outcome:
+    from core import examine, load_scan
+    from core.attacks import displayable
+    from core.fidelity.metrics import distance
+    from core.scans import derived_dicom, derived_png
+
+    attack_run.trajectory.finish()
+    attacked = displayable(attack_run.trajectory.result)
+    description, before, models = describe(attack_run), attack_run.before, bundle(attack_run.before.bundle)
+    how = {"kind": "attacked", "modality": models.written_modality, "source": attack_run.scan}
+    dicom = derived_dicom(attacked, description=description, **how)
+    scan = load_scan(dicom, name=f"{attack_run.scan.name} (attacked)")
+    exam = examine(scan, models, classifier=before.undefended.classifier, seed=before.seed)
+    png = derived_png(attacked, kind="attacked")
+    return Outcome(scan, exam, distance(before.pixels, exam.pixels), dicom, png)
+
+
+def describe(attack_run: AttackRun) -> str:
+    """What the attacked file says of itself; of an attack that did not come to its own end it says so."""
+    from core.attacks import describe_attack
+
+    before, steps = attack_run.before, attack_run.trajectory.steps
+    text = describe_attack(attack_run.settings, bundle(before.bundle), steps, classifier=before.undefended.classifier)
+    why = None
+    if attack_run.job.error:
+        why = "Ended by an error"
+    elif attack_run.job.cut_short:
+        why = "Stopped as nobody watched" if attack_run.job.abandoned else "Stopped by hand"
+    return f"{text} {why} after {counted(steps)}." if why else text
+
+
+def file_name(attack_run: AttackRun, ending: str) -> str:
+    """A name for the attacked scan as a file, without signs that some system forbids."""
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(attack_run.scan.name).stem).strip("-") or "scan"
+    return f"{stem}-attacked.{ending}"

@@ -1,0 +1,106 @@
+"""One case of an audit: the scan, the estimate, what lies between them, and what can be known of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.audit.state import AuditState, studied
+from pages.audit.table import answer
+from pages.shared.pictures import draw_gain, draw_legend
+from pages.shared.words import heading, number, percent, plain, score_words
+
+if TYPE_CHECKING:
+    from core.report.cases import Case, Study
+    from pages.shared.session import Session
+
+UNKNOWN = (
+    "No clean original is known for this scan. Only the distance from the scan to its estimate and the spread over the "
+    "seeds can be known; whether the estimate is right can’t be."
+)
+
+
+def draw_case(session: Session, audit: AuditState, index: int) -> None:
+    """Open a case of the table."""
+    case = audit.cases[index]
+    with st.container(border=True, key="case"):
+        st.subheader(plain(case.name), anchor=False)
+        if case.problem:
+            st.error(plain(case.problem), icon=":material/error:")
+            return
+        study = studied(audit, index)
+        _draw_words(case, audit)
+        if study.estimate is None:
+            st.warning(plain(case.refused or ""), icon=":material/block:")
+            _draw_refused(study, case)
+        else:
+            _draw_pictures(study, case)
+            _draw_numbers(case)
+        if st.button("Open in Examine", icon=":material/radiology:", key="case-examine"):
+            session.take(study.scan)
+            st.switch_page("pages/examine/page.py")
+
+
+def _draw_words(case: Case, audit: AuditState) -> None:
+    if case.refused:
+        return
+    by = " and ".join(score_words(name).name.lower() for name in case.flagged_by)
+    with st.container(horizontal=True):
+        if case.flagged:
+            st.badge(f"Flagged by {by}", icon=":material/warning:", color="orange")
+        else:
+            st.badge("Not flagged", icon=":material/check_circle:", color="green")
+        mark, colour = ("change_circle", "orange") if case.changed else ("check_circle", "green")
+        st.badge(f"Answer {answer(case)}", icon=f":material/{mark}:", color=colour)
+    source = "on the estimate" if case.flagged and not case.kept_borderline else "on the scan as it is"
+    agree = round(audit.settings.seeds * (case.agreement or 0))
+    st.markdown(
+        f"**Decision: {heading(case.label or 'none')}**, {percent(case.probability or 0)}, "
+        f"{source}. For this audit it was purified from "
+        f"t\\* = {case.t_star}: {agree} of {audit.settings.seeds} seeds give {case.purified}."
+    )
+
+
+def _draw_refused(study: Study, case: Case) -> None:
+    from core.explanation import overlays
+
+    picture = overlays.scan_png(study.exam.frame, study.scan.spacing)
+    st.grid(3, min_column_width=230).image(picture, "Scan", "stretch", alt=f"Scan {case.name}")
+
+
+def _draw_pictures(study: Study, case: Case) -> None:
+    from core.explanation import overlays
+
+    gain = draw_gain("case-gain", 5)
+    limit = 0.5 / gain
+    shape, spacing, pixels = study.exam.frame.shape, study.scan.spacing, study.exam.pixels
+    shown = [("Scan", pixels), ("Estimate, not the patient’s scan", study.estimate)]
+    shown += [("Clean original", study.reference)] if study.reference is not None else []
+    grid = st.grid(len(shown) + 1, min_column_width=210)
+    for title, image in shown:
+        picture = overlays.model_png(image, shape, spacing)
+        grid.image(picture, title, "stretch", alt=f"{title}: {case.name}")
+    with grid.cell():
+        picture = overlays.residual_png(pixels, study.estimate, limit, shape, spacing)
+        st.image(picture, f"Estimate minus scan × {gain}", "stretch", alt=f"Difference, {gain} times amplified")
+        draw_legend(f"−{number(limit)} darker", f"brighter +{number(limit)}", signed=True)
+
+
+def _draw_numbers(case: Case) -> None:
+    from core.report.rendering import MEASURES
+
+    compared = {
+        "Estimate with scan": case.fidelity,
+        "Estimate with clean original": case.to_clean,
+        "Scan with clean original": case.input_to_clean,
+    }
+    rows = [
+        {"Compared": words} | {title: number(distances[name]) for name, title in MEASURES.items()}
+        for words, distances in compared.items()
+        if distances
+    ]
+    st.table(rows, hide_index=True)
+    st.markdown(f"Spread over the seeds: **{number(255 * (case.spread or 0))}/255** in a pixel, on average.")
+    if case.to_clean is None:
+        st.info(UNKNOWN, icon=":material/info:")

@@ -1,0 +1,81 @@
+"""Where a cohort comes from: the samples, files, or a folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.audit.state import AuditState, open_audit
+from pages.shared.words import plain
+
+if TYPE_CHECKING:
+    from streamlit.typing import UploadedFile
+
+    from pages.shared.session import Session
+
+SAMPLES, FILES, FOLDER = "Sample cohort", "Files or ZIP", "Folder"
+ABOUT = {
+    SAMPLES: "Our twelve synthetic scans, and attacked copies of six of them, whose clean originals are known.",
+    FILES: "Each file is one scan; of a ZIP archive each file in it. Of a volume the middle slice is audited.",
+    FOLDER: "Every file in the folder is one scan. Of a volume the middle slice is audited.",
+}
+KEPT = (
+    "Files stay in this server’s memory. Of a finished scan only numbers and the file’s digest are kept on its disk, "
+    "without pixels and without the name, so that an audit that was cut off goes on where it stopped."
+)
+
+
+def choose_cohort(session: Session) -> AuditState | None:
+    """Draw the choice; the audit of what is chosen, or None with what to do."""
+    source = st.segmented_control(
+        "Cohort", list(ABOUT), default=SAMPLES, required=True, key="audit-source", persist_state="session"
+    )
+    st.caption(ABOUT[source])
+    if source == SAMPLES:
+        from core.report.cohort import sample_cohort
+
+        return open_audit(session, (SAMPLES,), SAMPLES, sample_cohort)
+    return _uploaded(session, source)
+
+
+def _uploaded(session: Session, source: str) -> AuditState | None:
+    from core import ScanError
+    from core.report.cohort import uploaded_cohort
+
+    files = st.file_uploader(
+        "Files to audit" if source == FILES else "Folder to audit",
+        accept_multiple_files=True if source == FILES else "directory",
+        key=f"audit-{source}",
+        on_change=_forget_removed,
+        args=(session, f"audit-{source}"),
+    )
+    st.caption(KEPT)
+    if not files:
+        # Streamlit forgets a page's files when the page is left; what was open is not lost with them.
+        audit = session.state_of(AuditState)
+        if audit and audit.choices[0] == source:
+            st.caption(f"Still open: {plain(audit.title)}")
+            return open_audit(session, audit.choices[:2], audit.title, lambda: audit.sources)
+        st.info("Choose what to audit. Nothing is computed before you start.", icon=":material/info:")
+        return None
+    choices = (source, tuple(file.file_id for file in files))
+    try:
+        return open_audit(session, choices, _title(files), lambda: uploaded_cohort(_contents(files)))
+    except ScanError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return None
+
+
+def _contents(files: list[UploadedFile]) -> list[tuple[str, bytes]]:
+    return [(file.name, file.getvalue()) for file in files]
+
+
+def _title(files: list[UploadedFile]) -> str:
+    return files[0].name if len(files) == 1 else f"{len(files)} files"
+
+
+def _forget_removed(session: Session, key: str) -> None:
+    """Close the audit of files that the visitor took away."""
+    if not st.session_state[key]:
+        session.drop(AuditState)

@@ -1,0 +1,169 @@
+"""The recorded calibration scans as the Detect page reads them: names in words, figures made once, and their source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.shared.words import SPLITS, method_title, number, plain, score_words
+
+if TYPE_CHECKING:
+    from core import Bundle
+    from core.bundles.calibration import Calibration, Limits
+    from core.evaluation.operating_points import Condition, OperatingPoint, Roc, Share
+
+JOINT_WORDS = "All three together"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is recorded for one classifier.
+
+    attacks, benign: the recorded conditions; fitted: (N,) limits of each scan's own; cross_fitted: whether these were
+    fitted without the scan's fold.
+    """
+
+    bundle: Bundle
+    classifier: str
+    calibration: Calibration
+    attacks: tuple[Condition, ...]
+    benign: tuple[Condition, ...]
+    fitted: list[Limits]
+    cross_fitted: bool
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Everything that the recorded figures depend on."""
+        name = self.bundle.facts["calibration"]
+        return self.bundle.name, self.classifier, self.bundle.hashes[name], *self.calibration.conditions
+
+
+def open_record(bundle: Bundle, classifier: str) -> Record:
+    """The record of one classifier of a bundle."""
+    from core.evaluation.operating_points import recorded
+
+    calibration = bundle.calibrations[classifier]
+    conditions = recorded(calibration)
+    key = (bundle.name, classifier, *bundle.hashes.values(), *calibration.conditions)
+    fitted = _fitted(key, calibration)
+    return Record(
+        bundle,
+        classifier,
+        calibration,
+        tuple(condition for condition in conditions if not condition.benign),
+        tuple(condition for condition in conditions if condition.benign),
+        fitted or [bundle.limits[classifier]] * len(calibration.labels),
+        fitted is not None,
+    )
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _fitted(key: tuple[str, ...], _calibration: Calibration) -> list[Limits] | None:
+    from core.defence.fitting import cross_fitted_limits
+
+    try:
+        return cross_fitted_limits(_calibration)
+    except KeyError:  # a condition that thresholds are fitted on is not recorded
+        return None
+
+
+def operating_point_of(record: Record, condition: str) -> OperatingPoint:
+    """What the bundle's own limits cost under a condition; made once."""
+    return _operating_point(record.key, condition, record)
+
+
+@st.cache_resource(show_spinner=False, max_entries=512)
+def _operating_point(key: tuple[str, ...], condition: str, _record: Record) -> OperatingPoint:
+    from core.evaluation.operating_points import operating_point
+
+    return operating_point(_record.calibration, condition, _record.fitted)
+
+
+def roc_of(record: Record, condition: str, score: str) -> Roc:
+    """A score's curve under a condition; made once."""
+    return _roc(record.key, condition, score, record)
+
+
+@st.cache_resource(show_spinner=False, max_entries=512)
+def _roc(key: tuple[str, ...], condition: str, score: str, _record: Record) -> Roc:
+    from core.evaluation.operating_points import roc
+
+    return roc(_record.calibration, condition, score, _record.fitted)
+
+
+def condition_title(condition: Condition) -> str:
+    """A condition in words, such as “PGD, ε = 8/255”."""
+    title = method_title(condition.method)
+    if condition.benign:
+        return f"{title}, severity {condition.strength:g}"
+    rest = condition.name.removeprefix(condition.method).strip()
+    return f"{title}, ε = {rest}" if rest else title
+
+
+def score_text(value: float) -> str:
+    """A score in three digits, without powers of ten: so small a score is as good as none."""
+    return "under 0.001" if 0 <= value < 0.001 else number(value)
+
+
+def score_name(score: str) -> str:
+    """A detection score, or the joint decision, in words."""
+    from core.evaluation.operating_points import JOINT
+
+    return JOINT_WORDS if score == JOINT else score_words(score).name
+
+
+def share_text(share: Share | None) -> str:
+    """A measured share in per cent."""
+    return "none" if share is None else f"{100 * share.value:.1f} %"
+
+
+def span_text(share: Share) -> str:
+    """Its interval."""
+    return f"{100 * share.low:.1f} to {100 * share.high:.1f} %"
+
+
+def full_text(share: Share | None) -> str:
+    """A measured share with its interval, for tables."""
+    if share is None:
+        return "none flagged"
+    return f"{share_text(share)} ({100 * share.low:.1f} to {100 * share.high:.1f})"
+
+
+def count_text(share: Share | None) -> str:
+    """A measured share in scans."""
+    return f"{share.count} of {share.n}" if share else "none flagged"
+
+
+def pick_condition(label: str, conditions: tuple[Condition, ...], key: str, wanted: str) -> Condition | None:
+    """Ask for one of the recorded conditions; None, with a sentence, where there are none."""
+    if not conditions:
+        st.info(f"{label}: nothing of this kind is recorded in this bundle yet.", icon=":material/info:")
+        return None
+    names = [condition.name for condition in conditions]
+    index = names.index(wanted) if wanted in names else 0
+    titles = {condition.name: condition_title(condition) for condition in conditions}
+    chosen = st.selectbox(label, names, index, titles.__getitem__, key=key, persist_state="session")
+    return conditions[names.index(chosen)]
+
+
+def draw_source(record: Record, *remarks: str, judged: bool = True) -> None:
+    """Where the figures above come from: how many scans, which split, which command; `judged`: with thresholds."""
+    from core.statistics import RESAMPLES
+
+    facts = record.bundle.facts.get("calibrated", {})
+    count, groups = len(record.calibration.labels), len(set(record.calibration.groups))
+    split = str(facts.get("split", ""))
+    fitting = (
+        "Each scan is judged with thresholds that its fold (one of five) had no part in."
+        if record.cross_fitted
+        else "Thresholds are the bundle’s own, not cross-fitted, as not every scan set that this takes is recorded."
+    )
+    how = (fitting, f"Intervals: 95 %, {RESAMPLES} bootstrap resamples of whole groups.") if judged else ()
+    st.caption(
+        f"n = {count} scans in {groups} near-duplicate groups, {plain(SPLITS.get(split, split))} split, classifier "
+        f"{plain(record.classifier)}. {' '.join([*how, *remarks])}"
+    )
+    if command := facts.get("command"):
+        st.caption(f"Made by `{str(command).replace('`', '')}`")

@@ -1,0 +1,90 @@
+"""How the server is asked: which head, which encryption parameters, which server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.shared.words import kilobytes, number, plain
+
+if TYPE_CHECKING:
+    from core.encryption import Preset, Server
+    from pages.encrypt.state import EncryptState
+    from pages.shared.session import Session
+
+HEADS = {"linear": "Linear", "polynomial": "Polynomial, one hidden layer"}
+HEAD_HELP = (
+    "The last layers of the network, which the server computes. Encrypted numbers can be added and multiplied and "
+    "nothing else, so the hidden layer's activation is the square, and the head was trained with it."
+)
+OWN = "The app’s own server, a separate process on this machine."
+
+
+def draw_controls(session: Session, state: EncryptState, locked: bool) -> None:
+    """Head, preset and server, as the visit keeps them."""
+    from core.encryption import PRESETS, default_preset
+
+    how = {"format_func": HEADS.get, "required": True, "disabled": locked, "help": HEAD_HELP, "key": "encrypt-head"}
+    session.head = st.segmented_control("Head", list(HEADS), default=session.head, **how) or session.head
+    names = [name for name, preset in PRESETS.items() if preset.depth]
+    own = default_preset(state.head(session.head).shape).name
+    now = session.preset or own
+    titles = {name: f"{name}: {PRESETS[name].title}" for name in names}
+    how = {"format_func": titles.get, "disabled": locked, "key": f"encrypt-preset-{session.head}"}
+    chosen = st.selectbox("Encryption parameters", names, index=names.index(now), **how)
+    session.preset = "" if chosen == own else chosen
+    draw_preset(PRESETS[chosen])
+    with st.popover("Server", icon=":material/dns:", width="content", disabled=locked):
+        about = "Such as http://127.0.0.1:8600. Start one there with `python -m core.encryption.server --port 8600`."
+        session.server = st.text_input(
+            "Address of another server", session.server, help=about, key="encrypt-server"
+        ).strip()
+        st.caption(f"Asked is {plain(session.server)}." if session.server else OWN)
+
+
+def draw_preset(preset: Preset) -> None:
+    """What a choice of parameters means, in one line."""
+    st.caption(
+        f"Degree {preset.degree:,}, modulus of {preset.modulus_bits} bits: {preset.security}-bit security. Logits to "
+        f"±{number(preset.precision)}."
+    )
+
+
+def chosen_preset(session: Session, state: EncryptState) -> Preset:
+    """The preset that the visitor chose, or the head's own."""
+    from core.encryption import default_preset, find_preset
+
+    return find_preset(session.preset) if session.preset else default_preset(state.head(session.head).shape)
+
+
+def chosen_server(session: Session) -> Server:
+    """The server that the visitor named, or the app's own; ValueError in one sentence for an address that is none."""
+    from core.encryption import Server, shared_server
+
+    return Server(session.server) if session.server else shared_server()
+
+
+def draw_prices() -> None:
+    """What precision, depth and security cost, preset by preset."""
+    from core.encryption import PRESETS
+
+    rows = [
+        {
+            "Preset": preset.name,
+            "Degree": f"{preset.degree:,}",
+            "Modulus, bits": str(preset.modulus_bits),
+            "Security, bits": str(preset.security),
+            "Multiplications": str(preset.depth),
+            "Error of a logit, at most": number(preset.precision) if preset.depth else "adds only",
+            "Up": kilobytes(preset.upload_kb),
+            "Down": kilobytes(preset.download_kb),
+            "Keys, once": kilobytes(preset.keys_kb),
+        }
+        for preset in PRESETS.values()
+    ]
+    st.table(rows, hide_index=True)
+    st.caption(
+        "Security is that of the HomomorphicEncryption.org standard (2018) for the degree and the whole modulus. A "
+        "deeper or more precise computation needs a larger modulus, and that a larger degree."
+    )

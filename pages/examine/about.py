@@ -1,0 +1,53 @@
+"""What is known about the scan and about the models that judged it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.shared.words import plain
+
+if TYPE_CHECKING:
+    from core import Bundle, Scan
+
+KINDS = {"dicom": "DICOM", "nifti": "NIfTI", "raster": "Picture"}
+DERIVED = {
+    "synthetic": ("Synthetic: no patient", ":material/auto_awesome:", "blue"),
+    "attacked": ("Attacked on purpose", ":material/bolt:", "orange"),
+    "purified": ("A purifier's estimate", ":material/cleaning_services:", "violet"),
+}
+
+
+def draw_title(scan: Scan) -> None:
+    """The scan's name with its badges."""
+    st.subheader(plain(scan.name), anchor=False)
+    with st.container(horizontal=True, gap="small"):
+        if scan.derived in DERIVED:
+            label, icon, colour = DERIVED[scan.derived]
+            st.badge(label, icon=icon, color=colour)
+        st.badge(KINDS.get(scan.kind, scan.kind), color="gray")
+        st.badge(scan.modality or "Modality not stated", color="gray")
+        rows, columns = scan.values.shape[1:3]
+        st.badge(f"{columns} × {rows} pixels", color="gray")
+
+
+def draw_about(scan: Scan, bundle: Bundle) -> None:
+    """Notes, allow-listed tags, and what it takes to do this again."""
+    for note in scan.notes:
+        st.markdown(f":material/info: {plain(note)}")
+    grid = st.grid(2, min_column_width=380)
+    with grid.cell():
+        st.markdown("**Technical tags**")
+        if scan.tags:
+            st.table({plain(label): plain(text) for label, text in scan.tags.items()}, alt="Technical tags of the scan")
+            st.caption("Only tags from a short list of technical ones are ever shown.")
+        else:
+            st.markdown("This format brings none.")
+    with grid.cell():
+        st.markdown("**To do this again**")
+        facts = {"Scan, SHA-256": scan.sha256} | {f"{bundle.name}/{name}": sha for name, sha in bundle.hashes.items()}
+        rows = {plain(name): f"`{sha[:16]}…`" for name, sha in facts.items()}
+        st.table(rows, alt="Digests of the scan and of the models")
+        spacing = " × ".join(f"{value:.3g}" for value in scan.spacing) + " mm" if scan.spacing else "not stated"
+        st.caption(f"Spacing between slices, rows and columns: {spacing}.")

@@ -1,0 +1,75 @@
+"""Experts: open a mixture up and see who decides, how an attack moves the gate, and where the experts look."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.experts import attention as experts_attention
+from pages.experts import attributions as experts_looks
+from pages.experts import gate_map as experts_map
+from pages.experts import gate_path as experts_path
+from pages.experts import opinions as experts_opinions
+from pages.experts.attack import conclude
+from pages.experts.picker import draw_picker
+from pages.experts.state import ExpertsState, current_state
+from pages.shared.empty_states import draw_problem, draw_start
+from pages.shared.examinations import target_examination
+from pages.shared.runtime import bundle, wait_until_ready
+from pages.shared.session import Session, current_session
+from pages.shared.tour_steps import EXPERTS
+from pages.shared.tours import draw_tour
+from pages.shared.words import plain
+
+OPINIONS, PATH, LOOKS, MAP = "Opinions", "Drag ε", "Where they look", "Map of gates"
+SECTIONS = (OPINIONS, PATH, LOOKS, MAP)
+
+
+def opened(session: Session, mixture: str) -> ExpertsState | None:
+    """The bench with the scan on it; None, with the reason, where the bundle does not take such scans."""
+    before = target_examination(session)
+    if before.undefended is None:
+        st.error(f"{plain(before.refused or '')} Choose another scan in the sidebar.", icon=":material/error:")
+        return None
+    if before.refused:
+        st.warning(f"{plain(before.refused)} The answers below are for study only.", icon=":material/warning:")
+    state = current_state(session, mixture)
+    conclude(state)
+    return state
+
+
+def draw_section(session: Session, section: str, mixture: str) -> None:
+    """The section that is looked at; the others cost nothing."""
+    # In a place of its own: what it says while it waits must not move what stands below.
+    with st.container():
+        state = opened(session, mixture) if session.scan else None
+    if section == MAP:
+        experts_map.draw_map(bundle(session.bundle), mixture, state)
+    elif state is None:
+        return
+    elif section == OPINIONS:
+        experts_opinions.draw_opinions(session, state)
+    elif section == PATH:
+        experts_path.draw_path(state)
+    else:
+        experts_looks.draw_looks(state)
+        experts_attention.draw_attention(state)
+
+
+session = current_session()
+wait_until_ready()
+draw_problem(session)
+draw_tour(session, EXPERTS)
+section = MAP
+if session.scan is None:
+    draw_start("Show the experts")
+else:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.title("Open up the experts", anchor=False, width="content")
+        how = {"label_visibility": "collapsed", "persist_state": "session"}
+        chosen = st.segmented_control(
+            "Section", SECTIONS, default=OPINIONS, required=True, key="experts-section", **how
+        )
+        section = chosen or OPINIONS
+mixture = draw_picker(session)
+if mixture is not None:
+    draw_section(session, section, mixture)

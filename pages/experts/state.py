@@ -1,0 +1,121 @@
+"""One scan before the experts: what they said of it clean, attacked and purified, and what runs on the Experts page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pages.shared.examinations import examination, target_examination
+from pages.shared.page_state import PageState
+from pages.shared.runtime import bundle, heavy_work
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from core import Bundle, Examination, Scan
+    from core.bundles import Expert
+    from core.explanation.mixture import GatePathPoint, MixtureView
+    from core.models.experts import MixtureOfExperts
+    from pages.experts.attention import Attention
+    from pages.shared.session import Session
+
+CLEAN, ATTACKED, PURIFIED = "Clean", "Attacked", "Purified"
+
+
+class Question(NamedTuple):
+    """Whom to ask where they look, and how.
+
+    method: one of `core.explanation.attributions.METHODS`; place: which expert, None for the mixture; switched_on: which of its
+    experts are at work, empty where all are, or where one expert is asked.
+    """
+
+    method: str
+    place: int | None = None
+    switched_on: tuple[bool, ...] = ()
+
+
+@dataclass(kw_only=True)
+class ExpertsState(PageState):
+    """What is known of one scan and one mixture.
+
+    Attributes
+    ----------
+    mixture, seed
+        A classifier of the bundle, and what draws the noise.
+    scan, before
+        The scan on the table, and the result for it, or for its origin where it is an attacked copy.
+    stages : dict of str to MixtureView
+        `CLEAN`, `ATTACKED`, `PURIFIED` → pixels and panel; the last two once there was an attack.
+    eps : float or None
+        Budget of the attack that was made here, in 1/255.
+    taken : ndarray or None
+        (C, H, W) what the attack that runs has come to.
+    path, path_method
+        The gate along ε, as far as it is known, and by which attack.
+    attributions : dict
+        Whom and how → stage → map.
+    attention : dict
+        Stage → maps of the MAE's attention.
+    run : Job or None
+        The one thing that runs, or ran last; `doing` says which, `total` how many steps it takes.
+    """
+
+    mixture: str
+    seed: int
+    scan: Scan
+    before: Examination
+    stages: dict[str, MixtureView]
+    eps: float | None = None
+    taken: np.ndarray | None = None
+    path: list[GatePathPoint] = field(default_factory=list)
+    path_method: str | None = None
+    attributions: dict[Question, dict[str, np.ndarray]] = field(default_factory=dict)
+    attention: dict[str, Attention] = field(default_factory=dict)
+
+    @property
+    def models(self) -> Bundle:
+        """The bundle."""
+        return bundle(self.before.bundle)
+
+    @property
+    def network(self) -> MixtureOfExperts:
+        """The mixture itself; shared, so never to be modified."""
+        return self.models.classifiers[self.mixture]
+
+    @property
+    def experts(self) -> tuple[Expert, ...]:
+        """Who sits in the mixture."""
+        return self.models.experts(self.mixture)
+
+    def start(self, steps: Iterator[Any], *args: Any, **how: Any) -> None:
+        """As every page's; half an attack must not be taken for the whole one."""
+        if self.is_doing(ATTACKED):
+            self.taken = self.eps = None
+        super().start(steps, *args, **how)
+
+
+def current_state(session: Session, mixture: str) -> ExpertsState:
+    """What is known of this scan and this mixture; of another one it is begun anew, and what ran is stopped."""
+    scan, origin = session.scan, session.origin
+    assert scan is not None
+    sha256 = origin.sha256 if origin else None
+    choices = (scan.sha256, sha256, session.frame, session.window, session.bundle, session.seed, mixture)
+    return session.current(ExpertsState, choices) or session.keep(_new_state(session, mixture, choices))
+
+
+def _new_state(session: Session, mixture: str, choices: tuple[object, ...]) -> ExpertsState:
+    from core.explanation.mixture import run_mixture
+
+    now, before = examination(session), target_examination(session)
+    models, seed = bundle(session.bundle), session.seed
+    clean = heavy_work("Asking the experts …", lambda: run_mixture(before.pixels, models, mixture))
+    return ExpertsState(
+        choices=choices,
+        mixture=mixture,
+        seed=seed,
+        scan=session.scan,
+        before=before,
+        stages={CLEAN: clean},
+        taken=now.pixels if session.origin else None,
+    )

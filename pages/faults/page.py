@@ -1,0 +1,103 @@
+"""Faults: flip a bit in a network's memory, watch the answer change, and see who notices."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.faults import bits as faults_bits
+from pages.faults import compare as faults_compare
+from pages.faults import curves as faults_curves
+from pages.faults import damage as faults_damage
+from pages.faults import guard as faults_guard
+from pages.faults import layers as faults_layers
+from pages.faults import verdict as faults_verdict
+from pages.faults import worst_case as faults_worst
+from pages.faults.answer import Answer, current_answer, page_guard
+from pages.faults.record import draw_damaged
+from pages.faults.state import FaultsState, current_state
+from pages.faults.words import network_title
+from pages.shared.empty_states import draw_problem
+from pages.shared.runtime import bundle, engine, wait_until_ready
+from pages.shared.session import Session, current_session
+
+FLIP, CURVES, WORST, COMPARE = "Flip", "Curves", "Worst case", "Side by side"
+SECTIONS = (FLIP, CURVES, WORST, COMPARE)
+PRIVATE = (
+    "The damage is yours alone: it lies on a copy, and other visitors and the other pages use the sound network. It "
+    "stays when you choose another scan, as broken memory would, and goes with another network, format or bundle."
+)
+
+
+def draw_network(session: Session) -> FaultsState:
+    """Ask which network is damaged."""
+    from core.faults.view import networks
+
+    models = bundle(session.bundle)
+    names = networks(models)
+    now = session.faulty if session.faulty in names else models.default_classifier
+    how = {"format_func": network_title, "required": True, "key": f"faults-network-{models.name}"}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        session.faulty = st.segmented_control("Network", names, default=now, **how) or now
+        state = current_state(session, session.faulty)
+        faults_bits.draw_form(state)
+    return state
+
+
+def draw_flip(session: Session, state: FaultsState) -> None:
+    """Layers, one number's bits, and the answer beside them; below, both answers in full."""
+    grid = st.grid(3, min_column_width=270, gap="medium")
+    work = grid.cell(column_span=2)
+    with grid.cell():
+        place = st.container()
+        faults_damage.draw_undo(state)
+        faults_guard.draw_switch(state)
+        watch_place = st.container()
+    with work:
+        progress = faults_layers.draw_layers(session, state)
+        faults_bits.draw_bits(state)
+        random_place = st.container()
+    if session.scan is None:
+        place.info("Choose a sample or upload a scan in the sidebar, to ask about it.", icon=":material/info:")
+    else:
+        with place:
+            answer = current_answer(session, state)
+            faults_verdict.draw_now(answer)
+        with random_place:
+            faults_damage.draw_random(state, answer.before.pixels)
+        with watch_place:
+            guard = page_guard(state) if state.guard != "off" else None
+            faults_guard.draw_watch(state, answer.watch, guard)
+        draw_below(session, state, answer)
+    st.caption(PRIVATE)
+    faults_guard.draw_scrubber(engine().scrubber.bundles.get(session.bundle))
+    # Last, as it holds the page until it has ended.
+    faults_layers.follow_measure(state, progress)
+
+
+def draw_below(session: Session, state: FaultsState, answer: Answer) -> None:
+    """What is flipped, and both answers in full."""
+    faults_damage.draw_list(state)
+    faults_verdict.draw_sides(answer, session.scan, state.models)
+    with st.container(key="faults-digest"):
+        same = "as when you began" if answer.digest == state.digest else "**another than when you began**"
+        st.caption(f"SHA-256 of the network that everybody shares, taken after this answer: `{answer.digest}`, {same}.")
+
+
+session = current_session()
+wait_until_ready()
+draw_problem(session)
+with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+    st.title("Flip a bit", anchor=False, width="content")
+    how = {"label_visibility": "collapsed", "persist_state": "session"}
+    section = st.segmented_control("Section", SECTIONS, default=FLIP, required=True, key="faults-section", **how)
+draw_damaged(bundle(session.bundle))
+if section == COMPARE:
+    faults_compare.draw_compare(bundle(session.bundle))
+else:
+    state = draw_network(session)
+    if section == CURVES:
+        faults_curves.draw_curves(session, state)
+    elif section == WORST:
+        faults_worst.draw_worst(session, state)
+    else:
+        draw_flip(session, state)

@@ -1,0 +1,61 @@
+"""Home: what Purescan is, in one screen, and three ways in."""
+
+import streamlit as st
+
+from pages.shared.session import DEFAULT_BUNDLE, current_session
+from pages.shared.tour_steps import TOURS
+from pages.shared.tours import start_tour
+
+ROOMS = (
+    ("Scan", ":material/radiology:", "A slice comes in as DICOM, NIfTI or a picture."),
+    ("Detect", ":material/search_insights:", "Three scores ask whether it was manipulated."),
+    ("Purify", ":material/cleaning_services:", "A flagged scan is replaced by an estimate without the attack."),
+    ("Classify", ":material/clinical_notes:", "One decision, with its evidence and its cost."),
+)
+
+PAGES = (
+    ("examine", "Examine", ":material/radiology:", "One scan, one decision, and the evidence it rests on."),
+    ("attack", "Attack", ":material/bolt:", "Attack a scan step by step, and see whether the defence holds."),
+    ("detect", "Detect", ":material/search_insights:", "What the detector sees, what it misses, and what it costs."),
+    ("purify", "Purify", ":material/healing:", "What purification does to a scan, method beside method."),
+    ("experts", "Experts", ":material/groups:", "A mixture opened up: who decides, and where they look."),
+    ("faults", "Faults", ":material/memory:", "Flip a bit in a network’s memory, and see who notices."),
+    ("encrypt", "Encrypt", ":material/lock:", "Ask a server that never sees the scan."),
+    ("audit", "Audit", ":material/fact_check:", "A whole cohort through the defence, with a report to keep."),
+)
+
+session = current_session()
+st.title("See a medical image classifier attacked, and defended", anchor=False)
+st.markdown(
+    "A change too small to see can turn a classifier’s answer round. Purescan shows the attack, detects it, undoes "
+    "it, and checks what the cure cost."
+)
+rooms = st.grid(len(ROOMS), min_column_width=220)
+for name, icon, text in ROOMS:
+    with rooms.container(border=True, height="stretch"):
+        st.subheader(f"{icon} {name}", anchor=False)
+        st.markdown(text)
+
+st.header("Take a tour", anchor=False)
+if session.bundle != DEFAULT_BUNDLE:
+    st.caption(f"The tours speak of brain scans: a tour switches to the model bundle {DEFAULT_BUNDLE}.")
+tours = st.grid(len(TOURS), min_column_width=280)
+for tour in TOURS.values():
+    with tours.container(border=True, height="stretch"):
+        st.subheader(f"{tour.icon} {tour.title}", anchor=False)
+        st.markdown(tour.promise)
+        st.markdown("\n".join(f"{number}. {step.title}" for number, step in enumerate(tour.steps, 1)))
+        st.space("stretch")
+        key, click = f"tour-{tour.key}", {"on_click": start_tour, "args": (session, tour.key)}
+        # Started in the callback: an upload that is just being opened would be opened before this line is reached.
+        if st.button("Start this tour", key=key, type="primary", width="stretch", **click):
+            st.switch_page("pages/examine/page.py")
+
+st.header("Or go straight to a page", anchor=False)
+pages = st.grid(len(PAGES), min_column_width=220)
+for name, title, icon, text in PAGES:
+    with pages.container(border=True, height="stretch", gap="small"):
+        st.markdown(text)
+        st.space("stretch")
+        if st.button(title, icon=icon, key=f"page-{name}", width="stretch"):
+            st.switch_page(f"pages/{name}/page.py")

@@ -1,0 +1,92 @@
+"""Which purifiers with which strength: only what the chosen one takes is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from pages.purify.state import first_methods
+from pages.shared.session import Session
+from pages.shared.words import counted, number
+
+if TYPE_CHECKING:
+    from core import Bundle
+    from core.purification.settings import PurifySettings
+
+MOST_METHODS = 3
+# Many hundred calls of a large network: on two cores they take minutes.
+SLOW_STEPS = 30
+
+
+def title(method: str) -> str:
+    """A purifier by its name in print, without the source."""
+    from core.purification.catalogue import PURIFIERS
+
+    return PURIFIERS[method].title.split(" (")[0]
+
+
+def in_short(settings: PurifySettings) -> str:
+    """The purifier and its strength in one line."""
+    from core.purification.catalogue import find_purifier, longest_purification, noise_level
+
+    takes, words = find_purifier(settings).takes, [title(settings.method)]
+    if "t" in takes:
+        words.append(f"t* = {noise_level(settings)}")
+    if "steps" in takes and longest_purification(settings) > 1:
+        words.append(counted(longest_purification(settings)))
+    if "clip" in takes:
+        words.append(f"clip {number(settings.clip)}/255")
+    return ", ".join(words)
+
+
+def draw_controls(session: Session, models: Bundle, locked: bool) -> None:
+    """Ask for everything that the next purification takes, of what the bundle can do, and note it in the visit."""
+    from core.purification.catalogue import longest_purification
+
+    kept: dict[str, Any] = {"disabled": locked, "persist_state": "session"}
+    count = st.segmented_control(
+        "Methods side by side", (1, 2, 3), default=2, required=True, key="purify-count", **kept
+    )
+    chosen = tuple(_draw_method(place, models, kept) for place in range(count or 1))
+    if any(longest_purification(settings) > SLOW_STEPS for settings in chosen):
+        st.caption("A method of many steps takes its time: every step is shown as it comes, and Stop is at hand.")
+    about = "Draws all the noise: the same seed gives the same estimates. All methods begin with the same noise."
+    seed = st.number_input("Seed of the noise", 0, 2**31 - 1, 0, key="purify-seed", help=about, **kept)
+    if not locked:
+        session.purify, session.purify_seed = chosen, int(seed)
+
+
+def _draw_method(place: int, models: Bundle, kept: dict[str, Any]) -> PurifySettings:
+    """One method and its strength."""
+    from core.purification.catalogue import PURIFIERS, longest_purification, usable_purifiers
+    from core.purification.settings import PurifySettings
+
+    names = usable_purifiers(models)
+    # Another choice of methods is another widget.
+    index, key = names.index(first_methods(models)[place]), f"purify-{'filter' if models.lacks else 'method'}-{place}"
+    about = None if place else "What is in brackets says where a method was published."
+    method = st.selectbox(
+        f"Method {place + 1}", names, index, lambda name: PURIFIERS[name].title, key=key, help=about, **kept
+    )
+    purifier, options = PURIFIERS[method], {}
+    asked = [name for name in ("t", "steps", "clip") if name in purifier.takes]
+    if not asked:
+        return PurifySettings(method)
+    cells, key = st.columns(len(asked)), f"{place}-{method}"
+    for cell, name in zip(cells, asked):
+        with cell:
+            if name == "t":
+                about = "How much noise is added before it is taken away: the more, the more detail is made up."
+                how = {"help": about, "key": f"purify-t-{key}"}
+                options["t"] = int(st.number_input("Noise level t\\*", 1, 999, purifier.t or 100, **how, **kept))
+            elif name == "steps":
+                own = str(longest_purification(PurifySettings(method, **options)))
+                how = {"help": "As many as is usual where left empty.", "key": f"purify-steps-{key}"}
+                steps = st.number_input("Steps", 1, 999, None, placeholder=own, **how, **kept)
+                options["steps"] = None if steps is None else int(steps)
+            else:
+                about = "How far a pixel may be moved at most."
+                how = {"help": about, "key": f"purify-clip-{key}"}
+                options["clip"] = st.number_input("Clip, in 1/255", 1.0, 64.0, 16.0, 1.0, "%g", **how, **kept)
+    return PurifySettings(method, **options)

@@ -1,0 +1,52 @@
+"""What the MAE sees of an attack, and along MAE-Pure: the curves that MAE-Pure rests on, on our scans."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.purify import charts
+from pages.shared.charts import CONFIG
+
+if TYPE_CHECKING:
+    from core import Bundle
+
+NAMES = {
+    "reconstruction_loss": "Reconstruction loss",
+    "encoder": "Attention variation, encoder",
+    "decoder": "Attention variation, decoder",
+}
+NOT_YET = "Not recorded in this bundle yet: what the MAE sees of an attack."
+
+
+def draw_figure(models: Bundle) -> None:
+    """Loss and attention variation against the strength of the attack, and along MAE-Pure."""
+    from core.evaluation.tradeoff import results_entry
+
+    record = results_entry(models, "variation")
+    st.header("What the MAE sees", anchor=False)
+    if not record:
+        st.info(NOT_YET, icon=":material/info:")
+        return
+    st.markdown(
+        "MAE-Pure rests on two claims (its figure 4): the masked autoencoder’s reconstruction loss and the variation "
+        "of its attention grow with the attack, and both fall as the scan is purified. Here they are on our scans."
+    )
+    halves = st.grid(2, min_column_width=320)
+    for name, place, key, axis, at in (
+        ("Under attack", "eps", "attack", "ε of PGD-40, in 1/255", -1),
+        ("Along MAE-Pure, from ε = 8/255", "step", "purification", "step of MAE-Pure", 0),
+    ):
+        points = record[key]
+        values = {title: [point[field] for point in points] for field, title in NAMES.items()}
+        with halves.cell():
+            st.subheader(name, anchor=False)
+            figure = charts.relative_chart([point[place] for point in points], values, axis, at)
+            how = {"height": charts.HEIGHT + 60, "config": CONFIG, "key": f"figure-{key}"}
+            st.plotly_chart(figure, alt=f"{name}: loss and attention variation of the MAE", **how)
+    st.caption(
+        f"Means over n = {record['n']} validation scans, against the same scans unattacked; the clean scan’s own "
+        "reconstruction loss is the point at ε = 0."
+    )
+    st.caption(f"Made by `{record['command'].replace('`', '')}`")

@@ -1,0 +1,69 @@
+"""An estimate as a file that says what it is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.purify.state import PurifyState
+from pages.shared.runtime import bundle
+
+if TYPE_CHECKING:
+    from core.trajectories.purification import PurificationTrajectory
+
+
+def draw_files(state: PurifyState, place: int) -> None:
+    """Both files of one method's estimate."""
+    if place not in state.files:
+        state.files[place] = _files(state, place)
+    dicom, png = state.files[place]
+    with st.container(horizontal=True):
+        for label, data, ending, mime in (
+            ("Download DICOM", dicom, "dcm", "application/dicom"),
+            ("Download PNG", png, "png", "image/png"),
+        ):
+            st.download_button(
+                label, data, file_name(state, place, ending), mime, key=f"purified-{ending}", on_click="ignore",
+                icon=":material/download:",
+            )  # fmt: skip
+    st.caption(
+        "Both files are marked as purified and hold no patient’s name. What they show is an estimate, never the "
+        "patient’s scan. Purescan is not a medical device."
+    )
+
+
+def _files(state: PurifyState, place: int) -> tuple[bytes, bytes]:
+    """DICOM and PNG."""
+    from core.scans import derived_dicom, derived_png
+
+    estimate = state.strips[place].frames[-1].estimate
+    pixels = estimate[0] if len(estimate) == 1 else estimate.transpose(1, 2, 0)
+    description = describe(state, state.strips[place])
+    modality = bundle(state.before.bundle).written_modality
+    how = {"kind": "purified", "modality": modality, "source": state.scan}
+    dicom = derived_dicom(pixels, description=description, **how)
+    return dicom, derived_png(pixels, kind="purified")
+
+
+def describe(state: PurifyState, strip: PurificationTrajectory) -> str:
+    """What an estimate says of itself as a file. No file names: they may name a patient."""
+    from core.purification.catalogue import find_purifier, noise_level
+
+    settings, takes = strip.settings, find_purifier(strip.settings).takes
+    level = noise_level(settings)
+    facts = [settings.method, *([f"t {level}"] if level else []), f"{strip.steps} of {strip.total} steps"]
+    facts += [f"clip {settings.clip:g}/255"] if "clip" in takes else []
+    source = f" of an image marked as {state.scan.derived}" if state.scan.derived else ""
+    return (
+        f"Purified: {', '.join(facts)}, seed {state.seed}, with {state.before.bundle}{source}. "
+        "An estimate, never the patient's scan. Not for diagnosis; Purescan is not a medical device."
+    )
+
+
+def file_name(state: PurifyState, place: int, ending: str) -> str:
+    """A name for an estimate as a file, without signs that some system forbids."""
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(state.scan.name).stem).strip("-") or "scan"
+    return f"{stem}-purified-{state.settings[place].method}.{ending}"

@@ -1,0 +1,160 @@
+"""The stage: what each method has made of the scan at one moment, side by side and in step."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.purify.controls import in_short
+from pages.purify.state import PurifyState
+from pages.shared import pictures
+from pages.shared.jobs import watch
+from pages.shared.words import counted, heading, percent, plain
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+    from core.trajectories.purification import Frame, PurificationTrajectory
+
+GAIN = 5
+FIRST_POLL_SECONDS = 0.02
+PAINT_SECONDS = 0.06
+PLAY_SECONDS = 0.7
+WIDTHS = {1: 400, 2: 200, 3: 170}
+
+
+def draw_first(state: PurifyState, place: DeltaGenerator) -> None:
+    """Draw the first estimates as soon as they are there, or what is waited for, and let the browser show them.
+
+    It drops what has only just come when the page is drawn anew.
+    """
+    while not state.job.wait(FIRST_POLL_SECONDS) and not state.job.count and not state.job.ahead:
+        pass
+    _draw_live(state, place)
+    time.sleep(PAINT_SECONDS)
+
+
+def follow(state: PurifyState, place: DeltaGenerator) -> None:
+    """Draw the estimates again and again until all purifiers have ended."""
+    _draw_live(state, place)
+    watch(state.job, lambda: _draw_live(state, place))
+
+
+def _draw_live(state: PurifyState, place: DeltaGenerator) -> None:
+    with place.container():
+        _draw_progress(state)
+        if state.strips:
+            _draw_columns(state, live=True)
+
+
+def _draw_progress(state: PurifyState) -> None:
+    job = state.job
+    done, most = sum(strip.steps for strip in state.strips), sum(strip.total for strip in state.strips)
+    parts = [f"{done:,} of {counted(most)}" if most else "Beginning", f"{job.seconds:.1f} s of computing"]
+    if job.seconds > 2 and 0 < done < most:
+        parts.append(f"about {job.seconds / done * (most - done):.0f} s to come")
+    if job.ahead:
+        parts.append("taking turns with other visitors")
+    st.progress(min(1.0, done / most) if most else 0.0, " · ".join(parts))
+
+
+def draw_stage(state: PurifyState) -> None:
+    """The frames at one position with a slider and keys; playing moves it on without the rest of the page."""
+    run_every = PLAY_SECONDS if state.playing else None
+    st.fragment(_draw_stage, run_every=run_every)(state, state.playing)
+
+
+def _draw_stage(state: PurifyState, playing: bool) -> None:
+    if playing and state.playing:
+        state.tick()
+    if state.playing != playing:
+        st.rerun()  # the pace of a fragment is set by the page around it
+    _draw_keys(state)
+    _draw_slider(state)
+    _draw_columns(state)
+    limit = f"{0.5 / GAIN:g}"
+    pictures.draw_legend(f"−{limit} darker than the input (blue)", f"brighter (red) +{limit}", signed=True)
+
+
+def _draw_keys(state: PurifyState) -> None:
+    moves = (("Start", "Home", -state.last), ("Back", "Left", -1), ("Next", "Right", 1), ("End", "End", state.last))
+    with st.container(horizontal=True, gap="xsmall"):
+        label, icon = ("Pause", "pause") if state.playing else ("Play", "play_arrow")
+        st.button(label, icon=f":material/{icon}:", on_click=state.play, key="purify-play", shortcut="K")
+        for label, key, by in moves:
+            st.button(label, on_click=state.move, args=(by,), key=f"purify-{label.lower()}", shortcut=key)
+
+
+def _draw_slider(state: PurifyState) -> None:
+    if state.last < 2:
+        return
+    key, steps = f"purify-step-{id(state)}", [frame.step for frame in state.longest.frames]
+
+    def moved() -> None:
+        state.position, state.playing = steps.index(st.session_state[key]), False
+
+    # The studio is the truth and the widget mirrors it: the keys move it as well.
+    st.session_state[key] = steps[state.place]
+    label = "Step" if len(state.strips) == 1 else "Step of the longest method; the others keep pace"
+    st.select_slider(label, steps, key=key, on_change=moved)
+
+
+def _draw_columns(state: PurifyState, live: bool = False) -> None:
+    count = len(state.strips)
+    grid = st.grid(count, min_column_width=WIDTHS[count], gap="medium")
+    for strip in state.strips:
+        with grid.cell():
+            frame = strip.frames[-1] if live else state.frame(strip)
+            st.markdown(f"**{plain(in_short(strip.settings))}**  \n{moment(strip, frame)}")
+            draw_answer(state, strip, frame)
+            _draw_pictures(state, strip, frame, live)
+
+
+def moment(strip: PurificationTrajectory, frame: Frame) -> str:
+    """Which step a frame is from, in words."""
+    if frame.step == 0:
+        return "The input"
+    return f"Step {frame.step:,} of {strip.total:,}" + ("" if frame.t is None else f", t = {frame.t}")
+
+
+def draw_answer(state: PurifyState, strip: PurificationTrajectory, frame: Frame) -> None:
+    """Label and probability, and how it stands to the clean scan's answer, or to the input's."""
+    answer, first = frame.prediction, strip.frames[0].prediction
+    large = st.header if len(state.strips) < 3 else st.subheader
+    large(f"{plain(heading(answer.label))} · {percent(answer.confidence)}", anchor=False)
+    turn = None if state.running else strip.turn()
+    if turn is frame:
+        text = "Comes back here" if strip.wanted == answer.label else "Turns here"
+        st.badge(text, icon=":material/flag:", color="blue")
+    elif strip.wanted is None:
+        same = answer.label == first.label
+        text = "As the input" if same else f"Input: {plain(first.label)}"
+        st.badge(text, icon=":material/equal:" if same else ":material/swap_horiz:", color="gray" if same else "orange")
+    elif answer.label == strip.wanted:
+        st.badge("As the clean scan", icon=":material/check_circle:", color="green")
+    else:
+        st.badge(f"Clean scan: {plain(strip.wanted)}", icon=":material/swap_horiz:", color="orange")
+
+
+def _draw_pictures(state: PurifyState, strip: PurificationTrajectory, frame: Frame, live: bool) -> None:
+    from core.explanation import overlays
+
+    shape, spacing = state.before.frame.shape, state.scan.spacing
+    name, whose = "Input" if frame.step == 0 else "Estimate", f"{in_short(strip.settings)}, step {frame.step}"
+    picture = overlays.model_png(frame.estimate, shape, spacing)
+    st.image(picture, name, "stretch", alt=f"{name}. {whose}")
+    if live:
+        return
+    halves = st.grid(2, min_column_width=80)
+    with halves.cell():
+        if frame.noisy is not None:
+            picture = overlays.thumbnail_png(frame.noisy, shape, spacing)
+            st.image(picture, f"Noisy image, t = {frame.t}", "stretch", alt=f"Noisy image. {whose}")
+        else:
+            st.caption("No noise yet." if strip.frames[-1].noisy is not None else "This method adds no noise.")
+    with halves.cell():
+        picture = overlays.residual_png(strip.pixels, frame.estimate, 0.5 / GAIN, shape, spacing)
+        title = f"Change × {GAIN}{pictures.averaged(strip.pixels)}"
+        st.image(picture, title, "stretch", alt=f"Change from the input, {GAIN} times. {whose}")

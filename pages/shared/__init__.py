@@ -1,0 +1,1 @@
+"""What several pages use: the session, jobs, the runtime, errors, pickers, pictures, charts, words, tours."""

@@ -1,0 +1,60 @@
+"""What a page shows where it can't do its work: no scan was chosen, a bad one, or a bundle that lacks a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.shared.pickers import samples, want
+from pages.shared.runtime import bundle
+from pages.shared.session import DEFAULT_BUNDLE, Session, current_session
+from pages.shared.words import plain
+
+if TYPE_CHECKING:
+    from core import Bundle
+
+
+def draw_problem(session: Session) -> None:
+    """The sentence about the last thing that went wrong, if any."""
+    if session.problem:
+        kept = " The scan that was open before stays open." if session.scan else ""
+        st.error(plain(session.problem) + kept, icon=":material/error:")
+
+
+def draw_start(verb: str) -> None:
+    """What to do where no scan has been chosen yet; `verb` is what this page does to one."""
+    st.title(f"{verb} a scan", anchor=False)
+    known = samples().items()
+    models = bundle(current_session().bundle)
+    files = "DICOM, NIfTI or picture file" if models.modalities else "colour picture (PNG, JPEG, TIFF, BMP or WebP)"
+    if not known:
+        st.markdown(f"Upload a {files} in the sidebar. No sample comes with “{plain(models.title)}”.")
+        return
+    st.markdown(f"Choose a sample, or upload a {files} in the sidebar.")
+    ours = [(key, sample) for key, sample in known if sample.origin == "synthetic"]
+    others = [(key, sample) for key, sample in known if sample.origin != "synthetic"]
+    with st.grid(3):
+        for key, sample in ours[:3] + others[:3]:
+            with st.container(border=True, height="stretch"):
+                st.markdown(f"**{sample.title}**")
+                st.caption(sample.description)
+                st.space("stretch")
+                st.button(verb, key=f"start-{key}", width="stretch", on_click=want, args=(key,))
+
+
+def draw_lacking(models: Bundle) -> None:
+    """Its sentence, and the way on."""
+    st.info(plain(models.lacks or ""), icon=":material/info:")
+    draw_switch(models)
+
+
+def draw_switch(models: Bundle) -> None:
+    """A button to the bundle that every page works with."""
+    if models.name != DEFAULT_BUNDLE:
+        label = f"Switch to {DEFAULT_BUNDLE}"
+        st.button(label, icon=":material/swap_horiz:", key="switch-bundle", on_click=_switch)
+
+
+def _switch() -> None:
+    current_session().choose_bundle(DEFAULT_BUNDLE)

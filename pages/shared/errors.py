@@ -1,0 +1,34 @@
+"""No traceback ever reaches a visitor: what goes wrong becomes one sentence, and a log entry on the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from pages.shared.words import plain
+from pages.shared.worker import LOG
+
+UNEXPECTED = (
+    "Something went wrong on our side, and it has been written to the server's log. "
+    "Reload the page, or try another scan."
+)
+
+
+@contextmanager
+def shown_errors() -> Iterator[None]:
+    """Show errors that core explains by their own sentence, and all others by one that says what to do."""
+    try:
+        yield
+    except Exception as error:
+        sentence = _explained(error)
+        if sentence is None:
+            LOG.exception("A page failed.")
+        st.error(plain(sentence or UNEXPECTED), icon=":material/error:")
+
+
+def _explained(error: Exception) -> str | None:
+    # By name: importing core's classes would load torch while the first page is on its way.
+    names = {kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith("core.")}
+    return str(error) if names & {"ScanError", "BundleError"} else None

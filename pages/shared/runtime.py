@@ -1,0 +1,121 @@
+"""The one place where heavy work is started: models loaded in the background, one visitor at a time."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import threading
+from collections.abc import Callable
+from concurrent.futures import wait
+from typing import TYPE_CHECKING, TypeVar
+
+import streamlit as st
+
+from pages.shared.memory_scrubber import MemoryScrubber
+from pages.shared.session import DEFAULT_BUNDLE
+from pages.shared.worker import LOG, Worker
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+    from core import Bundle
+
+T = TypeVar("T")
+POLL_SECONDS = 0.3
+
+
+class Engine:
+    """The worker of this process, whether the library has been loaded yet, and who looks after the networks' memory."""
+
+    def __init__(self) -> None:
+        self.worker = Worker()
+        self.scrubber = MemoryScrubber(self.worker)
+        self.ready = threading.Event()
+        self._started = threading.Lock()
+
+    def warm_up(self) -> None:
+        """Load torch and the default bundle in the background, once."""
+        if self._started.acquire(blocking=False):
+            self.worker.submit(self._load)
+            self.scrubber.start()
+
+    def _load(self) -> None:
+        try:
+            import core.explanation.overlays  # noqa: F401  (draws with matplotlib, which takes a moment to load)
+
+            bundle(DEFAULT_BUNDLE)
+        except Exception:
+            # The page that needs the bundle loads it again and tells its visitor what is wrong.
+            LOG.exception("The models could not be loaded in advance.")
+        finally:
+            self.ready.set()
+
+
+@st.cache_resource(show_spinner=False)
+def engine() -> Engine:
+    """The engine that all visitors of this process share."""
+    return Engine()
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def bundle(name: str) -> Bundle:
+    """A bundle, shared by all visitors: nobody may modify it."""
+    from core import load_bundle
+
+    models = engine().scrubber.watch_over(name, load_bundle(name))
+    _spare_from_collection()
+    return models
+
+
+@st.cache_resource(show_spinner=False, max_entries=2)
+def exact_bundle(name: str) -> Bundle:
+    """A bundle in float32, for attackers who differentiate the defence."""
+    from core.bundles import in_float32
+
+    return engine().scrubber.watch_over(f"{name}, exact", in_float32(bundle(name)))
+
+
+def _spare_from_collection() -> None:
+    """Take all that is loaded now out of the garbage collector's sight.
+
+    Streamlit collects garbage after each run of a page, which takes .4 s where torch and its libraries are loaded, and
+    nobody is served meanwhile.
+    """
+    gc.collect()
+    gc.freeze()
+    atexit.register(gc.unfreeze)  # the libraries' own leak checks at the end of the process expect it
+
+
+def heavy_work(doing: str, work: Callable[[], T]) -> T:
+    """Do some work in this visitor's turn, showing `doing`, or who is ahead."""
+    worker, message = engine().worker, st.empty()
+    future = worker.submit(work)
+    try:
+        while not wait([future], POLL_SECONDS).done:
+            # Drawing is where Streamlit stops the script of a visitor who has left.
+            _say(message, doing, worker.ahead(future))
+    finally:
+        future.cancel()  # has no effect on work that has begun
+    message.empty()
+    return future.result()
+
+
+def _say(message: DeltaGenerator, doing: str, ahead: int) -> None:
+    if ahead:
+        people = "1 visitor" if ahead == 1 else f"{ahead} visitors"
+        message.info(f"{people} ahead of you. Your turn comes by itself.", icon=":material/hourglass_top:")
+    else:
+        message.info(doing, icon=":material/progress_activity:")
+
+
+def wait_until_ready() -> None:
+    """Hold the page until the library has been loaded."""
+    started = engine()
+    if not started.ready.is_set():
+        started.warm_up()
+        message = st.empty()
+        while not started.ready.wait(POLL_SECONDS):
+            # A polling fragment would be shorter, but Streamlit collects garbage after each of its runs, and that
+            # makes the loading ten times slower.
+            message.info("The models are being loaded. This happens once.", icon=":material/progress_activity:")
+        st.rerun()

@@ -1,0 +1,115 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.cli import main
+from core.cli.examine import examination_text
+from core.cli.schema import SCHEMAS, checked
+from core.scans import load_scan
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def answer(capsys, *words):
+    status = main([*map(str, words), "--json"])
+    printed = capsys.readouterr()
+    return status, json.loads(printed.out), printed.err
+
+
+def shape(value):
+    """Keys, all the way down, of what a command printed."""
+    if isinstance(value, dict):
+        return {key: shape(entry) for key, entry in value.items()}
+    return None
+
+
+@pytest.mark.parametrize("command", SCHEMAS)
+def test_golden_examples_are_what_the_schema_declares(command):
+    checked(command, json.loads((GOLDEN / f"{command}.json").read_text()))
+
+
+def test_examine_prints_the_golden_shape(capsys, sample_files):
+    status, record, _ = answer(capsys, "examine", sample_files[0])
+    assert status == 0
+    golden = json.loads((GOLDEN / "examine.json").read_text())
+    assert shape(record) == shape(golden) | {"seconds": shape(record["seconds"])}
+
+
+def test_examine_says_in_words_that_an_answer_stands():
+    golden = json.loads((GOLDEN / "examine.json").read_text())
+    usual, borderline = examination_text(golden), examination_text(golden | {"stands": True})
+    assert usual.endswith("flagged by amv, instability; purified at t* = 100")
+    assert borderline == usual + "; borderline, so its own answer stands"
+
+
+def test_examine_answers_the_good_files_and_names_the_bad(capsys, sample_files, tmp_path):
+    (tmp_path / "bad.dcm").write_text("nothing of the kind")
+    files = [tmp_path / "bad.dcm", sample_files[0], tmp_path / "none.dcm", sample_files[1]]
+    assert main(["examine", "--json", *map(str, files)]) == 2
+    printed = capsys.readouterr()
+    assert [json.loads(line)["file"] for line in printed.out.splitlines()] == [str(files[1]), str(files[3])]
+    assert len(printed.err.strip().splitlines()) == 2
+
+
+def test_attack_writes_what_it_says(capsys, sample_files, tmp_path):
+    out = tmp_path / "attacked.dcm"
+    status, record, _ = answer(capsys, "attack", sample_files[-1], "--eps", 4, "--steps", 10, "--out", out)
+    assert status == 0
+    assert set(record) == set(json.loads((GOLDEN / "attack.json").read_text()))
+    moved = np.abs(load_scan(out).frame() - load_scan(sample_files[-1]).frame()).max() * 255
+    assert record["linf"] == pytest.approx(moved, abs=0.01)
+    assert moved <= 4.01
+
+
+def test_attack_as_png_is_read_back_exactly(capsys, sample_files, tmp_path):
+    words = ["attack", sample_files[0], "--steps", 2, "--out"]
+    answer(capsys, *words, tmp_path / "a.dcm")
+    answer(capsys, *words, tmp_path / "a.png")
+    assert np.array_equal(load_scan(tmp_path / "a.dcm").frame(), load_scan(tmp_path / "a.png").frame())
+
+
+def test_evaluate_prints_the_golden_shape(capsys, sample_set):
+    status, report, _ = answer(capsys, "evaluate", "--data", sample_set, "--attack", "fgsm", "--limit", 2)
+    assert status == 0
+    golden = json.loads((GOLDEN / "evaluate.json").read_text())
+    assert set(report) == set(golden) and set(report["settings"]) == set(golden["settings"])
+    assert set(report["detection"]) == set(golden["detection"])
+
+
+@pytest.mark.parametrize(
+    "words, reason",
+    [
+        (["attack", "SAMPLE", "--eps", "-1", "--out", "a.dcm"], "above 0"),
+        (["attack", "SAMPLE", "--out", "nowhere/a.dcm"], "no folder"),
+        (["attack", "SAMPLE", "--method", "gamma", "--out", "a.dcm"], "gamma"),
+        (["attack", "SAMPLE", "--method", "magic", "--out", "a.dcm"], "magic"),
+        (["attack", "SAMPLE", "--out", "a.txt"], ".dcm or .png"),
+        (["evaluate", "--data", "none.npz"], "no data set"),
+        (["evaluate", "--data", "none.npz", "--white-box"], "--attack"),
+        (["examine", "SAMPLE", "--classifier", "vgg"], "vgg"),
+        (["examine", "SAMPLE", "--bundle", "../x"], "no bundle"),
+    ],
+)
+def test_wrong_words_give_one_sentence_and_status_2(capsys, sample_files, words, reason, tmp_path, monkeypatch):
+    files = [str(sample_files[0]) if word == "SAMPLE" else word for word in words]
+    monkeypatch.chdir(tmp_path)
+    assert main(files) == 2
+    complaint = capsys.readouterr().err.strip()
+    assert reason in complaint and "\n" not in complaint and complaint.endswith(".")
+
+
+@pytest.mark.parametrize("words", [["--steps", "0"], ["--limit", "-5"], ["--limit", "0"], ["--seed", "x"]])
+def test_numbers_out_of_range_are_refused_by_name(capsys, words):
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", "--data", "none.npz", *words])
+    assert stop.value.code == 2
+    assert words[0] in capsys.readouterr().err
+
+
+def test_the_scan_itself_is_never_overwritten(capsys, sample_files, tmp_path):
+    copy = tmp_path / "scan.dcm"
+    copy.write_bytes(sample_files[0].read_bytes())
+    assert main(["attack", str(copy), "--steps", "1", "--out", str(copy)]) == 2
+    assert copy.read_bytes() == sample_files[0].read_bytes()

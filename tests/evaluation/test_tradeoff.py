@@ -1,0 +1,49 @@
+import dataclasses
+
+import pytest
+
+from core.bundles.calibration import Calibration, Responses
+from core.evaluation.operating_points import Share
+from core.evaluation.tradeoff import Point, pareto, recorded_points, results_entry, row_points, tradeoff
+
+
+def point(ssim, accuracy):
+    return Point("one-step", 40, 1, "clean", Share(accuracy, 0, 1, 10), ssim)
+
+
+def test_the_front_by_hand():
+    best, likest, beaten, worse = point(0.7, 0.99), point(0.9, 0.9), point(0.8, 0.85), point(0.7, 0.95)
+    assert pareto([likest, worse, beaten, best]) == [best, likest]
+    assert pareto([]) == []
+
+
+def responses(estimates, ssim):
+    return Responses([0, 0, 0, 0], [1.0] * 4, {}, [0.0] * 4, {40: estimates}, {40: ssim}, {})
+
+
+def test_recorded_answers_by_hand():
+    clean = responses([0, 0, 1, 1], [0.9, 0.9, 0.8, 0.8])
+    attacked = responses([1, 0, 1, 1], [0.5, 0.5, 0.5, 0.9])
+    few = dataclasses.replace(clean, undefended=[0])
+    conditions = {"clean": clean, "pgd 8/255": attacked, "pgd 4/255": few, "gamma 1": clean}
+    points = recorded_points(Calibration(list("abcd"), [""] * 4, [0, 0, 1, 1], conditions))
+    assert [made.condition for made in points] == ["clean", "pgd 8/255"]  # not of all scans, and no attack
+    assert points[0].accuracy == (1, 1, 1, 4) and points[0].ssim == pytest.approx(0.85)
+    assert points[1].accuracy.value == 0.75 and points[1].ssim == pytest.approx(0.6)
+    assert points[1].t == 40 and points[1].lesion is None
+
+
+def test_a_row_of_the_comparison():
+    row = {"method": "median", "t": None, "steps": 1, "n": 60, "clean": 0.9, "attacked_8": 0.4, "ms": 3.0}
+    row |= {"ssim_clean": 0.8, "ssim_attacked_8": 0.7, "lesion_clean": {"contrast_kept": 0.95}}
+    row |= {"intervals": {"clean": [0.85, 0.94], "attacked_8": [0.3, 0.5]}, "lesion_attacked_8": None}
+    clean, attacked = row_points(row)
+    assert clean == Point("median", None, 1, "clean", Share(0.9, 0.85, 0.94, 60), 0.8, 0.95, 3.0)
+    assert (attacked.condition, attacked.ssim, attacked.lesion) == ("pgd 8/255", 0.7, None)
+
+
+def test_the_bundle_tells_something(bundle):
+    record = tradeoff(bundle)
+    assert record.command and {"clean", "pgd 8/255"} <= {made.condition for made in record.points}
+    assert record.compared == bool(results_entry(bundle, "purifiers").get("rows"))
+    assert results_entry(dataclasses.replace(bundle, name="none"), "purifiers") == {}

@@ -1,0 +1,44 @@
+import torch
+
+from core.bundles import load_bundle
+from core.faults import BundleScrubber, Finding, flip_bit, network_digest
+from core.faults.parts import float_tensors
+
+
+def test_all_networks_are_checked_in_turn_and_nothing_is_found_in_sound_ones(bundle):
+    scrubber = BundleScrubber(bundle)
+    networks = [*bundle.classifiers.values(), bundle.mae, bundle.diffusion.unet]
+    assert scrubber.tensors == sum(len(float_tensors(network)) for network in networks)
+    checks = 0
+    while not scrubber.rounds:
+        scrubber.scrub(budget_ms=20)
+        checks += 1
+    assert checks >= len(networks) and not scrubber.findings
+
+
+def test_a_flip_in_a_serving_network_is_found_and_put_right(cells):
+    scrubber, network = BundleScrubber(cells), cells.classifiers[cells.default_classifier]
+    before, name = (
+        network_digest(network),
+        max(float_tensors(network), key=lambda key: float_tensors(network)[key].numel()),
+    )
+    flip_bit(float_tensors(network)[name], torch.tensor([1]), torch.tensor([30]))
+    assert network_digest(network) != before
+    while scrubber.rounds < 1:
+        scrubber.scrub(budget_ms=0)  # one tensor a call
+    assert scrubber.findings == [Finding(cells.default_classifier, name, "corrected")]
+    assert network_digest(network) == before
+
+
+def test_what_the_code_cannot_correct_comes_from_the_file(cells):
+    scrubber, network = BundleScrubber(cells), cells.classifiers[cells.default_classifier]
+    tensor = next(tensor for tensor in float_tensors(network).values() if tensor.numel() > 8)
+    before = network_digest(network)
+    tensor.zero_()
+    scrubber.scrub(budget_ms=1000)
+    assert [finding.outcome for finding in scrubber.findings] == ["reloaded"]
+    assert (
+        network_digest(network)
+        == before
+        == network_digest(load_bundle(cells.name).classifiers[cells.default_classifier])
+    )

@@ -1,0 +1,68 @@
+"""The shared networks' memory is looked after while the app runs."""
+
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from core.bundles import Bundle
+from core.faults import Finding
+from pages.faults import guard as faults_guard
+from pages.shared.memory_scrubber import BUDGET_MS, MemoryScrubber
+from pages.shared.worker import Worker
+
+
+class FakeScrubber:
+    def __init__(self, error: Exception | None = None) -> None:
+        self.legs, self.error = [], error
+
+    def scrub(self, budget_ms: float) -> None:
+        self.legs.append(budget_ms)
+        if self.error:
+            raise self.error
+
+
+def wait_for(reached) -> None:
+    deadline = time.monotonic() + 10
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_it_walks_by_itself_and_nobody_is_told_to_stand_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pages.shared.memory_scrubber.PAUSE_SECONDS", 0.01)
+    scrubber, fake = MemoryScrubber(Worker()), FakeScrubber()
+    scrubber.bundles["one"] = fake
+    scrubber.start()
+    wait_for(lambda: len(fake.legs) > 3)
+    assert set(fake.legs) == {BUDGET_MS}
+    assert scrubber.worker.ahead(scrubber.worker.submit(lambda: None)) == 0
+
+
+def test_it_ends_when_a_leg_fails_and_the_worker_goes_on(monkeypatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr("pages.shared.memory_scrubber.PAUSE_SECONDS", 0.01)
+    scrubber, fake = MemoryScrubber(Worker()), FakeScrubber(RuntimeError("no memory"))
+    scrubber.bundles["one"] = fake
+    scrubber.start()
+    wait_for(lambda: "The memory scrubber can't go on." in caplog.text)
+    assert scrubber.worker.submit(lambda: 7).result(10) == 7 and len(fake.legs) == 1
+
+
+def test_a_bundle_that_is_taken_over_is_checked(cells: Bundle) -> None:
+    scrubber = MemoryScrubber(Worker())
+    assert scrubber.watch_over("cells", cells) is cells
+    for _ in range(200):
+        scrubber.scrub()
+    assert scrubber.bundles["cells"].rounds >= 1 and not scrubber.bundles["cells"].findings
+
+
+def test_what_was_found_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[str, str] = {}
+    for name in ("caption", "warning"):
+        monkeypatch.setattr(faults_guard.st, name, lambda text, name=name, **_: told.update({name: text}))
+    scrubber = SimpleNamespace(bundle="cells", tensors=9, rounds=2, findings=[])
+    faults_guard.draw_scrubber(scrubber)
+    assert "all 9 tensors in memory 2 times since" in told["caption"] and "warning" not in told
+    scrubber.findings.append(Finding("mae", "head.weight", "reloaded"))
+    faults_guard.draw_scrubber(scrubber)
+    assert "loaded again from its file" in told["warning"]

@@ -42,9 +42,9 @@ format: .venv/test ## bring the code into the house's style
 
 tables: .venv/app ## measure every figure again (DATA=FILE.npz, CELLS=FILE.zip for blood cells, TILES=FILE.zip for lung tissue)
 	@test -n "$(DATA)$(CELLS)$(TILES)" || { echo "Say what to measure on: make tables DATA=FILE.npz CELLS=FILE.zip TILES=FILE.zip"; exit 2; }
-	$(if $(DATA),$(PY) -m training.tables --data $(DATA))
-	$(if $(CELLS),$(PY) -m training.tables --data $(CELLS) --bundle blood-cells)
-	$(if $(TILES),$(PY) -m training.tables --data $(TILES) --bundle lung-histology)
+	$(if $(DATA),$(PY) -m training.publish.tables --data $(DATA))
+	$(if $(CELLS),$(PY) -m training.publish.tables --data $(CELLS) --bundle blood-cells)
+	$(if $(TILES),$(PY) -m training.publish.tables --data $(TILES) --bundle lung-histology)
 
 lock: .venv/test ## pin the whole tree again, after a change to requirements.txt or tests/requirements.txt
 	$(COMPILE) requirements.txt -o requirements.lock

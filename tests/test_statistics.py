@@ -12,6 +12,14 @@ def test_interval_holds_the_mean_and_widens_with_larger_groups():
     assert together[1] - together[0] > apart[1] - apart[0]
 
 
+def test_intervals_leave_out_a_fortieth_on_either_side():
+    """The mean of 400 coins is normal; the AUC against equal clean scores is the share of attacked ones above them."""
+    coins, groups = np.tile([1.0, 0.0], 200), [str(i) for i in range(400)]
+    reach = 1.96 * np.sqrt(0.25 / 400)
+    for low, high in (bootstrap_interval(coins, groups), auc_interval(np.full(400, 0.5), coins, groups)):
+        assert (low, high) == pytest.approx((0.5 - reach, 0.5 + reach), abs=0.003)  # 0.008 nearer for 90 %
+
+
 def test_auc_of_small_sets_by_hand():
     assert auc(np.array([0, 1]), np.array([2, 3])) == 1
     assert auc(np.array([0, 2]), np.array([1, 3])) == pytest.approx(0.75)

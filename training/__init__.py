@@ -1,1 +1,1 @@
-"""One recipe a component: data in, weights/<bundle>/ out, with the metrics it measured."""
+"""How the bundles under weights/ are made: recipes/ trains, measure/ records, publish/ writes what people read."""

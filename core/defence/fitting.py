@@ -61,11 +61,13 @@ def fit_thresholds(clean: Scores, benign: Sequence[Scores] = ()) -> dict[str, fl
     if len(clean["amv"]) < FEWEST_SCANS:
         raise ValueError(f"There are too few calibration scans to fit thresholds; bring at least {FEWEST_SCANS}.")
     populations = ((clean, CALIBRATED_FALSE_ALARMS), *((scores, BENIGN_FALSE_ALARMS) for scores in benign))
-    for spend in np.arange(2 * BENIGN_FALSE_ALARMS, 0, -0.0005):
-        thresholds = {
-            name: max(float(np.quantile(scores[name], 1 - spend * share)) for scores, _ in populations)
-            for name, share in SHARES.items()
-        }
+    spends = np.arange(2 * BENIGN_FALSE_ALARMS, 0, -0.0005)
+    candidates = {
+        name: np.max([np.quantile(scores[name], 1 - spends * share) for scores, _ in populations], axis=0).tolist()
+        for name, share in SHARES.items()
+    }
+    for place in range(len(spends)):
+        thresholds = {name: values[place] for name, values in candidates.items()}
         if all(joint_false_alarms(scores, thresholds) <= allowed for scores, allowed in populations):
             return thresholds
     raise ValueError("No thresholds keep the false alarms within their budget: too many scans share their scores.")
@@ -93,7 +95,7 @@ def fit_borderline(benign: Iterable[Responses], limits: Limits, kept: np.ndarray
     """
     found = []
     for answers in benign:
-        decisions = decide_recorded(answers, [limits] * len(answers))
+        decisions = decide_recorded(answers, limits)
         turned, unsure = decisions.answers != answers.undefended, np.array(answers.certainty) <= UNSURE
         needed = np.where(turned, np.where(unsure, answers.scores["instability"], np.inf), 0.0)
         found.append(needed[kept][(decisions.flagged & ~decisions.refused)[kept]])

@@ -15,7 +15,7 @@ from core.encryption.client import Client
 from core.encryption.parameters import PRESETS
 from core.encryption.service import Server
 
-MOST_CLIENTS = 8
+MAX_CLIENTS = 8
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class EncryptedMean:
 
 
 def encrypted_mean(vectors: Sequence[np.ndarray], server: Server) -> EncryptedMean:
-    """Encrypt each client's vector, have the server add them, and decrypt the mean.
+    """Return the mean of the clients' vectors: each is encrypted, the server adds them, the mean is decrypted.
 
     Parameters
     ----------
@@ -60,8 +60,8 @@ def encrypted_mean(vectors: Sequence[np.ndarray], server: Server) -> EncryptedMe
         No clients or too many, vectors of different lengths, or what `Client.encrypt_vector` refuses; one sentence.
     """
     vectors = [np.asarray(vector, dtype=np.float64) for vector in vectors]
-    if not 1 <= len(vectors) <= MOST_CLIENTS:
-        raise ValueError(f"A mean is of 1 to {MOST_CLIENTS} clients' vectors, not of {len(vectors)}.")
+    if not 1 <= len(vectors) <= MAX_CLIENTS:
+        raise ValueError(f"A mean is of 1 to {MAX_CLIENTS} clients' vectors, not of {len(vectors)}.")
     if len({vector.shape for vector in vectors}) > 1:
         raise ValueError("The clients' vectors are of different lengths, so they have no mean.")
     with Client(PRESETS["sum"]) as client, server.open(client) as session:

@@ -12,26 +12,33 @@ key, the server is never sent them, and keys live as long as one visit.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tenseal.sealapi as seal
 
 from core.encryption.encoding import coefficients_of, decode, encode, slots_of
 from core.encryption.heads import Shape
-from core.encryption.packed import COARSE, answer_scale, places_of, rotations, token_slots
+from core.encryption.packed import COARSE, answer_layout, answer_scale, rotations, token_slots
 from core.encryption.parameters import Preset, check_preset
-from core.encryption.sealed import ciphertext_from, context_of, to_bytes
-from core.encryption.wire import MOST_CHUNKS, pack
+from core.encryption.serialization import ciphertext_from, context_of, to_bytes
+from core.encryption.wire import MAX_CHUNKS, pack
 
 ZERO_LIMIT = 0.05
 """Known zeros of an answer stay below this; under another key they are as large as anything that fits."""
 
-SPARE = 64
+ZERO_PADDING = 64
 """Coefficients of a ciphertext of a sum that stay zero, for the same check."""
 
-FOREIGN = (
+UNREADABLE = (
     "The answer can't be read: it was not made for this key, or it was changed on its way, so nothing of it is shown."
 )
+
+
+class _Keys(NamedTuple):
+    generator: seal.KeyGenerator
+    encryptor: seal.Encryptor
+    decryptor: seal.Decryptor
 
 
 class Client:
@@ -55,10 +62,9 @@ class Client:
             check_preset(preset, shape)
         self.preset, self.shape = preset, shape
         context = context_of(preset.name)
-        self._generator: seal.KeyGenerator | None = seal.KeyGenerator(context)
-        secret = self._generator.secret_key()
-        self._encryptor = seal.Encryptor(context, secret)
-        self._decryptor = seal.Decryptor(context, secret)
+        generator = seal.KeyGenerator(context)
+        secret = generator.secret_key()
+        self._keys: _Keys | None = _Keys(generator, seal.Encryptor(context, secret), seal.Decryptor(context, secret))
         self._context: bytes | None = None
 
     def __enter__(self) -> "Client":
@@ -68,49 +74,51 @@ class Client:
         self.close()
 
     def context_bytes(self) -> bytes:
-        """The preset's name and the rotation keys, for the server; never the secret key."""
-        self._check_open()
+        """Return the preset's name and the rotation keys, for the server; never the secret key."""
+        generator = self._open_keys().generator
         if self._context is None:
             elements = rotations(self.preset, self.shape.kind) if self.shape else []
             # One at a time: SEAL holds the interpreter lock, and other visitors want it in between.
-            keys = [(str(element), to_bytes(self._generator.create_galois_keys([element]))) for element in elements]
+            keys = [(str(element), to_bytes(generator.create_galois_keys([element]))) for element in elements]
             self._context = pack([("preset", self.preset.name.encode()), *keys])
         return self._context
 
     def encrypt(self, token: np.ndarray) -> bytes:
-        """(768,) token → ciphertext: its second polynomial is a seed that the server expands, half the size."""
-        self._check_open()
-        if self.shape is None:
-            raise ValueError("These keys only add; make a client with a head's shape to encrypt a token for it.")
-        return self._encrypted(token_slots(self.preset, self.shape, token))
+        """Return the ciphertext of a (768,) token, half as large as usual: its second polynomial is sent as a seed.
+
+        Raises
+        ------
+        ValueError
+            Keys that have been dropped or that only add, or not 768 finite numbers of a token's length; one sentence.
+        """
+        return self._encrypted(token_slots(self.preset, self._head_shape(), token))
 
     def decrypt(self, answer: bytes) -> np.ndarray:
-        """The answer to a token → (C,) logits, rounded to the preset's step.
+        """Return the (C,) logits of an answer, rounded to the preset's step.
 
         Raises
         ------
         ValueError
             Damaged bytes, an answer under another key, or logits that the preset can't hold; one sentence.
         """
-        self._check_open()
-        places = places_of(self.preset, self.shape)
-        numbers = self._coefficients(answer, answer_scale(self.preset, self.shape))
-        if np.abs(numbers[places.zeros]).max() > ZERO_LIMIT:
-            raise ValueError(FOREIGN)
-        logits = numbers[places.logits]
-        if len(places.coarse) and np.abs(logits - COARSE * numbers[places.coarse]).max() > 1:
+        shape = self._head_shape()
+        layout = answer_layout(self.preset, shape)
+        numbers = self._coefficients(answer, answer_scale(self.preset, shape))
+        if np.abs(numbers[layout.zeros]).max() > ZERO_LIMIT:
+            raise ValueError(UNREADABLE)
+        logits = numbers[layout.logits]
+        if len(layout.coarse) and np.abs(logits - COARSE * numbers[layout.coarse]).max() > 1:
             raise ValueError(f"The logits are larger than an answer of {self.preset.name} holds; scale the head down.")
         return self._rounded(logits)
 
     def encrypt_vector(self, vector: np.ndarray) -> list[bytes]:
-        """(L,) numbers → ciphertexts that can be added up, as many numbers in each as it has coefficients to use.
+        """Return the ciphertexts of (L,) numbers, to be added up; each holds as many as it has coefficients to use.
 
         Raises
         ------
         ValueError
             No finite numbers, too many of them, or beyond ± `largest_number`; one sentence.
         """
-        self._check_open()
         vector = np.asarray(vector, dtype=np.float64)
         if vector.ndim != 1 or not len(vector) or not np.isfinite(vector).all():
             raise ValueError("A vector to be added up is a row of finite numbers.")
@@ -118,13 +126,13 @@ class Client:
             most = largest_number(self.preset)
             raise ValueError(f"Numbers to be added up lie within ± {most:g}; scale the vector down by a known factor.")
         size = chunk_size(self.preset)
-        if len(vector) > MOST_CHUNKS * size:
-            raise ValueError(f"A vector to be added up may have {MOST_CHUNKS * size} numbers; send it in parts.")
+        if len(vector) > MAX_CHUNKS * size:
+            raise ValueError(f"A vector to be added up may have {MAX_CHUNKS * size} numbers; send it in parts.")
         chunks = np.pad(vector, (0, -len(vector) % size)).reshape(-1, size)
-        return [self._encrypted(slots_of(np.pad(chunk, (0, SPARE)))) for chunk in chunks]
+        return [self._encrypted(slots_of(np.pad(chunk, (0, ZERO_PADDING)))) for chunk in chunks]
 
     def decrypt_mean(self, chunks: Sequence[bytes], length: int, count: int) -> np.ndarray:
-        """Ciphertexts of the mean of `count` vectors → (length,) numbers, rounded to the preset's step.
+        """Return (length,) numbers, the mean of `count` vectors, of its ciphertexts; rounded to the preset's step.
 
         The server added ciphertexts and no more: that their sum is a mean is a matter of the scale it is read with.
 
@@ -133,36 +141,42 @@ class Client:
         ValueError
             Damaged bytes, too few of them, or a sum under another key; one sentence.
         """
-        self._check_open()
         size = chunk_size(self.preset)
         if len(chunks) != -(-length // size):
             raise ValueError("The encrypted mean is not as long as the vectors that were sent; send them again.")
         numbers = [self._coefficients(chunk, 2.0**self.preset.token_bits) / count for chunk in chunks]
         if max(np.abs(part[size:]).max() for part in numbers) > self.preset.step:
-            raise ValueError(FOREIGN)
+            raise ValueError(UNREADABLE)
         return self._rounded(np.concatenate([part[:size] for part in numbers])[:length])
 
     def close(self) -> None:
         """Drop the keys; whatever was encrypted under them can't be read any more."""
-        self._generator = self._encryptor = self._decryptor = self._context = None
+        self._keys = self._context = None
 
-    def _check_open(self) -> None:
-        if self._generator is None:
+    def _open_keys(self) -> _Keys:
+        if self._keys is None:
             raise ValueError("These keys have been dropped; make new ones.")
+        return self._keys
+
+    def _head_shape(self) -> Shape:
+        if self.shape is None:
+            raise ValueError("These keys only add; make a client with a head's shape to encrypt a token for it.")
+        return self.shape
 
     def _encrypted(self, slots: np.ndarray) -> bytes:
-        plaintext = encode(self.preset, slots, 2.0**self.preset.token_bits)
-        return to_bytes(self._encryptor.encrypt_symmetric(plaintext))
+        encryptor = self._open_keys().encryptor
+        return to_bytes(encryptor.encrypt_symmetric(encode(self.preset, slots, 2.0**self.preset.token_bits)))
 
     def _coefficients(self, data: bytes, scale: float) -> np.ndarray:
+        decryptor = self._open_keys().decryptor
         ciphertext = ciphertext_from(self.preset, data)
         if not np.isclose(ciphertext.scale, scale, rtol=1e-9, atol=0):
-            raise ValueError(FOREIGN)
+            raise ValueError(UNREADABLE)
         plaintext = seal.Plaintext()
         try:
-            self._decryptor.decrypt(ciphertext, plaintext)
+            decryptor.decrypt(ciphertext, plaintext)
         except (ValueError, RuntimeError) as error:
-            raise ValueError(FOREIGN) from error
+            raise ValueError(UNREADABLE) from error
         return coefficients_of(decode(self.preset, plaintext))
 
     def _rounded(self, numbers: np.ndarray) -> np.ndarray:
@@ -170,10 +184,10 @@ class Client:
 
 
 def chunk_size(preset: Preset) -> int:
-    """Numbers of a vector that one ciphertext of a sum holds."""
-    return preset.degree - SPARE
+    """Return how many numbers of a vector one ciphertext of a sum holds."""
+    return preset.degree - ZERO_PADDING
 
 
 def largest_number(preset: Preset) -> float:
-    """Largest absolute value of a number to be added up, for up to eight clients."""
+    """Return the largest absolute value of a number to be added up, for up to eight clients."""
     return 2.0 ** (preset.prime_bits[0] - preset.token_bits - 2) / 8

@@ -12,24 +12,24 @@ import numpy as np
 import tenseal.sealapi as seal
 
 from core.encryption.parameters import Preset
-from core.encryption.sealed import context_of
+from core.encryption.serialization import context_of
 
-GENERATOR = 3
+GALOIS_GENERATOR = 3
 """SEAL's slot j is the value at ζ^(3^j), ζ = exp(πi / N); rotating by k steps is the Galois element 3^k mod 2N."""
 
 
 @cache
 def encoder_of(name: str) -> seal.CKKSEncoder:
-    """SEAL's encoder of a preset."""
+    """Return SEAL's encoder of a preset."""
     return seal.CKKSEncoder(context_of(name))
 
 
 @cache
 def exponents(degree: int) -> np.ndarray:
-    """(N / 2,) odd integers e below 2N: slot j is the value at ζ^e[j]."""
+    """Return (N / 2,) odd integers e below 2N: slot j is the value at ζ^e[j]."""
     powers = np.ones(degree // 2, dtype=np.int64)
     for index in range(1, len(powers)):
-        powers[index] = powers[index - 1] * GENERATOR % (2 * degree)
+        powers[index] = powers[index - 1] * GALOIS_GENERATOR % (2 * degree)
     return powers
 
 
@@ -39,14 +39,14 @@ def _twist(degree: int) -> np.ndarray:
 
 
 def slots_of(coefficients: np.ndarray) -> np.ndarray:
-    """(N,) real coefficients → (N / 2,) complex slots."""
+    """Return the (N / 2,) complex slots of (N,) real coefficients."""
     degree = len(coefficients)
     values = np.fft.ifft(coefficients * _twist(degree)) * degree
     return values[(exponents(degree) - 1) // 2]
 
 
 def coefficients_of(slots: np.ndarray) -> np.ndarray:
-    """(N / 2,) complex slots → (N,) real coefficients; the inverse of `slots_of`."""
+    """Return the (N,) real coefficients of (N / 2,) complex slots; the inverse of `slots_of`."""
     degree = 2 * len(slots)
     values = np.empty(degree, dtype=np.complex128)
     values[(exponents(degree) - 1) // 2] = slots
@@ -55,7 +55,7 @@ def coefficients_of(slots: np.ndarray) -> np.ndarray:
 
 
 def encode(preset: Preset, slots: np.ndarray, scale: float, level: list[int] | None = None) -> seal.Plaintext:
-    """(N / 2,) slots times `scale` as a plaintext, on a level of the modulus (default: that of fresh ciphertexts)."""
+    """Return (N / 2,) slots times `scale` as a plaintext, at a level of the modulus (default: of fresh ciphertexts)."""
     plaintext = seal.Plaintext()
     level = context_of(preset.name).first_parms_id() if level is None else level
     encoder_of(preset.name).encode(slots.astype(np.complex128).tolist(), level, scale, plaintext)
@@ -63,5 +63,5 @@ def encode(preset: Preset, slots: np.ndarray, scale: float, level: list[int] | N
 
 
 def decode(preset: Preset, plaintext: seal.Plaintext) -> np.ndarray:
-    """A plaintext → (N / 2,) complex slots, divided by its scale."""
+    """Return the (N / 2,) complex slots of a plaintext, divided by its scale."""
     return np.array(encoder_of(preset.name).decode_complex(plaintext))

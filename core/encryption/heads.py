@@ -7,8 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-TOKEN = 768
+TOKEN_SIZE = 768
 """Numbers in a token, as in the [CLS] token of ViT-Base (Dosovitskiy et al. 2021, table 1)."""
+
+MAX_UNPACKED_BYTES = 4 * 10**6
+"""Of an .npz file: what is sent is limited, and a compressed file may hold a thousand times as much."""
 
 KINDS = ("linear", "polynomial")
 NAMES = {
@@ -50,7 +53,7 @@ class Head:
         check_kind(self.kind)
         object.__setattr__(self, "weights", tuple(np.asarray(part, dtype=np.float64) for part in self.weights))
         if [part.shape for part in self.weights] != self._expected():
-            raise ValueError(f"The weights of the {self.kind} head don't fit together, or not a token of {TOKEN}.")
+            raise ValueError(f"The weights of the {self.kind} head don't fit together, or not a token of {TOKEN_SIZE}.")
         if not all(np.isfinite(part).all() for part in self.weights):
             raise ValueError(f"The {self.kind} head holds weights that are not finite numbers.")
         if not all(part.any() for part in self.weights[::2]):
@@ -59,38 +62,41 @@ class Head:
     def _expected(self) -> list[tuple[int, ...]]:
         first = self.weights[0].shape[:1] or (0,)
         if self.kind == "linear":
-            return [(*first, TOKEN), first]
+            return [(*first, TOKEN_SIZE), first]
         classes = self.weights[-1].shape[:1] or (0,)
-        return [(*first, TOKEN), first, (*classes, *first), classes]
+        return [(*first, TOKEN_SIZE), first, (*classes, *first), classes]
 
     @property
     def shape(self) -> Shape:
-        """What a client has to know of it."""
+        """Return what a client has to know of it."""
         hidden = len(self.weights[0]) if self.kind == "polynomial" else 0
         return Shape(self.kind, len(self.weights[-1]), hidden)
 
     @property
     def depth(self) -> int:
-        """Multiplications one after another: 1, or 3 with the square between two layers."""
+        """Return its multiplications one after another: 1, or 3 with the square between two layers."""
         return depth_of(self.kind)
 
     def logits(self, token: np.ndarray) -> np.ndarray:
-        """(768,) token → (C,) logits in the clear, float64."""
+        """Return the (C,) logits of a (768,) token in the clear, float64."""
         token = np.asarray(token, dtype=np.float64)
         hidden = self.weights[0] @ token + self.weights[1]
         return hidden if self.kind == "linear" else self.weights[2] @ hidden**2 + self.weights[3]
 
     def to_bytes(self) -> bytes:
-        """As an .npz file without pickled objects, for the server."""
+        """Return the bytes of an .npz file without pickled objects, for the server."""
         file = io.BytesIO()
-        np.savez(file, **dict(zip(NAMES[self.kind], self.weights)))
+        arrays: dict[str, Any] = dict(zip(NAMES[self.kind], self.weights))
+        np.savez(file, **arrays)
         return file.getvalue()
 
     @staticmethod
     def from_bytes(data: bytes) -> "Head":
-        """The head of an .npz file; ValueError in one sentence where the bytes hold none."""
+        """Return the head of an .npz file; raise ValueError, one sentence, where the bytes hold none."""
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
+                if sum(entry.file_size for entry in file.zip.infolist()) > MAX_UNPACKED_BYTES:
+                    raise ValueError("too large")
                 kind = next(kind for kind in KINDS if set(NAMES[kind]) == set(file.files))
                 weights = tuple(file[name] for name in NAMES[kind])
         except Exception as error:
@@ -100,18 +106,18 @@ class Head:
 
 
 def check_kind(kind: str) -> None:
-    """ValueError in one sentence where there is no head of this kind."""
+    """Raise ValueError, one sentence, where there is no head of this kind."""
     if kind not in KINDS:
         raise ValueError(f"There is no head named {kind!r}; choose one of: {', '.join(KINDS)}.")
 
 
 def depth_of(kind: str) -> int:
-    """Multiplications one after another that a head of this kind takes."""
+    """Return how many multiplications one after another a head of this kind takes."""
     return 1 if kind == "linear" else 3
 
 
 def head_of(network: Any, kind: str) -> Head:
-    """The head of a network that has `linear`, or `polynomial.hidden` and `polynomial.output`.
+    """Return the head of a network that has `linear`, or `polynomial.hidden` and `polynomial.output`.
 
     Raises
     ------
@@ -120,13 +126,13 @@ def head_of(network: Any, kind: str) -> Head:
     """
     check_kind(kind)
     part = getattr(network, kind, None)
-    layers = [part] if kind == "linear" else [getattr(part, "hidden", None), getattr(part, "output", None)]
+    layers: list[Any] = [part] if kind == "linear" else [getattr(part, "hidden", None), getattr(part, "output", None)]
     if not hasattr(network, "token") or any(not hasattr(layer, "weight") for layer in layers):
-        raise ValueError(f"This classifier has no {kind} head on a token of {TOKEN} numbers; choose vit.")
+        raise ValueError(f"This classifier has no {kind} head on a token of {TOKEN_SIZE} numbers; choose vit.")
     tensors = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
     return Head(kind, tuple(tensor.detach().double().cpu().numpy() for tensor in tensors))
 
 
 def head_digest(data: bytes) -> str:
-    """SHA-256 of a head's bytes, hex: the name by which a server knows it."""
+    """Return the SHA-256 of a head's bytes, hex: the name by which a server knows it."""
     return hashlib.sha256(data).hexdigest()

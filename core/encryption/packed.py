@@ -25,10 +25,10 @@ from typing import NamedTuple
 import numpy as np
 import tenseal.sealapi as seal
 
-from core.encryption.encoding import GENERATOR, encode, exponents, slots_of
-from core.encryption.heads import TOKEN, Head, Shape
-from core.encryption.parameters import MOST_CLASSES, MOST_HIDDEN, Preset, check_preset
-from core.encryption.sealed import context_of, primes_of
+from core.encryption.encoding import GALOIS_GENERATOR, encode, exponents, slots_of
+from core.encryption.heads import TOKEN_SIZE, Head, Shape
+from core.encryption.parameters import MAX_CLASSES, MAX_HIDDEN, Preset, check_preset
+from core.encryption.serialization import context_of, primes_of
 
 PAIRS = 512
 """Complex columns of a token: its 768 numbers, a one for the biases, and zeros."""
@@ -40,7 +40,7 @@ COARSE = 32.0
 """A polynomial head's logits come twice, once divided by this: where they disagree, the finer one left its range."""
 
 
-class Places(NamedTuple):
+class AnswerLayout(NamedTuple):
     """Coefficients of an answer: of the logits; of the logits divided by `COARSE` (or none); and of known zeros."""
 
     logits: np.ndarray
@@ -48,30 +48,31 @@ class Places(NamedTuple):
     zeros: np.ndarray
 
 
-def places_of(preset: Preset, shape: Shape) -> Places:
-    """Where an answer's numbers lie."""
+def answer_layout(preset: Preset, shape: Shape) -> AnswerLayout:
+    """Return at which coefficients an answer's numbers lie."""
     classes = np.arange(shape.classes)
     if shape.kind == "linear":
-        return Places(TOKEN * classes + TOKEN - 1, classes[:0], np.arange(TOKEN * (shape.classes + 1), preset.degree))
+        zeros = np.arange(TOKEN_SIZE * (shape.classes + 1), preset.degree)
+        return AnswerLayout(TOKEN_SIZE * classes + TOKEN_SIZE - 1, classes[:0], zeros)
     # The squares repeat every 64 slots, so that all but one coefficient in so many are zero; class c fills c + these.
-    apart = preset.degree // (2 * MOST_HIDDEN)
-    return Places(classes, MOST_CLASSES + classes, np.arange(2 * MOST_CLASSES, preset.degree, apart))
+    apart = preset.degree // (2 * MAX_HIDDEN)
+    return AnswerLayout(classes, MAX_CLASSES + classes, np.arange(2 * MAX_CLASSES, preset.degree, apart))
 
 
 def rotations(preset: Preset, kind: str) -> list[int]:
-    """Galois elements of the keys that a kind of head needs: none where it is linear."""
+    """Return the Galois elements of the keys that a kind of head needs: none where it is linear."""
     if kind == "linear":
         return []
-    steps = [1, *_folds(preset)]
-    return [pow(GENERATOR, step, 2 * preset.degree) for step in steps] + [2 * preset.degree - 1]
+    steps = [1, *_sum_steps(preset)]
+    return [pow(GALOIS_GENERATOR, step, 2 * preset.degree) for step in steps] + [2 * preset.degree - 1]
 
 
-def _folds(preset: Preset) -> list[int]:
-    return [MOST_HIDDEN << power for power in range((preset.slots // MOST_HIDDEN).bit_length() - 1)]
+def _sum_steps(preset: Preset) -> list[int]:
+    return [MAX_HIDDEN << power for power in range((preset.slots // MAX_HIDDEN).bit_length() - 1)]
 
 
 def token_slots(preset: Preset, shape: Shape, token: np.ndarray) -> np.ndarray:
-    """(768,) token → (N / 2,) complex slots of its plaintext.
+    """Return the (N / 2,) complex slots of a (768,) token's plaintext.
 
     Raises
     ------
@@ -79,17 +80,17 @@ def token_slots(preset: Preset, shape: Shape, token: np.ndarray) -> np.ndarray:
         Not 768 finite numbers, or longer than `TOKEN_NORM`; one sentence.
     """
     token = np.asarray(token, dtype=np.float64)
-    if token.shape != (TOKEN,) or not np.isfinite(token).all():
-        raise ValueError(f"A token is {TOKEN} finite numbers, not an array of shape {token.shape}.")
+    if token.shape != (TOKEN_SIZE,) or not np.isfinite(token).all():
+        raise ValueError(f"A token is {TOKEN_SIZE} finite numbers, not an array of shape {token.shape}.")
     if np.linalg.norm(token) > TOKEN_NORM:
         raise ValueError(f"The token's length is {np.linalg.norm(token):.1f}; scale it to {TOKEN_NORM:g} or less.")
     if shape.kind == "linear":
-        return slots_of(np.pad(token, (0, preset.degree - TOKEN)))
+        return slots_of(np.pad(token, (0, preset.degree - TOKEN_SIZE)))
     return _pairs(np.append(token, 1.0)[None])[0, _columns(preset)]
 
 
 def answer_scale(preset: Preset, shape: Shape) -> float:
-    """What an answer's numbers are multiplied by; the same arithmetic as SEAL's, so that both agree to the last bit."""
+    """Return what an answer's numbers are multiplied by: SEAL's own arithmetic, so that both agree to the last bit."""
     primes = primes_of(preset)
     scale = 2.0 ** (preset.token_bits + preset.weight_bits)
     if len(primes) > 1:
@@ -98,7 +99,7 @@ def answer_scale(preset: Preset, shape: Shape) -> float:
 
 
 class PackedHead:
-    """A head encoded for a preset, once for all questions. Holds plaintexts alone, no key.
+    """A head encoded for a preset, once for all tokens. Holds plaintexts alone, no key.
 
     Raises
     ------
@@ -112,7 +113,7 @@ class PackedHead:
         self._preset = preset
         self._context = context_of(preset.name)
         self._evaluator = seal.Evaluator(self._context)
-        self._keep = places_of(preset, head.shape)
+        self._layout = answer_layout(preset, head.shape)
         self.elements = rotations(preset, head.kind)
         linear = head.kind == "linear"
         first = _linear_slots(preset, head)[None] if linear else _diagonals(preset, head)
@@ -121,9 +122,9 @@ class PackedHead:
         self._bias = head.weights[-1]
         self._output = None if linear else self._encoded_output(head)
 
-    def answer(self, question: seal.Ciphertext, keys: Mapping[int, seal.GaloisKeys]) -> seal.Ciphertext:
-        """The encrypted logits of an encrypted token; `keys` by Galois element, one for each of `rotations`."""
-        result = self._first_layer(question, keys)
+    def answer(self, token: seal.Ciphertext, keys: Mapping[int, seal.GaloisKeys]) -> seal.Ciphertext:
+        """Return the encrypted logits of an encrypted token; `keys` by Galois element, one for each of `rotations`."""
+        result = self._first_layer(token, keys)
         if result.coeff_modulus_size() > 1:
             self._evaluator.rescale_to_next_inplace(result)
         if self._output is not None:
@@ -131,19 +132,19 @@ class PackedHead:
             self._evaluator.multiply_plain_inplace(result, self._output)
             self._evaluator.rescale_to_next_inplace(result)
         self._evaluator.mod_switch_to_inplace(result, self._context.last_parms_id())
-        for slots in self._covers(result.scale):
-            cover = encode(self._preset, slots, result.scale, result.parms_id())
-            self._evaluator.add_plain_inplace(result, cover)
+        for slots in self._masks(result.scale):
+            mask = encode(self._preset, slots, result.scale, result.parms_id())
+            self._evaluator.add_plain_inplace(result, mask)
         return result
 
-    def _first_layer(self, question: seal.Ciphertext, keys: Mapping[int, seal.GaloisKeys]) -> seal.Ciphertext:
+    def _first_layer(self, token: seal.Ciphertext, keys: Mapping[int, seal.GaloisKeys]) -> seal.Ciphertext:
         total = None
         for diagonal in reversed(self._first):
             if total is not None:
                 self._evaluator.apply_galois_inplace(total, self.elements[0], keys[self.elements[0]])
             if diagonal is not None:
                 part = seal.Ciphertext()
-                self._evaluator.multiply_plain(question, diagonal, part)
+                self._evaluator.multiply_plain(token, diagonal, part)
                 total = part if total is None else self._sum(total, part)
         for element in self.elements[1:]:
             part = seal.Ciphertext()
@@ -159,26 +160,26 @@ class PackedHead:
         level = self._context.first_context_data().next_context_data().parms_id()
         return encode(self._preset, _output_slots(self._preset, head), 2.0**self._preset.output_bits, level)
 
-    def _covers(self, scale: float) -> list[np.ndarray]:
-        """Slots of what hides the weights: its two halves add up to uniform coefficients modulo the last prime.
+    def _masks(self, scale: float) -> list[np.ndarray]:
+        """Return slots of the mask that hides the weights: two halves that add up to uniform coefficients.
 
-        SEAL encodes coefficients below a quarter of the modulus, so one plaintext alone can't be uniform. The biases
-        ride on the first.
+        Uniform modulo the last prime, that is. SEAL encodes coefficients below a quarter of the modulus, so one
+        plaintext alone can't be uniform. The first half also carries the biases.
         """
         quarter = primes_of(self._preset)[0] // 4
         fine = np.frombuffer(os.urandom(8 * self._preset.degree), dtype=np.int64) % (2 * quarter) - quarter
         sign = np.frombuffer(os.urandom(self._preset.degree), dtype=np.uint8) % 2 * 2.0 - 1.0
         first, second = fine / scale, sign * quarter / scale
         for part in (first, second):
-            part[np.concatenate(self._keep)] = 0.0
-        first[self._keep.logits] = self._bias
-        if len(self._keep.coarse):
-            first[self._keep.coarse] = self._bias / COARSE
+            part[np.concatenate(self._layout)] = 0.0
+        first[self._layout.logits] = self._bias
+        if len(self._layout.coarse):
+            first[self._layout.coarse] = self._bias / COARSE
         return [slots_of(first), slots_of(second)]
 
 
 def check_range(head: Head) -> None:
-    """ValueError in one sentence where a linear head's logits could be too large for an answer (Cauchy-Schwarz)."""
+    """Raise ValueError, one sentence, where a linear head's logits could leave an answer's range (Cauchy-Schwarz)."""
     if head.kind != "linear":
         return
     largest = float(np.max(np.linalg.norm(head.weights[0], axis=1) * TOKEN_NORM + np.abs(head.weights[1])))
@@ -194,45 +195,45 @@ def _linear_slots(preset: Preset, head: Head) -> np.ndarray:
 
 
 def _pairs(rows: np.ndarray) -> np.ndarray:
-    """(R, up to 1024) real columns → (R, 512) complex ones."""
+    """Return (R, up to 1024) real columns as (R, 512) complex ones."""
     padded = np.pad(rows, ((0, 0), (0, 2 * PAIRS - rows.shape[1])))
     return padded[:, :PAIRS] + 1j * padded[:, PAIRS:]
 
 
 @cache
 def _columns(preset: Preset) -> np.ndarray:
-    """(N / 2,) which complex column lies in each slot."""
-    slots, shifts = np.arange(preset.slots), _shifts(preset)
-    return shifts * (slots // MOST_HIDDEN) + slots % shifts
+    """Return (N / 2,) which complex column lies in each slot."""
+    slots, diagonals = np.arange(preset.slots), _diagonal_count(preset)
+    return diagonals * (slots // MAX_HIDDEN) + slots % diagonals
 
 
-def _shifts(preset: Preset) -> int:
-    return MOST_HIDDEN * PAIRS // preset.slots
+def _diagonal_count(preset: Preset) -> int:
+    return MAX_HIDDEN * PAIRS // preset.slots
 
 
 def _row_lengths(head: Head) -> np.ndarray:
-    """(H,) lengths of the hidden rows with their biases: rows of length one are all equally precise."""
+    """Return (H,) lengths of the hidden rows with their biases: rows of length one are all equally precise."""
     rows = np.column_stack(head.weights[:2])
     lengths = np.linalg.norm(rows, axis=1)
     return np.where(lengths > 0, lengths, 1.0)
 
 
 def _diagonals(preset: Preset, head: Head) -> np.ndarray:
-    """(S, N / 2) what slot k of the token is multiplied by before it moves g slots down, for g = 0, …, S - 1."""
+    """Return (S, N / 2): the factor of the token's slot k before it moves g slots down, for g = 0, …, S - 1."""
     rows = np.column_stack(head.weights[:2]) / _row_lengths(head)[:, None] / 2  # the conjugate doubles the real part
-    weights = np.conj(np.pad(_pairs(rows), ((0, MOST_HIDDEN - len(rows)), (0, 0))))
-    slots, shifts = np.arange(preset.slots), np.arange(_shifts(preset))
-    return weights[(slots - shifts[:, None]) % MOST_HIDDEN, _columns(preset)]
+    weights = np.conj(np.pad(_pairs(rows), ((0, MAX_HIDDEN - len(rows)), (0, 0))))
+    slots, shifts = np.arange(preset.slots), np.arange(_diagonal_count(preset))
+    return weights[(slots - shifts[:, None]) % MAX_HIDDEN, _columns(preset)]
 
 
 def _output_slots(preset: Preset, head: Head) -> np.ndarray:
-    """(N / 2,) weights of the last layer, every class turned to its coefficient; coarse copies beside them."""
-    weights = head.weights[2] * _row_lengths(head) ** 2 * MOST_HIDDEN
-    weights = np.pad(weights, ((0, 0), (0, MOST_HIDDEN - weights.shape[1])))
-    places = places_of(preset, head.shape)
-    units = np.arange(preset.slots) % MOST_HIDDEN
+    """Return (N / 2,) weights of the last layer, every class turned to its coefficient, and their coarse copies."""
+    weights = head.weights[2] * _row_lengths(head) ** 2 * MAX_HIDDEN
+    weights = np.pad(weights, ((0, 0), (0, MAX_HIDDEN - weights.shape[1])))
+    layout = answer_layout(preset, head.shape)
+    units = np.arange(preset.slots) % MAX_HIDDEN
     angles = np.pi / preset.degree * exponents(preset.degree)
     return sum(
         row[units] * (np.exp(1j * fine * angles) + np.exp(1j * coarse * angles) / COARSE)
-        for row, fine, coarse in zip(weights, places.logits, places.coarse)
+        for row, fine, coarse in zip(weights, layout.logits, layout.coarse)
     )

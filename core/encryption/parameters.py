@@ -7,12 +7,12 @@ HomomorphicEncryption.org standard (Albrecht et al. 2018, table 1: classical att
 
 from dataclasses import dataclass
 
-from core.encryption.heads import TOKEN, Shape, check_kind, depth_of
+from core.encryption.heads import TOKEN_SIZE, Shape, check_kind, depth_of
 
-MOST_HIDDEN = 64
+MAX_HIDDEN = 64
 """Hidden units that a polynomial head may have: its layout repeats after so many slots."""
 
-MOST_CLASSES = 8
+MAX_CLASSES = 8
 """Classes of a polynomial head."""
 
 MODULUS_LIMITS = {
@@ -47,8 +47,8 @@ class Preset:
     precision : float
         Largest error of a logit to be expected, with the rounding; a bound that the tests hold it to.
     upload_kb, download_kb, keys_kb : float
-        Measured sizes in KB (1000 bytes) of a question, of its answer, and of the keys that are sent once, with the
-        deepest head that it carries; for the preset that only adds, of one ciphertext.
+        Measured sizes in KB (1000 bytes) of an encrypted token, of its answer, and of the keys that are sent once, with
+        the deepest head that it carries; for the preset that only adds, of one ciphertext.
     """
 
     name: str
@@ -67,28 +67,28 @@ class Preset:
 
     @property
     def slots(self) -> int:
-        """Complex numbers that one ciphertext holds side by side."""
+        """Return how many complex numbers one ciphertext holds side by side."""
         return self.degree // 2
 
     @property
     def modulus_bits(self) -> int:
-        """Bits of the whole modulus, that of key switching included."""
+        """Return the bits of the whole modulus, that of key switching included."""
         return sum(self.prime_bits)
 
     @property
     def security(self) -> int:
-        """Bits of security that the standard's table gives it: 128, 192 or 256."""
+        """Return the bits of security that the standard's table gives it: 128, 192 or 256."""
         return max(bits for bits, limit in MODULUS_LIMITS[self.degree].items() if self.modulus_bits <= limit)
 
     @property
     def step(self) -> float:
-        """Distance between two numbers that a decryption can return."""
+        """Return the distance between two numbers that a decryption can return."""
         return 2.0**-self.step_bits
 
     @property
-    def most_classes(self) -> int:
-        """Classes of a linear head that one ciphertext holds, with room for coefficients known to be zero."""
-        return self.degree // TOKEN - 1
+    def max_classes(self) -> int:
+        """Return how many classes of a linear head one ciphertext holds, with room for known zeros."""
+        return self.degree // TOKEN_SIZE - 1
 
 
 _ALL = (
@@ -173,17 +173,17 @@ PRESETS = {preset.name: preset for preset in _ALL}
 
 
 def find_preset(name: str) -> Preset:
-    """The preset of this name; ValueError where there is none, in one sentence."""
+    """Return the preset of this name; raise ValueError, one sentence, where there is none."""
     if name not in PRESETS:
         raise ValueError(f"There is no encryption preset named {name!r}; choose one of: {', '.join(PRESETS)}.")
     return PRESETS[name]
 
 
 def default_preset(shape: Shape) -> Preset:
-    """The smallest preset that carries a head; ValueError in one sentence where none does."""
+    """Return the smallest preset that carries a head; raise ValueError, one sentence, where none does."""
     check_kind(shape.kind)
     able = [preset for preset in PRESETS.values() if preset.depth >= depth_of(shape.kind)]
-    chosen = next((preset for preset in able if not _refusal(preset, shape)), able[-1])
+    chosen = next((preset for preset in able if not _mismatch(preset, shape)), able[-1])
     check_preset(chosen, shape)
     return chosen
 
@@ -196,11 +196,11 @@ def check_preset(preset: Preset, shape: Shape) -> None:
     ValueError
         Too few multiplications, or too many classes or hidden units for one ciphertext; one sentence.
     """
-    if reason := _refusal(preset, shape):
+    if reason := _mismatch(preset, shape):
         raise ValueError(reason)
 
 
-def _refusal(preset: Preset, shape: Shape) -> str | None:
+def _mismatch(preset: Preset, shape: Shape) -> str | None:
     need = depth_of(shape.kind)
     if need > preset.depth:
         able = ", ".join(name for name, other in PRESETS.items() if other.depth >= need)
@@ -208,14 +208,14 @@ def _refusal(preset: Preset, shape: Shape) -> str | None:
             f"The preset {preset.name} carries a multiplicative depth of {preset.depth} and the {shape.kind} head "
             f"needs {need}; choose one of: {able}."
         )
-    if shape.kind == "linear" and shape.classes > preset.most_classes:
+    if shape.kind == "linear" and shape.classes > preset.max_classes:
         return (
-            f"The preset {preset.name} holds a linear head of up to {preset.most_classes} classes, not "
+            f"The preset {preset.name} holds a linear head of up to {preset.max_classes} classes, not "
             f"{shape.classes}; choose a preset of a larger degree."
         )
-    if shape.hidden > MOST_HIDDEN or (shape.kind == "polynomial" and shape.classes > MOST_CLASSES):
+    if shape.hidden > MAX_HIDDEN or (shape.kind == "polynomial" and shape.classes > MAX_CLASSES):
         return (
-            f"A polynomial head may have up to {MOST_HIDDEN} hidden units and {MOST_CLASSES} classes, not "
+            f"A polynomial head may have up to {MAX_HIDDEN} hidden units and {MAX_CLASSES} classes, not "
             f"{shape.hidden} and {shape.classes}; take a smaller one."
         )
     return None

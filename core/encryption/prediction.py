@@ -64,13 +64,13 @@ class EncryptStep(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Visit:
+class PredictionSession:
     """A client's keys and its place at a server, for as many predictions as one likes; close it to drop the keys."""
 
     client: Client
     session: Session
 
-    def __enter__(self) -> "Visit":
+    def __enter__(self) -> "PredictionSession":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -82,20 +82,20 @@ class Visit:
         self.client.close()
 
 
-def open_visit(preset: Preset, head: Head, server: Server) -> Visit:
-    """Make keys for a head's shape and send the public ones; ValueError in one sentence where that fails."""
+def open_session(preset: Preset, head: Head, server: Server) -> PredictionSession:
+    """Make keys for a head's shape and send the public ones; raise ValueError, one sentence, where that fails."""
     client = Client(preset, head.shape)
     try:
-        return Visit(client, server.open(client))
+        return PredictionSession(client, server.open(client))
     except ValueError:
         client.close()
         raise
 
 
 def encrypted_steps(
-    token: np.ndarray, head: Head, preset: Preset, server: Server, visit: Visit | None = None
+    token: np.ndarray, head: Head, preset: Preset, server: Server, opened: PredictionSession | None = None
 ) -> Iterator[EncryptStep]:
-    """Encrypt a token, have the server answer, decrypt: a step for each of `STAGES`.
+    """Encrypt a token, have the server answer, decrypt: yield a step for each of `STAGES`.
 
     Parameters
     ----------
@@ -103,8 +103,8 @@ def encrypted_steps(
         (768,) numbers, of length `core.encryption.packed.TOKEN_NORM` or less.
     head : Head
         The server's; its plain logits are computed here for comparison alone.
-    visit : Visit, optional
-        Keys that `open_visit` made for a head of the same shape; without it keys are made, and dropped at the end.
+    opened : PredictionSession, optional
+        Keys that `open_session` made for a head of the same shape; without it keys are made, and dropped at the end.
 
     Raises
     ------
@@ -114,31 +114,31 @@ def encrypted_steps(
     """
     check_preset(preset, head.shape)
     with ExitStack() as stack:
-        if visit is None:
+        if opened is None:
             server.health()  # a server that has yet to start would count as making keys
         start = perf_counter()
-        if visit is None:
-            visit = stack.enter_context(open_visit(preset, head, server))
-            context = visit.client.context_bytes()
+        if opened is None:
+            opened = stack.enter_context(open_session(preset, head, server))
+            context = opened.client.context_bytes()
             steps = [EncryptStep("keygen", perf_counter() - start, len(context), sent=context)]
         else:
             steps = [EncryptStep("keygen", 0.0)]
         yield steps[0]
         start = perf_counter()
-        question = visit.client.encrypt(token)
+        ciphertext = opened.client.encrypt(token)
         steps.append(EncryptStep("encrypt", perf_counter() - start))
         yield steps[1]
-        answer = visit.session.predict(head, question)
-        steps.append(EncryptStep("server", answer.seconds, answer.bytes_up, answer.bytes_down, question, answer.body))
+        answer = opened.session.predict(head, ciphertext)
+        steps.append(EncryptStep("server", answer.seconds, answer.bytes_up, answer.bytes_down, ciphertext, answer.body))
         yield steps[2]
         start = perf_counter()
-        logits = visit.client.decrypt(answer.body)
+        logits = opened.client.decrypt(answer.body)
         last = EncryptStep("decrypt", perf_counter() - start)
-        yield last._replace(prediction=_prediction(head.logits(token), logits, visit, [*steps, last]))
+        yield last._replace(prediction=_prediction(head.logits(token), logits, opened, [*steps, last]))
 
 
 def _prediction(
-    plain: np.ndarray, encrypted: np.ndarray, visit: Visit, steps: Sequence[EncryptStep]
+    plain: np.ndarray, encrypted: np.ndarray, opened: PredictionSession, steps: Sequence[EncryptStep]
 ) -> EncryptedPrediction:
     return EncryptedPrediction(
         plain_logits=plain,
@@ -148,6 +148,6 @@ def _prediction(
         label_encrypted=int(encrypted.argmax()),
         upload_kb=steps[2].bytes_up / 1000,
         download_kb=steps[2].bytes_down / 1000,
-        keys_kb=visit.session.keys_bytes / 1000,
+        keys_kb=opened.session.keys_bytes / 1000,
         seconds={step.stage: step.seconds for step in steps},
     )

@@ -13,9 +13,9 @@ import numpy as np
 import tenseal
 
 from core.encryption.aggregation import encrypted_mean
-from core.encryption.heads import TOKEN, Head, Shape
+from core.encryption.heads import TOKEN_SIZE, Head, Shape
 from core.encryption.parameters import PRESETS, Preset
-from core.encryption.prediction import encrypted_steps, open_visit
+from core.encryption.prediction import EncryptedPrediction, encrypted_steps, open_session
 from core.encryption.service import Server
 
 REPEATS = 15
@@ -24,13 +24,13 @@ WARM_UP = 3
 CLASSES = 3
 HIDDEN = 64
 CLIENTS = 3
-LENGTHS = (TOKEN, 50_000)
-TENSEAL = {"linear": (60, 40, 40, 60), "polynomial": (50, 32, 32, 32, 50)}
+LENGTHS = (TOKEN_SIZE, 50_000)
+TENSEAL_PRIME_BITS = {"linear": (60, 40, 40, 60), "polynomial": (50, 32, 32, 32, 50)}
 """TenSEAL's primes at degree 8192; its scale is that of the second."""
 
 
 def measure_timings(repeats: int = REPEATS, repeats_tenseal: int = REPEATS_TENSEAL) -> Iterator[dict[str, Any]]:
-    """Rows with medians: every head under every preset that carries it, TenSEAL's own, then encrypted means.
+    """Yield rows with medians: every head under every preset that carries it, TenSEAL's own, then encrypted means.
 
     Heads are random, with logits within about ± 15, and tokens of unit variance. Times are in ms, sizes in KB (1000
     bytes); 'server_ms' is what a real server process says that it computed, loading and saving included.
@@ -38,57 +38,60 @@ def measure_timings(repeats: int = REPEATS, repeats_tenseal: int = REPEATS_TENSE
     server, random = Server(), np.random.default_rng(0)
     try:
         server.health()  # starts it, which is no part of what is timed
-        for head in [example_head(kind, random) for kind in TENSEAL]:
+        for head in [example_head(kind, random) for kind in TENSEAL_PRIME_BITS]:
             for preset in PRESETS.values():
                 if preset.depth >= head.depth:
-                    yield _predicted(head, preset, server, random, repeats)
-            yield _tenseal(head, random, repeats_tenseal)
+                    yield _prediction_row(head, preset, server, random, repeats)
+            yield _tenseal_row(head, random, repeats_tenseal)
         for length in LENGTHS:
-            yield _averaged(length, server, random, repeats)
+            yield _mean_row(length, server, random, repeats)
     finally:
         server.stop()
 
 
 def example_head(kind: str, random: np.random.Generator, classes: int = CLASSES, hidden: int = HIDDEN) -> Head:
-    """A random head whose logits, of tokens of unit variance, lie within about ± 15."""
+    """Return a random head whose logits, of tokens of unit variance, lie within about ± 15."""
     if kind == "linear":
-        return Head(kind, (random.normal(0, 0.16, (classes, TOKEN)), random.normal(size=classes)))
-    first = random.normal(0, TOKEN**-0.5, (hidden, TOKEN)), random.normal(0, 0.3, hidden)
+        return Head(kind, (random.normal(0, 0.16, (classes, TOKEN_SIZE)), random.normal(size=classes)))
+    first = random.normal(0, TOKEN_SIZE**-0.5, (hidden, TOKEN_SIZE)), random.normal(0, 0.3, hidden)
     return Head(kind, (*first, random.normal(0, 3 * hidden**-0.5, (classes, hidden)), random.normal(size=classes)))
 
 
 def example_token(random: np.random.Generator) -> np.ndarray:
-    """(768,) random token of mean 0 and variance 1."""
-    token = random.normal(size=TOKEN)
+    """Return a (768,) random token of mean 0 and variance 1."""
+    token = random.normal(size=TOKEN_SIZE)
     return (token - token.mean()) / token.std()
 
 
-def _predicted(head: Head, preset: Preset, server: Server, random: np.random.Generator, repeats: int) -> dict[str, Any]:
+def _prediction_row(
+    head: Head, preset: Preset, server: Server, random: np.random.Generator, repeats: int
+) -> dict[str, Any]:
     start = time.perf_counter()
-    with open_visit(preset, head, server) as visit:
+    with open_session(preset, head, server) as opened:
         keygen = time.perf_counter() - start
-        found = []
+        runs: list[EncryptedPrediction] = []
         for _ in range(WARM_UP + repeats):
-            *_, last = encrypted_steps(example_token(random), head, preset, server, visit)
-            found.append(last.prediction)
-    found = found[WARM_UP:]
-    stages = {f"{stage}_ms": _ms([one.seconds[stage] for one in found]) for stage in ("encrypt", "server", "decrypt")}
+            *_, last = encrypted_steps(example_token(random), head, preset, server, opened)
+            assert last.prediction is not None
+            runs.append(last.prediction)
+    runs = runs[WARM_UP:]
+    stages = {f"{stage}_ms": _ms([run.seconds[stage] for run in runs]) for stage in ("encrypt", "server", "decrypt")}
     return {
         "head": _name(head.shape),
         "preset": preset.name,
         "keygen_ms": 1000 * keygen,
         **stages,
-        "max_error": max(one.max_error for one in found),
-        "largest_logit": max(float(np.abs(one.plain_logits).max()) for one in found),
-        "upload_kb": median(one.upload_kb for one in found),
-        "download_kb": median(one.download_kb for one in found),
-        "keys_kb": found[0].keys_kb,
-        "n": len(found),
+        "max_error": max(run.max_error for run in runs),
+        "largest_logit": max(float(np.abs(run.plain_logits).max()) for run in runs),
+        "upload_kb": median(run.upload_kb for run in runs),
+        "download_kb": median(run.download_kb for run in runs),
+        "keys_kb": runs[0].keys_kb,
+        "n": len(runs),
     }
 
 
-def _tenseal(head: Head, random: np.random.Generator, repeats: int) -> dict[str, Any]:
-    bits = TENSEAL[head.kind]
+def _tenseal_row(head: Head, random: np.random.Generator, repeats: int) -> dict[str, Any]:
+    bits = TENSEAL_PRIME_BITS[head.kind]
     context = tenseal.context(tenseal.SCHEME_TYPE.CKKS, 8192, coeff_mod_bit_sizes=list(bits), n_threads=1)
     context.global_scale = 2.0 ** bits[1]
     context.generate_galois_keys()
@@ -111,25 +114,25 @@ def _tenseal_logits(vector: Any, head: Head) -> Any:
     return result
 
 
-def _averaged(length: int, server: Server, random: np.random.Generator, repeats: int) -> dict[str, Any]:
+def _mean_row(length: int, server: Server, random: np.random.Generator, repeats: int) -> dict[str, Any]:
     vectors = [random.normal(0, 0.1, length) for _ in range(CLIENTS)]
-    found = [encrypted_mean(vectors, server) for _ in range(WARM_UP + repeats)][WARM_UP:]
-    stages = {f"{stage}_ms": _ms([one.seconds[stage] for one in found]) for stage in ("encrypt", "server", "decrypt")}
+    runs = [encrypted_mean(vectors, server) for _ in range(WARM_UP + repeats)][WARM_UP:]
+    stages = {f"{stage}_ms": _ms([run.seconds[stage] for run in runs]) for stage in ("encrypt", "server", "decrypt")}
     return {
         "head": f"mean of {CLIENTS} × {length} numbers",
         "preset": "sum",
         **stages,
-        "max_error": max(one.max_error for one in found),
-        "upload_kb": median(one.upload_kb for one in found),
-        "download_kb": median(one.download_kb for one in found),
-        "plain_kb": found[0].plain_kb,
-        "n": len(found),
+        "max_error": max(run.max_error for run in runs),
+        "upload_kb": median(run.upload_kb for run in runs),
+        "download_kb": median(run.download_kb for run in runs),
+        "plain_kb": runs[0].plain_kb,
+        "n": len(runs),
     }
 
 
 def _name(shape: Shape) -> str:
     middle = f"-{shape.hidden}" if shape.hidden else ""
-    return f"{shape.kind} {TOKEN}{middle}-{shape.classes}"
+    return f"{shape.kind} {TOKEN_SIZE}{middle}-{shape.classes}"
 
 
 def _timed(work: Callable[[], object]) -> float:

@@ -1,4 +1,4 @@
-"""What crosses between client and server: named parts in one body, and the tag that seals a body to a session.
+"""What crosses between client, server and workers: named parts in one body, and the tag that authenticates it.
 
 The tag is HMAC-SHA256 (RFC 2104, FIPS 198-1) under the session's token over the request's path, a nonce that the client
 draws, and the body. It proves that a body arrived whole, as whoever holds the session's token sent it, in this session
@@ -10,7 +10,7 @@ somebody who reads the connection it takes TLS.
 
 import hmac
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 MEGABYTE = 10**6
 LIMITS = {"sessions": 40 * MEGABYTE, "heads": 2 * MEGABYTE, "predict": MEGABYTE, "contribute": 16 * MEGABYTE}
@@ -19,19 +19,25 @@ LIMITS = {"sessions": 40 * MEGABYTE, "heads": 2 * MEGABYTE, "predict": MEGABYTE,
 NONCE_HEADER = "X-Purescan-Nonce"
 TAG_HEADER = "X-Purescan-Tag"
 SECONDS_HEADER = "X-Purescan-Seconds"
-TOKEN_BYTES = 32
+SESSION_TOKEN_BYTES = 32
 
-MOST_CHUNKS = 1000
+MESSAGE_LENGTH = struct.Struct("<I")
+"""Stands before every message between the server and a worker."""
+
+OK, REFUSED, GONE = "ok", "refused", "gone"
+"""How a worker's answer begins: with the body, with the sentence that says why there is none, or without a session."""
+
+MAX_CHUNKS = 1000
 """Ciphertexts that one vector to be added up may take."""
 
 _MAGIC = b"PSC1"
 _PART = struct.Struct("<HI")
-_MOST_PARTS = 4096
+_MAX_PARTS = 4096
 _DAMAGED = "The body is damaged: it holds no parts as this service packs them."
 
 
 def pack(parts: Sequence[tuple[str, bytes]]) -> bytes:
-    """Named parts, in their order, as one body."""
+    """Return named parts, in their order, as one body."""
     body = [_MAGIC]
     for name, data in parts:
         encoded = name.encode()
@@ -40,12 +46,13 @@ def pack(parts: Sequence[tuple[str, bytes]]) -> bytes:
 
 
 def unpack(body: bytes) -> list[tuple[str, bytes]]:
-    """The parts of a body; ValueError in one sentence where it is damaged, cut short or too long."""
+    """Return the parts of a body; raise ValueError, one sentence, where it is damaged, cut short or too long."""
     if body[: len(_MAGIC)] != _MAGIC:
         raise ValueError(_DAMAGED)
-    parts, at = [], len(_MAGIC)
+    parts: list[tuple[str, bytes]] = []
+    at = len(_MAGIC)
     while at < len(body):
-        if at + _PART.size > len(body) or len(parts) == _MOST_PARTS:
+        if at + _PART.size > len(body) or len(parts) == _MAX_PARTS:
             raise ValueError(_DAMAGED)
         name_size, size = _PART.unpack_from(body, at)
         start = at + _PART.size + name_size
@@ -64,11 +71,10 @@ def _name(data: bytes) -> str:
 
 
 def tag(token: bytes, direction: str, path: str, nonce: str, body: bytes) -> str:
-    """The tag of a body, hex; `direction` is 'request' or 'answer', so that neither passes for the other."""
+    """Return a body's tag, hex; `direction` is 'request' or 'answer', so that neither passes for the other."""
     return hmac.new(token, f"{direction}\n{path}\n{nonce}\n".encode() + body, "sha256").hexdigest()
 
 
-def tag_fits(headers: Mapping[str, str], token: bytes, direction: str, path: str, nonce: str, body: bytes) -> bool:
-    """Whether a body carries its tag."""
-    carried = headers.get(TAG_HEADER) or ""
-    return hmac.compare_digest(carried.encode("utf-8", "replace"), tag(token, direction, path, nonce, body).encode())
+def tag_matches(carried: str | None, expected: str) -> bool:
+    """Return whether the tag that a body carried is the expected one, in constant time."""
+    return hmac.compare_digest((carried or "").encode("utf-8", "replace"), expected.encode())

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from core import compute
 from core.bundles import Bundle, BundleError
-from core.encryption import EncryptedPrediction, Head, Preset, Server, encrypted_steps, open_visit
+from core.encryption import EncryptedPrediction, Head, Preset, Server, encrypted_steps, open_session
 from core.faults.record import weights_today
 from core.faults.samples import labelled_samples
 from core.federation.configurations import MEASURES, Measured, measure
@@ -63,9 +63,9 @@ def ask_steps(tokens: np.ndarray, head: Head, preset: Preset, server: Server) ->
     ValueError
         As `core.encryption.encrypted_steps`.
     """
-    with open_visit(preset, head, server) as visit:
+    with open_session(preset, head, server) as opened:
         for token in tokens:
-            *_, last = encrypted_steps(token, head, preset, server, visit)
+            *_, last = encrypted_steps(token, head, preset, server, opened)
             yield last.prediction
 
 
@@ -137,7 +137,7 @@ def summary(predictions: Sequence[EncryptedPrediction], labels: np.ndarray, grou
 
 @dataclass(frozen=True)
 class EncryptionRecord:
-    """What training.encrypted measured for a classifier with its weights of today.
+    """What training.measure.encrypted measured for a classifier with its weights of today.
 
     Attributes
     ----------
@@ -185,7 +185,7 @@ def read_encryption(bundle: Bundle, classifier: str) -> EncryptionRecord | None:
             communication=entry["communication"],
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BundleError(f"{bundle.name}/{FILE} can't be read; run training.encrypted again.") from error
+        raise BundleError(f"{bundle.name}/{FILE} can't be read; run training.measure.encrypted again.") from error
 
 
 def _summary(row: dict[str, Any]) -> Summary:

@@ -56,6 +56,7 @@ def encrypted_answer(
         for step in encrypted_steps(tokens_of(bundle, name, pixels.cpu().numpy())[0], head, preset, server):
             progress()
             found = step.prediction
+    assert found is not None
     return {
         "file": options.file,
         "bundle": bundle.name,

@@ -71,7 +71,7 @@ def read_gates(bundle: Bundle, classifier: str) -> GateRecord | None:
         entry = json.loads(path.read_text(encoding="utf-8")).get(classifier)
         record = None if entry is None else _record(entry)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BundleError(f"{bundle.name}/{FILE} can't be read; run training.gates again.") from error
+        raise BundleError(f"{bundle.name}/{FILE} can't be read; run training.measure.gates again.") from error
     if record is None or record.weights != bundle.hashes.get(bundle.facts["classifiers"][classifier]["file"]):
         return None
     return record

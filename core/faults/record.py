@@ -1,7 +1,7 @@
 """weights/<bundle>/faults.json: what bit flips, attacks and corruptions were measured to do to a bundle's classifiers.
 
-`training.faults` writes it. Accuracies are shares in [0, 1] on the same few validation scans; an interval is 95 %, over
-trials where there are several and over near-duplicate groups of scans where nothing is drawn.
+`training.measure.faults` writes it. Accuracies are shares in [0, 1] on the same few validation scans; an interval is
+95 %, over trials where there are several and over near-duplicate groups of scans where nothing is drawn.
 """
 
 import json
@@ -252,8 +252,8 @@ class FaultRecord:
             return None
         why = "was measured with other weights than today's" if study in self.stale else "hasn't been measured yet"
         return (
-            f"The study {study!r} of {self.classifier} in {self.bundle} {why}; run `python -m training.faults --data "
-            f"FILE --bundle {self.bundle} --classifier {self.classifier} --only {study}`."
+            f"The study {study!r} of {self.classifier} in {self.bundle} {why}; run `python -m training.measure.faults "
+            f"--data FILE --bundle {self.bundle} --classifier {self.classifier} --only {study}`."
         )
 
 
@@ -270,7 +270,7 @@ def read_faults(bundle: Bundle, classifier: str) -> FaultRecord:
         entries = json.loads(path.read_text(encoding="utf-8")).get(classifier, {}) if path.is_file() else {}
         return _record(bundle, classifier, entries)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BundleError(f"{bundle.name}/{FILE} can't be read; run training.faults again.") from error
+        raise BundleError(f"{bundle.name}/{FILE} can't be read; run training.measure.faults again.") from error
 
 
 def weights_today(bundle: Bundle, classifier: str) -> str:

@@ -196,10 +196,6 @@ def match_steps(
     return _search(loss, shape, generator, settings, start, shared.device)
 
 
-
-
-
-
 def quality(original: Tensor, estimate: Tensor) -> Quality:
     """How much of `original` an `estimate` of it shows, both (1, C, H, W) in [0, 1]."""
     measured = fidelity(original[0].cpu().numpy(), estimate[0].cpu().numpy())

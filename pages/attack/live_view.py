@@ -1,4 +1,4 @@
-"""An attack as it climbs: the picture, the probability, and three small charts."""
+"""An attack while it runs and after: the picture, the difference, and the probability."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from pages.attack.charts import draw_charts
 from pages.attack.state import AttackRun
 from pages.attack.verdict import summary
-from pages.shared import charts
-from pages.shared.jobs import sentence, watch
-from pages.shared.large_number import draw_huge
+from pages.shared.job_status import Progress, draw_job_status, follow
+from pages.shared.large_number import draw_large_number
 from pages.shared.pictures import averaged
-from pages.shared.words import counted, length, number, percent, plain, sign
+from pages.shared.words import counted, length, number, percent, sign
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -27,58 +27,41 @@ DIFFERENCE_GAIN = 20
 CHART_SECONDS = 2.0
 
 
-def follow(
-    attack_run: AttackRun,
-    draw: Callable[[AttackRun], None],
-    stage: DeltaGenerator,
-    curves: DeltaGenerator | None = None,
+def follow_attack(
+    attack_run: AttackRun, draw: Callable[[AttackRun], None], curves: DeltaGenerator | None = None
 ) -> None:
-    """Draw an attack again and again until it has ended: in `stage`, and its charts, less often, in `curves`."""
+    """Draw an attack again after each step until it has ended, and its charts, less often, in `curves`."""
     last = 0.0
 
-    def draw_again() -> None:
+    def draw_again(count: int) -> None:
         nonlocal last
-        with stage.container():
-            draw(attack_run)
+        draw(attack_run)
         if curves and time.monotonic() - last > CHART_SECONDS:
             with curves.container():
-                draw_charts(attack_run, attack_run.snapshot)
+                draw_charts(attack_run, attack_run.snapshot, count)
             last = time.monotonic()
 
-    draw_again()
-    watch(attack_run.job, draw_again)
+    follow(attack_run, lambda: progress(attack_run), draw_again)
 
 
-def draw_progress(attack_run: AttackRun) -> None:
-    """Step k of n, the time so far, and how much is to come."""
+def progress(attack_run: AttackRun) -> Progress:
+    """Step k of n at most."""
     from core.attacks import longest_run
 
-    job, done = attack_run.job, attack_run.trajectory.steps
-    most = longest_run(attack_run.settings, len(attack_run.before.undefended.probabilities))
-    parts = [
-        f"Step {done:,} of at most {most:,}",
-        f"{job.seconds:.1f} s of computing",
-    ]
-    if job.seconds > 2 and 0 < done < most:
-        parts.append(f"at most {job.seconds / done * (most - done):.0f} s to come")
-    if job.ahead:
-        parts.append("taking turns with other visitors")
-    st.progress(min(1.0, done / most), " · ".join(parts))
+    done, answer = attack_run.trajectory.steps, attack_run.before.undefended
+    assert answer
+    most = longest_run(attack_run.settings, len(answer.probabilities))
+    return Progress(done, most, f"Step {done:,} of at most {most:,}", at_most=True)
 
 
-def draw_ending(attack_run: AttackRun) -> None:
-    """How the attack ended, where it did not come to its own end, and what came of it."""
-    job, steps = attack_run.job, attack_run.trajectory.steps
-    if job.error:
-        st.error(plain(sentence(job.error)), icon=":material/error:")
-    elif job.cut_short:
-        why = ", as nobody was watching" if job.abandoned else ""
-        text = f"Stopped after {counted(steps)}{why}. What is shown is how far it had come."
-        st.info(text, icon=":material/stop_circle:")
+def draw_end(attack_run: AttackRun) -> None:
+    """How the attack ended, and what came of it."""
+    steps = attack_run.trajectory.steps
+    draw_job_status(attack_run, f" after {counted(steps)}")
     if attack_run.outcome:
         st.markdown(f"**{summary(attack_run, attack_run.outcome.examination)}**")
-    if steps:
-        st.caption(f"{counted(steps)} in {job.seconds:.1f} s of computing.")
+    if steps and attack_run.job:
+        st.caption(f"{counted(steps)} in {attack_run.job.seconds:.1f} s of computing.")
 
 
 def draw_snapshot(attack_run: AttackRun, snapshot: Snapshot) -> None:
@@ -150,36 +133,4 @@ def draw_share(label: str, probability: float | None) -> None:
     """A probability in letters for the back row."""
     text = "unknown" if probability is None else percent(probability)
     st.markdown(f"**Probability of “{label}”**")
-    draw_huge(text, f"Probability of “{label}”: {text}")
-
-
-def draw_charts(attack_run: AttackRun, now: Snapshot) -> None:
-    """Probability, loss and size of the perturbation over the steps, each in a chart of its own."""
-    snapshots, norm = attack_run.trajectory.snapshots, attack_run.settings.norm
-    if len(snapshots) < 3:
-        return
-    grid = st.grid(3, min_column_width=150)
-    unit, factor = (" in 1/255", 255) if norm == "linf" else ("", 1)
-    curves = (
-        ("Probability, %", [(snapshot.step, snapshot.probability) for snapshot in snapshots], 100, [0, 100]),
-        ("Loss", [(snapshot.step, snapshot.loss) for snapshot in snapshots], 1, None),
-        (f"Perturbation, {sign(norm)}{unit}", [(snapshot.step, snapshot.size) for snapshot in snapshots], factor, None),
-    )
-    for title, points, scale, span in curves:
-        known = [(step, scale * value) for step, value in points if value is not None]
-        with grid.cell():
-            st.markdown(f"**{title}**")
-            _draw_curve(title, known, now.step, span)
-
-
-def _draw_curve(title: str, points: list[tuple[int, float]], now: int, span: list[float] | None) -> None:
-    if not points:
-        st.caption("This attack doesn't say.")
-        return
-    (first, start), (last, end) = points[0], points[-1]
-    st.plotly_chart(
-        charts.curve(points, now, span),
-        height=charts.CURVE_HEIGHT,
-        config={"displayModeBar": False},
-        alt=f"{title}: {number(start)} at step {first}, {number(end)} at step {last}",
-    )
+    draw_large_number(text, f"Probability of “{label}”: {text}")

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.attack import controls as attack_controls
-from pages.attack import live_view as climb
-from pages.attack import teacher, verdict
+from pages.attack import controls, live_view, teacher, verdict
+from pages.attack.charts import draw_charts
 from pages.attack.state import AttackRun, Outcome, begin, current_attack_run, judge
-from pages.shared import scan_settings as settings
+from pages.shared import scan_settings
 from pages.shared.empty_states import draw_problem, draw_start
 from pages.shared.examinations import target_examination
+from pages.shared.job_status import draw_stop
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.session import Session, current_session
 from pages.shared.tour_steps import ATTACK
@@ -29,9 +29,8 @@ def draw_top(session: Session, attack_run: AttackRun | None) -> None:
     """The title, and the way into the teacher's mode and out of it."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         shown = attack_run.settings if attack_run else session.attack
-        st.title(
-            attack_controls.in_short(shown) if session.teaching else "Attack a scan", anchor=False, width="content"
-        )
+        title = controls.in_short(shown) if session.teaching and shown else "Attack a scan"
+        st.title(title, anchor=False, width="content")
         # No toggle: it would keep the focus, and arrow keys that go to a widget step nowhere.
         label, icon = ("Leave teacher’s mode", "close") if session.teaching else ("Teacher’s mode", "co_present")
         st.button(label, icon=f":material/{icon}:", on_click=session.switch_teaching, key="teacher", shortcut="T")
@@ -51,28 +50,25 @@ def draw_button(session: Session, attack_run: AttackRun | None, before: Examinat
     running = attack_run is not None and attack_run.running
     rest, live = places(running, "content")
     if attack_run is not None and running:
-        live.button(
-            "Stop", icon=":material/stop:", type="primary", on_click=attack_run.job.stop, key="stop", shortcut="Esc"
-        )
-    else:
-        label, how = "Attack again" if attack_run else "Attack", {"icon": ":material/bolt:", "type": "primary"}
-        # No callback: it would come before a setting that was changed in the same moment is noted.
-        if rest.button(label, key="attack", shortcut="A", **how):
-            begin(session, before)
-            st.rerun()
+        with live:
+            draw_stop(attack_run)
+        return
+    label = "Attack again" if attack_run else "Attack"
+    # No callback: it would come before a setting that was changed in the same moment is noted.
+    if rest.button(label, key="attack", shortcut="A", icon=":material/bolt:", type="primary"):
+        begin(session, before)
+        st.rerun()
 
 
-def draw_live(attack_run: AttackRun) -> None:
-    """How far the attack has come."""
-    if attack_run.running:
-        climb.draw_progress(attack_run)
+def draw_now(attack_run: AttackRun) -> None:
+    """The picture and the numbers of the step that is looked at."""
     snapshot = attack_run.snapshot
     halves = st.grid(2, min_column_width=220)
     with halves.cell():
-        climb.draw_snapshot(attack_run, snapshot)
+        live_view.draw_snapshot(attack_run, snapshot)
     with halves.cell():
-        climb.draw_number(attack_run, snapshot)
-        climb.draw_size(attack_run, snapshot)
+        live_view.draw_number(attack_run, snapshot)
+        live_view.draw_size(attack_run, snapshot)
 
 
 def draw_teacher(session: Session, attack_run: AttackRun | None, before: Examination) -> None:
@@ -86,38 +82,40 @@ def draw_teacher(session: Session, attack_run: AttackRun | None, before: Examina
         with rest:
             teacher.draw_original(before, session.target()[0])
     elif running:
-        climb.follow(attack_run, teacher.draw_live_stage, live)
+        with live.container():
+            live_view.follow_attack(attack_run, teacher.draw_stage)
     else:
         with keys:
             teacher.draw_keys(session, attack_run)
         with rest:
             teacher.draw_stage(attack_run, session.difference)
-            climb.draw_ending(attack_run)
+            live_view.draw_end(attack_run)
 
 
 def draw_desk(session: Session, attack_run: AttackRun | None, before: Examination) -> None:
-    """Everything: settings, the climb, the verdict, the change."""
+    """Everything: settings, the attack as it goes, the verdict, the change."""
     running = attack_run is not None and attack_run.running
     grid = st.grid(3, min_column_width=270, gap="medium")
     with grid.cell():
         if session.origin is None:
-            settings.draw_slice(session, session.scan)
-        attack_controls.draw_controls(session, bundle(session.bundle), before.undefended.label, running)
+            scan_settings.draw_slice(session, session.scan)
+        controls.draw_controls(session, bundle(session.bundle), before.undefended.label, running)
         draw_button(session, attack_run, before)
     with grid.cell(column_span=2):
         (rest, live), curves = places(running), st.empty()
     below, _ = places(running)
     if attack_run is None:
         with rest:
-            climb.draw_idle(before, session.target()[0])
+            live_view.draw_idle(before, session.target()[0])
     elif running:
-        climb.follow(attack_run, draw_live, live, curves)
+        with live.container():
+            live_view.follow_attack(attack_run, draw_now, curves)
     else:
         with rest:
-            climb.draw_ending(attack_run)
-            climb.draw_steps(attack_run)
-            draw_live(attack_run)
-            climb.draw_charts(attack_run, attack_run.snapshot)
+            live_view.draw_end(attack_run)
+            live_view.draw_steps(attack_run)
+            draw_now(attack_run)
+            draw_charts(attack_run, attack_run.snapshot)
         with below:
             draw_outcome(session, attack_run, attack_run.outcome)
 
@@ -143,7 +141,7 @@ if session.scan is None:
     st.stop()
 
 draw_tour(session, ATTACK)
-session.attack = attack_controls.possible_settings(session.attack, bundle(session.bundle))
+session.attack = controls.possible_settings(session.attack, bundle(session.bundle))
 before, target = target_examination(session), session.target()[0]
 attack_run = current_attack_run(session)
 running = attack_run is not None and attack_run.running

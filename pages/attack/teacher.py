@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.attack import live_view as climb
+from pages.attack import live_view
 from pages.attack.state import AttackRun
-from pages.shared.large_number import draw_huge
+from pages.shared.large_number import draw_large_number
 from pages.shared.words import heading
 
 if TYPE_CHECKING:
@@ -20,20 +20,14 @@ def _switch_picture(session: Session) -> None:
     session.difference = not session.difference
 
 
-def draw_live_stage(attack_run: AttackRun) -> None:
-    """How far the attack has come, for the back row."""
-    climb.draw_progress(attack_run)
-    draw_stage(attack_run)
-
-
 def draw_stage(attack_run: AttackRun, difference: bool = False) -> None:
     """The picture, or the difference, beside its number and, at the end, the verdict."""
     snapshot = attack_run.snapshot
     grid = st.grid(2, min_column_width=300, gap="medium")
     with grid.cell():
-        (climb.draw_difference if difference else climb.draw_snapshot)(attack_run, snapshot)
+        (live_view.draw_difference if difference else live_view.draw_snapshot)(attack_run, snapshot)
     with grid.cell():
-        climb.draw_number(attack_run, snapshot)
+        live_view.draw_number(attack_run, snapshot)
         if attack_run.outcome and snapshot.step == attack_run.trajectory.steps:
             _draw_large_verdict(attack_run.outcome.examination)
         else:
@@ -46,14 +40,14 @@ def draw_original(before: Examination, scan: Scan) -> None:
     answer = before.undefended
     assert answer
     with grid.cell():
-        climb.draw_original(before, scan)
+        live_view.draw_original(before, scan)
     with grid.cell():
-        climb.draw_share(answer.label, answer.confidence)
+        live_view.draw_share(answer.label, answer.confidence)
         st.title("Original", anchor=False)
 
 
 def draw_keys(session: Session, attack_run: AttackRun) -> None:
-    """Buttons and their keys, to walk along the course."""
+    """Buttons and their keys, to step along the attack."""
     far = len(attack_run.trajectory.snapshots)
     moves = (
         ("Start", ":material/first_page:", "Home", -far),
@@ -64,8 +58,14 @@ def draw_keys(session: Session, attack_run: AttackRun) -> None:
     for label, icon, key, by in moves:
         st.button(label, icon=icon, shortcut=key, on_click=attack_run.move, args=(by,), key=f"teacher-{label.lower()}")
     label = "Scan" if session.difference else "Difference"
-    how = {"icon": ":material/difference:", "shortcut": "D", "key": "teacher-difference"}
-    st.button(label, on_click=_switch_picture, args=(session,), **how)
+    st.button(
+        label,
+        icon=":material/difference:",
+        shortcut="D",
+        on_click=_switch_picture,
+        args=(session,),
+        key="teacher-difference",
+    )
 
 
 def _draw_large_verdict(exam: Examination) -> None:
@@ -81,4 +81,4 @@ def _draw_large_verdict(exam: Examination) -> None:
     with st.container(border=True, key="verdict", gap="xxsmall"):
         for title, word in words.items():
             st.markdown(title)
-            draw_huge(word, f"{title}: {word}", longest)
+            draw_large_number(word, f"{title}: {word}", longest)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.attack.state import AttackRun, Outcome, file_name
 from pages.shared import pictures
-from pages.shared.empty_states import draw_lacking
+from pages.shared.empty_states import draw_missing_models
 from pages.shared.runtime import bundle
 from pages.shared.words import decibels, heading, number, percent, plain, score_words
 
@@ -26,7 +26,7 @@ def draw_verdict(attack_run: AttackRun, outcome: Outcome) -> None:
             _draw_answer(exam.undefended, attack_run)
         if models.lacks:
             with grid.cell(column_span=2):
-                draw_lacking(models)
+                draw_missing_models(models)
             return
         with grid.container(border=True, height="stretch", gap="xsmall"):
             st.markdown("Detector’s verdict")

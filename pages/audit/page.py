@@ -1,24 +1,19 @@
-"""AuditState: a cohort through the pipeline, what purification does to each scan, and a report to take away."""
+"""Audit: a cohort through the pipeline, what purification does to each scan, and a report to take away."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import streamlit as st
 
-from pages.audit import table as audit_table
 from pages.audit.case import draw_case
 from pages.audit.charts import draw_charts
 from pages.audit.files import draw_downloads
 from pages.audit.source import choose_cohort
 from pages.audit.state import AuditState, begin
-from pages.shared import jobs as background
-from pages.shared.empty_states import draw_lacking, draw_problem
+from pages.audit.table import CASE, draw_figures, draw_live_table, draw_table
+from pages.shared.empty_states import draw_missing_models, draw_problem
+from pages.shared.job_status import Progress, draw_job_status, draw_stop, follow
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.session import Session, current_session
-
-if TYPE_CHECKING:
-    from streamlit.delta_generator import DeltaGenerator
 
 
 def draw_buttons(audit: AuditState) -> None:
@@ -33,13 +28,9 @@ def draw_buttons(audit: AuditState) -> None:
 
 
 def draw_state(audit: AuditState) -> None:
-    """How much is done, what of it is older than this visit, and how the last run ended."""
-    job, done, total = audit.job, len(audit.cases), len(audit.sources)
-    if job and job.error:
-        st.error(background.sentence(job.error), icon=":material/error:")
-    elif job and job.cut_short:
-        why = "as nobody watched" if job.abandoned else "by hand"
-        st.info(f"Stopped {why}. What is finished is kept; Resume goes on with the rest.", icon=":material/info:")
+    """How much is done, what of it is older than this session, and how the last run ended."""
+    done, total = len(audit.cases), len(audit.sources)
+    draw_job_status(audit, then="What is finished is kept; Resume goes on with the rest.")
     known = len(audit.keeper.known)
     kept = f" Of these, {known} were finished in an earlier run and kept on this machine." if known else ""
     st.markdown(f"**{done} of {total}** scans are done.{kept}")
@@ -55,33 +46,25 @@ def draw_state(audit: AuditState) -> None:
         )
 
 
-def follow(audit: AuditState, place: DeltaGenerator) -> None:
-    """Show how far it is until it has ended."""
-    job, total, drawn = audit.job, len(audit.sources), [-1]
-    with place.container():
-        progress, results = st.empty(), st.empty()
+def progress(audit: AuditState) -> Progress:
+    """So many of all scans."""
+    done, total = len(audit.cases), len(audit.sources)
+    return Progress(done, total, f"{done} of {total} scans")
 
-    def draw() -> None:
-        done, ahead = len(audit.cases), job.ahead
-        waiting = f" · {ahead} ahead of you" if ahead else ""
-        progress.progress(min(done / total, 1.0), f"{done} of {total} scans{waiting}")
-        if done != drawn[0]:
-            drawn[0] = done
-            with results.container():
-                audit_table.draw_figures(list(audit.cases.values()))
-                audit_table.draw_live_table(audit)
 
-    draw()
-    background.watch(job, draw)
+def draw_so_far(audit: AuditState) -> None:
+    """What is known while the rest is being done."""
+    draw_figures(list(audit.cases.values()))
+    draw_live_table(audit)
 
 
 def draw_results(session: Session, audit: AuditState) -> None:
     """Everything that is known of the cohort."""
     cases = [audit.cases[index] for index in audit.in_order()]
-    audit_table.draw_figures(cases)
+    draw_figures(cases)
     draw_downloads(audit)
-    audit_table.draw_table(audit)
-    index = st.session_state[audit_table.CASE]
+    draw_table(audit)
+    index = st.session_state[CASE]
     if index is not None:
         draw_case(session, audit, index)
     draw_charts(cases)
@@ -96,7 +79,7 @@ st.markdown(
     "purification costs those that it should have left alone."
 )
 if bundle(session.bundle).lacks:
-    draw_lacking(bundle(session.bundle))
+    draw_missing_models(bundle(session.bundle))
     st.stop()
 audit = choose_cohort(session)
 if audit is None:
@@ -106,9 +89,8 @@ running = audit.running
 rest, live = (st.empty(), st.empty()) if running else (st.container(), st.empty())
 if running:
     with live.container():
-        st.button("Stop", icon=":material/stop:", type="primary", on_click=audit.job.stop, key="stop", shortcut="Esc")
-        place = st.empty()
-    follow(audit, place)
+        draw_stop(audit)
+        follow(audit, lambda: progress(audit), lambda _: draw_so_far(audit))
     # It has ended while it was being drawn: the button changes, and the cases can be opened.
     st.rerun()
 with rest:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.detect import evidence as detector_evidence
-from pages.detect import operating_point as detector_price
-from pages.detect import roc as detector_roc
-from pages.detect import tables as detector_tables
-from pages.detect import trials as detector_trials
+from pages.detect.evidence import draw_evidence
+from pages.detect.operating_point import draw_thresholds
 from pages.detect.record import open_record
-from pages.shared.empty_states import draw_lacking, draw_problem
+from pages.detect.roc import draw_roc
+from pages.detect.tables import draw_benign, draw_scatter, draw_stress
+from pages.detect.trials import current_trials, draw_trials
+from pages.shared.empty_states import draw_missing_models, draw_problem
 from pages.shared.examinations import examination
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.session import Session, current_session
@@ -30,31 +30,31 @@ def draw_scan(session: Session) -> None:
             icon=":material/info:",
         )
         return
-    detector_evidence.draw_evidence(examination(session), session.scan, bundle(session.bundle))
+    draw_evidence(examination(session), session.scan, bundle(session.bundle))
 
 
 def draw_section(session: Session, section: str) -> None:
     """The section that is looked at; the others cost nothing."""
     models = bundle(session.bundle)
     classifier = models.classifier_name(session.classifier)
-    trials = detector_trials.current_trials(session, classifier)
+    trials = current_trials(session, classifier)
     if section == SCAN:
         draw_scan(session)
         return
     if section == RECOMPUTE:
-        detector_trials.draw_trials(session, classifier, trials)
+        draw_trials(session, classifier, trials)
         return
     record = open_record(models, classifier)
     if section == SCORES:
-        detector_tables.draw_scatter(record, examination(session).detection if session.scan else None)
+        draw_scatter(record, examination(session).detection if session.scan else None)
     elif section == THRESHOLDS:
-        detector_price.draw_thresholds(record)
+        draw_thresholds(record)
     elif section == ROC:
-        detector_roc.draw_roc(record)
+        draw_roc(record)
     elif section == STRESS:
-        detector_tables.draw_stress(record)
+        draw_stress(record)
     else:
-        detector_tables.draw_benign(record)
+        draw_benign(record)
 
 
 session = current_session()
@@ -63,7 +63,7 @@ draw_problem(session)
 draw_tour(session, DETECT)
 st.title("Judge the detector", anchor=False)
 if bundle(session.bundle).lacks:
-    draw_lacking(bundle(session.bundle))
+    draw_missing_models(bundle(session.bundle))
     st.stop()
 section = st.segmented_control(
     "Section", SECTIONS, default=SCAN, required=True, key="detect-section", label_visibility="collapsed",

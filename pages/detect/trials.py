@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.detect.record import score_text
-from pages.shared.jobs import sentence, watch
+from pages.shared.job_status import Progress, draw_job_status, draw_stop, follow
 from pages.shared.page_state import PageState
 from pages.shared.pickers import samples
 from pages.shared.runtime import bundle
@@ -17,8 +17,6 @@ from pages.shared.session import Session
 from pages.shared.words import heading, method_title, number, score_words
 
 if TYPE_CHECKING:
-    from streamlit.delta_generator import DeltaGenerator
-
     from core.attacks import AttackSettings
     from core.evaluation.operating_points import Trial
 
@@ -75,18 +73,21 @@ def draw_trials(session: Session, classifier: str, trials: TrialsState | None) -
         "This runs an attack and the detector now, on the **bundled sample scans**. These are synthetic: our own "
         "diffusion model drew them. They are not the validation scans behind the other figures, and they are few."
     )
-    running = trials is not None and not trials.job.done
-    kept = {"disabled": running, "persist_state": "session"}
+    running = trials is not None and trials.running
     grid = st.grid(2, min_column_width=220)
     with grid.cell():
-        method = st.selectbox("Attack", METHODS, format_func=method_title, key="trial-attack", **kept)
+        method = st.selectbox(
+            "Attack", METHODS, format_func=method_title, key="trial-attack", disabled=running, persist_state="session"
+        )
     with grid.cell():
-        eps = st.slider("Budget ε, in 1/255", 0.5, 16.0, 8.0, 0.5, key="trial-eps", **kept)
+        eps = st.slider(
+            "Budget ε, in 1/255", 0.5, 16.0, 8.0, 0.5, key="trial-eps", disabled=running, persist_state="session"
+        )
     # The empty place leaves nothing on the page of what was there before the run.
     idle = st.empty() if running else st.container()
-    if running:
-        st.button("Stop", icon=":material/stop:", type="primary", on_click=trials.job.stop, key="trial-stop")
-        _follow(trials, st.empty())
+    if trials and running:
+        draw_stop(trials, "trial-stop")
+        follow(trials, lambda: _progress(trials), lambda _: _draw_rows(trials))
         # It has ended while it was being drawn: the button changes.
         st.rerun()
     with idle:
@@ -98,29 +99,13 @@ def _draw_idle(session: Session, classifier: str, settings: AttackSettings, tria
     label = "Recompute on these scans"
     st.button(label, icon=":material/play_arrow:", type="primary", on_click=_begin, args=args, key="trial-start")
     if trials is not None:
-        _draw_ending(trials)
+        draw_job_status(trials, f" after {len(trials.done)} of {trials.total} scans")
         draw_result(trials)
 
 
-def _follow(trials: TrialsState, place: DeltaGenerator) -> None:
-    def draw() -> None:
-        with place.container():
-            done, ahead = len(trials.done), trials.job.ahead
-            waiting = f" · {ahead} ahead of you" if ahead else ""
-            st.progress(min(done / max(trials.total, 1), 1.0), f"{done} of {trials.total} scans{waiting}")
-            _draw_rows(trials)
-
-    draw()
-    watch(trials.job, draw)
-
-
-def _draw_ending(trials: TrialsState) -> None:
-    job = trials.job
-    if job.error:
-        st.error(sentence(job.error), icon=":material/error:")
-    elif job.cut_short:
-        why = "as nobody watched" if job.abandoned else "by hand"
-        st.info(f"Stopped {why} after {len(trials.done)} of {trials.total} scans.", icon=":material/info:")
+def _progress(trials: TrialsState) -> Progress:
+    done, total = len(trials.done), trials.total
+    return Progress(done, total, f"{done} of {total} scans")
 
 
 def draw_result(trials: TrialsState) -> None:

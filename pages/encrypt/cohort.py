@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.encrypt import controls as encrypt_controls
+from pages.encrypt import controls
 from pages.encrypt.controls import HEADS, chosen_preset, chosen_server
 from pages.encrypt.state import COHORT
 from pages.shared import job_status
@@ -26,7 +26,7 @@ def draw_live(session: Session, state: EncryptState) -> None:
     """Ask about the bundle's sample scans now, with progress and Stop."""
     asking = state.running and state.doing == COHORT
     st.header("The sample scans, now", anchor=False)
-    encrypt_controls.draw_controls(session, state, asking)
+    controls.draw_controls(session, state, asking)
     label = "Ask about every sample scan"
     if st.button(label, icon=":material/lock:", type="primary", key="encrypt-cohort", disabled=asking):
         try:
@@ -41,7 +41,7 @@ def draw_live(session: Session, state: EncryptState) -> None:
         watch(state.job, lambda: bar.progress(len(state.cohort) / state.total, _progress(state)))
         st.rerun()
     if state.doing == COHORT and state.job:
-        job_status.draw_ending(state.job, f" after {len(state.cohort)} of {state.total} scans")
+        job_status.draw_job_status(state, f" after {len(state.cohort)} of {state.total} scans", COHORT)
     if state.totals:
         draw_summary(state.totals, *state.cohort_of)
 
@@ -94,7 +94,7 @@ def draw_recorded(record: EncryptionRecord | None) -> None:
 
 def draw_lack() -> None:
     """That nothing was measured with the weights of today, and what measures it."""
-    text = "Nothing is recorded for these weights; run `python -m training.encrypted --data FILE`."
+    text = "Nothing is recorded for these weights; run `python -m training.measure.encrypted --data FILE`."
     st.info(text, icon=":material/info:")
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.encrypt import cohort as encrypt_cohort
-from pages.encrypt import controls as encrypt_controls
-from pages.encrypt import stages as encrypt_stages
-from pages.encrypt import why as encrypt_why
+from pages.encrypt import cohort, controls, stages, why
 from pages.encrypt.controls import chosen_preset, chosen_server
 from pages.encrypt.state import ASK, EncryptState, current_state
 from pages.shared import job_status
@@ -30,7 +27,7 @@ def draw_ask(session: Session, state: EncryptState) -> None:
     asking = state.running and state.doing == ASK
     grid = st.grid(3, min_column_width=270, gap="medium")
     with grid.cell():
-        encrypt_controls.draw_controls(session, state, asking)
+        controls.draw_controls(session, state, asking)
         how = {"icon": ":material/lock:", "type": "primary", "key": "encrypt", "shortcut": "E", "disabled": asking}
         if st.button("Encrypt and ask", **how):
             ask(session, state)
@@ -41,17 +38,17 @@ def draw_ask(session: Session, state: EncryptState) -> None:
             watch(state.job, lambda: bar.progress(len(state.steps) / STAGE_COUNT, "Client, server, client …"))
             st.rerun()
         if state.doing == ASK and state.job:
-            job_status.draw_ending(state.job)
+            job_status.draw_job_status(state, doing=ASK)
         if state.answer:
-            encrypt_stages.draw_answer(state, state.answer)
+            stages.draw_answer(state, state.answer)
         elif not state.steps:
             st.markdown(IDLE)
-    encrypt_stages.draw_stages(state)
+    stages.draw_stages(state)
     if state.answer:
         st.header("What it took", anchor=False)
-        encrypt_stages.draw_times(state)
+        stages.draw_times(state)
     st.header("What precision and depth cost", anchor=False)
-    encrypt_controls.draw_prices()
+    controls.draw_prices()
 
 
 def ask(session: Session, state: EncryptState) -> None:
@@ -84,7 +81,7 @@ def draw_sections(session: Session, classifier: str, section: str) -> None:
 
     record = None if section == ONE else read_encryption(bundle(session.bundle), classifier)
     if section == COHORT:
-        encrypt_cohort.draw_recorded(record)
+        cohort.draw_recorded(record)
     if session.scan is None:
         st.info("Choose a sample or upload a scan in the sidebar, to ask about it.", icon=":material/info:")
         return
@@ -94,9 +91,9 @@ def draw_sections(session: Session, classifier: str, section: str) -> None:
         return
     state = current_state(session, classifier)
     if section == COHORT:
-        encrypt_cohort.draw_live(session, state)
+        cohort.draw_live(session, state)
     elif section == WHY:
-        encrypt_why.draw_why(state, record)
+        why.draw_why(state, record)
     else:
         draw_ask(session, state)
 

@@ -62,7 +62,7 @@ def draw_why(state: EncryptState, record: EncryptionRecord | None) -> None:
         watch(state.job, lambda: _draw_live(state, what, place))
         st.rerun()
     if state.doing == what and state.job:
-        job_status.draw_ending(state.job)
+        job_status.draw_job_status(state, doing=what)
     draw_leak(state, state.leaks.get(what))
     draw_compared(state)
     draw_crossing(record)

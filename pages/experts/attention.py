@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from pages.experts.pictures import FIRST_OPACITY, draw_maps
-from pages.experts.state import CLEAN, ExpertsState
+from pages.experts.state import CLEAN, Attention, ExpertsState
 from pages.shared.runtime import heavy_work
 from pages.shared.words import plain
 
 if TYPE_CHECKING:
-    import numpy as np
+    pass
 
 RAW, ROLLOUT = "Raw heads", "Rollout"
 MEAN = "Mean of the heads"
@@ -25,17 +25,6 @@ KINDS = (
 )
 LAYERS = "The network looks at the patches in so many rounds, one after another; the last is what it ends with."
 HEADS = "In every layer several heads look at the same time, each for something of its own."
-
-
-class Attention(NamedTuple):
-    """Maps of what the class token takes from each patch, (rows, columns) each.
-
-    raw: a tuple a layer, of the mean over the heads and then of every head; rollout: through all layers. The matrices
-    themselves would take 17 MB a scan.
-    """
-
-    raw: tuple[tuple[np.ndarray, ...], ...]
-    rollout: np.ndarray
 
 
 def draw_attention(state: ExpertsState) -> None:

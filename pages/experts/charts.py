@@ -61,8 +61,10 @@ def bars(output: MixtureOutput, switched_on: Sequence[bool], end: int, short: bo
         marker={"color": fills, "line": {"width": 1, "color": ink}, "pattern": {"shape": shapes, "fgcolor": ink}},
     )  # fmt: skip
     # Room right of a full bar for its text.
-    marks = [0, end // 2, end]
-    figure.update_xaxes(range=[0, end * (1.3 if short else 1.2)], tickvals=marks, ticktext=[f"{m} %" for m in marks])
+    ticks = [0, end // 2, end]
+    figure.update_xaxes(
+        range=[0, end * (1.3 if short else 1.2)], tickvals=ticks, ticktext=[f"{tick} %" for tick in ticks]
+    )
     figure = finished(figure, ink)
     font = {"size": FONT, "color": ink}
     ticks = {"tickvals": list(range(len(names))), "ticktext": names}

@@ -23,7 +23,7 @@ PLANE = (
 )
 MISSING = (
     "The gates of the calibration scans are not recorded for this mixture and its weights of today; "
-    "run `python -m training.gates --data FILE` to record them."
+    "run `python -m training.measure.gates --data FILE` to record them."
 )
 
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.experts import attention as experts_attention
-from pages.experts import attributions as experts_looks
-from pages.experts import gate_map as experts_map
-from pages.experts import gate_path as experts_path
-from pages.experts import opinions as experts_opinions
+from pages.experts import attention, attributions, gate_map, gate_path, opinions
 from pages.experts.attack import conclude
 from pages.experts.picker import draw_picker
 from pages.experts.state import ExpertsState, current_state
@@ -25,7 +21,7 @@ SECTIONS = (OPINIONS, PATH, LOOKS, MAP)
 
 
 def opened(session: Session, mixture: str) -> ExpertsState | None:
-    """The bench with the scan on it; None, with the reason, where the bundle does not take such scans."""
+    """What is known of the scan; None, with the reason, where the bundle does not take such scans."""
     before = target_examination(session)
     if before.undefended is None:
         st.error(f"{plain(before.refused or '')} Choose another scan in the sidebar.", icon=":material/error:")
@@ -43,16 +39,16 @@ def draw_section(session: Session, section: str, mixture: str) -> None:
     with st.container():
         state = opened(session, mixture) if session.scan else None
     if section == MAP:
-        experts_map.draw_map(bundle(session.bundle), mixture, state)
+        gate_map.draw_map(bundle(session.bundle), mixture, state)
     elif state is None:
         return
     elif section == OPINIONS:
-        experts_opinions.draw_opinions(session, state)
+        opinions.draw_opinions(session, state)
     elif section == PATH:
-        experts_path.draw_path(state)
+        gate_path.draw_path(state)
     else:
-        experts_looks.draw_looks(state)
-        experts_attention.draw_attention(state)
+        attributions.draw_looks(state)
+        attention.draw_attention(state)
 
 
 session = current_session()

@@ -37,4 +37,4 @@ def draw_ending(state: ExpertsState, doing: object) -> None:
     job = state.job
     if job is None or state.doing != doing or state.running:
         return
-    job_status.draw_ending(job, f" after {counted(job.count)} of {state.total}")
+    job_status.draw_job_status(state, f" after {counted(job.count)} of {state.total}", doing)

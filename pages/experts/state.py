@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from core.bundles import Expert
     from core.explanation.mixture import GatePathPoint, MixtureView
     from core.models.experts import MixtureOfExperts
-    from pages.experts.attention import Attention
     from pages.shared.session import Session
 
 CLEAN, ATTACKED, PURIFIED = "Clean", "Attacked", "Purified"
@@ -26,13 +25,24 @@ CLEAN, ATTACKED, PURIFIED = "Clean", "Attacked", "Purified"
 class Question(NamedTuple):
     """Whom to ask where they look, and how.
 
-    method: one of `core.explanation.attributions.METHODS`; place: which expert, None for the mixture; switched_on: which of its
-    experts are at work, empty where all are, or where one expert is asked.
+    method: one of `core.explanation.attributions.METHODS`; place: which expert, None for the mixture; switched_on:
+    which of its experts are at work, empty where all are, or where one expert is asked.
     """
 
     method: str
     place: int | None = None
     switched_on: tuple[bool, ...] = ()
+
+
+class Attention(NamedTuple):
+    """Maps of what the class token takes from each patch, (rows, columns) each.
+
+    raw: a tuple a layer, of the mean over the heads and then of every head; rollout: through all layers. The matrices
+    themselves would take 17 MB a scan.
+    """
+
+    raw: tuple[tuple[np.ndarray, ...], ...]
+    rollout: np.ndarray
 
 
 @dataclass(kw_only=True)
@@ -46,7 +56,7 @@ class ExpertsState(PageState):
     scan, before
         The scan on the table, and the result for it, or for its origin where it is an attacked copy.
     stages : dict of str to MixtureView
-        `CLEAN`, `ATTACKED`, `PURIFIED` → pixels and panel; the last two once there was an attack.
+        `CLEAN`, `ATTACKED`, `PURIFIED` → pixels and what the experts make of them; the last two after an attack.
     eps : float or None
         Budget of the attack that was made here, in 1/255.
     taken : ndarray or None

@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from pages.faults.record import open_record
+from pages.faults.state import Answer, FaultsState
 from pages.shared.examinations import examination
 from pages.shared.runtime import bundle, heavy_work
 
 if TYPE_CHECKING:
     from core import Examination
     from core.faults.guard import Guard
-    from core.faults.view import Watch
-    from pages.faults.state import FaultsState
     from pages.shared.session import Session
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One scan before and after the damage.
-
-    choices: everything that it depends on, scan first; watch: what the guard did, None where it is off or nothing is
-    flipped; digest: SHA-256 of the network that all visitors share, taken afterwards.
-    """
-
-    choices: tuple[object, ...]
-    before: Examination
-    after: Examination
-    watch: Watch | None
-    digest: str
-
-    @property
-    def withheld(self) -> bool:
-        """Whether the guard, which only detects, holds the answer back."""
-        return bool(self.watch and self.watch.withholds)
 
 
 def current_answer(session: Session, state: FaultsState) -> Answer:

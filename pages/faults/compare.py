@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.faults import bars, charts
+from pages.faults import charts
 from pages.faults.findings import first_to_break, helped, interplay
 from pages.faults.record import draw_source, open_record
 from pages.faults.words import measured, network_title
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Records = dict[str, "FaultRecord"]
 NONE = (
     "Nothing of this kind is recorded for this bundle's classifiers with their weights of today; "
-    "run `python -m training.faults --data FILE --bundle {}` to record it."
+    "run `python -m training.measure.faults --data FILE --bundle {}` to record it."
 )
 
 
@@ -107,7 +107,7 @@ def _draw_map(models: Bundle, records: Records) -> None:
     shares = [[found.get((count, eps)) for eps in steps] for count in flips]
     told = interplay(rows)
     st.markdown(told)
-    figure = bars.grid_map([f"{eps:g}" for eps in steps], [str(count) for count in flips], shares)
+    figure = charts.grid_map([f"{eps:g}" for eps in steps], [str(count) for count in flips], shares)
     alt = f"Accuracy of {network_title(name)} over flips and ε. {told}"
     st.plotly_chart(figure, height=charts.HEIGHT - 90, config=CONFIG, key="compare-map", alt=alt)
     draw_source(known[name].studies["map"], "PGD knows the undamaged network.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.faults import bars, charts, study
+from pages.faults import charts, study
 from pages.faults.guarded import draw_guarded
 from pages.faults.layers import draw_part
 from pages.faults.progress import draw_ending, follow
@@ -78,7 +78,9 @@ def draw_rows(what: str, rows: list[Any], key: str) -> None:
         figure = charts.accuracy_lines([line], AXES[what], [row.flips for row in known])
     else:
         shown = sorted(known, key=lambda row: -row.bit) if what == study.BITS else known
-        figure = bars.accuracy_bars([bars.Bar(_tick(what, row), _group(what, row), row) for row in shown], AXES[what])
+        figure = charts.accuracy_bars(
+            [charts.Bar(_tick(what, row), _group(what, row), row) for row in shown], AXES[what]
+        )
     st.plotly_chart(figure, height=charts.HEIGHT, config=CONFIG, key=key, alt=f"Accuracy: {told}")
     worst = min(known, key=lambda row: row.accuracy)
     numberless = max(known, key=lambda row: row.non_finite)

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.faults import bits as faults_bits
-from pages.faults import compare as faults_compare
-from pages.faults import curves as faults_curves
-from pages.faults import damage as faults_damage
-from pages.faults import guard as faults_guard
-from pages.faults import layers as faults_layers
-from pages.faults import verdict as faults_verdict
-from pages.faults import worst_case as faults_worst
+from pages.faults import compare, curves, damage, layers, verdict, worst_case
 from pages.faults.answer import Answer, current_answer, page_guard
+from pages.faults.bits import draw_bits, draw_form
+from pages.faults.guard import draw_scrubber, draw_switch, draw_watch
 from pages.faults.record import draw_damaged
 from pages.faults.state import FaultsState, current_state
 from pages.faults.words import network_title
@@ -39,7 +34,7 @@ def draw_network(session: Session) -> FaultsState:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         session.faulty = st.segmented_control("Network", names, default=now, **how) or now
         state = current_state(session, session.faulty)
-        faults_bits.draw_form(state)
+        draw_form(state)
     return state
 
 
@@ -49,35 +44,35 @@ def draw_flip(session: Session, state: FaultsState) -> None:
     work = grid.cell(column_span=2)
     with grid.cell():
         place = st.container()
-        faults_damage.draw_undo(state)
-        faults_guard.draw_switch(state)
+        damage.draw_undo(state)
+        draw_switch(state)
         watch_place = st.container()
     with work:
-        progress = faults_layers.draw_layers(session, state)
-        faults_bits.draw_bits(state)
+        progress = layers.draw_layers(session, state)
+        draw_bits(state)
         random_place = st.container()
     if session.scan is None:
         place.info("Choose a sample or upload a scan in the sidebar, to ask about it.", icon=":material/info:")
     else:
         with place:
             answer = current_answer(session, state)
-            faults_verdict.draw_now(answer)
+            verdict.draw_now(answer)
         with random_place:
-            faults_damage.draw_random(state, answer.before.pixels)
+            damage.draw_random(state, answer.before.pixels)
         with watch_place:
             guard = page_guard(state) if state.guard != "off" else None
-            faults_guard.draw_watch(state, answer.watch, guard)
+            draw_watch(state, answer.watch, guard)
         draw_below(session, state, answer)
     st.caption(PRIVATE)
-    faults_guard.draw_scrubber(engine().scrubber.bundles.get(session.bundle))
+    draw_scrubber(engine().scrubber.bundles.get(session.bundle))
     # Last, as it holds the page until it has ended.
-    faults_layers.follow_measure(state, progress)
+    layers.follow_measure(state, progress)
 
 
 def draw_below(session: Session, state: FaultsState, answer: Answer) -> None:
     """What is flipped, and both answers in full."""
-    faults_damage.draw_list(state)
-    faults_verdict.draw_sides(answer, session.scan, state.models)
+    damage.draw_list(state)
+    verdict.draw_sides(answer, session.scan, state.models)
     with st.container(key="faults-digest"):
         same = "as when you began" if answer.digest == state.digest else "**another than when you began**"
         st.caption(f"SHA-256 of the network that everybody shares, taken after this answer: `{answer.digest}`, {same}.")
@@ -92,12 +87,12 @@ with st.container(horizontal=True, vertical_alignment="center", horizontal_align
     section = st.segmented_control("Section", SECTIONS, default=FLIP, required=True, key="faults-section", **how)
 draw_damaged(bundle(session.bundle))
 if section == COMPARE:
-    faults_compare.draw_compare(bundle(session.bundle))
+    compare.draw_compare(bundle(session.bundle))
 else:
     state = draw_network(session)
     if section == CURVES:
-        faults_curves.draw_curves(session, state)
+        curves.draw_curves(session, state)
     elif section == WORST:
-        faults_worst.draw_worst(session, state)
+        worst_case.draw_worst(session, state)
     else:
         draw_flip(session, state)

@@ -49,4 +49,4 @@ def draw_ending(state: FaultsState, doing: object, unit: str) -> None:
     job = state.job
     if job is None or state.doing != doing or state.running:
         return
-    job_status.draw_ending(job, f" after {job.count:,} of at most {state.total:,} {unit}")
+    job_status.draw_job_status(state, f" after {job.count:,} of at most {state.total:,} {unit}", doing)

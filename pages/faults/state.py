@@ -3,18 +3,51 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pages.shared.page_state import PageState
 from pages.shared.runtime import bundle
 
 if TYPE_CHECKING:
-    from core import Bundle
+    from core import Bundle, Examination
     from core.faults import Fault, SearchStep
-    from core.faults.view import Layer, Network
-    from pages.faults.answer import Answer
-    from pages.faults.study import Study
+    from core.faults.view import Layer, Network, Watch
     from pages.shared.session import Session
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One scan before and after the damage.
+
+    choices: everything that it depends on, scan first; watch: what the guard did, None where it is off or nothing is
+    flipped; digest: SHA-256 of the network that all visitors share, taken afterwards.
+    """
+
+    choices: tuple[object, ...]
+    before: Examination
+    after: Examination
+    watch: Watch | None
+    digest: str
+
+    @property
+    def withheld(self) -> bool:
+        """Whether the guard, which only detects, holds the answer back."""
+        return bool(self.watch and self.watch.withholds)
+
+
+@dataclass
+class Study:
+    """Measured live: `rows` as `core.faults.record` has them, so that charts take both.
+
+    n: scans; trials: campaigns of so many each; form: number format of the flips.
+    """
+
+    what: str
+    n: int
+    trials: int
+    form: str
+    seed: int
+    rows: list[Any] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)

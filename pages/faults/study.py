@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import streamlit as st
 
+from pages.faults.state import FaultsState, Study
 from pages.faults.words import network_title
 from pages.shared.runtime import heavy_work
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from core.faults import CampaignSettings
     from core.faults.samples import Samples
     from core.faults.view import Layer
-    from pages.faults.state import FaultsState
     from pages.shared.session import Session
 
 FLIPS, LAYERS, BITS, ACTIVATIONS = "flips", "layers", "bits", "activations"
@@ -35,21 +34,6 @@ class Plan(NamedTuple):
 
     facts: dict[str, Any]
     settings: CampaignSettings
-
-
-@dataclass
-class Study:
-    """Measured live: `rows` as `core.faults.record` has them, so that charts take both.
-
-    n: scans; trials: campaigns of so many each; form: number format of the flips.
-    """
-
-    what: str
-    n: int
-    trials: int
-    form: str
-    seed: int
-    rows: list[Any] = field(default_factory=list)
 
 
 def samples_of(state: FaultsState) -> Samples | None:

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from pages.faults.words import NO_NUMBER
-from pages.shared.large_number import draw_huge
+from pages.shared.large_number import draw_large_number
 from pages.shared.pictures import draw_legend
 from pages.shared.words import heading, number, percent, plain
 
@@ -62,7 +62,7 @@ def draw_now(answer: Answer) -> None:
     st.title(now.title, anchor=False)
     if now.answer:
         text = percent(now.answer.confidence)
-        draw_huge(text, f"Probability of “{now.answer.label}”: {text}", room=9)
+        draw_large_number(text, f"Probability of “{now.answer.label}”: {text}", room=9)
     st.markdown(now.about)
     _draw_badge(before, now, answer)
 

@@ -12,7 +12,7 @@ from pages.faults.progress import draw_ending, follow
 from pages.faults.record import draw_lack, draw_source, open_record
 from pages.faults.state import FaultsState
 from pages.faults.words import measured
-from pages.shared.large_number import draw_huge
+from pages.shared.large_number import draw_large_number
 from pages.shared.words import number, plain
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def draw_steps(state: FaultsState) -> None:
     last = steps[-1]
     many = _bits(len(steps))
     st.markdown(f"**Accuracy with {many} flipped**")
-    draw_huge(measured(last.accuracy), f"Accuracy with {many} flipped: {measured(last.accuracy)}", room=9)
+    draw_large_number(measured(last.accuracy), f"Accuracy with {many} flipped: {measured(last.accuracy)}", room=9)
     lines = []
     for index, fault, accuracy, _, _, tried in steps:
         place = _place(index, fault.tensor, fault.index, fault.bit, FORMATS[fault.form].field(fault.bit))

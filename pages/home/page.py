@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.shared.session import DEFAULT_BUNDLE, current_session
+from pages.shared.runtime import DEFAULT_BUNDLE
+from pages.shared.session import current_session
 from pages.shared.tour_steps import TOURS
 from pages.shared.tours import start_tour
 

@@ -28,19 +28,19 @@ UNKNOWN = (
 
 def pick(state: PurifyState, key: str) -> int:
     """Which of the methods."""
-    places = range(len(state.strips))
+    places = range(len(state.trajectories))
     if len(places) == 1:
         return 0
-    names = [plain(in_short(strip.settings)) for strip in state.strips]
+    names = [plain(in_short(trajectory.settings)) for trajectory in state.trajectories]
     return st.segmented_control("Method", places, default=0, required=True, key=key, format_func=names.__getitem__) or 0
 
 
 def draw_change(state: PurifyState) -> None:
     """Everything about one method's estimate."""
     place = pick(state, "change-method")
-    strip = state.strips[place]
-    last = strip.frames[-1]
-    _draw_pictures(state, strip, last)
+    trajectory = state.trajectories[place]
+    last = trajectory.frames[-1]
+    _draw_pictures(state, trajectory, last)
     _draw_distances(last)
     st.subheader("Where the classifier looked", anchor=False)
     _draw_gaze(state, place)
@@ -48,7 +48,7 @@ def draw_change(state: PurifyState) -> None:
     draw_files(state, place)
 
 
-def _draw_pictures(state: PurifyState, strip: PurificationTrajectory, last: Frame) -> None:
+def _draw_pictures(state: PurifyState, trajectory: PurificationTrajectory, last: Frame) -> None:
     from core.explanation import overlays
 
     shape, spacing = state.before.frame.shape, state.scan.spacing
@@ -58,15 +58,15 @@ def _draw_pictures(state: PurifyState, strip: PurificationTrajectory, last: Fram
         over = st.toggle("Over the scan", True, key="change-over", persist_state="session")
     limit = 0.5 / gain
     grid = st.grid(3, min_column_width=140)
-    for title, pixels in (("Input: what the classifier was given", strip.pixels), ("Estimate", last.estimate)):
+    for title, pixels in (("Input: what the classifier was given", trajectory.pixels), ("Estimate", last.estimate)):
         picture = overlays.model_png(pixels, shape, spacing)
         grid.image(picture, title, "stretch", alt=f"Scan {state.scan.name}. {title}")
     with grid.cell():
         if over:
-            picture = overlays.signed_overlay_png(state.before.frame, strip.pixels, last.estimate, limit, spacing)
+            picture = overlays.signed_overlay_png(state.before.frame, trajectory.pixels, last.estimate, limit, spacing)
         else:
-            picture = overlays.residual_png(strip.pixels, last.estimate, limit, shape, spacing)
-        name = f"Change × {gain}{pictures.averaged(strip.pixels)}"
+            picture = overlays.residual_png(trajectory.pixels, last.estimate, limit, shape, spacing)
+        name = f"Change × {gain}{pictures.averaged(trajectory.pixels)}"
         st.image(picture, name, "stretch", alt=f"Change from input to estimate, {gain} times amplified")
         pictures.draw_legend(f"−{number(limit)} darker (blue)", f"brighter (red) +{number(limit)}", signed=True)
     st.markdown(HONEST)
@@ -93,11 +93,11 @@ def _draw_gaze(state: PurifyState, place: int) -> None:
     """What the answers rest on, input and estimate on one scale."""
     from core.explanation import overlays
 
-    strip, shape = state.strips[place], state.before.frame.shape
+    trajectory, shape = state.trajectories[place], state.before.frame.shape
     before, after = attributions_of(state, place)
     limit = max(overlays.map_limit(before), overlays.map_limit(after))
     grid = st.grid(2, min_column_width=200)
-    for name, values, frame in (("input", before, strip.frames[0]), ("estimate", after, strip.frames[-1])):
+    for name, values, frame in (("input", before, trajectory.frames[0]), ("estimate", after, trajectory.frames[-1])):
         answer = frame.prediction
         title = f"On the {name}: “{answer.label}”, {percent(answer.confidence)}"
         native = overlays.at_native(frame.estimate, shape)

@@ -39,22 +39,22 @@ def _files(state: PurifyState, place: int) -> tuple[bytes, bytes]:
     """DICOM and PNG."""
     from core.scans import derived_dicom, derived_png
 
-    estimate = state.strips[place].frames[-1].estimate
+    estimate = state.trajectories[place].frames[-1].estimate
     pixels = estimate[0] if len(estimate) == 1 else estimate.transpose(1, 2, 0)
-    description = describe(state, state.strips[place])
+    description = describe(state, state.trajectories[place])
     modality = bundle(state.before.bundle).written_modality
     how = {"kind": "purified", "modality": modality, "source": state.scan}
     dicom = derived_dicom(pixels, description=description, **how)
     return dicom, derived_png(pixels, kind="purified")
 
 
-def describe(state: PurifyState, strip: PurificationTrajectory) -> str:
+def describe(state: PurifyState, trajectory: PurificationTrajectory) -> str:
     """What an estimate says of itself as a file. No file names: they may name a patient."""
     from core.purification.catalogue import find_purifier, noise_level
 
-    settings, takes = strip.settings, find_purifier(strip.settings).takes
+    settings, takes = trajectory.settings, find_purifier(trajectory.settings).takes
     level = noise_level(settings)
-    facts = [settings.method, *([f"t {level}"] if level else []), f"{strip.steps} of {strip.total} steps"]
+    facts = [settings.method, *([f"t {level}"] if level else []), f"{trajectory.steps} of {trajectory.total} steps"]
     facts += [f"clip {settings.clip:g}/255"] if "clip" in takes else []
     source = f" of an image marked as {state.scan.derived}" if state.scan.derived else ""
     return (

@@ -6,21 +6,20 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.purify import change as purify_change
-from pages.purify import controls as purify_controls
-from pages.purify import curves as purify_course
-from pages.purify import figure as purify_figure
-from pages.purify import seeds as purify_seeds
-from pages.purify import stage as purify_stage
-from pages.purify import start as purify_table
-from pages.purify import strip as purify_strip
-from pages.purify import tradeoff as purify_trade
+from pages.purify import stage, start
+from pages.purify.change import draw_change
+from pages.purify.controls import draw_controls
+from pages.purify.curves import draw_curves
+from pages.purify.figure import draw_figure
+from pages.purify.seeds import draw_seeds
 from pages.purify.state import PurifyState, begin, current_state, possible_settings
-from pages.shared import job_status
-from pages.shared import scan_settings as settings
-from pages.shared.empty_states import draw_lacking, draw_problem, draw_start
+from pages.purify.tradeoff import draw_tradeoff
+from pages.purify.trajectories import draw_trajectories
+from pages.shared.empty_states import draw_missing_models, draw_problem, draw_start
 from pages.shared.examinations import examination, target_examination
+from pages.shared.job_status import draw_job_status, draw_stop
 from pages.shared.runtime import bundle, wait_until_ready
+from pages.shared.scan_settings import draw_slice
 from pages.shared.session import Session, current_session
 from pages.shared.words import plain
 
@@ -45,7 +44,7 @@ def draw_watch(session: Session, before: Examination) -> None:
 
 
 def draw_work(session: Session, before: Examination) -> None:
-    """Settings and button beside the stage; below it the strips and the chart."""
+    """Settings and button beside the stage; below it each method’s frames and the chart."""
     state, looked_at = current_state(session), session.frame
     running, large = state is not None and state.running, session.teaching
     grid = st.grid(1 if large else 3, min_column_width=270, gap="medium")
@@ -53,48 +52,47 @@ def draw_work(session: Session, before: Examination) -> None:
         buttons = st.container(horizontal=True)
         if not large:
             if session.origin is None and session.scan:
-                settings.draw_slice(session, session.scan)
+                draw_slice(session, session.scan)
                 if session.frame != looked_at:
                     st.rerun()
-            purify_controls.draw_controls(session, bundle(session.bundle), running)
+            draw_controls(session, bundle(session.bundle), running)
         with buttons:
             pressed = draw_buttons(state)
-            purify_table.draw_mode(session)
+            start.draw_mode(session)
     with grid.cell(column_span=1 if large else 2):
         # Of the two places one is empty: what was drawn before must not stand there, greyed, while a purifier runs.
         rest, live = st.empty(), st.empty()
     below = st.empty()
     if pressed:
         state = begin(session, before, target_examination(session) if session.origin else None)
-        purify_stage.draw_first(state, live)
+        stage.draw_first(state, live)
         st.rerun()
     if running:
-        purify_stage.follow(state, live)
+        stage.follow_purifiers(state, live)
         live.empty()
     with rest.container():
         if state is None:
-            purify_table.draw_idle(session, before)
+            start.draw_idle(session, before)
         else:
-            job_status.draw_ending(state.job)
-            if state.job.count:
-                purify_stage.draw_stage(state)
+            draw_job_status(state)
+            if state.job and state.job.count:
+                stage.draw_stage(state)
     if running:
         st.rerun()  # only now, so that the result is seen before the buttons and settings are drawn anew
-    if state and state.job.count and not large:
+    if state and state.job and state.job.count and not large:
         with below.container():
-            purify_strip.draw_strips(state)
-            purify_course.draw_course(state)
+            draw_trajectories(state)
+            draw_curves(state)
 
 
 def draw_buttons(state: PurifyState | None) -> bool:
     """Purify, and Stop while something runs; whether Purify was pressed."""
     running = state is not None and state.running
-    label, how = "Purify again" if state else "Purify", {"icon": ":material/healing:", "type": "primary"}
+    label = "Purify again" if state else "Purify"
     # No callback: it would come before a setting that was changed in the same moment is noted.
-    pressed = st.button(label, key="purify", shortcut="P", disabled=running, **how)
-    if running:
-        how = {"icon": ":material/stop:", "key": "stop", "shortcut": "Esc"}
-        st.button("Stop", on_click=state.job.stop, **how)
+    pressed = st.button(label, key="purify", shortcut="P", disabled=running, icon=":material/healing:", type="primary")
+    if state and running:
+        draw_stop(state)
     return pressed
 
 
@@ -105,20 +103,20 @@ def draw_section(session: Session, section: str, before: Examination) -> None:
         return
     state = current_state(session)
     if section == SEEDS:
-        purify_seeds.draw_seeds(session, before)
-    elif state is None or state.running or not state.job.count:
+        draw_seeds(session, before)
+    elif state is None or state.running or not (state.job and state.job.count):
         st.info(FIRST if state is None else WAIT, icon=":material/info:")
     else:
-        purify_change.draw_change(state)
+        draw_change(state)
 
 
 def draw_recorded(session: Session) -> None:
     """What was measured on the validation scans; it needs no scan of the visitor's."""
     if bundle(session.bundle).lacks:
-        draw_lacking(bundle(session.bundle))
+        draw_missing_models(bundle(session.bundle))
         return
-    purify_trade.draw_trade(bundle(session.bundle), session.classifier)
-    purify_figure.draw_figure(bundle(session.bundle))
+    draw_tradeoff(bundle(session.bundle), session.classifier)
+    draw_figure(bundle(session.bundle))
 
 
 session = current_session()
@@ -134,8 +132,10 @@ models = bundle(session.bundle)
 session.purify = possible_settings(session.purify, models)
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
     st.title("Purify a scan", anchor=False, width="content")
-    how = {"label_visibility": "collapsed", "persist_state": "session"}
-    section = st.segmented_control("Section", SECTIONS, default=WATCH, required=True, key="purify-section", **how)
+    section = st.segmented_control(
+        "Section", SECTIONS, default=WATCH, required=True, key="purify-section", label_visibility="collapsed",
+        persist_state="session",
+    )  # fmt: skip
 if section == TRADE:
     draw_recorded(session)
     st.stop()
@@ -145,8 +145,8 @@ if before.undefended is None:
     st.stop()
 if before.refused:
     st.warning(f"{plain(before.refused)} The answers below are for study only.", icon=":material/warning:")
-purify_table.draw_table(session)
+start.draw_input(session)
 if models.lacks:
-    draw_lacking(models)
+    draw_missing_models(models)
     st.caption("What is left are filters that need no network.")
 draw_section(session, section or WATCH, before)

@@ -10,15 +10,13 @@ import streamlit as st
 
 from pages.purify.controls import in_short
 from pages.shared import pictures
-from pages.shared.jobs import sentence, watch
+from pages.shared.job_status import Progress, draw_job_status, draw_stop, follow
 from pages.shared.page_state import PageState
 from pages.shared.runtime import bundle
 from pages.shared.session import Session
 from pages.shared.words import heading, number, percent, plain
 
 if TYPE_CHECKING:
-    from streamlit.delta_generator import DeltaGenerator
-
     from core import Examination, Scan
     from core.fidelity.agreement import Agreement, SeedResult
     from core.purification.settings import PurifySettings
@@ -51,25 +49,27 @@ def draw_seeds(session: Session, before: Examination) -> None:
     running = state is not None and state.running
     st.markdown("A purifier draws noise. Where the answer hangs on which noise it drew, the estimate can’t be trusted.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kept = {"disabled": running, "persist_state": "session"}
         names = [in_short(settings) for settings in session.purify]
         place = st.selectbox(
-            "Method, as set up under “Watch”", range(len(names)), format_func=names.__getitem__, key="survey-method",
+            "Method, as set up under “Watch”", range(len(names)), format_func=names.__getitem__, key="seeds-method",
             disabled=running,
         )  # fmt: skip
         about = "Each seed is one purification of its own."
-        count = st.number_input("Seeds", 2, MOST_SEEDS, FIRST_SEEDS, help=about, key="survey-count", width=140, **kept)
+        count = st.number_input(
+            "Seeds", 2, MOST_SEEDS, FIRST_SEEDS, help=about, key="seeds-count", width=140, disabled=running,
+            persist_state="session",
+        )  # fmt: skip
         idle = st.empty() if running else st.container(width="content")
-        if running:
-            st.button("Stop", icon=":material/stop:", type="primary", on_click=state.stop, key="survey-stop")
-    if running:
-        _follow(state, st.empty())
+        if state and running:
+            draw_stop(state, "seeds-stop")
+    if state and running:
+        follow(state, lambda: _progress(state), lambda _: _draw_shares(state))
         st.rerun()
-    if idle.button("Compare seeds", icon=":material/casino:", type="primary", key="survey", shortcut="S"):
+    if idle.button("Compare seeds", icon=":material/casino:", type="primary", key="seeds", shortcut="S"):
         _begin(session, before, session.purify[place], int(count))
         st.rerun()
     if state:
-        _draw_ending(state)
+        draw_job_status(state, f" after {len(state.agreement)} of {len(state.seeds)} seeds")
         draw_agreement(state)
 
 
@@ -96,24 +96,9 @@ def _steps(state: SeedsState) -> Iterator[SeedResult | None]:
     yield from agreement(before.pixels, bundle(before.bundle), state.settings, state.seeds, classifier)
 
 
-def _follow(state: SeedsState, place: DeltaGenerator) -> None:
-    def draw() -> None:
-        done, total, job = len(state.agreement), len(state.seeds), state.job
-        waiting = " · taking turns with other visitors" if job.ahead else ""
-        with place.container():
-            st.progress(done / total, f"{done} of {total} seeds · {job.seconds:.1f} s of computing{waiting}")
-            _draw_shares(state)
-
-    draw()
-    watch(state.job, draw)
-
-
-def _draw_ending(state: SeedsState) -> None:
-    job = state.job
-    if job.error:
-        st.error(plain(sentence(job.error)), icon=":material/error:")
-    elif job.cut_short:
-        st.info(f"Stopped after {len(state.agreement)} of {len(state.seeds)} seeds.", icon=":material/stop_circle:")
+def _progress(state: SeedsState) -> Progress:
+    done, total = len(state.agreement), len(state.seeds)
+    return Progress(done, total, f"{done} of {total} seeds")
 
 
 def draw_agreement(state: SeedsState) -> None:

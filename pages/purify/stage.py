@@ -10,7 +10,7 @@ import streamlit as st
 from pages.purify.controls import in_short
 from pages.purify.state import PurifyState
 from pages.shared import pictures
-from pages.shared.jobs import watch
+from pages.shared.job_status import Progress, draw_progress, follow
 from pages.shared.words import counted, heading, percent, plain
 
 if TYPE_CHECKING:
@@ -30,34 +30,31 @@ def draw_first(state: PurifyState, place: DeltaGenerator) -> None:
 
     It drops what has only just come when the page is drawn anew.
     """
-    while not state.job.wait(FIRST_POLL_SECONDS) and not state.job.count and not state.job.ahead:
+    job = state.job
+    assert job
+    while not job.wait(FIRST_POLL_SECONDS) and not job.count and not job.ahead:
         pass
-    _draw_live(state, place)
+    with place.container():
+        draw_progress(job, _progress(state))
+        _draw_estimates(state)
     time.sleep(PAINT_SECONDS)
 
 
-def follow(state: PurifyState, place: DeltaGenerator) -> None:
-    """Draw the estimates again and again until all purifiers have ended."""
-    _draw_live(state, place)
-    watch(state.job, lambda: _draw_live(state, place))
-
-
-def _draw_live(state: PurifyState, place: DeltaGenerator) -> None:
+def follow_purifiers(state: PurifyState, place: DeltaGenerator) -> None:
+    """Draw the estimates after each step until all purifiers have ended."""
     with place.container():
-        _draw_progress(state)
-        if state.strips:
-            _draw_columns(state, live=True)
+        follow(state, lambda: _progress(state), lambda _: _draw_estimates(state))
 
 
-def _draw_progress(state: PurifyState) -> None:
-    job = state.job
-    done, most = sum(strip.steps for strip in state.strips), sum(strip.total for strip in state.strips)
-    parts = [f"{done:,} of {counted(most)}" if most else "Beginning", f"{job.seconds:.1f} s of computing"]
-    if job.seconds > 2 and 0 < done < most:
-        parts.append(f"about {job.seconds / done * (most - done):.0f} s to come")
-    if job.ahead:
-        parts.append("taking turns with other visitors")
-    st.progress(min(1.0, done / most) if most else 0.0, " · ".join(parts))
+def _progress(state: PurifyState) -> Progress:
+    done = sum(trajectory.steps for trajectory in state.trajectories)
+    total = sum(trajectory.total for trajectory in state.trajectories)
+    return Progress(done, total, f"{done:,} of {counted(total)}" if total else "Beginning")
+
+
+def _draw_estimates(state: PurifyState) -> None:
+    if state.trajectories:
+        _draw_columns(state, live=True)
 
 
 def draw_stage(state: PurifyState) -> None:
@@ -95,54 +92,54 @@ def _draw_slider(state: PurifyState) -> None:
     def moved() -> None:
         state.position, state.playing = steps.index(st.session_state[key]), False
 
-    # The studio is the truth and the widget mirrors it: the keys move it as well.
+    # The state is the truth and the widget mirrors it: the keys move it as well.
     st.session_state[key] = steps[state.place]
-    label = "Step" if len(state.strips) == 1 else "Step of the longest method; the others keep pace"
+    label = "Step" if len(state.trajectories) == 1 else "Step of the longest method; the others keep pace"
     st.select_slider(label, steps, key=key, on_change=moved)
 
 
 def _draw_columns(state: PurifyState, live: bool = False) -> None:
-    count = len(state.strips)
+    count = len(state.trajectories)
     grid = st.grid(count, min_column_width=WIDTHS[count], gap="medium")
-    for strip in state.strips:
+    for trajectory in state.trajectories:
         with grid.cell():
-            frame = strip.frames[-1] if live else state.frame(strip)
-            st.markdown(f"**{plain(in_short(strip.settings))}**  \n{moment(strip, frame)}")
-            draw_answer(state, strip, frame)
-            _draw_pictures(state, strip, frame, live)
+            frame = trajectory.frames[-1] if live else state.frame(trajectory)
+            st.markdown(f"**{plain(in_short(trajectory.settings))}**  \n{moment(trajectory, frame)}")
+            draw_answer(state, trajectory, frame)
+            _draw_pictures(state, trajectory, frame, live)
 
 
-def moment(strip: PurificationTrajectory, frame: Frame) -> str:
+def moment(trajectory: PurificationTrajectory, frame: Frame) -> str:
     """Which step a frame is from, in words."""
     if frame.step == 0:
         return "The input"
-    return f"Step {frame.step:,} of {strip.total:,}" + ("" if frame.t is None else f", t = {frame.t}")
+    return f"Step {frame.step:,} of {trajectory.total:,}" + ("" if frame.t is None else f", t = {frame.t}")
 
 
-def draw_answer(state: PurifyState, strip: PurificationTrajectory, frame: Frame) -> None:
+def draw_answer(state: PurifyState, trajectory: PurificationTrajectory, frame: Frame) -> None:
     """Label and probability, and how it stands to the clean scan's answer, or to the input's."""
-    answer, first = frame.prediction, strip.frames[0].prediction
-    large = st.header if len(state.strips) < 3 else st.subheader
+    answer, first = frame.prediction, trajectory.frames[0].prediction
+    large = st.header if len(state.trajectories) < 3 else st.subheader
     large(f"{plain(heading(answer.label))} · {percent(answer.confidence)}", anchor=False)
-    turn = None if state.running else strip.turn()
+    turn = None if state.running else trajectory.turn()
     if turn is frame:
-        text = "Comes back here" if strip.wanted == answer.label else "Turns here"
+        text = "Comes back here" if trajectory.wanted == answer.label else "Turns here"
         st.badge(text, icon=":material/flag:", color="blue")
-    elif strip.wanted is None:
+    elif trajectory.wanted is None:
         same = answer.label == first.label
         text = "As the input" if same else f"Input: {plain(first.label)}"
         st.badge(text, icon=":material/equal:" if same else ":material/swap_horiz:", color="gray" if same else "orange")
-    elif answer.label == strip.wanted:
+    elif answer.label == trajectory.wanted:
         st.badge("As the clean scan", icon=":material/check_circle:", color="green")
     else:
-        st.badge(f"Clean scan: {plain(strip.wanted)}", icon=":material/swap_horiz:", color="orange")
+        st.badge(f"Clean scan: {plain(trajectory.wanted)}", icon=":material/swap_horiz:", color="orange")
 
 
-def _draw_pictures(state: PurifyState, strip: PurificationTrajectory, frame: Frame, live: bool) -> None:
+def _draw_pictures(state: PurifyState, trajectory: PurificationTrajectory, frame: Frame, live: bool) -> None:
     from core.explanation import overlays
 
     shape, spacing = state.before.frame.shape, state.scan.spacing
-    name, whose = "Input" if frame.step == 0 else "Estimate", f"{in_short(strip.settings)}, step {frame.step}"
+    name, whose = "Input" if frame.step == 0 else "Estimate", f"{in_short(trajectory.settings)}, step {frame.step}"
     picture = overlays.model_png(frame.estimate, shape, spacing)
     st.image(picture, name, "stretch", alt=f"{name}. {whose}")
     if live:
@@ -153,8 +150,8 @@ def _draw_pictures(state: PurifyState, strip: PurificationTrajectory, frame: Fra
             picture = overlays.thumbnail_png(frame.noisy, shape, spacing)
             st.image(picture, f"Noisy image, t = {frame.t}", "stretch", alt=f"Noisy image. {whose}")
         else:
-            st.caption("No noise yet." if strip.frames[-1].noisy is not None else "This method adds no noise.")
+            st.caption("No noise yet." if trajectory.frames[-1].noisy is not None else "This method adds no noise.")
     with halves.cell():
-        picture = overlays.residual_png(strip.pixels, frame.estimate, 0.5 / GAIN, shape, spacing)
-        title = f"Change × {GAIN}{pictures.averaged(strip.pixels)}"
+        picture = overlays.residual_png(trajectory.pixels, frame.estimate, 0.5 / GAIN, shape, spacing)
+        title = f"Change × {GAIN}{pictures.averaged(trajectory.pixels)}"
         st.image(picture, title, "stretch", alt=f"Change from the input, {GAIN} times. {whose}")

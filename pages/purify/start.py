@@ -1,4 +1,4 @@
-"""What lies on the table of the Purify page before anything is done to it."""
+"""The scan on the Purify page before anything is done to it."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def draw_mode(session: Session) -> None:
     st.button(label, icon=f":material/{icon}:", on_click=session.switch_teaching, key="teacher", shortcut="T")
 
 
-def draw_table(session: Session) -> None:
-    """What lies on the table, and the way to the attacked copy from the Attack page."""
+def draw_input(session: Session) -> None:
+    """Which scan it is, and the way to the attacked copy from the Attack page."""
     assert session.scan
     if session.origin is not None:
         st.caption(f"{plain(session.scan.name)}. Its clean original is known, and every estimate is compared with it.")

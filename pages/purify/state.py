@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pages.shared.jobs import Job
 from pages.shared.page_state import PageState
 from pages.shared.runtime import bundle, heavy_work
 
@@ -34,14 +33,14 @@ class PurifyState(PageState):
         That of the clean scan, where the scan on the table is an attacked copy.
     settings, seed
         How it is purified.
-    strips : tuple of PurificationTrajectory
+    trajectories : tuple of PurificationTrajectory
         How each goes; empty until the worker has begun.
     position : int or None
-        Which place of the longest strip is looked at; None for the last.
+        Which place of the longest trajectory is looked at; None for the last.
     playing : bool
         Whether the position moves on by itself.
-    looking : Job or None
-        Has the MAE look at the frames.
+    mae_views : PageState or None
+        Asks the MAE about the frames.
     attributions, files, thumbnails : dict
         Place of a method → where the classifier looked, before and after; its estimate as DICOM and PNG. Place and step
         → a small picture.
@@ -52,18 +51,18 @@ class PurifyState(PageState):
     reference: Examination | None
     settings: tuple[PurifySettings, ...]
     seed: int
-    strips: tuple[PurificationTrajectory, ...] = ()
+    trajectories: tuple[PurificationTrajectory, ...] = ()
     position: int | None = None
     playing: bool = False
-    looking: Job[PurificationTrajectory] | None = None
+    mae_views: PageState | None = None
     attributions: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     files: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
     thumbnails: dict[tuple[int, int], bytes] = field(default_factory=dict)
 
     @property
     def longest(self) -> PurificationTrajectory:
-        """The strip with the most frames: its steps are what the slider counts."""
-        return max(self.strips, key=lambda strip: len(strip.frames))
+        """The trajectory with the most frames: its steps are what the slider counts."""
+        return max(self.trajectories, key=lambda trajectory: len(trajectory.frames))
 
     @property
     def last(self) -> int:
@@ -75,9 +74,15 @@ class PurifyState(PageState):
         """The position that is looked at."""
         return self.last if self.position is None else min(max(self.position, 0), self.last)
 
-    def frame(self, strip: PurificationTrajectory) -> Frame:
-        """The frame of a strip that belongs to the position."""
-        return strip.at(self.place / self.last if self.last else 1.0)
+    def stop(self) -> None:
+        """Stop the purifiers, and the questions to the MAE."""
+        super().stop()
+        if self.mae_views:
+            self.mae_views.stop()
+
+    def frame(self, trajectory: PurificationTrajectory) -> Frame:
+        """The frame of a trajectory that belongs to the position."""
+        return trajectory.at(self.place / self.last if self.last else 1.0)
 
     def move(self, by: int) -> None:
         """Look at a position further on, or further back where negative; no further than the first and the last."""
@@ -140,10 +145,10 @@ def _steps(state: PurifyState) -> Iterator[PurificationTrajectory]:
     if reference is not None:
         known |= {"reference": reference.pixels, "wanted": reference.undefended.label}
     # Here and not before, as each asks the classifier, and only the worker may.
-    state.strips = tuple(
+    state.trajectories = tuple(
         PurificationTrajectory(before.pixels, models, settings, **known) for settings in state.settings
     )
-    yield from develop(state.strips, models, state.seed)
+    yield from develop(state.trajectories, models, state.seed)
 
 
 def attributions_of(state: PurifyState, place: int) -> tuple[np.ndarray, np.ndarray]:
@@ -159,5 +164,5 @@ def _attributions(state: PurifyState, place: int) -> tuple[np.ndarray, np.ndarra
     from core.explanation.attributions import saliency
 
     network = bundle(state.before.bundle).classifiers[state.before.undefended.classifier]
-    estimate = state.strips[place].frames[-1].estimate
+    estimate = state.trajectories[place].frames[-1].estimate
     return saliency(state.before.pixels, network), saliency(estimate, network)

@@ -22,7 +22,7 @@ CURVE = "one-step"
 LESION = " “Lesion kept”: share of the outlined tumours whose contrast stays within 10 %."
 
 
-def draw_trade(models: Bundle, wanted: str | None) -> None:
+def draw_tradeoff(models: Bundle, wanted: str | None) -> None:
     """The curve over t, the other purifiers, and every figure in a table."""
     from core.evaluation.tradeoff import tradeoff
 

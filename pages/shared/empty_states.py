@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.shared.pickers import samples, want
-from pages.shared.runtime import bundle
-from pages.shared.session import DEFAULT_BUNDLE, Session, current_session
+from pages.shared.runtime import DEFAULT_BUNDLE, bundle
+from pages.shared.session import Session, current_session
 from pages.shared.words import plain
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def draw_start(verb: str) -> None:
                 st.button(verb, key=f"start-{key}", width="stretch", on_click=want, args=(key,))
 
 
-def draw_lacking(models: Bundle) -> None:
+def draw_missing_models(models: Bundle) -> None:
     """Its sentence, and the way on."""
     st.info(plain(models.lacks or ""), icon=":material/info:")
     draw_switch(models)

@@ -43,6 +43,8 @@ class Job(Generic[T]):
         What ended the run before its time.
     cut_short, abandoned : bool
         It ended before the last step because somebody stopped it, or because nobody watched it.
+    paused : bool
+        It takes no steps until it is resumed or stopped.
     """
 
     def __init__(self, worker: Worker, steps: Iterator[T], take: Callable[[T], None]) -> None:
@@ -50,11 +52,12 @@ class Job(Generic[T]):
         self._steps: Iterator[T] | None = steps
         self._take: Callable[[T], None] | None = take
         self._stop, self._ended = threading.Event(), threading.Event()
+        self._pause, self._waiting = threading.Lock(), False
         self._future: Future | None = None
         self._asked = time.monotonic()
         self.count, self.seconds = 0, 0.0
         self.error: Exception | None = None
-        self.cut_short = self.abandoned = False
+        self.cut_short = self.abandoned = self.paused = False
 
     def start(self) -> None:
         """Queue the first slice."""
@@ -63,6 +66,21 @@ class Job(Generic[T]):
     def stop(self) -> None:
         """End within a step; returns at once."""
         self._stop.set()
+        self.resume()  # what waits has to be closed in the worker, too
+
+    def pause(self) -> None:
+        """Take no more steps than the current slice's until it is resumed; a job that waits is never abandoned."""
+        with self._pause:
+            self.paused = True
+
+    def resume(self) -> None:
+        """Go on where it was paused."""
+        self._asked = time.monotonic()
+        with self._pause:
+            self.paused = False
+            if self._waiting:
+                self._waiting = False
+                self.start()
 
     @property
     def stopped(self) -> bool:
@@ -95,8 +113,11 @@ class Job(Generic[T]):
         self.seconds += time.perf_counter() - start
         if finished:
             self._finish()
-        else:
-            self.start()
+            return
+        with self._pause:
+            self._waiting = self.paused
+            if not self.paused:
+                self.start()
 
     def _advance(self, until: float) -> bool:
         assert self._steps is not None and self._take is not None

@@ -10,7 +10,7 @@ GLYPH = 0.62
 WIDTH = 420
 
 
-def draw_huge(text: str, about: str, room: int = 7) -> None:
+def draw_large_number(text: str, about: str, room: int = 7) -> None:
     """A text in letters so large that `room` of them fill its place; `about` is what it is read out as."""
     ink = INK["dark" if st.context.theme.type == "dark" else "light"]
     size = WIDTH / (GLYPH * max(len(text), room))

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 import streamlit as st
 
 from pages.shared.memory_scrubber import MemoryScrubber
-from pages.shared.session import DEFAULT_BUNDLE
 from pages.shared.worker import LOG, Worker
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from core import Bundle
 
 T = TypeVar("T")
+DEFAULT_BUNDLE = "brain-mri"
 POLL_SECONDS = 0.3
 
 

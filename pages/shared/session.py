@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
+
+from pages.shared.page_state import StateKeeper
+from pages.shared.runtime import DEFAULT_BUNDLE
 
 if TYPE_CHECKING:  # core brings torch: the first page must not wait for it
     from core import Examination, Scan, Window
     from core.attacks import AttackSettings
     from core.purification.settings import PurifySettings
-    from pages.shared.page_state import PageState
 
-DEFAULT_BUNDLE = "brain-mri"
 TOUR_SAMPLE = "the tours' sample"
-STOP_SECONDS = 1.0
-S = TypeVar("S", bound="PageState")
 
 
 class AttackedCopy(NamedTuple):
@@ -27,7 +26,7 @@ class AttackedCopy(NamedTuple):
 
 
 @dataclass
-class Session:
+class Session(StateKeeper):
     """One visitor's choices and the last result.
 
     Attributes
@@ -69,8 +68,6 @@ class Session:
         empty for the head's own preset, and for a server of the app's own.
     attacked_copy : AttackedCopy or None
         What the last attack on the Attack page made.
-    states : dict
-        Kind of state → the one of that kind that a page keeps here.
     """
 
     bundle: str = DEFAULT_BUNDLE
@@ -104,7 +101,6 @@ class Session:
     preset: str = ""
     server: str = ""
     attacked_copy: AttackedCopy | None = None
-    states: dict[type[PageState], PageState] = field(default_factory=dict)
 
     def choose_bundle(self, name: str) -> None:
         """Take another bundle, with its own classifier; a tour speaks of the one it began with, and ends."""
@@ -119,7 +115,9 @@ class Session:
         self.scan, self.sample = scan, sample
         self.origin = self.origin_examination = self.window = self.problem = None
         self.frame = scan.default_frame
-        self._forget_states(attacked_copy)
+        self.forget_states(attacked_copy)
+        if not attacked_copy:
+            self.attacked_copy = None
 
     def take_attacked(self, attacked: Scan, before: Examination | None = None) -> None:
         """Replace the scan by its attacked copy, and remember what it was and its result, `before`."""
@@ -128,39 +126,6 @@ class Session:
         self.take(attacked, self.sample, attacked_copy=True)
         self.origin, self.origin_frame, self.origin_window = scan, frame, window
         self.origin_examination = before
-
-    def keep(self, state: S) -> S:
-        """Keep a page's state in place of the last one of its kind, which is stopped."""
-        self.drop(type(state))
-        self.states[type(state)] = state
-        return state
-
-    def drop(self, kind: type[PageState]) -> None:
-        """Stop and forget a page's state."""
-        if state := self.states.pop(kind, None):
-            state.stop()
-
-    def state_of(self, kind: type[S]) -> S | None:
-        """A page's state, if any."""
-        state = self.states.get(kind)
-        return state if isinstance(state, kind) else None
-
-    def current(self, kind: type[S], choices: tuple[object, ...]) -> S | None:
-        """A page's state, if any; one of what is no longer chosen is stopped and forgotten."""
-        state = self.state_of(kind)
-        if state is None or state.choices != choices:
-            self.drop(kind)
-            return None
-        if state.job and state.job.stopped:
-            state.job.wait(STOP_SECONDS)  # it is at its last step: not worth drawing it as running once more
-        return state
-
-    def _forget_states(self, attacked_copy: bool) -> None:
-        for kind, state in list(self.states.items()):
-            if not state.outlives(attacked_copy):
-                self.drop(kind)
-        if not attacked_copy:
-            self.attacked_copy = None
 
     def target(self) -> tuple[Scan | None, int, Window | None]:
         """What an attack is aimed at: the scan, frame and window on the table, or what they were before an attack."""
@@ -180,7 +145,7 @@ class Session:
 
 
 def current_session() -> Session:
-    """This session's visit."""
+    """The state of the visitor whose script runs."""
     if "session" not in st.session_state:
         st.session_state["session"] = Session()
     return st.session_state["session"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.shared.examinations import attack
-from pages.shared.session import DEFAULT_BUNDLE, TOUR_SAMPLE, Session
+from pages.shared.runtime import DEFAULT_BUNDLE
+from pages.shared.session import TOUR_SAMPLE, Session
 from pages.shared.tour_steps import PLACES, TOURS, Step
 
 

@@ -98,11 +98,11 @@ def test_the_diagnosis_comes_back_and_can_be_walked_through(open_app: Visit, tmp
     assert file.name.endswith("-purified-one-step.dcm") and load_scan(file).derived == "purified"
 
     section(page, "Seeds")
-    count = page.locator(".st-key-survey-count input")
+    count = page.locator(".st-key-seeds-count input")
     count.fill("4")
     count.press("Enter")
     settle(page)
-    page.locator(".st-key-survey button").click()
+    page.locator(".st-key-seeds button").click()
     expect(page.get_by_text("All 4 seeds agree: “tumour”")).to_be_visible(timeout=WAIT_MS)
     settle(page)
     assert "restored" not in main.inner_text().lower()

@@ -8,7 +8,6 @@ from core import BundleError, ScanError, examine, load_scan
 from core.attacks import AttackSettings, attack_scan
 from core.defence.decision import decide_recorded
 from core.defence.scope import is_colourful
-from core.detection.scores import attention_variation, detection_masks, instability, masked_views
 from core.evaluation.responses import respond
 from core.scans import write_derived_png
 
@@ -135,16 +134,3 @@ def test_wrong_frame_and_classifier_are_sentences(clean, bundle):
         examine(clean, bundle, frame=7)
     with pytest.raises(BundleError):
         examine(clean, bundle, classifier="vgg")
-
-
-def test_instability_of_known_distributions():
-    certain, opposite = torch.tensor([[50.0, -50.0]]), torch.tensor([[-50.0, 50.0]])
-    assert instability(certain, certain).item() == pytest.approx(0, abs=1e-12)
-    assert instability(certain, opposite).item() == pytest.approx(np.log(2), rel=1e-6)
-
-
-def test_attention_does_not_vary_against_itself(bundle):
-    masks = detection_masks(bundle, torch.device("cpu"))
-    views = masked_views(torch.rand(1, 1, 128, 128), masks, bundle.mae)
-    score, by_patch = attention_variation(views, views, masks)
-    assert score.item() == 0 and by_patch.shape == (1, 256) and not by_patch.any()

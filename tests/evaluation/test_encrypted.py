@@ -97,5 +97,5 @@ def test_a_record_is_read_with_the_weights_it_was_made_with_only(cells, monkeypa
     (folder / FILE).write_text(json.dumps({"vit": entry | {"made_with": "other"}}))
     assert read_encryption(cells, "vit") is None
     (folder / FILE).write_text("{")
-    with pytest.raises(BundleError, match="run training.encrypted again"):
+    with pytest.raises(BundleError, match="run training.measure.encrypted again"):
         read_encryption(cells, "vit")

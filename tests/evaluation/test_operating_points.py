@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.bundles import load_bundle
 from core.bundles.calibration import Borderline, Calibration, Limits, Responses
 from core.defence.fitting import folds
 from core.evaluation.operating_points import (
@@ -17,6 +16,7 @@ from core.evaluation.operating_points import (
     roc,
     thresholds_at,
 )
+from tests.defended import defended_bundle
 
 SECONDS = {"detect": 0.1, "purify": 0.5}
 
@@ -154,7 +154,7 @@ def test_conditions_are_read_in_order(calibration):
 
 
 def test_every_pixel_is_hidden_once():
-    bundle = load_bundle()
+    bundle = defended_bundle()
     hidden = hidden_pixels(bundle)
     assert hidden.shape == (4, bundle.resolution, bundle.resolution)
     assert (hidden.sum(0) == 1).all()

@@ -42,8 +42,8 @@ def test_a_row_of_the_comparison():
     assert (attacked.condition, attacked.ssim, attacked.lesion) == ("pgd 8/255", 0.7, None)
 
 
-def test_the_bundle_tells_something(bundle):
+def test_the_bundle_tells_something(bundle, tmp_path):
     record = tradeoff(bundle)
     assert record.command and {"clean", "pgd 8/255"} <= {made.condition for made in record.points}
     assert record.compared == bool(results_entry(bundle, "purifiers").get("rows"))
-    assert results_entry(dataclasses.replace(bundle, name="none"), "purifiers") == {}
+    assert results_entry(dataclasses.replace(bundle, folder=tmp_path), "purifiers") == {}

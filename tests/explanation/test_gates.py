@@ -12,14 +12,14 @@ from core.bundles import BundleError
 from core.evaluation.datasets import load_dataset
 from core.explanation.gates import GateRecord, gate_projection, read_gates
 from core.models.experts import resnet_mixture
-from training import gates as recipe
+from training.measure import gates as recipe
 
 FILE = {"file": "small.safetensors"}
 
 
 def record(**conditions):
     rows = {name: np.array(rows, dtype=float) for name, rows in conditions.items()}
-    return GateRecord((0, 1), rows, "python -m training.gates", "val", "abc")
+    return GateRecord((0, 1), rows, "python -m training.measure.gates", "val", "abc")
 
 
 @pytest.fixture
@@ -36,10 +36,9 @@ def mixed(bundle, tmp_path):
 
 
 @pytest.fixture
-def weights(tmp_path, monkeypatch, mixed):
+def weights(tmp_path, mixed):
     """An empty folder in place of weights/."""
     (tmp_path / mixed.name).mkdir()
-    monkeypatch.setattr(recipe, "WEIGHTS", tmp_path)
     return tmp_path
 
 
@@ -83,7 +82,7 @@ def test_nothing_recorded(weights, mixed):
 )
 def test_a_damaged_record_gives_one_sentence(weights, mixed, text):
     (weights / mixed.name / "gates.json").write_text(text)
-    with pytest.raises(BundleError, match="training.gates again"):
+    with pytest.raises(BundleError, match="training.measure.gates again"):
         read_gates(mixed, "small")
 
 
@@ -96,7 +95,7 @@ def test_the_recipe_records_what_the_gate_says(weights, mixed, sample_set, monke
     assert list(made.conditions) == ["clean", "fgsm 4/255"] and made.labels == tuple(data.labels.tolist())
     expected = mixed.classifiers["small"].weights(data.pixels)
     assert made.conditions["clean"] == pytest.approx(expected.numpy(), abs=1e-4)
-    assert made.command == "python -m training.gates --data samples.npz --bundle brain-mri --limit 5 --seed 0"
+    assert made.command == "python -m training.measure.gates --data samples.npz --bundle brain-mri --limit 5 --seed 0"
     other = dataclasses.replace(mixed, hashes=dict(mixed.hashes) | {FILE["file"]: "new"})
     assert read_gates(other, "small") is None
 

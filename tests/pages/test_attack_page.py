@@ -19,6 +19,7 @@ from pages.attack.controls import ALONE, BENIGN, NO_ATTACKER, NOT_ASKED, WHOLE, 
 from pages.attack.state import AttackRun, describe, file_name
 from pages.shared.words import counted, decibels, length
 from tests.reading import session, texts
+from tests.slowness import slow_down
 
 Choose = Callable[[AppTest, str], AppTest]
 OURS = [sample for sample in sample_scans() if sample.origin == "synthetic"]
@@ -247,6 +248,18 @@ def test_nothing_is_kept_of_an_earlier_run(page: AppTest) -> None:
     attack(page)
     gc.collect()
     assert first() is None
+
+
+@pytest.mark.parametrize("teaching", [False, True])
+def test_steps_slower_than_the_page_are_drawn_once_each(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch, teaching: bool
+) -> None:
+    session(page).teaching = teaching
+    page.run()
+    slow_down(monkeypatch, "core.attacks.attack_pixels")
+    monkeypatch.setattr("pages.attack.live_view.CHART_SECONDS", 0.0)
+    attack(page)
+    assert session(page).state_of(AttackRun).outcome
 
 
 def test_stop_leaves_what_was_done_so_far(page: AppTest) -> None:

@@ -18,6 +18,7 @@ from pages.audit.table import CASE, TABLE, TINT, _choose, _frame, _tinted, answe
 from pages.shared.runtime import bundle, engine
 from pages.shared.session import Session
 from tests.reading import session, texts
+from tests.slowness import slow_down
 
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
 COHORT = SAMPLES.parent / "cohort"
@@ -158,8 +159,15 @@ def test_stop_keeps_what_is_finished(page: AppTest) -> None:
     assert now.job.wait(30)
     page.run()
     assert 0 < len(now.cases) < len(sample_cohort())
-    assert "Stopped by hand" in texts(page)
+    assert "Stopped. What is finished is kept" in texts(page)
     assert page.button(key="audit-start").label == "Resume the audit"
+
+
+def test_scans_slower_than_the_page_are_drawn_once_each(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow_down(monkeypatch, "core.report.cohort.cohort_cases")
+    upload(page, "ward.zip", packed())
+    page.button(key="audit-start").click().run()
+    assert not page.exception and audit(page).complete
 
 
 def test_another_cohort_stops_the_first(page: AppTest) -> None:

@@ -11,7 +11,7 @@ from pages.attack.controls import ALONE, NO_DEFENCE
 from pages.attack.state import AttackRun
 from pages.experts.picker import NONE_HERE
 from pages.purify.state import PurifyState
-from pages.shared.session import DEFAULT_BUNDLE
+from pages.shared.runtime import DEFAULT_BUNDLE
 from tests.cells import CLASSES, NAME, SIDE, cell, write_picture
 from tests.reading import opened, session, texts
 
@@ -157,7 +157,7 @@ def test_purify_compares_the_filters(page: AppTest, cells: Bundle) -> None:
     assert len(page.selectbox(key="purify-filter-0").options) == 4
     page.button(key="purify").click().run()
     assert not page.exception and not page.error
-    assert all(len(strip.frames) == 2 for strip in session(page).state_of(PurifyState).strips)
+    assert all(len(trajectory.frames) == 2 for trajectory in session(page).state_of(PurifyState).trajectories)
     assert "Reconstruction loss" not in page.segmented_control(key="purify-value").options
     for section in ("What changed", "Seeds", "Trade-off"):
         page.segmented_control(key="purify-section").set_value(section).run()
@@ -187,6 +187,6 @@ def test_a_bundle_that_every_page_works_with_has_no_switch_to_itself() -> None:
 def _lacking_default() -> None:
     from types import SimpleNamespace
 
-    from pages.shared.empty_states import draw_lacking
+    from pages.shared.empty_states import draw_missing_models
 
-    draw_lacking(SimpleNamespace(name="brain-mri", lacks="It lacks something."))
+    draw_missing_models(SimpleNamespace(name="brain-mri", lacks="It lacks something."))

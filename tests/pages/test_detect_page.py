@@ -15,6 +15,7 @@ from pages.detect.record import score_text, share_text
 from pages.detect.roc import paper_sentence
 from pages.detect.trials import TrialsState
 from tests.reading import texts
+from tests.slowness import slow_down
 
 Choose = Callable[[AppTest, str], AppTest]
 SECTIONS = ("This scan", "Scores", "Thresholds", "ROC", "Stress", "Benign changes", "Recompute")
@@ -113,7 +114,12 @@ def test_the_verdict_on_the_paper_s_score_follows_the_numbers() -> None:
     assert "separates some" in paper_sentence({"FGSM": curve(0.49), "PGD": curve(0.95)})
 
 
-def test_recompute_judges_the_samples(page: Callable[[str], AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("slow", [False, True])
+def test_recompute_judges_the_samples(
+    page: Callable[[str], AppTest], monkeypatch: pytest.MonkeyPatch, slow: bool
+) -> None:
+    if slow:
+        slow_down(monkeypatch, "core.evaluation.operating_points.trial_steps")
     two = dict(list(detector_trials.samples().items())[:2])
     monkeypatch.setattr(detector_trials, "samples", lambda: two)
     app = page("Recompute")

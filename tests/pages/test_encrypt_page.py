@@ -60,7 +60,7 @@ def entry(models: Bundle, **changes: object) -> dict[str, object]:
     head = {"head": "linear", "preset": "linear", "n": 9, "clear": 8, "same": 9, "same_clear": 8, "max_error": 2e-4}
     known = {
         "made_with": weights_today(models, "vit"),
-        "command": "python -m training.encrypted --data cells.zip",
+        "command": "python -m training.measure.encrypted --data cells.zip",
         "n": 9,
         "seed": 0,
         "heads": [head | TIMES | SIZES | {"plain": SHARES, "encrypted": SHARES}],
@@ -164,7 +164,7 @@ def test_a_damaged_record_gives_its_sentence(page: AppTest, cells: Bundle, recor
     record('{"vit": {"made_with"')
     assert not page.run().error  # asking needs no record
     page.segmented_control(key="encrypt-section").set_value("Cohort").run()
-    assert not page.exception and "run training.encrypted again" in page.error[0].value.replace("\\", "")
+    assert not page.exception and "run training.measure.encrypted again" in page.error[0].value.replace("\\", "")
 
 
 def test_what_crosses_is_compared(page: AppTest, cells: Bundle, record: Callable[[str], None]) -> None:

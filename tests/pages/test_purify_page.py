@@ -17,11 +17,13 @@ from core.purification.catalogue import purified_pixels
 from core.purification.settings import PurifySettings
 from core.scans import sample_scans
 from pages.purify.controls import in_short
+from pages.purify.curves import RECONSTRUCTION
 from pages.purify.files import file_name
 from pages.purify.seeds import SeedsState, verdict
 from pages.purify.state import PurifyState, begin
 from pages.purify.tradeoff import NOT_YET
 from tests.reading import session, texts
+from tests.slowness import slow_down
 
 Choose = Callable[[AppTest, str], AppTest]
 SCAN, OTHER = [sample for sample in sample_scans() if sample.key.startswith("tumour")][:2]
@@ -70,12 +72,12 @@ def test_start_offers_samples_and_stays_here(app: AppTest) -> None:
 
 def test_the_page_does_what_core_does(carried: AppTest) -> None:
     press(carried)
-    studio, models = session(carried).state_of(PurifyState), load_bundle()
-    pixels = studio.before.pixels
-    for strip in studio.strips:
-        expected = purified_pixels(torch.from_numpy(pixels)[None], models, strip.settings)
-        assert np.array_equal(strip.frames[-1].estimate, expected[0].detach().numpy())
-        assert strip.frames[0].prediction.label == "no tumour" and strip.wanted == "tumour"
+    state, models = session(carried).state_of(PurifyState), load_bundle()
+    pixels = state.before.pixels
+    for trajectory in state.trajectories:
+        expected = purified_pixels(torch.from_numpy(pixels)[None], models, trajectory.settings)
+        assert np.array_equal(trajectory.frames[-1].estimate, expected[0].detach().numpy())
+        assert trajectory.frames[0].prediction.label == "no tumour" and trajectory.wanted == "tumour"
     shown = texts(carried)
     assert "the diagnosis comes back at step 1 of 4: “tumour”" in shown
     assert "Comes back here" in shown and "As the clean scan" in shown
@@ -85,20 +87,20 @@ def test_the_page_does_what_core_does(carried: AppTest) -> None:
 
 def test_slider_and_keys_move_all_methods_in_step(carried: AppTest) -> None:
     press(carried)
-    studio = session(carried).state_of(PurifyState)
+    state = session(carried).state_of(PurifyState)
     carried.button(key="purify-start").click().run()
-    assert [studio.frame(strip).step for strip in studio.strips] == [0, 0]
+    assert [state.frame(trajectory).step for trajectory in state.trajectories] == [0, 0]
     assert "Clean scan: tumour" in texts(carried)
     carried.button(key="purify-next").click().run()
-    assert [studio.frame(strip).step for strip in studio.strips] == [0, 1]
+    assert [state.frame(trajectory).step for trajectory in state.trajectories] == [0, 1]
     carried.select_slider[0].set_value(2).run()
-    assert [studio.frame(strip).step for strip in studio.strips] == [1, 2]
+    assert [state.frame(trajectory).step for trajectory in state.trajectories] == [1, 2]
     carried.button(key="purify-end").click().run()
-    assert carried.select_slider[0].value == 4 and studio.place == 4
+    assert carried.select_slider[0].value == 4 and state.place == 4
     carried.button(key="purify-play").click().run()
-    assert studio.playing and studio.place == 1  # from the start, and one on
+    assert state.playing and state.place == 1  # from the start, and one on
     carried.button(key="purify-play").click().run()
-    assert not studio.playing
+    assert not state.playing
     assert not carried.exception
 
 
@@ -117,8 +119,8 @@ def test_what_changed_and_the_files(carried: AppTest) -> None:
     shown = texts(carried)
     assert "Estimate against the clean scan" in shown and "Where the classifier looked" in shown
     assert "never the patient’s scan" in shown and "restored" not in shown.lower()
-    studio = session(carried).state_of(PurifyState)
-    dicom, png = studio.files[0]
+    state = session(carried).state_of(PurifyState)
+    dicom, png = state.files[0]
     first = pydicom.dcmread(io.BytesIO(dicom))
     assert list(first.ImageType) == ["DERIVED", "SECONDARY", "OTHER", "PURIFIED"]
     assert first.DerivationDescription.startswith("Purified: one-step, t 60, 1 of 1 steps, seed 0, with brain-mri")
@@ -126,20 +128,34 @@ def test_what_changed_and_the_files(carried: AppTest) -> None:
     read = [load_scan(data, name) for data, name in ((dicom, "a.dcm"), (png, "a.png"))]
     assert [scan.derived for scan in read] == ["purified"] * 2
     for scan in read:
-        assert np.abs(scan.frame() - studio.strips[0].frames[-1].estimate[0]).max() <= 0.51 / 65535
-    assert file_name(studio, 0, "dcm").endswith("-purified-one-step.dcm")
+        assert np.abs(scan.frame() - state.trajectories[0].frames[-1].estimate[0]).max() <= 0.51 / 65535
+    assert file_name(state, 0, "dcm").endswith("-purified-one-step.dcm")
 
 
 def test_seeds_agree_or_the_page_warns(carried: AppTest) -> None:
     section(carried, "Seeds")
-    carried.number_input(key="survey-count").set_value(3).run()
-    carried.button(key="survey").click().run()
+    carried.number_input(key="seeds-count").set_value(3).run()
+    carried.button(key="seeds").click().run()
     assert not carried.exception and not carried.error
-    survey = session(carried).state_of(SeedsState)
-    assert [seed for seed, _ in survey.agreement.results] == [0, 1, 2]
+    seeds = session(carried).state_of(SeedsState)
+    assert [seed for seed, _ in seeds.agreement.results] == [0, 1, 2]
     assert "All 3 seeds agree: “tumour”" in texts(carried)
     assert "Where the estimates differ" not in texts(carried)  # a picture's own caption
     assert "may be made up" in texts(carried)
+
+
+def test_steps_slower_than_the_page_are_drawn_once_each(carried: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow_down(monkeypatch, "core.trajectories.purification.develop")
+    press(carried)
+    slow_down(monkeypatch, "core.trajectories.purification.mae_view_steps")
+    carried.segmented_control(key="purify-value").set_value(RECONSTRUCTION).run()
+    assert not carried.exception and not carried.error
+    assert "Asked about at most" in texts(carried)
+    slow_down(monkeypatch, "core.fidelity.agreement.agreement")
+    section(carried, "Seeds")
+    carried.number_input(key="seeds-count").set_value(2).run()
+    carried.button(key="seeds").click().run()
+    assert not carried.exception and "All 2 seeds agree" in texts(carried)
 
 
 def test_words() -> None:
@@ -195,7 +211,7 @@ def test_only_what_the_method_takes_is_asked_for(page: AppTest) -> None:
     assert session(page).purify[2] == PurifySettings("mae-pure", steps=2, clip=8)
     press(page)
     assert "This method adds no noise." in texts(page)
-    assert [strip.steps for strip in session(page).state_of(PurifyState).strips] == [1, 4, 2]
+    assert [trajectory.steps for trajectory in session(page).state_of(PurifyState).trajectories] == [1, 4, 2]
 
 
 def test_a_mistake_gets_the_sentence_of_core(page: AppTest) -> None:
@@ -208,9 +224,9 @@ def test_a_mistake_gets_the_sentence_of_core(page: AppTest) -> None:
 
 
 def test_another_scan_drops_the_old_run(page: AppTest, choose: Choose) -> None:
-    studio = session(press(page)).state_of(PurifyState)
+    state = session(press(page)).state_of(PurifyState)
     choose(page, OTHER.key)
-    assert session(page).state_of(PurifyState) is None and studio.job.stopped
+    assert session(page).state_of(PurifyState) is None and state.job.stopped
     assert not page.exception and page.button(key="purify").label == "Purify"
 
 
@@ -219,16 +235,16 @@ def test_stop_leaves_what_was_done_so_far(page: AppTest) -> None:
     page.selectbox(key="purify-method-0").select("diffpure").run()
     page.number_input(key="purify-t-0-diffpure").set_value(900).run()
     begin(session(page), session(page).examination, None)
-    studio, deadline = session(page).state_of(PurifyState), time.monotonic() + 60
-    while studio.job.count < 2:
-        assert not studio.job.done and time.monotonic() < deadline
+    state, deadline = session(page).state_of(PurifyState), time.monotonic() + 60
+    while state.job.count < 2:
+        assert not state.job.done and time.monotonic() < deadline
         time.sleep(0.01)
-    studio.job.stop()
-    assert studio.job.wait(10)
+    state.job.stop()
+    assert state.job.wait(10)
     page.run()
     assert not page.exception
-    strip = studio.strips[0]
-    assert 2 <= strip.steps < 900 and strip.frames[-1].step == strip.steps
+    trajectory = state.trajectories[0]
+    assert 2 <= trajectory.steps < 900 and trajectory.frames[-1].step == trajectory.steps
     assert any("Stopped" in info.value for info in page.info)
 
 

@@ -55,6 +55,7 @@ def _line(path: Path, result: Scan | str) -> str:
     return f"opened   {path.name:48} {shape} {result.values.dtype} {result.modality or ''}"
 
 
+@pytest.mark.slow
 def test_every_bundled_file(capsys: pytest.CaptureFixture[str]) -> None:
     results = {path: outcome(path) for path in _files()}
     opened = sum(isinstance(result, Scan) for result in results.values())

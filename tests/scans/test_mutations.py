@@ -115,6 +115,7 @@ def test_seed_opens(name: str) -> None:
     assert not isinstance(outcome(SEEDS[name], "seed"), str)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SEEDS)
 def test_mutated_files_open_or_are_refused_in_a_sentence(name: str) -> None:
     chance = random.Random(f"purescan {name}")

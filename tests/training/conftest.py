@@ -25,7 +25,7 @@ def run(monkeypatch):
     """Runs a recipe as its command would."""
 
     def command(module, *words):
-        monkeypatch.setattr(sys, "argv", [f"training/{module.__name__.rsplit('.')[-1]}.py", *map(str, words)])
+        monkeypatch.setattr(sys, "argv", [f"{module.__name__.replace('.', '/')}.py", *map(str, words)])
         module.main()
 
     return command

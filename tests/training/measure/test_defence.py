@@ -1,0 +1,35 @@
+"""What the tables of the defence keep of an earlier run, and what they sum up."""
+
+from core.evaluation.evaluation import weights_record
+from training.measure.defence import benign_totals, kept_rows
+
+
+def test_a_row_is_kept_while_weights_and_limits_are_as_they_were(bundle):
+    limits = bundle.limits_of("resnet18")
+    today = {
+        "command": "today",
+        "classifier": "resnet18",
+        "weights_sha256": weights_record(bundle, "resnet18"),
+        "thresholds": dict(limits.thresholds),
+        "borderline": limits.borderline._asdict(),
+    }
+    others = (
+        {"command": "other weights", "weights_sha256": {}},
+        {"command": "other thresholds", "thresholds": {}},
+        {"command": "other borderline", "borderline": {"certainty": 0.5, "instability": 0.06}},
+        {"command": "no such classifier", "classifier": "none"},
+    )
+    before_borderline = {name: value for name, value in today.items() if name != "borderline"} | {"command": "before"}
+    rows = [{"report": {"settings": settings}} for settings in (today, before_borderline, *(today | o for o in others))]
+    assert list(kept_rows({"slow": rows}, bundle)) == ["today"]
+
+
+def test_labels_of_flagged_benign_scans_are_kept(bundle):
+    """The bar of the project: the defence leaves the label of at least 97 % of the benign scans that are flagged."""
+    totals = benign_totals(bundle)
+    for counts in totals.values():
+        assert counts["turned_wrong"] + counts["turned_right"] == counts["flagged"] - counts["kept"]  # of two classes
+    now, otherwise = totals["measured"], totals["none stands"]
+    assert now["flagged"] == otherwise["flagged"] > 0
+    assert now["kept"] >= 0.97 * now["flagged"] > otherwise["kept"]
+    assert now["turned_wrong"] < otherwise["turned_wrong"]

@@ -1,0 +1,32 @@
+"""What is committed shows what is recorded."""
+
+import re
+
+import pytest
+
+from core.bundles import Bundle, bundle_names, load_bundle
+from training.publish.docs import ROOT, SUBJECTS, pages
+
+
+@pytest.fixture(scope="module")
+def every_bundle(bundle: Bundle) -> list[Bundle]:
+    return [bundle if name == bundle.name else load_bundle(name) for name in bundle_names()]
+
+
+def test_committed_pages_equal_what_the_records_give(every_bundle):
+    written = pages(every_bundle)
+    assert len(written) == len(SUBJECTS) + len(every_bundle) + 1 and ROOT / "README.md" in written
+    for path, text in written.items():
+        fault = f"{path.relative_to(ROOT)} differs from the records; run `python -m training.publish.docs`."
+        assert path.is_file() and path.read_text(encoding="utf-8") == text, fault
+
+
+def test_no_generated_table_is_left_over():
+    generated = {path.stem for path in (ROOT / "docs" / "results").glob("*.md")} - {"README"}
+    assert generated == set(SUBJECTS)
+
+
+def test_every_row_of_a_table_has_as_many_cells_as_its_head(every_bundle):
+    for path, text in pages(every_bundle).items():
+        for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+            assert len({len(line.split("|")) for line in block.splitlines()}) == 1, path

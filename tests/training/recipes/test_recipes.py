@@ -1,0 +1,106 @@
+"""Each recipe on eight tiny steps' worth of data: it runs, resumes where it stopped, and writes weights and a card."""
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from core.bundles import loading
+from training.publish import assemble
+from training.recipes import classifier, mae, unet
+from training.recipes.augmentation import AUGMENTATIONS, augmented, augmented_cells
+from training.tasks import TASKS
+
+COMPONENTS = {"classifier": (classifier, "resnet18"), "mae": (mae, "mae"), "unet": (unet, "diffusion_pytorch_model")}
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_recipe_resumes_and_writes_its_card(component, data, run, tmp_path):
+    module, name = COMPONENTS[component]
+    out = tmp_path / "out"
+    words = ["--data", data, "--out", out, "--batch", 2]
+    run(module, *words, "--steps", 1)
+    first = load_file(out / "checkpoint.safetensors")
+    run(module, *words, "--steps", 2)
+    with safe_open(out / "checkpoint.safetensors", "pt") as file:
+        assert file.metadata()["step"] == "2"
+    second = load_file(out / "checkpoint.safetensors")
+    assert any(not np.array_equal(first[key], second[key]) for key in first)
+    card = json.loads((out / f"{name}.json").read_text())
+    assert {"command", "split", "seed", "commit", "minutes", "metrics", "started_from"} <= set(card)
+    assert card["steps"] == 2
+    assert str(load_file(out / f"{name}.safetensors").popitem()[1].dtype) == "torch.float16"
+
+
+def write_cells(path):
+    """Six random pictures of blood cells, four to train on, in the layout of a .zip; its path."""
+    random, rows = np.random.default_rng(0), ["file,label,group,split"]
+    with zipfile.ZipFile(path, "w") as archive:
+        for index, label in enumerate(TASKS["blood-cells"]["classes"][:6]):
+            picture = io.BytesIO()
+            Image.fromarray(random.integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(picture, "PNG")
+            archive.writestr(f"{index}.png", picture.getvalue())
+            rows.append(f"{index}.png,{label},{index},{'train' if index < 4 else 'val'}")
+        archive.writestr("index.csv", "\n".join(rows))
+    return path
+
+
+def test_a_medmamba_for_blood_cells_becomes_a_bundle_of_classifiers_alone(run, tmp_path, monkeypatch):
+    out, data = tmp_path / "out", write_cells(tmp_path / "cells.zip")
+    words = ["--bundle", "blood-cells", "--architecture", "medmamba", "--batch", 2, "--steps", 1, "--decay", 0.5]
+    run(classifier, "--data", data, "--out", out, *words)
+    form = json.loads((out / "mamba.form.json").read_text())
+    assert form["architecture"] == "medmamba" and {"width", "depths", "states"} <= set(form["config"])
+    for module in (assemble, loading):
+        monkeypatch.setattr(module, "WEIGHTS", tmp_path / "weights")
+    run(assemble, "--bundle", "blood-cells", "--classifier", f"mamba={out / 'mamba.safetensors'}")
+    bundle = loading.load_bundle("blood-cells")
+    assert bundle.lacks and not {"mae", "unet", "content"} & set(bundle.facts)
+    assert "--architecture medmamba" in bundle.facts["provenance"]["mamba"]["command"]
+    with torch.no_grad():
+        logits = bundle.classifiers["mamba"](torch.zeros(1, 3, 64, 64))
+    assert logits.shape == (1, 8) and set(bundle.hashes) == {"mamba.safetensors"}
+
+
+def test_two_runs_with_one_seed_start_alike(data, run, tmp_path):
+    def weights(out, seed):
+        run(classifier, "--data", data, "--out", tmp_path / out, "--steps", 0, "--seed", seed)
+        return load_file(tmp_path / out / "resnet18.safetensors")["network.conv1.weight"]
+
+    first, again, other = (weights(out, seed) for out, seed in (("a", 0), ("b", 0), ("c", 1)))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("bundle", TASKS)
+def test_augmentation_hangs_on_the_generator_alone_and_stays_in_range(bundle):
+    channels = TASKS[bundle]["input"]["channels"]
+    pixels = torch.rand((5, channels, 32, 32), generator=torch.Generator().manual_seed(1))
+    first, again = (AUGMENTATIONS[bundle](pixels, torch.Generator().manual_seed(2)) for _ in range(2))
+    assert torch.equal(first, again) and first.shape == pixels.shape
+    assert first.min() >= 0 and first.max() <= 1 and not torch.allclose(first, pixels, atol=0.1)
+
+
+def test_cells_keep_their_colours_and_scans_their_black_ground():
+    generator, pink = torch.Generator().manual_seed(3), torch.tensor([0.9, 0.6, 0.7]).view(1, 3, 1, 1)
+    cells = augmented_cells(pink.expand(20, 3, 16, 16), generator)
+    assert torch.allclose(cells, cells[:, :, :1, :1].expand_as(cells), atol=1e-5)  # turned, yet nothing black comes in
+    assert (cells[:, :, 0, 0] - pink.flatten()).abs().max() < 0.15
+    corners = augmented(torch.ones(20, 1, 16, 16), generator)[:, 0, 0, 0]
+    assert corners.min() < 0.5
+
+
+def test_half_of_the_cells_keep_their_pixels():
+    pixels = torch.rand((40, 3, 8, 8), generator=torch.Generator().manual_seed(4))
+    pixels[:, 1:] = pixels[:, :1]
+    turned = augmented_cells(pixels, torch.Generator().manual_seed(5))
+    before, after = pixels[:, 0].flatten(1).argsort(), turned[:, 0].flatten(1).argsort()
+    places = [torch.arange(64).view(8, 8).rot90(k) for k in range(4)]
+    places = [place.flatten() for one in places for place in (one, one.flip(0))]
+    kept = sum(any(torch.equal(place[b], a) for place in places) for a, b in zip(after, before))
+    assert 12 <= kept <= 28

@@ -1,0 +1,114 @@
+"""Record what the networks answer to the validation scans, clean, attacked and benignly changed, before any threshold.
+
+    python -m training.measure.answers --data br35h.npz
+    python -m training.measure.answers --data br35h.npz --only "pgd 8/255" --only "motion 2"
+
+Thresholds, tables and the Detect page are all made of these answers. A condition that was recorded with the weights of
+today is not measured again, and one that was cut off goes on where it stopped.
+"""
+
+import argparse
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from tqdm import tqdm
+
+from core.attacks import CORRUPTIONS, AttackSettings
+from core.bundles import Bundle, load_bundle
+from core.bundles.calibration import BENIGN, LADDER, Responses
+from core.evaluation.datasets import Dataset, image_digest, load_for
+from core.evaluation.evaluation import weights_record
+from core.evaluation.responses import CLEAN, Notebook, collect_all
+from training.conditions import condition_name
+from training.files import read_facts, write_facts
+from training.options import bundle_options
+
+NOTEBOOKS = Path("build/answers")
+
+NEEDED = (
+    CLEAN,
+    *(AttackSettings("pgd", eps=eps) for eps, _ in LADDER),
+    *(AttackSettings(name, severity=severity) for name, severity in BENIGN),
+)
+CONDITIONS = (
+    *NEEDED,
+    *(AttackSettings("pgd", eps=eps) for eps in (0.5, 1, 16)),
+    *(AttackSettings(name, eps=eps) for name in ("fgsm", "cw", "deepfool") for eps in (2, 4, 8)),
+)
+
+
+def main() -> None:
+    parser = bundle_options(__doc__)
+    parser.add_argument("--only", action="append", metavar="CONDITION", help="by its name, such as 'pgd 8/255'")
+    options = parser.parse_args()
+    chosen = [settings for settings in CONDITIONS if not options.only or condition_name(settings) in options.only]
+    record_answers(options, chosen)
+
+
+def record_answers(options: argparse.Namespace, conditions: Sequence[AttackSettings]) -> None:
+    """Measure what isn't known yet, and write it into the bundle condition by condition.
+
+    Other classifiers than the default one are asked for what their thresholds need and no more.
+    """
+    bundle = load_bundle(options.bundle)
+    val = load_for(bundle, options.data).split("val")
+    for settings in conditions:
+        asked = [
+            name
+            for name in bundle.classifiers
+            if (settings in NEEDED or name == bundle.default_classifier) and not is_recorded(bundle, name, settings)
+        ]
+        if settings.method and settings.method not in CORRUPTIONS:
+            for name in asked:  # each is attacked on its own
+                keep(options, bundle, [name], settings, val)
+        elif asked:
+            keep(options, bundle, asked, settings, val)
+
+
+def is_recorded(bundle: Bundle, classifier: str, settings: AttackSettings) -> bool:
+    """Return whether the bundle holds this condition's answers, made with the weights that it has now."""
+    made_with = read_facts(bundle.folder).get("answers", {}).get(classifier, {}).get(condition_name(settings))
+    return made_with == weights_digest(bundle, classifier)
+
+
+def weights_digest(bundle: Bundle, classifier: str) -> str:
+    """Return one SHA-256 over what is recorded of an answer, and those of everything trained that it depends on."""
+    made_of = {"weights": weights_record(bundle, classifier), "fields": [field.name for field in fields(Responses)]}
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+
+
+def keep(
+    options: argparse.Namespace, bundle: Bundle, classifiers: Sequence[str], settings: AttackSettings, val: Dataset
+) -> None:
+    """Measure one condition, and write it into calibration.json and the list of what it was made with."""
+    name = condition_name(settings)
+    NOTEBOOKS.mkdir(parents=True, exist_ok=True)
+    run = {"settings": asdict(settings), "seed": options.seed, "data": val.sha256}
+    weights = {classifier: weights_digest(bundle, classifier) for classifier in classifiers}
+    notebooks = {
+        classifier: Notebook(
+            NOTEBOOKS / f"{options.bundle}-{classifier}-{name.replace('/', '-')}.jsonl", run | {"weights": made_with}
+        )
+        for classifier, made_with in weights.items()
+    }
+    with tqdm(total=len(val), desc=f"{name} ({', '.join(classifiers)})", unit="image", disable=None) as bar:
+        responses = collect_all(val, bundle, notebooks, settings, seed=options.seed, progress=bar.update)
+    folder = bundle.folder
+    facts = read_facts(folder)
+    path = folder / facts["calibration"]
+    answers = json.loads(path.read_text(encoding="utf-8"))
+    for classifier, found in responses.items():
+        entry = answers.setdefault(classifier, {})
+        entry |= {"groups": list(val.groups), "digests": [image_digest(pixels) for pixels in val.pixels]}
+        entry |= {"labels": val.labels.tolist()}
+        entry.setdefault("conditions", {})[name] = asdict(found)
+        facts.setdefault("answers", {}).setdefault(classifier, {})[name] = weights[classifier]
+    path.write_text(json.dumps(answers), encoding="utf-8")
+    write_facts(folder, facts)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Fit a bundle's thresholds, scope and t* ladder on its validation scans, and write them into bundle.json.
+
+    python -m training.measure.calibrate --data br35h.npz
+    python -m training.measure.calibrate --data br35h.npz --refit      only the limits, from scores measured before
+
+Run it again whenever a weight file changes: the old thresholds are false then. The validation scans trained nothing.
+What an evaluation reports on the same scans is cross-fitted over their groups (`core.evaluation.evaluation`).
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from sklearn.decomposition import PCA
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+from tqdm import tqdm
+
+from core import compute
+from core.bundles import Bundle, load_bundle
+from core.bundles.calibration import Calibration
+from core.defence.fitting import fitted_limits
+from core.detection.scores import (
+    AMV_T,
+    attention_variation,
+    content_features,
+    detection_masks,
+    masked_views,
+)
+from core.evaluation.datasets import Dataset, load_for
+from core.evaluation.responses import batches
+from core.models.diffusion import denoise_once, fixed_noise
+from training.conditions import condition_name
+from training.files import read_facts, write_facts
+from training.measure.answers import NEEDED, record_answers
+from training.options import bundle_options
+
+COMPONENTS = 64
+
+
+def main() -> None:
+    parser = bundle_options(__doc__)
+    parser.add_argument("--refit", action="store_true", help="don't measure again")
+    options = parser.parse_args()
+    bundle = load_bundle(options.bundle)
+    if not options.refit:
+        measure_bundle(bundle, options)
+    fit_bundle(bundle.folder)
+
+
+def fit_bundle(folder: Path) -> None:
+    """Write the limits that the recorded answers ask for into bundle.json, for each classifier that has them all."""
+    facts = read_facts(folder)
+    calibrations = json.loads((folder / facts["calibration"]).read_text(encoding="utf-8"))
+    needed = {condition_name(settings) for settings in NEEDED}
+    facts["limits"] = {
+        name: limits_record(Calibration.from_json(entry))
+        for name, entry in calibrations.items()
+        if name in facts["classifiers"] and needed <= set(entry["conditions"])
+    }
+    write_facts(folder, facts)
+
+
+def measure_bundle(bundle: Bundle, options: argparse.Namespace) -> None:
+    """Write content.safetensors, the answers that thresholds need, and how they were made into bundle.json."""
+    folder, data = bundle.folder, load_for(bundle, options.data)
+    save_file(describe_content(data.split("train"), bundle, options.seed), folder / "content.safetensors")
+    write_facts(folder, read_facts(folder))
+    record_answers(options, NEEDED)
+    val = data.split("val")
+    facts = read_facts(folder)
+    facts["calibrated"] = {
+        "command": f"python -m training.measure.calibrate --data {options.data.name} --seed {options.seed}",
+        "split": "val",
+        "n": len(val),
+        "groups": len(set(val.groups)),
+        "data_sha256": val.sha256,
+    }
+    write_facts(folder, facts)
+
+
+def limits_record(calibration: Calibration) -> dict:
+    """Return the limits of one classifier as bundle.json holds them."""
+    limits = fitted_limits(calibration)
+    clean = {name: np.array(calibration.clean[name]) for name in limits.thresholds}
+    return {
+        "thresholds": {
+            name: {"percentile": round(100 * float((clean[name] <= value).mean()), 2), "value": value}
+            for name, value in limits.thresholds.items()
+        },
+        "scope_limit": limits.scope_limit,
+        "ladder": [[largest if np.isfinite(largest) else None, t] for largest, t in limits.ladder],
+        "borderline": limits.borderline._asdict(),
+    }
+
+
+@torch.no_grad()
+def describe_content(train: Dataset, bundle: Bundle, seed: int) -> dict[str, Tensor]:
+    """Return what `core.bundles.Content` holds, from the training scans."""
+    masks = detection_masks(bundle, compute.device())
+    features, variations = [], []
+    for indices in tqdm(batches(len(train)), desc="content", disable=None):
+        pixels = train.pixels[indices].to(compute.device())
+        noise = fixed_noise(pixels.shape, seed, pixels.device)
+        t = torch.full((len(pixels),), AMV_T, device=pixels.device)
+        light = denoise_once(pixels, t, bundle.diffusion, noise)
+        before, after = (masked_views(image, masks, bundle.mae) for image in (pixels, light))
+        features.append(content_features(after))
+        variations.append(attention_variation(before, after, masks)[0])
+    content, variation = torch.cat(features).cpu().numpy(), torch.cat(variations).cpu().numpy()
+    fitted = fit_components(content) | fit_usual_variation(content, variation, train.groups)
+    return {name: torch.as_tensor(value, dtype=torch.float32).contiguous() for name, value in fitted.items()}
+
+
+def fit_components(features: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the whitened principal components of standardised features (N, 2D), and the scans in them."""
+    scale = StandardScaler().fit(features)
+    pca = PCA(COMPONENTS, whiten=True, random_state=0).fit(scale.transform(features))
+    projection = pca.components_.T / np.sqrt(pca.explained_variance_) / scale.scale_[:, None]
+    return {
+        "centre": scale.mean_,
+        "projection": projection,
+        "references": (features - scale.mean_) @ projection,
+    }
+
+
+def fit_usual_variation(features: np.ndarray, variation: np.ndarray, groups: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Return a ridge regression from mean tokens to log variation (N,); its strength is chosen over held-out groups.
+
+    The spread of the tokens gets no weight: with it the regression does worse on scans that it has not seen.
+    """
+    width = features.shape[1] // 2
+    scale = StandardScaler().fit(features[:, :width])
+    grid = GridSearchCV(Ridge(), {"alpha": np.logspace(0, 5, 21)}, cv=GroupKFold(5))
+    ridge = grid.fit(scale.transform(features[:, :width]), np.log(variation), groups=groups).best_estimator_
+    weight = ridge.coef_ / scale.scale_
+    return {
+        "amv_weight": np.concatenate([weight, np.zeros(width)]),
+        "amv_bias": ridge.intercept_ - weight @ scale.mean_,
+    }
+
+
+if __name__ == "__main__":
+    main()

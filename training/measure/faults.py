@@ -1,0 +1,118 @@
+"""Measure what bit flips, attacks and corruptions do to a bundle's classifiers, and what the guard makes of it.
+
+    python -m training.measure.faults --data br35h.npz
+    python -m training.measure.faults --data br35h.npz --only bits --only worst_case --classifier mamba
+
+The studies are those of 'Is Mamba reliable for medical imaging?', and those that it leaves open: a guard, and flips and
+attacks together. All run on the same validation scans. They are written into faults.json of the bundle's folder one by
+one, and what was recorded with the weights of today is not measured again.
+"""
+
+import argparse
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from core import compute
+from core.bundles import Bundle, load_bundle
+from core.evaluation.datasets import Dataset, load_for
+from core.faults.ranges import Ranges, learn_ranges
+from core.faults.record import FILE, STUDIES, weights_today
+from training.files import read_json, write_json
+from training.measure.fault_bench import Bench
+from training.measure.fault_studies import MEASURES
+from training.options import bundle_options
+
+SCANS = 64
+CALIBRATION = 512  # training scans that ranges are learned on, as they are and augmented
+
+
+def main() -> None:
+    parser = bundle_options(__doc__)
+    parser.add_argument("--classifier", action="append", metavar="NAME", help="only this one; may be given again")
+    parser.add_argument("--only", action="append", choices=STUDIES, metavar="STUDY", help=", ".join(STUDIES))
+    options = parser.parse_args()
+    bundle = load_bundle(options.bundle)
+    data = load_for(bundle, options.data)
+    record_faults(data, bundle, options)
+
+
+def record_faults(data: Dataset, bundle: Bundle, options: argparse.Namespace) -> None:
+    """Measure every study that isn't recorded with the weights of today.
+
+    Parameters
+    ----------
+    data : Dataset
+        With the splits train and val.
+    options : Namespace
+        `data` and `seed`; `classifier` and `only`, lists of names, narrow the work down. With `recorded` nothing is
+        measured.
+    """
+    if getattr(options, "recorded", False):
+        return
+    place = compute.device()
+    val = on(place, data.split("val").limited(SCANS, options.seed))
+    train = on(place, data.split("train").limited(CALIBRATION, options.seed))
+    for classifier in getattr(options, "classifier", None) or bundle.classifiers:
+        bench = Bench(bundle, bundle.classifier_name(classifier), val, train, options.seed)
+        record_classifier(bench, getattr(options, "only", None) or list(STUDIES), options.data.name)
+
+
+def record_classifier(bench: Bench, studies: Sequence[str], data: str) -> None:
+    """All that one classifier still lacks."""
+    path = bench.bundle.folder / FILE
+    made_with = weights_today(bench.bundle, bench.classifier)
+
+    def known() -> dict[str, Any]:
+        return read_json(path).get(bench.classifier, {})
+
+    def fresh(study: str) -> bool:
+        return known().get(study, {}).get("made_with") == made_with
+
+    if fresh("ranges"):
+        bench.ranges = Ranges.from_json(known()["ranges"])
+    else:
+        bench.ranges = calibrated(bench)
+        keep(path, bench.classifier, "ranges", {"made_with": made_with, **bench.ranges.to_json()})
+    for study in studies:
+        if fresh(study):
+            continue
+        started = time.perf_counter()
+        rows = list(tqdm(MEASURES[study](bench), desc=f"{bench.classifier}: {study}", unit="row", disable=None))
+        entry = {"made_with": made_with, "command": command(bench, study, data), "n": len(bench.val)}
+        entry |= {"seed": bench.seed, "minutes": round((time.perf_counter() - started) / 60, 2), "rows": rows}
+        keep(path, bench.classifier, study, entry)
+
+
+def calibrated(bench: Bench) -> Ranges:
+    """Return the ranges of the training scans, as they are and augmented as in training."""
+    changed = bench.augment(bench.train.pixels, torch.Generator().manual_seed(bench.seed))
+    return learn_ranges(bench.network, torch.cat([bench.train.pixels, changed]))
+
+
+def on(place: torch.device, data: Dataset) -> Dataset:
+    """Return the same scans on the device."""
+    return Dataset(data.pixels.to(place), data.labels.to(place), data.groups, data.splits, data.sha256)
+
+
+def command(bench: Bench, study: str, data: str) -> str:
+    """Return what measures one study on its own."""
+    words = ["python", "-m", "training.measure.faults", "--data", data, "--bundle", bench.bundle.name]
+    words += ["--classifier", bench.classifier, "--only", study]
+    return shlex.join(words + (["--seed", str(bench.seed)] if bench.seed else []))
+
+
+def keep(path: Path, classifier: str, study: str, entry: dict[str, Any]) -> None:
+    """Write one study; what else is in the file stays."""
+    record = read_json(path)
+    record.setdefault(classifier, {})[study] = entry
+    write_json(path, record)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""Compare the purifiers: each purifies every validation scan, clean and attacked, whether it would be flagged or not.
+
+    python -m training.measure.purifiers --data br35h.npz
+    python -m training.measure.purifiers --data br35h.npz --only "one-step t=100 n=309"
+
+The attacker knows the classifier and not the purifier. Slow methods take fewer scans, the same for each of them, and a
+fast one is measured on these too, so that they can be compared in one run. Rows that were measured with the weights and
+limits of today are not measured again.
+"""
+
+import argparse
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from core import compute
+from core.attacks import AttackSettings
+from core.bundles import Bundle, load_bundle
+from core.evaluation.datasets import Dataset, load_for
+from core.evaluation.evaluation import weights_record
+from core.evaluation.responses import batches
+from core.fidelity.lesion import lesion
+from core.fidelity.lesion_summary import lesion_summary
+from core.fidelity.metrics import distance
+from core.purification.catalogue import PURIFIERS, purified_pixels
+from core.purification.settings import PurifySettings
+from core.statistics import bootstrap_interval
+from training.conditions import pixels_under
+from training.files import read_results, write_results
+from training.measure.answers import weights_digest
+from training.options import bundle_options
+
+ATTACKED = Path("build/purifiers")
+EPS = (4, 8)
+FEW = 30
+REPEATS, LONGEST = 5, 10.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """A purifier, and on how many of the validation scans; all of them where None."""
+
+    settings: PurifySettings
+    limit: int | None = None
+
+
+ROWS = (
+    *(Row(PurifySettings(name)) for name in ("none", "median", "gaussian", "jpeg", "adaptive")),
+    *(Row(PurifySettings("one-step", t=t)) for t in (20, 40, 60, 80, 100, 150)),
+    Row(PurifySettings("repeated")),
+    Row(PurifySettings("diffpure-ddim", t=100, steps=4)),
+    *(Row(PurifySettings(name), FEW) for name in ("adaptive", "diffpure", "mae-pure", "mae-pure-amv")),
+    Row(PurifySettings("one-step", t=100), FEW),
+)
+
+
+def main() -> None:
+    parser = bundle_options(__doc__)
+    parser.add_argument("--only", action="append", metavar="ROW", help="by its name, such as 'one-step t=100 n=309'")
+    options = parser.parse_args()
+    bundle = load_bundle(options.bundle)
+    val = load_for(bundle, options.data).split("val")
+    record_purifiers(val, bundle, options)
+
+
+def record_purifiers(val: Dataset, bundle: Bundle, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return every row, measured where it isn't known, and kept in results.json as it comes."""
+    folder, made_with = bundle.folder, made_with_today(bundle)
+    known, command = known_rows(folder, made_with), f"python -m training.measure.purifiers --data {options.data.name}"
+    only = getattr(options, "only", None)  # `training.publish.tables` has no such option
+    for row in ROWS:
+        data = val.limited(row.limit, options.seed)
+        name = row_name(row.settings, len(data))
+        wanted = name in only if only else not getattr(options, "recorded", False)
+        if name not in known and wanted:
+            figures = measure(row.settings, data, attacked(val, bundle, options.seed), bundle, options.seed, name)
+            known[name] = {"row": name, "command": f"{command} --only {name!r}", **figures}
+            record = {"command": command, "made_with": made_with, "rows": list(known.values())}
+            write_results(folder, {"purifiers": record})
+    return list(known.values())
+
+
+def row_name(settings: PurifySettings, count: int) -> str:
+    """Return ``one-step t=100 n=309``."""
+    facts = [f"{name}={value}" for name, value in (("t", settings.t), ("steps", settings.steps)) if value]
+    return " ".join([settings.method, *facts, f"n={count}"])
+
+
+def made_with_today(bundle: Bundle) -> dict[str, Any]:
+    """Return what the rows depend on: everything that was trained, and the ladder of t*."""
+    name = bundle.default_classifier
+    return {"weights_sha256": weights_record(bundle, name), "ladder": repr(bundle.limits_of(name).ladder)}
+
+
+def known_rows(folder: Path, made_with: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return name → row of an earlier run with the same weights and ladder."""
+    record = read_results(folder).get("purifiers", {})
+    return {row["row"]: row for row in record.get("rows", [])} if record.get("made_with") == made_with else {}
+
+
+def attacked(val: Dataset, bundle: Bundle, seed: int) -> dict[str, Tensor]:
+    """Return ``clean`` and each ε → (N, C, H, W) of all scans; the attacked ones are kept in `ATTACKED`."""
+    sets, weights = {"clean": val.pixels}, weights_digest(bundle, bundle.default_classifier)
+    for eps in EPS:
+        path = ATTACKED / f"{bundle.name}-{val.sha256[:8]}-{weights[:8]}-pgd-{eps}-{seed}.safetensors"
+        if not path.is_file():
+            ATTACKED.mkdir(parents=True, exist_ok=True)
+            save_file({"pixels": attack(val, bundle, eps, seed)}, path)
+        sets[f"attacked_{eps}"] = load_file(path)["pixels"]
+    return sets
+
+
+def attack(val: Dataset, bundle: Bundle, eps: float, seed: int) -> Tensor:
+    """Return (N, C, H, W) under PGD-40 at `eps`, the same pixels as behind the recorded answers."""
+    network, settings = bundle.classifiers[bundle.default_classifier], AttackSettings("pgd", eps=eps)
+    parts = []
+    for indices in tqdm(batches(len(val)), desc=f"pgd {eps}/255", disable=None):
+        pixels, labels = val.pixels[indices].to(compute.device()), val.labels[indices].to(compute.device())
+        parts.append(pixels_under(settings, network, pixels, labels, seed + int(indices[0])).cpu())
+    return torch.cat(parts)
+
+
+def measure(
+    settings: PurifySettings, data: Dataset, sets: dict[str, Tensor], bundle: Bundle, seed: int, name: str
+) -> dict[str, Any]:
+    """Return one row: accuracy after purification, SSIM to the clean scans, what is left of lesions, and the time."""
+    labels, network = data.labels.numpy(), bundle.classifiers[bundle.default_classifier]
+    whole = {image.numpy().tobytes(): place for place, image in enumerate(sets["clean"])}
+    chosen = [whole[image.numpy().tobytes()] for image in data.pixels]
+    figures: dict[str, Any] = {
+        "method": settings.method,
+        "title": PURIFIERS[settings.method].title,
+        "t": settings.t or PURIFIERS[settings.method].t,
+        "steps": settings.steps or PURIFIERS[settings.method].steps,
+        "n": len(data),
+        "intervals": {},
+    }
+    for condition, pixels in sets.items():
+        estimates, answers = [], []
+        for indices in tqdm(batches(len(data)), desc=f"{name}, {condition}", disable=None):
+            estimate = purify(pixels[chosen][indices].to(compute.device()), bundle, settings, seed)
+            with torch.no_grad():
+                answers += network(estimate).argmax(1).tolist()
+            estimates.append(estimate.cpu())
+        right = np.array(answers) == labels
+        figures[condition] = float(right.mean())
+        figures["intervals"][condition] = list(bootstrap_interval(right, data.groups))
+        figures[f"ssim_{condition}"] = mean_ssim(data.pixels, torch.cat(estimates))
+        figures[f"lesion_{condition}"] = lesions(data, torch.cat(estimates))
+    return figures | {"ms": 1000 * seconds(data.pixels[:1], bundle, settings, seed)}
+
+
+def purify(pixels: Tensor, bundle: Bundle, settings: PurifySettings, seed: int) -> Tensor:
+    """Return (B, C, H, W) estimates."""
+    return purified_pixels(pixels, bundle, settings, seed=seed).detach()
+
+
+def mean_ssim(before: Tensor, after: Tensor) -> float:
+    """Return the mean over (N, C, H, W) pairs."""
+    return float(np.mean([distance(a.numpy(), b.numpy()).ssim for a, b in zip(before, after)]))
+
+
+def lesions(data: Dataset, estimates: Tensor) -> dict[str, Any] | None:
+    """Return what purification left of the outlined tumours; None where no scan has an outline."""
+    if data.masks is None:
+        return None
+    outlined = np.flatnonzero(data.has_mask.numpy())
+    images = ((data.pixels[i].numpy(), estimates[i].numpy(), data.masks[i].numpy()) for i in outlined)
+    return lesion_summary([lesion(*image) for image in images], [data.groups[i] for i in outlined])
+
+
+def seconds(pixels: Tensor, bundle: Bundle, settings: PurifySettings, seed: int) -> float:
+    """Return the median time of one (1, C, H, W) scan, after one run to warm up; a slow purifier runs less often."""
+    times: list[float] = []
+    while len(times) <= REPEATS and sum(times) < LONGEST:
+        start = time.perf_counter()
+        purify(pixels.to(compute.device()), bundle, settings, seed)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[1:] or times)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""From records to what people read: docs/results, the bundle cards, the headline figures of the README."""

@@ -1,0 +1,154 @@
+"""docs/results/detection.md: attacks and benign changes, undefended and behind the defence; from results.json."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from core.attacks import CORRUPTIONS, AttackSettings, sees_defence
+from core.bundles import Bundle
+from training.files import read_results
+from training.publish.markdown import (
+    area,
+    command,
+    decimals,
+    document,
+    made_by,
+    percent,
+    report_share,
+    section,
+)
+
+Row = Mapping[str, Any]
+SCORES = ("mae_error", "amv", "instability")
+ABOUT = (
+    "How often a classifier is right under attack, alone and with the defence around it, and what the detector flags. "
+    "Validation scans; 95 % intervals by bootstrap over near-duplicate groups; thresholds cross-fitted over groups, so "
+    "that none saw the scan that it judges. AUC is over all attacked scans against the clean ones; ‘fooled, flagged’ "
+    "is the share flagged of those that fooled the classifier. SSIM is between the purified estimates and the scans "
+    "before the attack. A refusal counts as a wrong answer."
+)
+
+
+def detection_page(bundles: Iterable[Bundle]) -> str:
+    """Return the whole page: a section for each bundle."""
+    lines = []
+    for bundle in bundles:
+        report = read_results(bundle.folder)
+        lines += [f"## {bundle.name}", ""]
+        lines += classifiers_table(report.get("plain_rows", [])) if bundle.lacks else defence_tables(report)
+    return document("Attacks and the defence", ABOUT, lines)
+
+
+def classifiers_table(rows: Sequence[Row]) -> list[str]:
+    """Return how often each classifier of a bundle without a defence is right."""
+    cells = [
+        [
+            row["title"],
+            str(row["report"]["n"]),
+            report_share(row["report"], "clean_accuracy"),
+            command(row["report"]["settings"]["command"]),
+        ]
+        for row in rows
+    ]
+    return section("No defence has been trained for this bundle.", ["classifier", "n", "accuracy", "command"], cells)
+
+
+def defence_tables(report: Mapping[str, Any]) -> list[str]:
+    """Return the tables of every classifier that has thresholds, the default one first and in full."""
+    own = settings(report["rows"][0])["classifier"]
+    lines = classifier_tables(own, report["rows"], report)
+    lines += [benign_sentence(report["benign"]), ""]
+    for name, rows in report["other_rows"].items():
+        lines += classifier_tables(name, rows, report)
+    return lines
+
+
+def classifier_tables(name: str, rows: Sequence[Row], report: Mapping[str, Any]) -> list[str]:
+    """Return one classifier's figures without an attack, under attacks and under benign changes."""
+    plain = rows[0]["report"]
+    attacks = [row for row in rows[1:] if settings(row)["attack"]["method"] not in CORRUPTIONS]
+    benign = [row for row in rows[1:] if row not in attacks]
+    slow = [row for row in report["slow"] if settings(row)["classifier"] == name]
+    knowing = [row for row in slow if knows_defence(row)]
+    attacks += [row for row in slow if row not in knowing]
+    return [
+        f"### {name}",
+        "",
+        made_by(report["command"], plain["n"], plain["settings"]["seed"]),
+        "",
+        f"Without an attack: undefended {report_share(plain, 'clean_accuracy')}, "
+        f"defended {report_share(plain, 'defended_clean_accuracy')}; false alarms "
+        f"{report_share(plain, 'flagged_clean')}; refused {plain['refused']} of {plain['n']}.",
+        "",
+        *attack_table("**Attackers who know the classifier and not the defence**", attacks),
+        *attack_table("**Attackers who know the whole defence**, thresholds included, on fewer scans: slow", knowing),
+        *benign_table(benign),
+    ]
+
+
+def settings(row: Row) -> Mapping[str, Any]:
+    """Return what a row was measured with."""
+    return row["report"]["settings"]
+
+
+def knows_defence(row: Row) -> bool:
+    """Return whether a row's attacker faces the whole defence."""
+    return sees_defence(AttackSettings(**settings(row)["attack"]))
+
+
+def attack_table(about: str, rows: Sequence[Row]) -> list[str]:
+    """Return a line a row, by attack and ε."""
+    rows = sorted(rows, key=lambda row: (row["title"].rsplit(",")[0], settings(row)["attack"]["eps"]))
+    head = ["attack", "n", "undefended", "defended", "flagged", "fooled, flagged", "AUC `mae_error`", "`amv`"]
+    return section(about, [*head, "`instability`", "SSIM", "command"], [attack_cells(row) for row in rows])
+
+
+def attack_cells(row: Row) -> list[str]:
+    """Return one row of an attack table."""
+    report = row["report"]
+    scores = [report["detection"][name] for name in SCORES]
+    return [
+        row["title"],
+        str(report["n"]),
+        report_share(report, "attacked_accuracy"),
+        report_share(report, "defended_attacked_accuracy"),
+        report_share(report, "flagged_attacked"),
+        percent(report["flagged_successful"]),
+        *(area(score["auc"], score["auc_interval"]) for score in scores),
+        decimals(report["ssim_purified"], 3),
+        command(report["settings"]["command"]),
+    ]
+
+
+def benign_table(rows: Sequence[Row]) -> list[str]:
+    """Return a line a benign change."""
+    about = "**Benign changes**, no attacks; where one is flagged all the same, its label should stay as it was"
+    head = ["change", "flagged", "label kept, of those", "undefended", "defended", "command"]
+    return section(about, head, [benign_cells(row) for row in rows])
+
+
+def benign_cells(row: Row) -> list[str]:
+    """Return one row of the table of benign changes."""
+    report = row["report"]
+    return [
+        row["title"],
+        report_share(report, "flagged_attacked"),
+        percent(report["flagged_label_kept"]),
+        report_share(report, "attacked_accuracy"),
+        report_share(report, "defended_attacked_accuracy"),
+        command(report["settings"]["command"]),
+    ]
+
+
+def benign_sentence(totals: Mapping[str, Mapping[str, int]]) -> str:
+    """Return what became of flagged benign scans, over all changes, in two sentences."""
+
+    def words(counts: Mapping[str, int]) -> str:
+        kept = percent(counts["kept"] / counts["flagged"] if counts["flagged"] else None)
+        turned = f"{counts['turned_wrong']} were turned wrong and {counts['turned_right']} right"
+        return f"{counts['kept']} ({kept}) kept their label; {turned}"
+
+    now, otherwise = totals["measured"], totals["none stands"]
+    return (
+        f"Of the {now['flagged']} flagged and not refused over all of these changes, {words(now)}. "
+        f"If no borderline answer were kept, {words(otherwise)}."
+    )

@@ -1,0 +1,60 @@
+"""Write docs/results, and the figures in README and the bundle cards, from what is recorded; nothing is measured.
+
+python -m training.publish.docs
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.bundles import WEIGHTS, Bundle, bundle_names, load_bundle
+from training.options import command_options
+from training.publish.detection import detection_page
+from training.publish.encryption import encryption_page
+from training.publish.faults import faults_page
+from training.publish.gate_plot import draw_gates, gate_plot
+from training.publish.headlines import card_table, readme_table
+from training.publish.markdown import between_marks
+from training.publish.mixtures import gate_records, mixtures_page
+from training.publish.purification import purification_page
+from training.publish.timing import timing_page
+
+ROOT = WEIGHTS.parent
+SUBJECTS = {
+    "detection": detection_page,
+    "purification": purification_page,
+    "mixtures": mixtures_page,
+    "faults": faults_page,
+    "encryption": encryption_page,
+    "timing": timing_page,
+}
+
+
+def main() -> None:
+    command_options(__doc__).parse_args()
+    write_docs()
+
+
+def write_docs() -> None:
+    """Write every page that shows recorded figures, and the plots in them."""
+    bundles = [load_bundle(name) for name in bundle_names()]
+    for path, text in pages(bundles).items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    for bundle in bundles:
+        if records := gate_records(bundle):
+            draw_gates(bundle, records, gate_plot(bundle))
+
+
+def pages(bundles: Sequence[Bundle]) -> dict[Path, str]:
+    """Return path → text of every page that shows recorded figures."""
+    texts = {ROOT / "docs" / "results" / f"{subject}.md": page(bundles) for subject, page in SUBJECTS.items()}
+    for bundle in bundles:
+        card = bundle.folder / "CARD.md"
+        texts[card] = between_marks(card, "figures", card_table(bundle))
+    defended = next(bundle for bundle in bundles if not bundle.lacks)
+    texts[ROOT / "README.md"] = between_marks(ROOT / "README.md", "figures", readme_table(defended))
+    return texts
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Measure every figure of a bundle again, and rewrite docs/results, the cards and the README's table.
+
+    python -m training.publish.tables --data br35h.npz
+    python -m training.publish.tables --data pbc.zip --bundle blood-cells
+    python -m training.publish.tables --data br35h.npz --recorded      only timings; the rest as measured so far
+
+What was recorded with the weights of today is not measured again.
+"""
+
+import argparse
+
+from core.bundles import load_bundle
+from core.evaluation.datasets import load_for
+from core.evaluation.encrypted import token_classifiers
+from training.measure.answers import CONDITIONS, record_answers
+from training.measure.calibrate import fit_bundle
+from training.measure.defence import measure_classifiers, measure_defence
+from training.measure.encrypted import record_encryption
+from training.measure.faults import record_faults
+from training.options import bundle_options
+from training.publish.docs import write_docs
+
+
+def main() -> None:
+    parser = bundle_options(__doc__)
+    parser.add_argument("--recorded", action="store_true", help="measure nothing but the timings")
+    measure_bundle(parser.parse_args())
+    write_docs()
+
+
+def measure_bundle(options: argparse.Namespace) -> None:
+    """Measure all that a bundle can be measured for."""
+    bundle = load_bundle(options.bundle)
+    if bundle.lacks is None:
+        if not options.recorded:
+            record_answers(options, CONDITIONS)
+        fit_bundle(bundle.folder)
+        bundle = load_bundle(options.bundle)
+    data = load_for(bundle, options.data)
+    if bundle.lacks is None:
+        measure_defence(bundle, data.split("val"), options)
+    else:
+        measure_classifiers(bundle, data.split("val"), options)
+    record_faults(data, bundle, options)
+    if token_classifiers(bundle) and not options.recorded:
+        record_encryption(data, bundle, options)
+
+
+if __name__ == "__main__":
+    main()

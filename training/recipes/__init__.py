@@ -1,0 +1,1 @@
+"""One recipe a component: a data set in, weights and a card of what was measured out."""

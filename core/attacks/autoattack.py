@@ -1,4 +1,4 @@
-"""AutoAttack: strong attacks of different kinds, one after the other, on what still stands (Croce & Hein 2020)."""
+"""AutoAttack: strong attacks of different kinds in turn, on what nothing has fooled yet (Croce & Hein 2020)."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -66,7 +66,7 @@ def autoattack(
     ------
     AttackStep
         Those of each stage under one running index; it ends early where every image is fooled. The loss is the one
-        that the stage climbs, hence not to be compared between stages.
+        that the stage raises, hence not to be compared between stages.
 
     Raises
     ------

@@ -46,7 +46,7 @@ def cw(
     searches: int = SEARCHES,
     **_: object,
 ) -> Iterator[AttackStep]:
-    """Search for the smallest ℓ2 perturbation, or climb the margin in the ℓ∞ ball; parameters as for `pgd`.
+    """Search for the smallest ℓ2 perturbation, or raise the margin in the ℓ∞ ball; parameters as for `pgd`.
 
     Parameters
     ----------

@@ -16,8 +16,8 @@ class DefendedModel:
     """Detect, purify what is flagged, classify: (B, C, H, W) in [0, 1] → (B, classes) logits.
 
     The gradient is the real one along the way that the detector sends each image: through the U-Net and the classifier
-    where it is flagged, through the classifier alone where it isn't, or where its own answer stands. The detector's yes
-    or no is a step, which has no gradient; who wants to move it attacks `alarm`.
+    where it is flagged, through the classifier alone where it isn't, or where its own answer is kept. The detector's
+    yes or no is a step, which has no gradient; who wants to move it attacks `alarm`.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ def detector_aware(
     Selective: each step follows the one gradient that matters at that point, so that the two can't cancel out
     (Bryniarski et al. 2022, section 4). The scan counts as fooled once its denoised copy is, too: only then can the
     decision look stable. Until then the smaller of the two losses is raised, so that both cross the border together,
-    where an answer is borderline and stands though flagged. It starts at the image itself, as a random start alone
+    where a flagged answer is borderline and kept. It starts at the image itself, as a random start alone
     would be noticed, and its steps shrink in proportion to what is left of them.
 
     Parameters
@@ -43,7 +43,7 @@ def detector_aware(
     Yields
     ------
     AttackStep
-        `attacked` is the most confident attempt so far that isn't flagged or stands; the last iterate where none does.
+        `attacked` is the most confident attempt so far that isn't flagged, or is kept; the last iterate if none.
     """
     if not isinstance(model, DefendedModel):
         raise ValueError("The detector-aware attack needs the whole defence as its target.")

@@ -18,7 +18,7 @@ Loss = Callable[[Tensor], Tensor]  # (B, classes) logits → (B,)
 class AttackStep:
     """One step of an attack.
 
-    index 0, 1, …; loss (B,) what the attack climbs, of each image before the step; attacked (B, C, H, W) in [0, 1]
+    index 0, 1, …; loss (B,) what the attack raises, of each image before the step; attacked (B, C, H, W) in [0, 1]
     after it; logits (B, classes) of the model before the step, None where the attack didn't ask it.
     """
 
@@ -180,7 +180,7 @@ def _project_l1(flat: Tensor, size: float) -> Tensor:
 
 
 def attack_loss(logits: Tensor, labels: Tensor, target: int | None = None) -> Tensor:
-    """Return (B,) what an attack climbs: cross-entropy of the label, or minus that of the target class.
+    """Return (B,) what an attack raises: cross-entropy of the label, or minus that of the target class.
 
     ValueError where there is no such target.
     """

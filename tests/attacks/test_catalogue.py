@@ -94,6 +94,7 @@ def test_lengths_at_the_attacks_own_numbers_of_steps(monkeypatch):
     assert longest_run(AttackSettings("pgd", steps=10, restarts=3)) == 30
 
 
+@pytest.mark.slow
 def test_a_file_says_how_many_steps_were_taken(bundle):
     said = describe_attack(AttackSettings("square", eps=4), bundle, 37)
     assert "square, linf, eps 4/255, 37 of at most 5000 steps, against resnet18 of brain-mri." in said

@@ -30,6 +30,7 @@ def attacked(pixels, exact):
     return last
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_what_is_not_flagged_is_answered_as_it_is(pixels, exact):
     defence = DefendedModel(exact, "resnet18")
@@ -37,6 +38,7 @@ def test_what_is_not_flagged_is_answered_as_it_is(pixels, exact):
     assert torch.equal(defence(pixels), exact.classifiers["resnet18"](pixels))
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_what_is_flagged_is_purified_with_fresh_noise(attacked, exact):
     defence = DefendedModel(exact, "resnet18")
@@ -46,6 +48,7 @@ def test_what_is_flagged_is_purified_with_fresh_noise(attacked, exact):
     assert first.argmax(1) != exact.classifiers["resnet18"](attacked).argmax(1)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_a_borderline_answer_is_left_as_it_is(attacked, exact):
     defence = DefendedModel(exact, "resnet18")
@@ -64,6 +67,7 @@ def test_a_borderline_answer_is_left_as_it_is(attacked, exact):
         assert torch.equal(defence(attacked), own) == stands
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("borderline", [NOTHING, Borderline(0.9, 0.06)])
 def test_the_alarm_has_a_gradient_either_way(pixels, exact, borderline):
     defence = DefendedModel(exact, "resnet18")
@@ -73,6 +77,7 @@ def test_the_alarm_has_a_gradient_either_way(pixels, exact, borderline):
     assert gradient.isfinite().all() and gradient.abs().max() > 0
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_in_a_batch_only_the_flagged_image_is_purified(pixels, attacked, exact):
     defence, network = DefendedModel(exact, "resnet18"), exact.classifiers["resnet18"]
@@ -88,6 +93,7 @@ def in_float64(bundle: Bundle) -> Bundle:
     return replace(bundle, classifiers=classifiers, diffusion=deepcopy(bundle.diffusion).double())
 
 
+@pytest.mark.slow
 def test_gradient_through_the_whole_defence_equals_finite_differences(attacked, exact):
     """On a flagged scan, through diffusion, U-Net and classifier of the real bundle."""
     pixels, precise = attacked.clamp(0.1, 0.9).double(), in_float64(exact)

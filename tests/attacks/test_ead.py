@@ -43,6 +43,7 @@ def test_a_target_class_is_reached():
     assert three(step.attacked).argmax() == 2
 
 
+@pytest.mark.slow
 def test_a_hopeless_neighbour_does_not_end_the_search_early():
     def steep_or_flat(pixels):
         """No gradient at all where the first pixel is black."""

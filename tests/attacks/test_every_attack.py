@@ -87,6 +87,7 @@ def test_a_large_radius_fools_and_the_same_seed_gives_the_same_pixels(name):
     assert (bent(first).argmax(1) != bent(pixels).argmax(1)).sum() >= 3
 
 
+@pytest.mark.slow
 @every_attack
 def test_neighbours_do_not_matter(name):
     pixels = images()

@@ -51,6 +51,7 @@ def test_it_flips_a_linear_model_as_soon_as_the_radius_allows():
     assert torch.allclose(moved(step), eps / 255 * SLOPE.sign(), atol=1e-6)  # the corner of the highest margin
 
 
+@pytest.mark.slow
 def test_l2_comes_near_what_the_slope_gives():
     nearest = 2.5 / 57**0.5
     for eps, expected in ((1.3 * nearest, 1), (0.99 * nearest, 0)):
@@ -132,6 +133,7 @@ def test_a_fooled_image_is_asked_about_no_more():
     assert sizes[:2] == [2, 1] and set(sizes[1:]) == {1} and len(sizes) < 100
 
 
+@pytest.mark.slow
 def test_a_target_class_is_reached():
     def three(pixels):
         return pixels.flatten(1)[:, :3]

@@ -25,6 +25,7 @@ def picture(tmp_path):
     return write_picture(tmp_path / "cell.png", cell())
 
 
+@pytest.mark.slow
 def test_what_the_bundle_is_without_is_one_sentence(cells, bundle):
     assert cells.mae is cells.diffusion is cells.content is None
     assert (cells.limits, cells.calibrations, cells.modalities) == ({}, {}, ())
@@ -37,6 +38,7 @@ def test_what_the_bundle_is_without_is_one_sentence(cells, bundle):
     assert str(refusal.value) == cells.lacks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gone", ["content", "calibration", "limits", "unet"])
 def test_a_bundle_with_a_mae_must_have_what_belongs_to_it(gone, cells, two_bundles, tmp_path, monkeypatch):
     facts = json.loads((two_bundles / "brain-mri" / "bundle.json").read_text())

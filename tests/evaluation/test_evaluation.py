@@ -43,6 +43,7 @@ def report(data, tiny):
     return evaluate(data, tiny, attack=AttackSettings("pgd", steps=3))
 
 
+@pytest.mark.slow
 def test_report_is_what_the_schema_declares(report, data, tiny):
     settings = settings_record(data, tiny, None, AttackSettings("pgd"), "val", 0, "python -m core evaluate")
     checked("evaluate", report | {"settings": settings})
@@ -59,6 +60,7 @@ def test_the_defence_undoes_the_attack_on_the_samples(sample_set, bundle):
     assert report["detection"]["instability"]["auc"] > report["detection"]["mae_error"]["auc"]
 
 
+@pytest.mark.slow
 def test_evaluate_and_examine_answer_alike(data, tiny, tmp_path):
     answers = collect(data, tiny, NAME, CLEAN)
     decided = decide_recorded(answers, tiny.limits[NAME])
@@ -73,6 +75,7 @@ def test_evaluate_and_examine_answer_alike(data, tiny, tmp_path):
     assert set(decided.t_star) == {0, 40, 100}
 
 
+@pytest.mark.slow
 def test_another_purifier_takes_the_place_of_the_adaptive_one(data, tiny):
     one = data.limited(2, 0)
     plain = collect(one, tiny, NAME, CLEAN, purifier=PurifySettings("none"))
@@ -121,6 +124,7 @@ def test_a_refusal_counts_as_wrong():
     assert (report["refused"], report["clean_accuracy"], report["defended_clean_accuracy"]) == (2, 1, 0)
 
 
+@pytest.mark.slow
 def test_several_classifiers_answer_at_once_as_each_would_alone(tiny, data):
     one = data.subset(np.arange(2))
     twins = replace(tiny, classifiers=dict.fromkeys((NAME, "twin"), tiny.classifiers[NAME]))
@@ -131,6 +135,7 @@ def test_several_classifiers_answer_at_once_as_each_would_alone(tiny, data):
         assert replace(answers[name], seconds={}) == replace(alone, seconds={})
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_was_cut_off_goes_on_where_it_stopped(data, tiny, tmp_path, monkeypatch):
     file, fast = tmp_path / "answers.jsonl", AttackSettings("fgsm")
     whole = evaluate(data, tiny, attack=fast)
@@ -157,6 +162,7 @@ def test_an_evaluation_that_was_cut_off_goes_on_where_it_stopped(data, tiny, tmp
         evaluate(data, tiny, attack=AttackSettings("fgsm", eps=2), resume=file)
 
 
+@pytest.mark.slow
 def test_calibration_scans_never_meet_thresholds_that_saw_them(data, tiny, monkeypatch):
     """Four of the scans were calibrated on, two in a group; what is fitted is here what it is fitted on."""
     digests = [image_digest(pixels) for pixels in data.pixels[:4]] + [f"another {place}" for place in range(16)]
@@ -199,6 +205,7 @@ def test_white_box_gradient_through_the_purifier_is_the_real_one():
     assert slope == pytest.approx(measured, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_white_box_attack_runs_through_the_defence(data, tiny):
     one = data.limited(2, 0)
     settings = AttackSettings("pgd", steps=1, eot=2, white_box=True)

@@ -153,6 +153,7 @@ def test_conditions_are_read_in_order(calibration):
     assert [entry.strength for entry in found[:2]] == [2, 0.5]
 
 
+@pytest.mark.slow
 def test_every_pixel_is_hidden_once():
     bundle = defended_bundle()
     hidden = hidden_pixels(bundle)

@@ -103,6 +103,7 @@ def test_activations_are_watched_and_cut() -> None:
         assert (logits.abs().max() < 1e3) == repair
 
 
+@pytest.mark.slow
 def test_without_thresholds_a_classifier_answers_alone() -> None:
     full = load_bundle()
     bundle = dataclasses.replace(full, classifiers={**full.classifiers, "plain": small()})

@@ -62,6 +62,7 @@ def test_the_sample_cohort_has_its_clean_originals():
     assert {found.name for found in attacked} == {path.name for path in COHORT.glob("*.dcm")}
 
 
+@pytest.mark.slow
 def test_a_flagged_scan_is_measured_on_the_estimate_that_was_decided_on(attacked, bundle):
     found, result = attacked
     case = summarised(found, result)
@@ -205,6 +206,7 @@ for index, case in cohort.cohort_cases(sources, bundle, settings, cohort.Keeper(
 """
 
 
+@pytest.mark.slow
 def test_killing_the_process_loses_no_finished_scan(bundle, cache):
     ended = subprocess.run([sys.executable, "-c", KILLED], cwd=ROOT, check=False)
     assert ended.returncode == -signal.SIGKILL

@@ -130,6 +130,7 @@ def test_the_table_holds_every_number_and_no_formula(run):
     assert not {"fidelity", "scores", "to_clean"} & set(rows[0])
 
 
+@pytest.mark.slow
 def test_pictures_are_of_the_study(bundle):
     found = sample_cohort()[-1]
     result = study(found, bundle, AuditSettings(seeds=2))

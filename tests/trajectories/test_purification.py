@@ -112,6 +112,7 @@ def test_thinning_keeps_even_distances():
     assert kept[2] == [0, 1, 2, 3] and kept[3] == [0, 2, 4] and kept[7] == [0, 4, 8]
 
 
+@pytest.mark.slow
 def test_the_diagnosis_comes_back_in_a_real_film(bundle, sample_files):
     from core import load_scan
     from core.attacks import attackable_pixels

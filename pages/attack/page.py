@@ -33,7 +33,7 @@ def draw_top(session: Session, attack_run: AttackRun | None) -> None:
         st.title(title, anchor=False, width="content")
         # No toggle: it would keep the focus, and arrow keys that go to a widget step nowhere.
         label, icon = ("Leave teacher’s mode", "close") if session.teaching else ("Teacher’s mode", "co_present")
-        st.button(label, icon=f":material/{icon}:", on_click=session.switch_teaching, key="teacher", shortcut="T")
+        st.button(label, icon=f":material/{icon}:", on_click=session.switch_teaching, key="teacher", shortcut="Alt+T")
 
 
 def places(running: bool, width: str = "stretch") -> tuple[DeltaGenerator, DeltaGenerator]:
@@ -55,7 +55,7 @@ def draw_button(session: Session, attack_run: AttackRun | None, before: Examinat
         return
     label = "Attack again" if attack_run else "Attack"
     # No callback: it would come before a setting that was changed in the same moment is noted.
-    if rest.button(label, key="attack", shortcut="A", icon=":material/bolt:", type="primary"):
+    if rest.button(label, key="attack", shortcut="Alt+A", icon=":material/bolt:", type="primary"):
         begin(session, before)
         st.rerun()
 

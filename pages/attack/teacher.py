@@ -61,7 +61,7 @@ def draw_keys(session: Session, attack_run: AttackRun) -> None:
     st.button(
         label,
         icon=":material/difference:",
-        shortcut="D",
+        shortcut="Alt+D",
         on_click=_switch_picture,
         args=(session,),
         key="teacher-difference",

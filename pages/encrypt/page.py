@@ -28,7 +28,7 @@ def draw_ask(session: Session, state: EncryptState) -> None:
     grid = st.grid(3, min_column_width=270, gap="medium")
     with grid.cell():
         controls.draw_controls(session, state, asking)
-        how = {"icon": ":material/lock:", "type": "primary", "key": "encrypt", "shortcut": "E", "disabled": asking}
+        how = {"icon": ":material/lock:", "type": "primary", "key": "encrypt", "shortcut": "Alt+E", "disabled": asking}
         if st.button("Encrypt and ask", **how):
             ask(session, state)
     with grid.cell(column_span=2):

@@ -53,7 +53,9 @@ def draw_why(state: EncryptState, record: EncryptionRecord | None) -> None:
     running = state.running and state.doing == what
     buttons = st.container(horizontal=True)
     label = "Recover the scan"
-    if buttons.button(label, icon=":material/visibility:", type="primary", key="leak", shortcut="V", disabled=running):
+    if buttons.button(
+        label, icon=":material/visibility:", type="primary", key="leak", shortcut="Alt+V", disabled=running
+    ):
         state.attack(what, SEED)
         st.rerun()
     if running:

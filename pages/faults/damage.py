@@ -38,7 +38,7 @@ def draw_random(state: FaultsState, pixels: np.ndarray) -> None:
         where = st.segmented_control(
             "Where", (EVERYWHERE, here), default=EVERYWHERE, key=f"faults-where-{here}", **kept
         )
-        if st.button("Flip", icon=":material/casino:", type="primary", key="faults-flip", shortcut="F"):
+        if st.button("Flip", icon=":material/casino:", type="primary", key="faults-flip", shortcut="Alt+F"):
             _flip(state, pixels, int(count or 1), KINDS[kind or WEIGHTS], where == here)
 
 
@@ -67,7 +67,7 @@ def draw_undo(state: FaultsState) -> None:
     with st.container(horizontal=True):
         off = not state.flips
         st.button("Undo", icon=":material/undo:", key="faults-undo", on_click=_undo, args=(state,), disabled=off)
-        how = {"on_click": state.flips.clear, "disabled": off, "shortcut": "U"}
+        how = {"on_click": state.flips.clear, "disabled": off, "shortcut": "Alt+U"}
         st.button("Undo all", icon=":material/restart_alt:", key="faults-undo-all", **how)
 
 

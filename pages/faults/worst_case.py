@@ -62,7 +62,7 @@ def _draw_start(session: Session, state: FaultsState) -> None:
         budget = st.segmented_control("Bits at most", range(1, MOST_BITS + 1), default=3, **how) or 3
         about = "Only flips after which every answer is a number: nothing but the labels tells of the damage."
         silent = st.toggle("Silent only", key="faults-silent", help=about, persist_state="session")
-    if st.button("Search", icon=":material/search:", type="primary", key="faults-search", shortcut="S"):
+    if st.button("Search", icon=":material/search:", type="primary", key="faults-search", shortcut="Alt+S"):
         batch = study.samples_of(state)
         if batch is None:
             st.info(study.NO_SAMPLES, icon=":material/info:")

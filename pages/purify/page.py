@@ -90,7 +90,9 @@ def draw_buttons(state: PurifyState | None) -> bool:
     running = state is not None and state.running
     label = "Purify again" if state else "Purify"
     # No callback: it would come before a setting that was changed in the same moment is noted.
-    pressed = st.button(label, key="purify", shortcut="P", disabled=running, icon=":material/healing:", type="primary")
+    pressed = st.button(
+        label, key="purify", shortcut="Alt+P", disabled=running, icon=":material/healing:", type="primary"
+    )
     if state and running:
         draw_stop(state)
     return pressed

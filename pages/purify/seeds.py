@@ -65,7 +65,7 @@ def draw_seeds(session: Session, before: Examination) -> None:
     if state and running:
         follow(state, lambda: _progress(state), lambda _: _draw_shares(state))
         st.rerun()
-    if idle.button("Compare seeds", icon=":material/casino:", type="primary", key="seeds", shortcut="S"):
+    if idle.button("Compare seeds", icon=":material/casino:", type="primary", key="seeds", shortcut="Alt+S"):
         _begin(session, before, session.purify[place], int(count))
         st.rerun()
     if state:

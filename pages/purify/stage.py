@@ -79,7 +79,7 @@ def _draw_keys(state: PurifyState) -> None:
     moves = (("Start", "Home", -state.last), ("Back", "Left", -1), ("Next", "Right", 1), ("End", "End", state.last))
     with st.container(horizontal=True, gap="xsmall"):
         label, icon = ("Pause", "pause") if state.playing else ("Play", "play_arrow")
-        st.button(label, icon=f":material/{icon}:", on_click=state.play, key="purify-play", shortcut="K")
+        st.button(label, icon=f":material/{icon}:", on_click=state.play, key="purify-play", shortcut="Alt+K")
         for label, key, by in moves:
             st.button(label, on_click=state.move, args=(by,), key=f"purify-{label.lower()}", shortcut=key)
 

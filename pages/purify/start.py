@@ -34,7 +34,7 @@ def draw_mode(session: Session) -> None:
     """Into the teacher's mode, which is nothing but the stage, and out of it."""
     # No toggle: it would keep the focus, and arrow keys that go to a widget step nowhere.
     label, icon = ("Leave teacher’s mode", "close") if session.teaching else ("Teacher’s mode", "co_present")
-    st.button(label, icon=f":material/{icon}:", on_click=session.switch_teaching, key="teacher", shortcut="T")
+    st.button(label, icon=f":material/{icon}:", on_click=session.switch_teaching, key="teacher", shortcut="Alt+T")
 
 
 def draw_input(session: Session) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from pages.shared.jobs import sentence, watch
-from pages.shared.words import plain
+from pages.shared.words import duration, plain
 
 if TYPE_CHECKING:
     from pages.shared.jobs import Job
@@ -46,9 +46,8 @@ def follow(state: PageState, progress: Callable[[], Progress], draw: Callable[[i
     """
     job = state.job
     assert job is not None
-    if job.paused:
-        _draw_paused(job)
-    bar, found = st.empty(), st.empty()
+    # Each has its place whether it is drawn or not: what moves would leave its old self on the page, greyed.
+    pause, bar, found = st.empty(), st.empty(), st.empty()
     drawn = -1
 
     def show() -> None:
@@ -63,6 +62,8 @@ def follow(state: PageState, progress: Callable[[], Progress], draw: Callable[[i
 
     show()
     if job.paused:
+        with pause.container():
+            _draw_paused(job)
         st.stop()
     _pause_when_left(job)
     watch(job, show)
@@ -73,7 +74,7 @@ def draw_progress(job: Job[Any], now: Progress) -> None:
     parts = [now.text, f"{job.seconds:.1f} s of computing"]
     if job.seconds > FORECAST_SECONDS and 0 < now.done < now.total:
         still = job.seconds / now.done * (now.total - now.done)
-        parts.append(f"{'at most' if now.at_most else 'about'} {still:.0f} s to come")
+        parts.append(f"{'at most' if now.at_most else 'about'} {duration(still)} to come")
     if job.ahead:
         parts.append("taking turns with other visitors")
     st.progress(min(1.0, now.done / max(now.total, 1)), " · ".join(parts))

@@ -118,6 +118,11 @@ def counted(steps: int) -> str:
     return "1 step" if steps == 1 else f"{steps:,} steps"
 
 
+def duration(seconds: float) -> str:
+    """A time that one waits for, no more exact than that."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
 def weight_text(weight: float) -> str:
     """A weight in per cent, whole numbers; what is there but small isn't called nothing."""
     return "under 1 %" if 0 < weight < 0.01 else f"{100 * weight:.0f} %"

@@ -33,6 +33,16 @@ def choose_attack(page: Page, title: str) -> None:
     settle(page)
 
 
+def start_long_attack(page: Page) -> None:
+    """AutoAttack with a budget so small that it does not come to its end."""
+    choose_attack(page, "AutoAttack")
+    budget = page.get_by_test_id("stMain").get_by_role("slider").first
+    budget.focus()
+    budget.press("Home")
+    settle(page)
+    page.locator(".st-key-attack button").click()
+
+
 def computing(text: str) -> float:
     """The time that an attack has taken so far, as the page says it."""
     found = re.search(r"([\d.]+) s of computing", text)
@@ -86,12 +96,7 @@ def test_attack_is_flagged_and_purified_and_its_file_gives_the_same_verdict(open
 def test_autoattack_is_watched_and_stops_at_once(open_app: Visit) -> None:
     page = open_app()
     open_attack(page)
-    choose_attack(page, "AutoAttack")
-    budget = page.get_by_test_id("stMain").get_by_role("slider").first
-    budget.focus()
-    budget.press("Home")
-    settle(page)
-    page.locator(".st-key-attack button").click()
+    start_long_attack(page)
     progress = page.get_by_test_id("stProgress")
     expect(progress).to_contain_text("of at most 5,200", timeout=WAIT_MS)
     first = progress.inner_text()
@@ -151,3 +156,39 @@ def test_keys_step_through_the_attack(open_app: Visit) -> None:
     page.keyboard.press("End")
     expect(page.locator(".st-key-verdict")).to_be_visible(timeout=WAIT_MS)
     expect(page.get_by_role("img", name="Detector: Flagged")).to_be_visible()
+
+
+def test_streamlits_own_stop_pauses_the_attack_and_it_goes_on(open_app: Visit) -> None:
+    page = open_app()
+    open_attack(page)
+    start_long_attack(page)
+    progress = page.get_by_test_id("stProgress")
+    expect(progress).to_contain_text(re.compile(r"Step [1-9]\d* of"), timeout=WAIT_MS)
+    page.get_by_test_id("stStatusWidget").get_by_role("button", name="Stop").click()
+    go_on = page.locator(".st-key-go-on button")
+    expect(go_on).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+    waiting = counted(progress.inner_text())
+    page.wait_for_timeout(1500)
+    assert counted(progress.inner_text()) == waiting
+    go_on.click()
+    expect(progress).not_to_contain_text(f"Step {waiting} of", timeout=WAIT_MS)
+    assert counted(progress.inner_text()) > waiting
+    # What was on the page while it waited must not stand beside the attack, greyed.
+    expect(go_on).to_have_count(0)
+    expect(page.get_by_test_id("stProgress")).to_have_count(1)
+    page.locator(".st-key-stop button").click()
+    expect(page.get_by_text(re.compile(r"Stopped after \d+ steps"))).to_be_visible(timeout=WAIT_MS)
+
+
+def test_the_shortcut_attacks_while_a_box_has_the_focus(open_app: Visit) -> None:
+    page = open_app()
+    open_attack(page)
+    choose_attack(page, "FGSM")
+    box = page.get_by_test_id("stMain").get_by_label("Attack", exact=True).first
+    before = box.input_value()
+    box.focus()
+    page.keyboard.press("Alt+a")
+    expect(page.locator(".st-key-verdict")).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+    assert box.input_value() == before

@@ -117,7 +117,7 @@ def test_playing_goes_through_to_the_end(open_app: Visit) -> None:
     page.keyboard.press("Home")
     expect(page.get_by_role("img", name=re.compile("^Input. ")).first).to_be_visible(timeout=WAIT_MS)
     settle(page)
-    page.keyboard.press("k")
+    page.keyboard.press("Alt+k")
     expect(page.get_by_role("button", name=re.compile("Pause"))).to_be_visible(timeout=WAIT_MS)
     expect(page.get_by_text("Step 4 of 4, t = 25")).to_be_visible(timeout=WAIT_MS)
     expect(page.get_by_role("button", name=re.compile("Play"))).to_be_visible(timeout=WAIT_MS)

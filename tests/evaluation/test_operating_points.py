@@ -65,9 +65,9 @@ def test_price_by_hand(calibration):
     assert cost.defended_clean.value == 3 / 4
     assert cost.undefended_attacked.value == 1 / 4
     assert cost.defended_attacked.value == 2 / 4
-    assert (cost.label_kept.value, cost.label_kept.count, cost.label_kept.n) == (1 / 2, 1, 2)
+    assert (cost.label_kept.value, cost.label_kept.hits, cost.label_kept.n) == (1 / 2, 1, 2)
     assert (cost.turned_wrong, cost.turned_right) == (0, 1)
-    assert (cost.flagged.count, cost.flagged.n) == (2, 4)
+    assert (cost.flagged.hits, cost.flagged.n) == (2, 4)
     assert cost.seconds == pytest.approx(0.1 + 0.5 / 4)
     assert cost.flagged.low < cost.flagged.value < cost.flagged.high
 
@@ -79,14 +79,14 @@ def test_what_purification_turns_by_hand(calibration):
     changed.scope[3] = 6.0
     calibration.conditions["pgd 8/255"] = changed
     cost = operating_point(calibration, "pgd 8/255", [limits()] * 4)
-    assert (cost.flagged.count, cost.label_kept.count, cost.label_kept.n) == (4, 0, 3)
+    assert (cost.flagged.hits, cost.label_kept.hits, cost.label_kept.n) == (4, 0, 3)
     assert (cost.turned_wrong, cost.turned_right) == (1, 1)
 
 
 def test_nothing_flagged_has_no_kept_labels(calibration):
     cost = operating_point(calibration, "pgd 8/255", [limits(9)] * 4)
     assert cost.label_kept is None
-    assert (cost.turned_wrong, cost.turned_right, cost.flagged.count) == (0, 0, 0)
+    assert (cost.turned_wrong, cost.turned_right, cost.flagged.hits) == (0, 0, 0)
     assert cost.misses.value == 3 / 4
     assert cost.seconds == pytest.approx(0.1)
 

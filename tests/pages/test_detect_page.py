@@ -145,6 +145,6 @@ def test_benign_changes_are_counted(page: Callable[[str], AppTest]) -> None:
     assert len(table) == len(benign)
     cost = operating_point(calibration, benign[0], cross_fitted_limits(calibration))
     row = table.iloc[0]
-    assert row["Flagged"].startswith(f"{cost.flagged.count} of {len(calibration.labels)}")
-    assert row["Label kept"] == f"{cost.label_kept.count} of {cost.label_kept.n}"
+    assert row["Flagged"].startswith(f"{cost.flagged.hits} of {len(calibration.labels)}")
+    assert row["Label kept"] == f"{cost.label_kept.hits} of {cost.label_kept.n}"
     assert (row["Turned wrong"], row["Turned right"]) == (str(cost.turned_wrong), str(cost.turned_right))

@@ -81,9 +81,9 @@ def run_campaign(
     sites = chosen_sites(network, pixels, settings)
     check_settings(settings, sites)
     rounded = settings.kind == "weight" and settings.form == "bfloat16"
-    bench = _Bench(network, pixels, labels, rounded, guard, weights, ranges, batch)
+    trials = _FaultTrials(network, pixels, labels, rounded, guard, weights, ranges, batch)
     for index in range(start, settings.trials):
-        yield bench.trial(index, draw_faults(sites, settings, index))
+        yield trials.trial(index, draw_faults(sites, settings, index))
 
 
 def measure_faults(
@@ -104,7 +104,9 @@ def measure_faults(
     for fault in faults:
         check_fault(network, fault)
     forms = {fault.form for fault in faults if fault.kind == "weight"}
-    return _Bench(network, pixels, labels, forms == {"bfloat16"}, guard, weights, ranges, batch).trial(0, tuple(faults))
+    return _FaultTrials(network, pixels, labels, forms == {"bfloat16"}, guard, weights, ranges, batch).trial(
+        0, tuple(faults)
+    )
 
 
 def check_guard(guard: str) -> None:
@@ -144,7 +146,7 @@ def campaign_summary(trials: Sequence[Trial]) -> dict[str, Any]:
     }
 
 
-class _Bench:
+class _FaultTrials:
     """A private copy on which faults are tried one trial after another, with or without a guard."""
 
     def __init__(

@@ -147,7 +147,7 @@ class CleanRow:
 
 @dataclass(frozen=True, kw_only=True)
 class CostRow:
-    """What the guard takes: see `core.faults.guard.Cost`. `load`: the machine's load average per core meanwhile."""
+    """What the guard takes: see `core.faults.guard_cost.Cost`; `load`: the machine's load average per core then."""
 
     threads: int
     load: float

@@ -49,7 +49,7 @@ class Layer(NamedTuple):
         return sum(self.tensors.values())
 
 
-class Watch(NamedTuple):
+class GuardReport(NamedTuple):
     """What the guard saw and did before one scan was answered.
 
     repairs: whether it may repair; damaged: tensors that aren't what they were; outcomes: what became of each, as
@@ -75,7 +75,7 @@ class Watch(NamedTuple):
         return self.alarm and not self.repairs
 
 
-class Watched(nn.Module):
+class GuardedNetwork(nn.Module):
     """A network with activation flips, whose stages' exits are watched and, where `clip` says so, cut to their limits.
 
     Attributes
@@ -218,7 +218,7 @@ def answered_with(
     frame: int | None = None,
     window: Window | None = None,
     seed: int = 0,
-) -> tuple[Examination, Watch | None]:
+) -> tuple[Examination, GuardReport | None]:
     """`answered` by a bundle of which one network is damaged, and what the guard saw; the bundle is left as it is.
 
     Parameters
@@ -230,20 +230,21 @@ def answered_with(
     repair : bool
         Put the weights right and cut activations to their limits before the scan is answered, or only look.
     """
-    copy, watch = guarded(network_of(bundle, network), faults, guard, repair)
+    copy, report = guarded(network_of(bundle, network), faults, guard, repair)
     damaged_one = with_network(bundle, network, copy)
     exam = answered(scan, damaged_one, classifier, frame=frame, window=window, seed=seed)
-    if watch and isinstance(copy, Watched):
-        watch = watch._replace(stages=tuple(copy.left))
-    return exam, watch
+    if report and isinstance(copy, GuardedNetwork):
+        report = report._replace(stages=tuple(copy.left))
+    return exam, report
 
 
 def guarded(
     network: nn.Module, faults: Sequence[Fault], guard: Guard | None, repair: bool
-) -> tuple[nn.Module, Watch | None]:
+) -> tuple[nn.Module, GuardReport | None]:
     """A damaged copy as it leaves the guard, and what the guard did to its weights.
 
-    Activations are watched only while the copy runs: it then comes as `Watched`, where the guard has limits for them.
+    Activations are watched only while the copy runs: where the guard has limits for them, it comes as a
+    `GuardedNetwork`.
     """
     if guard is None:
         return damaged(network, faults), None
@@ -253,11 +254,11 @@ def guarded(
     checked = time.perf_counter()
     outcomes = guard.repair(copy).outcomes if repair and found else {}
     repaired = time.perf_counter()
-    watch = Watch(repair, found, outcomes, (), 1000 * (checked - start), 1000 * (repaired - checked))
+    report = GuardReport(repair, found, outcomes, (), 1000 * (checked - start), 1000 * (repaired - checked))
     activations = [fault for fault in faults if fault.kind == "activation"]
     if guard.ranges:
-        return Watched(copy, activations, guard.ranges, repair), watch
-    return damaged(copy, activations), watch
+        return GuardedNetwork(copy, activations, guard.ranges, repair), report
+    return damaged(copy, activations), report
 
 
 def guard_of(bundle: Bundle, name: str, ranges: Ranges | None) -> Guard:

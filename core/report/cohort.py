@@ -108,7 +108,7 @@ def run_record(sources: Sequence[Source], bundle: Bundle, settings: AuditSetting
     }
 
 
-class Keeper:
+class CaseStore:
     """Finished cases of one cohort on this machine's disk: numbers and digests, no pixels and no file names.
 
     The names are those of the files that are there today, as an upload's name may tell who the patient is.
@@ -179,7 +179,7 @@ def cohort_cases(
     sources: Sequence[Source],
     bundle: Bundle,
     settings: AuditSettings,
-    keeper: Keeper | None = None,
+    store: CaseStore | None = None,
     done: Collection[int] = (),
 ) -> Iterator[tuple[int, Case]]:
     """Place in the cohort and case of every scan, in order.
@@ -188,15 +188,15 @@ def cohort_cases(
 
     Parameters
     ----------
-    keeper : Keeper, optional
+    store : CaseStore, optional
         What is finished goes to it before it is yielded.
     done : collection of int
-        Places to leave out, such as those in `keeper.known`.
+        Places to leave out, such as those in `store.known`.
     """
     for index, source in enumerate(sources):
         if index in done:
             continue
         case = examined_case(source, bundle, settings)
-        if keeper:
-            keeper.keep(case)
+        if store:
+            store.keep(case)
         yield index, case

@@ -16,7 +16,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from PIL import Image
 
 from core.explanation import overlays
-from core.report.cases import Case, Study, worst_first
+from core.report.cases import Case, CaseEvidence, worst_first
 
 NOTICE = "Purescan is not a medical device. It must not be used for diagnosis or treatment."
 ESTIMATE = "What a purifier returns is an estimate, never the patient’s scan."
@@ -38,15 +38,15 @@ class Pictures(NamedTuple):
     clean: bytes | None = None
 
 
-def draw_pictures(study: Study) -> Pictures:
-    """A study's pictures, small enough for a page with many; ValueError where the scan was refused."""
-    if study.estimate is None:
+def draw_pictures(evidence: CaseEvidence) -> Pictures:
+    """A case's pictures, small enough for a page with many; ValueError where the scan was refused."""
+    if evidence.estimate is None:
         raise ValueError("A refused scan has no estimate to draw; leave its pictures out.")
-    shape, spacing, pixels = study.exam.frame.shape, study.scan.spacing, study.exam.pixels
-    drawn = [overlays.model_png(image, shape, spacing) for image in (pixels, study.estimate)]
-    drawn.append(overlays.residual_png(pixels, study.estimate, 0.5 / GAIN, shape, spacing))
-    if study.reference is not None:
-        drawn.append(overlays.model_png(study.reference, shape, spacing))
+    shape, spacing, pixels = evidence.exam.frame.shape, evidence.scan.spacing, evidence.exam.pixels
+    drawn = [overlays.model_png(image, shape, spacing) for image in (pixels, evidence.estimate)]
+    drawn.append(overlays.residual_png(pixels, evidence.estimate, 0.5 / GAIN, shape, spacing))
+    if evidence.reference is not None:
+        drawn.append(overlays.model_png(evidence.reference, shape, spacing))
     return Pictures(*map(_small, drawn))
 
 

@@ -194,11 +194,14 @@ def test_evaluate_goes_on_from_its_file(cells, tmp_path):
 
 
 def test_an_audit_says_so(cells, picture):
-    from core.report.cases import AuditSettings, Source, study
-    from core.report.cohort import Keeper
+    from core.report.cases import AuditSettings, Source, case_evidence
+    from core.report.cohort import CaseStore
 
     source = Source("cell.png", "0" * 64, picture.read_bytes)
-    for work in (lambda: study(source, cells, AuditSettings()), lambda: Keeper((source,), cells, AuditSettings())):
+    for work in (
+        lambda: case_evidence(source, cells, AuditSettings()),
+        lambda: CaseStore((source,), cells, AuditSettings()),
+    ):
         with pytest.raises(BundleError) as refusal:
             work()
         assert str(refusal.value) == cells.lacks

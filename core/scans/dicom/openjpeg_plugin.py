@@ -10,7 +10,6 @@ from typing import cast
 
 import openjpeg
 from pydicom import uid
-from pydicom.pixels import get_decoder
 from pydicom.pixels.common import PhotometricInterpretation
 from pydicom.pixels.decoders.base import DecodeRunner
 
@@ -41,11 +40,3 @@ def decode_frame(src: bytes, runner: DecodeRunner) -> bytearray:
     precision = runner.get_option("j2k_precision", runner.bits_stored)
     runner.set_option("bits_allocated", 8 if precision <= 8 else 16 if precision <= 16 else 32)
     return frame
-
-
-def register() -> None:
-    """Offer this plugin to pydicom's decoders; a second call changes nothing."""
-    for syntax in SYNTAXES:
-        decoder = get_decoder(syntax)
-        if LABEL not in decoder.available_plugins:
-            decoder.add_plugin(LABEL, (__name__, "decode_frame"))

@@ -8,43 +8,47 @@ from pages.shared.runtime import bundle, heavy_work
 from pages.shared.session import Session
 
 if TYPE_CHECKING:
-    from core import Examination, Scan
+    from core import Examination, Prediction, Scan, Window
 
 
 def examination(session: Session) -> Examination:
     """The result for what the visitor has chosen; computed only where the last one is of something else."""
-    from core import examine
-
     scan, choices = session.scan, session.choices()
     assert scan is not None
     if session.examination is None or session.examined != choices:
-        wanted = {
-            "frame": session.frame,
-            "window": session.window,
-            "classifier": session.classifier,
-            "seed": session.seed,
-        }
-        name = session.bundle
-        session.examination = heavy_work("Examining the scan …", lambda: examine(scan, bundle(name), **wanted))
+        session.examination = _examined(session, scan, session.frame, session.window, session.classifier)
         session.examined = choices
     return session.examination
 
 
 def target_examination(session: Session) -> Examination:
-    """The result for what an attack is aimed at: where the scan on the table is an attacked copy, for its origin."""
-    from core import examine
-
+    """The result for what an attack is aimed at: where the open scan is an attacked copy, for its origin."""
     if session.origin is None:
         return examination(session)
     known, name = session.origin_examination, session.bundle
     classifier = bundle(name).classifier_name(session.classifier)
     current = (name, classifier, session.seed)
     if known is None or (known.bundle, known.undefended and known.undefended.classifier, known.seed) != current:
-        scan, frame, window = session.target()
-        wanted = {"frame": frame, "window": window, "classifier": classifier, "seed": session.seed}
-        known = heavy_work("Examining the scan …", lambda: examine(scan, bundle(name), **wanted))
-        session.origin_examination = known
+        _, frame, window = session.target()
+        known = session.origin_examination = _examined(session, session.origin, frame, window, classifier)
     return known
+
+
+def _examined(session: Session, scan: Scan, frame: int, window: Window | None, classifier: str | None) -> Examination:
+    from core import examine
+
+    # Not within the work: it is done in another thread, and a session belongs to the thread of its page.
+    name, seed = session.bundle, session.seed
+    return heavy_work(
+        "Examining the scan …",
+        lambda: examine(scan, bundle(name), frame=frame, window=window, classifier=classifier, seed=seed),
+    )
+
+
+def answer_of(exam: Examination) -> Prediction:
+    """The classifier's own answer to a scan that it was not refused."""
+    assert exam.undefended is not None
+    return exam.undefended
 
 
 def open_scan(source: bytes | str, name: str | None = None) -> Scan:
@@ -55,7 +59,7 @@ def open_scan(source: bytes | str, name: str | None = None) -> Scan:
 
 
 def attack(session: Session) -> None:
-    """Replace the scan on the table by a copy attacked with PGD-40 at 8/255, and remember what it was."""
+    """Replace the open scan by a copy attacked with PGD-40 at 8/255, and remember what it was."""
     from core.attacks import attack_scan
 
     scan, name, frame, classifier = session.scan, session.bundle, session.frame, session.classifier

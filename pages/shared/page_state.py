@@ -35,6 +35,12 @@ class PageState:
     total: int = 1
 
     @property
+    def begun(self) -> Job[Any]:
+        """The job, which has been started."""
+        assert self.job is not None
+        return self.job
+
+    @property
     def running(self) -> bool:
         """Whether more steps are to come."""
         return self.job is not None and not self.job.done
@@ -56,7 +62,7 @@ class PageState:
     def start(
         self,
         steps: Iterator[Any],
-        take: Callable[[Any], object] = lambda step: None,
+        take: Callable[[Any], None] = lambda step: None,
         *,
         doing: object = None,
         total: int = 1,
@@ -69,7 +75,7 @@ class PageState:
         self.job.start()
 
     def outlives(self, attacked_copy: bool) -> bool:
-        """Whether it is still of use when another scan is put on the table, maybe the attacked copy of the last one."""
+        """Whether it is still of use when another scan is opened, maybe the attacked copy of the last one."""
         return False
 
 

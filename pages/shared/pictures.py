@@ -25,7 +25,7 @@ def draw_scan(exam: Examination, scan: Scan) -> None:
     picture = st.container()
     chosen = "Scan"
     if detection:
-        chosen = st.segmented_control("Show", list(OVERLAYS), default="Scan", required=True, key="overlay") or "Scan"
+        chosen = st.segmented_control("Show", list(OVERLAYS), default="Scan", required=True, key="overlay")
     name = f"Scan {scan.name}, slice {exam.frame_index + 1} of {scan.frame_count}"
     if not detection or chosen == "Scan":
         picture.image(overlays.scan_png(exam.frame, scan.spacing), width="stretch", alt=name)
@@ -89,8 +89,9 @@ def averaged(pixels: np.ndarray) -> str:
 
 def draw_gain(key: str, default: int) -> int:
     """How many times a difference is amplified."""
-    how = {"default": default, "required": True, "format_func": "× {}".format}
-    return st.segmented_control("Amplify the difference", GAINS, key=key, **how) or default
+    return st.segmented_control(
+        "Amplify the difference", GAINS, default=default, required=True, format_func="× {}".format, key=key
+    )
 
 
 def _draw_difference(

@@ -7,7 +7,7 @@ import streamlit as st
 from pages.shared.examinations import attack
 from pages.shared.runtime import DEFAULT_BUNDLE
 from pages.shared.session import TOUR_SAMPLE, Session
-from pages.shared.tour_steps import PLACES, TOURS, Step
+from pages.shared.tour_steps import PLACES, TOURS, Step, Tour
 
 
 def start_tour(session: Session, key: str) -> None:
@@ -38,19 +38,22 @@ def draw_tour(session: Session, here: str) -> str | None:
         st.markdown(f":material/visibility: Look at **{PLACES[step.focus]}**.")
         with st.container(horizontal=True):
             if st.button("Back", icon=":material/arrow_back:", disabled=session.step == 0, key="tour-back"):
-                _move(session, -1)
+                _move(session, tour, -1)
             last = session.step == len(tour.steps) - 1
             if not last and st.button("Next", icon=":material/arrow_forward:", type="primary", key="tour-next"):
-                _move(session, 1)
-            label, kind = ("Finish", "primary") if last else ("Leave the tour", "tertiary")
-            st.button(label, type=kind, on_click=_leave, args=(session,))
+                _move(session, tour, 1)
+            st.button(
+                "Finish" if last else "Leave the tour",
+                type="primary" if last else "tertiary",
+                on_click=_leave,
+                args=(session,),
+            )
     return step.focus
 
 
-def _move(session: Session, by: int) -> None:
-    steps = TOURS[session.tour].steps
-    session.step = min(max(session.step + by, 0), len(steps) - 1)  # two quick clicks must not run past the end
-    st.switch_page(steps[session.step].page)
+def _move(session: Session, tour: Tour, by: int) -> None:
+    session.step = min(max(session.step + by, 0), len(tour.steps) - 1)  # two quick clicks must not run past the end
+    st.switch_page(tour.steps[session.step].page)
 
 
 def _leave(session: Session) -> None:

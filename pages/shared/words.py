@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&])")
@@ -74,9 +75,9 @@ def number(value: float) -> str:
     return f"{value:.3g}"
 
 
-def timings(seconds: dict[str, float] | object) -> str:
+def timings(seconds: Mapping[str, float]) -> str:
     """Stages and their times on one line."""
-    stages = dict(seconds)  # type: ignore[call-overload]
+    stages = dict(seconds)
     total = stages.pop("total", None)
     parts = " · ".join(f"{stage} {time:.2f} s" for stage, time in stages.items())
     return f"{total:.2f} s ({parts})" if total is not None else parts

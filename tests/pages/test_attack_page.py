@@ -13,11 +13,10 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core import examine, load_bundle, load_scan
-from core.attacks import ATTACKS, CORRUPTIONS, AttackSettings, attack_scan
+from core.attacks import CORRUPTIONS, AttackSettings, attack_scan
 from core.scans import sample_scans
-from pages.attack.controls import ALONE, BENIGN, NO_ATTACKER, NOT_ASKED, WHOLE, in_short, knowledge
+from pages.attack.controls import BENIGN, NO_ATTACKER
 from pages.attack.state import AttackRun, describe, file_name
-from pages.shared.words import counted, decibels, length
 from tests.reading import session, texts
 from tests.slowness import slow_down
 
@@ -292,16 +291,3 @@ def test_stop_leaves_what_was_done_so_far(page: AppTest) -> None:
     assert not page.exception
     assert attack_run.outcome and 3 <= attack_run.trajectory.steps < 5000
     assert any("Stopped after" in info.value for info in page.info)
-
-
-def test_words() -> None:
-    assert length(8 / 255, "linf") == "8/255" and length(2.5, "l2") == "2.5"
-    assert decibels(float("inf")) == "no change" and decibels(33.96) == "34.0 dB"
-    assert counted(1) == "1 step" and counted(5200) == "5,200 steps"
-    assert knowledge(AttackSettings("pgd")) == NOT_ASKED
-    assert knowledge(AttackSettings("rays")) != knowledge(AttackSettings("square"))
-    assert "everything" in knowledge(AttackSettings("bpda"))
-    assert in_short(AttackSettings("gamma", severity=2)) == "Gamma, severity 2"
-    assert in_short(AttackSettings("pgd", white_box=True)).endswith("on the whole defence")
-    assert {ALONE, WHOLE} == {"Classifier", "Whole defence"}
-    assert set(ATTACKS).isdisjoint(CORRUPTIONS)

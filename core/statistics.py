@@ -1,22 +1,21 @@
 """Intervals and detection figures, with near-duplicate groups kept together."""
 
-from collections.abc import Sequence
-
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.metrics import roc_auc_score
 
 RESAMPLES = 2000
 
 
-def bootstrap_interval(values: Sequence[float], groups: Sequence[str], seed: int = 0) -> tuple[float, float]:
+def bootstrap_interval(values: ArrayLike, groups: ArrayLike, seed: int = 0) -> tuple[float, float]:
     """95 % percentile interval of the mean, resampling whole groups (cluster bootstrap).
 
     Parameters
     ----------
-    values : sequence of float
-        One per image, such as 1 where it was answered correctly.
-    groups : sequence of str
-        Images of one group are drawn together.
+    values : array_like
+        (N,) one per image, such as 1 where it was answered correctly.
+    groups : array_like of str
+        (N,) images of one group are drawn together.
     """
     _, member = np.unique(np.asarray(groups), return_inverse=True)
     sums, counts = np.bincount(member, np.asarray(values, dtype=float)), np.bincount(member)
@@ -34,7 +33,7 @@ def auc(clean: np.ndarray, attacked: np.ndarray) -> float | None:
     return float(roc_auc_score(truth, np.r_[clean, attacked]))
 
 
-def auc_interval(clean: np.ndarray, attacked: np.ndarray, groups: Sequence[str], seed: int = 0) -> tuple[float, float]:
+def auc_interval(clean: np.ndarray, attacked: np.ndarray, groups: ArrayLike, seed: int = 0) -> tuple[float, float]:
     """95 % percentile interval of the AUC of the same images clean and attacked, (N,) each, resampling whole groups."""
     _, member = np.unique(np.asarray(groups), return_inverse=True)
     count = member.max() + 1

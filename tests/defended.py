@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from core.bundles import Bundle, Content
-from core.bundles.calibration import Limits
+from core.bundles.calibration import BENIGN, LADDER, Calibration, Limits, Responses
 from core.evaluation.datasets import Dataset
 from core.models.diffusion import Diffusion
 from core.models.mae import MaskedAutoencoder
@@ -32,7 +32,7 @@ def small_diffusion() -> Diffusion:
 
 
 def defended_bundle() -> Bundle:
-    """The bundle, without calibration scans; its limits flag nothing and refuse nothing."""
+    """The bundle; its limits flag nothing and refuse nothing, and its calibration is invented."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         classifier = NarrowResNet18(1, len(CLASSES), width=4)
@@ -54,12 +54,35 @@ def defended_bundle() -> Bundle:
         mae=networks[1],
         diffusion=networks[2],
         limits={NAME: Limits({}, float("inf"), ((float("inf"), 40),))},
-        calibrations={},
+        calibrations={NAME: invented_calibration()},
         modalities=("MR",),
         content=content,
         hashes=files,
         facts={"classifiers": {NAME: {"file": "resnet18.safetensors"}}},
         folder=Path("none"),
+    )
+
+
+def invented_calibration(count: int = 80) -> Calibration:
+    """Answers to scans that nobody has: random scores, and attention that varies the more, the stronger the attack."""
+    random = np.random.default_rng(0)
+    kinds = {"clean": 1.0} | {f"{name} {severity}": 1.0 for name, severity in BENIGN}
+    kinds |= {f"pgd {eps}/255": 1.0 + eps for eps, _ in LADDER}
+    numbers = [str(place) for place in range(count)]
+    conditions = {name: _invented_responses(random, count, amv) for name, amv in kinds.items()}
+    return Calibration(numbers, [f"invented {number}" for number in numbers], [0] * count, conditions)
+
+
+def _invented_responses(random: np.random.Generator, count: int, amv: float) -> Responses:
+    scores = {"mae_error": 0.1, "amv": amv, "instability": 0.01}
+    return Responses(
+        undefended=[0] * count,
+        certainty=random.random(count).tolist(),
+        scores={name: (size * random.random(count)).tolist() for name, size in scores.items()},
+        scope=random.random(count).tolist(),
+        estimates={t_star: [0] * count for _, t_star in LADDER},
+        ssim={t_star: [1.0] * count for _, t_star in LADDER},
+        seconds={"detect": 0.1, "purify": 0.05},
     )
 
 

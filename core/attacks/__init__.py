@@ -8,7 +8,7 @@ from torch import Tensor
 
 from core import compute
 from core.attacks.catalogue import ATTACKS, CORRUPTIONS, METHODS, Attack
-from core.attacks.defence import Defence
+from core.attacks.defended_model import DefendedModel
 from core.attacks.gradient import NORMS, AttackStep, Model
 from core.attacks.settings import AttackSettings
 from core.bundles import Bundle
@@ -24,7 +24,7 @@ __all__ = [
     "Attack",
     "AttackSettings",
     "AttackStep",
-    "Defence",
+    "DefendedModel",
     "attack_pixels",
     "attack_scan",
     "attack_steps",
@@ -99,7 +99,7 @@ def attack_pixels(
 def attack_target(bundle: Bundle, classifier: str, settings: AttackSettings, seed: int = 0) -> Model:
     """What the attacker faces: the classifier alone, or the whole defence."""
     if sees_defence(settings):
-        return Defence(bundle, classifier, seed, straight_through=settings.method == "bpda")
+        return DefendedModel(bundle, classifier, seed, straight_through=settings.method == "bpda")
     return bundle.classifiers[classifier]
 
 
@@ -157,8 +157,13 @@ def attacked_scan(
 ) -> Scan:
     """(1, C, H, W) attacked pixels → a scan of 16 bits that says how it was made; `taken`: in so many steps."""
     description = describe_attack(settings, bundle, taken, classifier=classifier)
-    how = {"kind": "attacked", "modality": bundle.written_modality, "source": scan}
-    file = derived_dicom(displayable(attacked), description=description, **how)
+    file = derived_dicom(
+        displayable(attacked),
+        kind="attacked",
+        description=description,
+        modality=bundle.written_modality,
+        source=scan,
+    )
     return load_scan(file, name=f"{scan.name} (attacked)")
 
 
@@ -168,7 +173,7 @@ def describe_attack(settings: AttackSettings, bundle: Bundle, taken: int, *, cla
     No file names: they may name a patient.
     """
     method = find_method(settings)
-    facts = [settings.method]
+    facts = [str(settings.method)]
     if method.norms:
         facts += [settings.norm, f"eps {settings.eps:g}{'/255' if settings.norm == 'linf' else ''}"]
     if "severity" in method.takes:

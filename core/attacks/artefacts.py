@@ -11,10 +11,14 @@ torchio is imported where it is needed: an examination has no use for it, and sh
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from torchio import Transform
 
 BIAS_ORDER = 3
 SPIKES = 2
@@ -120,7 +124,7 @@ def _turned(image: Tensor, turned: bool) -> Tensor:
     return image.mT if turned else image
 
 
-def through_torchio(transform: object, volume: Tensor) -> Tensor:
+def through_torchio(transform: "Transform", volume: Tensor) -> Tensor:
     """(C, 1, H, W) → what one of torchio's deterministic transforms makes of it, without the global random state."""
     from torchio import ScalarImage, Subject
 
@@ -128,7 +132,7 @@ def through_torchio(transform: object, volume: Tensor) -> Tensor:
     affine = np.eye(4)
     affine[:3, 3] = [(1 - size) / 2 for size in volume.shape[1:]]
     subject = Subject(slice=ScalarImage(tensor=volume.contiguous(), affine=affine))
-    return transform.apply_transform(subject)["slice"].data.float()
+    return transform.apply_transform(subject).get_first_image().data.float()
 
 
 def _away_from_zero(shape: tuple[int, ...], generator: torch.Generator) -> np.ndarray:

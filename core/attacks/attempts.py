@@ -1,15 +1,15 @@
-"""What the strong attacks share: who is fooled, each image's best attempt, its own random numbers, and relays."""
+"""What the strong attacks share: who is fooled, each image's best attempt and random numbers, and restarts."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from core.attacks.gradient import AttackStep, Model, Slope, project, radius
+from core.attacks.gradient import AttackStep, Model, per_pixel, project, radius
 
-Attempt = Callable[[Tensor], Iterator[AttackStep]]
-Source = torch.Generator | Sequence[torch.Generator]
+Attempt = Callable[[Tensor], Iterator[AttackStep]]  # indices of images → steps on these images
+Generators = torch.Generator | Sequence[torch.Generator]
 
 
 def checked_radius(eps: float, norm: str, norms: Sequence[str], attack: str) -> float:
@@ -32,45 +32,39 @@ def refuse_target(target: int | None, attack: str) -> None:
         raise ValueError(f"{attack} takes no target class; choose pgd, apgd, square or cw for one.")
 
 
-def streams(generator: Source, count: int) -> list[torch.Generator]:
-    """One generator an image, so that its draws depend on its place in the batch and on nothing else in it."""
+def per_image_generators(generator: Generators, count: int) -> list[torch.Generator]:
+    """Return one generator an image, so that its draws depend on its place in the batch and on nothing else in it.
+
+    Where there is one an image already, these.
+    """
     if not isinstance(generator, torch.Generator):
         return list(generator)
     seeds = torch.randint(2**62, (count,), generator=generator).tolist()
     return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
-def draw(numbers: Sequence[torch.Generator], shape: Sequence[int], device: torch.device) -> Tensor:
-    """(B, *shape) uniform in [0, 1), each image's from its own generator."""
-    return torch.stack([torch.rand(tuple(shape), generator=one) for one in numbers]).to(device)
+def draw(generators: Sequence[torch.Generator], shape: Sequence[int], device: torch.device) -> Tensor:
+    """Return (B, *shape) uniform in [0, 1), each image's from its own generator."""
+    return torch.stack([torch.rand(tuple(shape), generator=generator) for generator in generators]).to(device)
 
 
 @torch.no_grad()
 def look(model: Model, pixels: Tensor, eot: int = 1) -> Tensor:
-    """(B, classes) logits without a gradient, averaged over `eot` calls of the model."""
+    """Return (B, classes) logits without a gradient, averaged over `eot` calls of the model."""
     return torch.stack([model(pixels) for _ in range(eot)]).mean(0)
 
 
-def ascend(model: Model, pixels: Tensor, loss: Callable[[Tensor], Tensor], eot: int = 1) -> Slope:
-    """Any loss of the logits, (B, classes) → (B,), with its gradient; both averaged over `eot` calls of the model."""
-    looks = []
-    with torch.enable_grad():
-        pixels = pixels.detach().requires_grad_()
-        for _ in range(eot):
-            logits = model(pixels)
-            value = loss(logits)
-            looks.append((value.detach(), torch.autograd.grad(value.sum(), pixels)[0], logits.detach()))
-    return Slope(*(torch.stack(parts).mean(0) for parts in zip(*looks)))
-
-
 def fooled(logits: Tensor, labels: Tensor, target: int | None = None) -> Tensor:
-    """(B,) bool: another class than the label wins, or the target where one is given."""
+    """Return (B,) bool: another class than the label wins, or the target where one is given."""
     answer = logits.argmax(1)
     return answer != labels if target is None else answer == target
 
 
 def margin(logits: Tensor, labels: Tensor, target: int | None = None) -> Tensor:
-    """(B,) the best wrong logit minus the label's, or the target's minus the best other; above 0 where fooled."""
+    """Return (B,) the best wrong logit minus the label's, or the target's minus the best other: above 0 where fooled.
+
+    ValueError where there is no such target.
+    """
     if target is not None and not 0 <= target < logits.shape[1]:
         raise ValueError(f"The target class must be between 0 and {logits.shape[1] - 1}, not {target}.")
     chosen = (labels if target is None else torch.full_like(labels, target)).unsqueeze(1)
@@ -80,23 +74,23 @@ def margin(logits: Tensor, labels: Tensor, target: int | None = None) -> Tensor:
 
 
 def lengths(delta: Tensor, norm: str) -> Tensor:
-    """(B,) length of each image's perturbation in `norm`."""
+    """Return (B,) the length of each image's perturbation in `norm`."""
     return delta.flatten(1).norm(p={"linf": torch.inf, "l2": 2, "l1": 1}[norm], dim=1)
 
 
 def into_ball(attacked: Tensor, pixels: Tensor, size: float, norm: str) -> Tensor:
-    """`attacked` in [0, 1], where it lies outside the ball projected onto it.
+    """Return `attacked` in [0, 1], where it lies outside the ball projected onto it.
 
     What lies inside stays as it is to the bit: rounding could undo a perturbation that only just fools.
     """
     attacked = attacked.clamp(0, 1)
     projected = (pixels + project(attacked - pixels, size, norm)).clamp(0, 1)
     inside = lengths(attacked - pixels, norm) <= size
-    return torch.where(inside.view(-1, 1, 1, 1), attacked, projected)
+    return torch.where(per_pixel(inside), attacked, projected)
 
 
 def put(whole: Tensor | None, rows: Tensor, part: Tensor) -> Tensor:
-    """`whole` with the images `rows` replaced; `part` itself where it holds every image."""
+    """Return `whole` with the images `rows` replaced; `part` itself where it holds every image."""
     return part if whole is None or len(rows) == len(whole) else whole.index_copy(0, rows, part)
 
 
@@ -112,12 +106,13 @@ class Best:
     fooled: Tensor
 
     @classmethod
-    def none_of(cls, pixels: Tensor) -> "Best":
+    def start(cls, pixels: Tensor) -> "Best":
+        """Return the images themselves, before the first attempt."""
         loss = torch.full((len(pixels),), -torch.inf, device=pixels.device)
         return cls(pixels, loss, torch.zeros(len(pixels), dtype=torch.bool, device=pixels.device))
 
-    def standing(self) -> Tensor:
-        """Indices of the images that nothing has fooled yet."""
+    def unfooled(self) -> Tensor:
+        """Return the indices of the images that nothing has fooled yet."""
         return (~self.fooled).nonzero().squeeze(1)
 
     def offer(self, rows: Tensor, pixels: Tensor, loss: Tensor, fooled: Tensor) -> None:
@@ -127,12 +122,13 @@ class Best:
         self.replace(rows[won], pixels[won], loss[won], fooled[won])
 
     def replace(self, rows: Tensor, pixels: Tensor, loss: Tensor, fooled: Tensor) -> None:
+        """Take these attempts on the images `rows`, be they better or not."""
         if len(rows):
             self.pixels = put(self.pixels, rows, pixels)
             self.loss, self.fooled = put(self.loss, rows, loss), put(self.fooled, rows, fooled)
 
 
-def relay(
+def run_restarts(
     attempts: Sequence[Attempt],
     model: Model,
     pixels: Tensor,
@@ -140,33 +136,33 @@ def relay(
     *,
     target: int | None = None,
     eot: int = 1,
-    seeking: bool = True,
+    until_fooled: bool = True,
     clean: Tensor | None = None,
 ) -> Iterator[AttackStep]:
-    """Several attempts, one after the other, under one running index; each image keeps its best.
+    """Yield the steps of several attempts, one after the other, under one running index; each image keeps its best.
 
     Parameters
     ----------
     attempts : sequence of callables
-        Indices of images → steps on these images.
-    seeking : bool
+        Indices of images → steps on these images. They may be one attack from several starts, or several attacks.
+    until_fooled : bool
         Whether an image that is fooled, be it from the start, is left out of the later attempts.
     clean : Tensor, optional
         (B, classes) logits of the images themselves, where they are known.
     """
     every = torch.arange(len(pixels), device=pixels.device)
-    best, index, loss, logits = Best.none_of(pixels), 0, None, None
-    if seeking:
+    best, index, loss, logits = Best.start(pixels), 0, None, None
+    if until_fooled:
         logits = look(model, pixels, eot) if clean is None else clean
         loss = margin(logits, labels, target)
         best.offer(every, pixels, loss, fooled(logits, labels, target))
         if best.fooled.all():
             yield AttackStep(0, loss, pixels, logits)
     for attempt in attempts:
-        rows = best.standing() if seeking else every
+        rows = best.unfooled() if until_fooled else every
         if not len(rows):
             return
-        held = None
+        held: AttackStep | None = None
         for step in attempt(rows):
             # One step is held back: the attempt's last one has to show what has been kept, which is known after it.
             if held is not None:
@@ -175,7 +171,7 @@ def relay(
             logits = logits if step.logits is None else put(logits, rows, step.logits)
             held = AttackStep(index, loss, put(best.pixels, rows, step.attacked), logits)
             index += 1
-        verdict = look(model, step.attacked, eot)
-        part = labels[rows]
-        best.offer(rows, step.attacked, margin(verdict, part, target), fooled(verdict, part, target))
-        yield held._replace(attacked=best.pixels)
+        assert held is not None, "An attempt yields at least one step."
+        answer, row_labels = look(model, step.attacked, eot), labels[rows]
+        best.offer(rows, step.attacked, margin(answer, row_labels, target), fooled(answer, row_labels, target))
+        yield replace(held, attacked=best.pixels)

@@ -1,4 +1,4 @@
-"""AutoAttack: strong attacks of different kinds, one after the other, on what still stands (Croce & Hein 2020)."""
+"""AutoAttack: strong attacks of different kinds in turn, on what nothing has fooled yet (Croce & Hein 2020)."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -6,7 +6,15 @@ from functools import partial
 from torch import Tensor
 
 from core.attacks.apgd import apgd
-from core.attacks.attempts import Source, check_counts, checked_radius, look, refuse_target, relay, streams
+from core.attacks.attempts import (
+    Generators,
+    check_counts,
+    checked_radius,
+    look,
+    per_image_generators,
+    refuse_target,
+    run_restarts,
+)
 from core.attacks.fab import fab
 from core.attacks.gradient import AttackStep, Model
 from core.attacks.square import square
@@ -15,7 +23,7 @@ SQUARES_A_STEP = 50
 
 
 def autoattack_yields(steps: int, norm: str, classes: int) -> int:
-    """How many steps AutoAttack yields at most."""
+    """Return how many steps AutoAttack yields at most."""
     stages = 3 if classes > 2 else 2
     return (stages + SQUARES_A_STEP) * steps
 
@@ -26,7 +34,7 @@ def autoattack(
     labels: Tensor,
     *,
     eps: float,
-    generator: Source,
+    generator: Generators,
     norm: str = "linf",
     steps: int | None = None,
     restarts: int = 1,
@@ -58,7 +66,7 @@ def autoattack(
     ------
     AttackStep
         Those of each stage under one running index; it ends early where every image is fooled. The loss is the one
-        that the stage climbs, hence not to be compared between stages.
+        that the stage raises, hence not to be compared between stages.
 
     Raises
     ------
@@ -73,16 +81,16 @@ def autoattack(
     check_counts(usual, apgd_steps, fab_steps, square_steps, restarts, eot)
     checked_radius(eps, norm, ("linf", "l2"), "AutoAttack")
     refuse_target(target, "AutoAttack")
-    numbers = streams(generator, len(pixels))
+    generators = per_image_generators(generator, len(pixels))
     clean = look(model, pixels, eot)
     losses = ("ce", "dlr") if clean.shape[1] > 2 else ("ce",)
     stages = [partial(apgd, steps=apgd_steps, loss=loss, until_fooled=True) for loss in losses]
     stages += [partial(fab, steps=fab_steps), partial(square, steps=square_steps)]
 
     def attempt(rows: Tensor, stage: Callable[..., Iterator[AttackStep]]) -> Iterator[AttackStep]:
-        mine = [numbers[row] for row in rows.tolist()]
+        own = [generators[row] for row in rows.tolist()]
         settings = {"eps": eps, "norm": norm, "restarts": restarts, "eot": eot}
-        return stage(model, pixels[rows], labels[rows], generator=mine, **settings)
+        return stage(model, pixels[rows], labels[rows], generator=own, **settings)
 
     attempts = [partial(attempt, stage=stage) for stage in stages]
-    yield from relay(attempts, model, pixels, labels, eot=eot, clean=clean)
+    yield from run_restarts(attempts, model, pixels, labels, eot=eot, clean=clean)

@@ -6,10 +6,12 @@ from typing import NamedTuple
 from core.attacks.apgd import apgd
 from core.attacks.autoattack import autoattack, autoattack_yields
 from core.attacks.corruptions import SEVERITIES, corruption
+from core.attacks.cw import cw, cw_yields
+from core.attacks.deepfool import deepfool, deepfool_yields
 from core.attacks.detector_aware import detector_aware
+from core.attacks.ead import ead, ead_yields
 from core.attacks.fab import fab
 from core.attacks.gradient import AttackStep, fgsm, pgd
-from core.attacks.library import cw, cw_yields, deepfool, deepfool_yields, ead, ead_yields
 from core.attacks.patch import patch
 from core.attacks.rays import rays
 from core.attacks.square import square

@@ -6,15 +6,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from core.attacks.defence import Defence
-from core.attacks.gradient import AttackStep, attack_loss, project, radius, steepest
+from core.attacks.defended_model import DefendedModel
+from core.attacks.gradient import AttackStep, attack_loss, per_pixel, project, radius, steepest
 
 # A scan that just passes here must also pass limits that were fitted on fewer scans, and in bfloat16.
 PASSES = -0.05
 
 
 def detector_aware(
-    model: Defence,
+    model: DefendedModel,
     pixels: Tensor,
     labels: Tensor,
     *,
@@ -25,17 +25,17 @@ def detector_aware(
     target: int | None = None,
     **_: object,
 ) -> Iterator[AttackStep]:
-    """Climb the classification loss until the classifier is fooled, then descend the defence's alarm, step by step.
+    """Raise the classification loss until the classifier is fooled, then lower the defence's alarm, step by step.
 
     Selective: each step follows the one gradient that matters at that point, so that the two can't cancel out
     (Bryniarski et al. 2022, section 4). The scan counts as fooled once its denoised copy is, too: only then can the
-    decision look stable. Until then the smaller of the two losses climbs, so that both cross the border side by side,
-    where an answer is borderline and stands though flagged. It starts at the image itself, as a random start alone
+    decision look stable. Until then the smaller of the two losses is raised, so that both cross the border together,
+    where a flagged answer is borderline and kept. It starts at the image itself, as a random start alone
     would be noticed, and its steps shrink in proportion to what is left of them.
 
     Parameters
     ----------
-    model : Defence
+    model : DefendedModel
         The defence, whose scores are differentiated too.
     eps, norm, steps, step_size, target
         As for `core.attacks.gradient.pgd`; `step_size` is the mean one.
@@ -43,9 +43,9 @@ def detector_aware(
     Yields
     ------
     AttackStep
-        `attacked` is the most confident attempt so far that isn't flagged or stands; the last iterate where none does.
+        `attacked` is the most confident attempt so far that isn't flagged, or is kept; the last iterate if none.
     """
-    if not isinstance(model, Defence):
+    if not isinstance(model, DefendedModel):
         raise ValueError("The detector-aware attack needs the whole defence as its target.")
     if steps < 1:
         raise ValueError("Steps must be at least 1.")
@@ -54,20 +54,20 @@ def detector_aware(
     attacked, best = pixels, pixels
     best_loss = torch.full((len(pixels),), -torch.inf, device=pixels.device)
     for step in range(steps + 1):
-        look = _look(model, attacked, labels, target)
-        won = look.passes & (look.loss > best_loss)
-        best, best_loss = torch.where(_wide(won), attacked, best), torch.where(won, look.loss, best_loss)
-        shown = torch.where(_wide(best_loss > -torch.inf), best, attacked)
+        seen = _loss_and_gradient(model, attacked, labels, target)
+        won = seen.passes & (seen.loss > best_loss)
+        best, best_loss = torch.where(per_pixel(won), attacked, best), torch.where(won, seen.loss, best_loss)
+        shown = torch.where(per_pixel(best_loss > -torch.inf), best, attacked)
         if step == steps:
             break
-        moved = attacked + 2 * stride * (1 - step / steps) * steepest(look.gradient, norm)
+        moved = attacked + 2 * stride * (1 - step / steps) * steepest(seen.gradient, norm)
         attacked = (pixels + project(moved - pixels, size, norm)).clamp(0, 1)
         if step < steps - 1:
-            yield AttackStep(step, look.loss, shown, look.logits)
-    yield AttackStep(steps - 1, look.loss, shown, look.logits)
+            yield AttackStep(step, seen.loss, shown, seen.logits)
+    yield AttackStep(steps - 1, seen.loss, shown, seen.logits)
 
 
-class _Look(NamedTuple):
+class _Seen(NamedTuple):
     """gradient (B, C, H, W) to follow; loss (B,); passes (B,): fools and isn't overruled; logits (B, classes)."""
 
     gradient: Tensor
@@ -76,7 +76,7 @@ class _Look(NamedTuple):
     logits: Tensor
 
 
-def _look(model: Defence, attacked: Tensor, labels: Tensor, target: int | None) -> _Look:
+def _loss_and_gradient(model: DefendedModel, attacked: Tensor, labels: Tensor, target: int | None) -> _Seen:
     with torch.enable_grad():
         attacked = attacked.detach().requires_grad_()
         evidence = model.evidence(attacked)
@@ -86,8 +86,4 @@ def _look(model: Defence, attacked: Tensor, labels: Tensor, target: int | None) 
         wrong = answers.argmax(2) != labels if target is None else answers.argmax(2) == target
         objective = torch.where(wrong.all(0) & (alarm >= PASSES), -alarm, loss.amin(0))
         gradient = torch.autograd.grad(objective.sum(), attacked)[0]
-    return _Look(gradient, loss[0].detach(), wrong[0] & (alarm < PASSES), evidence.logits.detach())
-
-
-def _wide(chosen: Tensor) -> Tensor:
-    return chosen.view(-1, 1, 1, 1)
+    return _Seen(gradient, loss[0].detach(), wrong[0] & (alarm < PASSES), evidence.logits.detach())

@@ -8,24 +8,22 @@ import torch
 from torch import Tensor
 
 from core.attacks.attempts import (
-    Best,
-    Source,
+    Generators,
     check_counts,
     checked_radius,
     draw,
-    fooled,
-    into_ball,
     lengths,
     look,
     margin,
+    per_image_generators,
     put,
     refuse_target,
-    relay,
-    streams,
+    run_restarts,
 )
-from core.attacks.gradient import AttackStep, Model, project
+from core.attacks.gradient import AttackStep, Model, per_pixel, project
+from core.attacks.minimum_norm import SmallestPerturbation
 
-OVERSHOOT, PULL, BACKWARD = 1.05, 0.1, 0.9  # η, α_max and β of algorithm 1
+OVERSHOOT, ALPHA_MAX, BACKWARD = 1.05, 0.1, 0.9  # η, α_max and β of algorithm 1
 
 
 def fab(
@@ -34,7 +32,7 @@ def fab(
     labels: Tensor,
     *,
     eps: float,
-    generator: Source,
+    generator: Generators,
     norm: str = "linf",
     steps: int = 100,
     restarts: int = 1,
@@ -68,51 +66,39 @@ def fab(
     check_counts(steps, restarts, eot)
     size = checked_radius(eps, norm, ("linf", "l2"), "FAB")
     refuse_target(target, "FAB")
-    numbers = streams(generator, len(pixels))
+    generators = per_image_generators(generator, len(pixels))
 
     def attempt(rows: Tensor, first: bool) -> Iterator[AttackStep]:
-        begin = mine = pixels[rows]
+        begin = images = pixels[rows]
         if not first:
-            noise = 2 * draw([numbers[row] for row in rows.tolist()], mine.shape[1:], mine.device) - 1
-            begin = (mine + project(size / 2 * noise, size / 2, norm)).clamp(0, 1)
-        return _attempt(model, mine, labels[rows], begin, size, norm, steps, eot, minimise)
+            noise = 2 * draw([generators[row] for row in rows.tolist()], images.shape[1:], images.device) - 1
+            begin = (images + project(size / 2 * noise, size / 2, norm)).clamp(0, 1)
+        smallest = SmallestPerturbation(images, labels[rows], size, norm)
+        return _attempt(model, smallest, begin, steps, eot, minimise)
 
     if restarts == 1:
         yield from attempt(torch.arange(len(pixels), device=pixels.device), True)
         return
     attempts = [partial(attempt, first=number == 0) for number in range(restarts)]
-    yield from relay(attempts, model, pixels, labels, eot=eot)
+    yield from run_restarts(attempts, model, pixels, labels, eot=eot)
 
 
 def _attempt(
-    model: Model,
-    pixels: Tensor,
-    labels: Tensor,
-    begin: Tensor,
-    size: float,
-    norm: str,
-    steps: int,
-    eot: int,
-    minimise: bool,
+    model: Model, smallest: SmallestPerturbation, begin: Tensor, steps: int, eot: int, minimise: bool
 ) -> Iterator[AttackStep]:
-    # Of two perturbations that fool, the smaller is the better one: their loss is minus their length.
-    nearest, strongest = Best.none_of(pixels), Best.none_of(begin)
-    now, loss, logits = begin, None, None
-    rows = torch.arange(len(pixels), device=pixels.device)
+    now, rows, norm = begin, smallest.rows, smallest.norm
+    loss = logits = None
     for step in range(steps):
-        mine, here, part = pixels[rows], now[rows], labels[rows]
-        plane = nearest_plane(model, here, part, norm, eot)
-        loss, logits = put(loss, rows, margin(plane.logits, part)), put(logits, rows, plane.logits)
-        _keep(nearest, strongest, rows, here, mine, plane.logits, part, norm)
-        moved = _move(here, mine, plane, norm)
-        seen = look(model, moved, eot)
-        _keep(nearest, strongest, rows, moved, mine, seen, part, norm)
-        back = torch.where(_image(fooled(seen, part)), mine + BACKWARD * (moved - mine), moved)
-        now = put(now, rows, back)
-        found = torch.where(_image(nearest.fooled), nearest.pixels, strongest.pixels)
-        yield AttackStep(step, loss, into_ball(found, pixels, size, norm), logits)
+        images, here, row_labels = smallest.pixels[rows], now[rows], smallest.labels[rows]
+        plane = nearest_plane(model, here, row_labels, norm, eot)
+        loss, logits = put(loss, rows, margin(plane.logits, row_labels)), put(logits, rows, plane.logits)
+        smallest.offer(here, plane.logits, rows)
+        moved = _move(here, images, plane, norm)
+        won = smallest.offer(moved, look(model, moved, eot), rows)
+        now = put(now, rows, torch.where(per_pixel(won), images + BACKWARD * (moved - images), moved))
+        yield AttackStep(step, loss, smallest.found(), logits)
         if not minimise:
-            rows = (~nearest.fooled | (-nearest.loss > size)).nonzero().squeeze(1)
+            rows = smallest.outside()
         if not len(rows):
             return
 
@@ -126,9 +112,9 @@ class Plane(NamedTuple):
 
 
 def nearest_plane(model: Model, points: Tensor, labels: Tensor, norm: str, eot: int = 1) -> Plane:
-    """Of the boundaries to every wrong class, the one whose linear approximation is nearest in `norm` (equation 5)."""
-    looks = [_differences(model, points, labels) for _ in range(eot)]
-    values, gradients, logits = (torch.stack(parts).mean(0) for parts in zip(*looks))
+    """Return the boundary to a wrong class whose linear approximation is nearest in `norm` (equation 5)."""
+    calls = [_differences(model, points, labels) for _ in range(eot)]
+    values, gradients, logits = (torch.stack(parts).mean(0) for parts in zip(*calls))
     dual = gradients.flatten(2).norm(p=1 if norm == "linf" else 2, dim=2)
     chosen = (values.abs() / dual.clamp_min(1e-12)).argmin(1)
     rows = torch.arange(len(points), device=points.device)
@@ -155,12 +141,12 @@ def _move(here: Tensor, pixels: Tensor, plane: Plane, norm: str) -> Tensor:
     step = onto_plane(here, plane.gradient, plane.value, norm)
     whole = onto_plane(pixels, plane.gradient, from_image, norm)
     near, far = lengths(step, norm), lengths(whole, norm)
-    pull = _image((near / (near + far).clamp_min(1e-12)).clamp(max=PULL))
-    return ((1 - pull) * (here + OVERSHOOT * step) + pull * (pixels + OVERSHOOT * whole)).clamp(0, 1)
+    alpha = per_pixel((near / (near + far).clamp_min(1e-12)).clamp(max=ALPHA_MAX))
+    return ((1 - alpha) * (here + OVERSHOOT * step) + alpha * (pixels + OVERSHOOT * whole)).clamp(0, 1)
 
 
 def onto_plane(points: Tensor, gradient: Tensor, value: Tensor, norm: str) -> Tensor:
-    """The shortest way from `points` to the plane on which `value` + gradient · way is 0, inside [0, 1] (section 3.1).
+    """Return the shortest way inside [0, 1] to the plane on which `value` + gradient · way is 0 (section 3.1).
 
     Each pixel moves at its own rate until it meets the edge of the range: all alike for ℓ∞, by its gradient for ℓ2. The
     plane is reached where the sum of what they gain, piecewise linear in time, equals |value|. Where the plane can't be
@@ -195,22 +181,3 @@ def onto_plane(points: Tensor, gradient: Tensor, value: Tensor, norm: str) -> Te
     pace = torch.where(start, speed.sum(1, keepdim=True), left.gather(1, before))
     time = ((need - done) / pace.clamp_min(1e-30)).minimum(ends[:, -1:])
     return (direction * (time * rate).minimum(room)).view_as(points).to(points.dtype)
-
-
-def _keep(
-    nearest: Best,
-    strongest: Best,
-    rows: Tensor,
-    points: Tensor,
-    pixels: Tensor,
-    logits: Tensor,
-    labels: Tensor,
-    norm: str,
-) -> None:
-    won = fooled(logits, labels)
-    nearest.offer(rows[won], points[won], -lengths(points - pixels, norm)[won], won[won])
-    strongest.offer(rows, points, margin(logits, labels), won)
-
-
-def _image(values: Tensor) -> Tensor:
-    return values.view(-1, 1, 1, 1)

@@ -1,6 +1,8 @@
 """FGSM (Goodfellow et al. 2015) and PGD (Madry et al. 2018), in the ℓ∞, ℓ2 and ℓ1 balls."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -8,13 +10,15 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 NORMS = ("linf", "l2", "l1")
-Model = Callable[[Tensor], Tensor]
+Model = Callable[[Tensor], Tensor]  # (B, C, H, W) in [0, 1] → (B, classes) logits
+Loss = Callable[[Tensor], Tensor]  # (B, classes) logits → (B,)
 
 
-class AttackStep(NamedTuple):
+@dataclass(frozen=True)
+class AttackStep:
     """One step of an attack.
 
-    index 0, 1, …; loss (B,) what the attack climbs, of each image before the step; attacked (B, C, H, W) in [0, 1]
+    index 0, 1, …; loss (B,) what the attack raises, of each image before the step; attacked (B, C, H, W) in [0, 1]
     after it; logits (B, classes) of the model before the step, None where the attack didn't ask it.
     """
 
@@ -24,8 +28,8 @@ class AttackStep(NamedTuple):
     logits: Tensor | None = None
 
 
-class Slope(NamedTuple):
-    """What one look at the model tells: loss (B,), its gradient (B, C, H, W) and the logits (B, classes)."""
+class LossGradient(NamedTuple):
+    """loss (B,), its gradient (B, C, H, W) at the pixels, and the model's logits (B, classes) there."""
 
     loss: Tensor
     gradient: Tensor
@@ -33,7 +37,10 @@ class Slope(NamedTuple):
 
 
 def radius(eps: float, norm: str, name: str = "ε") -> float:
-    """ε as given to a command → pixel units: n/255 for ℓ∞, plain for ℓ2 and ℓ1. `name` is what a mistake calls it."""
+    """Return ε as given to a command in pixel units: n/255 for ℓ∞, plain for ℓ2 and ℓ1.
+
+    ValueError where it is out of range, or there is no such norm; `name` is what the sentence calls it.
+    """
     if norm not in NORMS:
         raise ValueError(f"There is no norm named {norm!r}; choose one of: {', '.join(NORMS)}.")
     if not 0 < eps <= 255:
@@ -54,9 +61,9 @@ def fgsm(
 ) -> Iterator[AttackStep]:
     """One step of full length along the gradient, from the image itself. Parameters as for `pgd`."""
     size = radius(eps, norm)
-    slope = climb(model, pixels, labels, eot, target)
-    attacked = pixels + project(size * steepest(slope.gradient, norm), size, norm)
-    yield AttackStep(0, slope.loss, attacked.clamp(0, 1), slope.logits)
+    seen = loss_and_gradient(model, pixels, partial(attack_loss, labels=labels, target=target), eot)
+    attacked = pixels + project(size * steepest(seen.gradient, norm), size, norm)
+    yield AttackStep(0, seen.loss, attacked.clamp(0, 1), seen.logits)
 
 
 def pgd(
@@ -112,23 +119,29 @@ def pgd(
         raise ValueError("Steps, restarts and EOT samples must each be at least 1.")
     size = radius(eps, norm)
     stride = 2.5 * size / steps if step_size is None else radius(step_size, norm, "The step size")
+    objective = partial(attack_loss, labels=labels, target=target)
     best, best_loss = pixels, torch.full((len(pixels),), -torch.inf, device=pixels.device)
     for restart in range(restarts):
-        fresh = start is None or restart > 0
-        attacked = (pixels + random_start(pixels, size, norm, generator)).clamp(0, 1) if fresh else start
+        if start is None or restart > 0:
+            attacked = (pixels + random_start(pixels, size, norm, generator)).clamp(0, 1)
+        else:
+            attacked = start
         for step in range(steps):
-            slope = climb(model, attacked, labels, eot, target)
-            moved = attacked + stride * steepest(slope.gradient, norm)
+            seen = loss_and_gradient(model, attacked, objective, eot)
+            moved = attacked + stride * steepest(seen.gradient, norm)
             attacked = (pixels + project(moved - pixels, size, norm)).clamp(0, 1)
             shown = attacked
             if step == steps - 1 and restarts > 1:
                 best, best_loss = _better(model, attacked, labels, target, best, best_loss)
                 shown = best
-            yield AttackStep(restart * steps + step, slope.loss, shown, slope.logits)
+            yield AttackStep(restart * steps + step, seen.loss, shown, seen.logits)
 
 
 def steepest(gradient: Tensor, norm: str) -> Tensor:
-    """The direction of unit length in `norm` along which a linear loss grows fastest; for ℓ1 the top 1 % of pixels."""
+    """Return the direction of unit length in `norm` along which a linear loss grows fastest.
+
+    For ℓ1 that of the top 1 % of pixels.
+    """
     if norm == "linf":
         return gradient.sign()
     flat = gradient.flatten(1)
@@ -140,7 +153,7 @@ def steepest(gradient: Tensor, norm: str) -> Tensor:
 
 
 def project(delta: Tensor, size: float, norm: str) -> Tensor:
-    """Nearest point of the ball of radius `size` (pixel units) around 0."""
+    """Return the nearest point of the ball of radius `size` (pixel units) around 0."""
     if norm == "linf":
         return delta.clamp(-size, size)
     flat = delta.flatten(1)
@@ -150,7 +163,7 @@ def project(delta: Tensor, size: float, norm: str) -> Tensor:
 
 
 def random_start(pixels: Tensor, size: float, norm: str, generator: torch.Generator) -> Tensor:
-    """A random point of the ball, shaped like `pixels`; uniform in it for ℓ∞."""
+    """Return a random point of the ball, shaped like `pixels`; uniform in it for ℓ∞."""
     noise = torch.rand(pixels.shape, generator=generator).to(pixels.device) * 2 - 1
     return size * noise if norm == "linf" else project(size * noise, size, norm)
 
@@ -167,7 +180,10 @@ def _project_l1(flat: Tensor, size: float) -> Tensor:
 
 
 def attack_loss(logits: Tensor, labels: Tensor, target: int | None = None) -> Tensor:
-    """(B,) what an attack climbs: cross-entropy of the label, or minus that of the target class."""
+    """Return (B,) what an attack raises: cross-entropy of the label, or minus that of the target class.
+
+    ValueError where there is no such target.
+    """
     if target is None:
         return cross_entropy(logits, labels, reduction="none")
     if not 0 <= target < logits.shape[1]:
@@ -175,16 +191,21 @@ def attack_loss(logits: Tensor, labels: Tensor, target: int | None = None) -> Te
     return -cross_entropy(logits, torch.full_like(labels, target), reduction="none")
 
 
-def climb(model: Model, pixels: Tensor, labels: Tensor, eot: int = 1, target: int | None = None) -> Slope:
-    """Loss and gradient at `pixels`, averaged over `eot` calls of the model."""
-    looks = []
+def loss_and_gradient(model: Model, pixels: Tensor, loss: Loss, eot: int = 1) -> LossGradient:
+    """Return a loss at `pixels` with its gradient, both averaged over `eot` calls of the model (EOT)."""
+    calls = []
     with torch.enable_grad():
         pixels = pixels.detach().requires_grad_()
         for _ in range(eot):
             logits = model(pixels)
-            loss = attack_loss(logits, labels, target)
-            looks.append((loss.detach(), torch.autograd.grad(loss.sum(), pixels)[0], logits.detach()))
-    return Slope(*(torch.stack(parts).mean(0) for parts in zip(*looks)))
+            value = loss(logits)
+            calls.append((value.detach(), torch.autograd.grad(value.sum(), pixels)[0], logits.detach()))
+    return LossGradient(*(torch.stack(parts).mean(0) for parts in zip(*calls)))
+
+
+def per_pixel(values: Tensor) -> Tensor:
+    """Return (B,) values of images as (B, 1, 1, 1), which fit their pixels."""
+    return values.view(-1, 1, 1, 1)
 
 
 @torch.no_grad()
@@ -193,4 +214,4 @@ def _better(
 ) -> tuple[Tensor, Tensor]:
     loss = attack_loss(model(attacked), labels, target)
     won = loss > best_loss
-    return torch.where(won.view(-1, 1, 1, 1), attacked, best), torch.where(won, loss, best_loss)
+    return torch.where(per_pixel(won), attacked, best), torch.where(won, loss, best_loss)

@@ -7,19 +7,19 @@ import torch
 from torch import Tensor
 
 from core.attacks.attempts import (
-    Source,
+    Generators,
     check_counts,
     checked_radius,
     draw,
     fooled,
     look,
     margin,
+    per_image_generators,
     put,
     refuse_target,
-    relay,
-    streams,
+    run_restarts,
 )
-from core.attacks.gradient import AttackStep, Model
+from core.attacks.gradient import AttackStep, Model, per_pixel
 
 TOLERANCE = 1e-3  # of the binary search, in pixel units; finer where ε is small
 
@@ -30,7 +30,7 @@ def rays(
     labels: Tensor,
     *,
     eps: float,
-    generator: Source,
+    generator: Generators,
     norm: str = "linf",
     steps: int = 2000,
     restarts: int = 1,
@@ -66,21 +66,21 @@ def rays(
     check_counts(steps, restarts, eot)
     size = checked_radius(eps, norm, ("linf",), "RayS")
     refuse_target(target, "RayS")
-    numbers = streams(generator, len(pixels))
+    generators = per_image_generators(generator, len(pixels))
 
     def attempt(rows: Tensor, first: bool) -> Iterator[AttackStep]:
-        mine = pixels[rows]
-        signs = torch.ones_like(mine)
+        images = pixels[rows]
+        signs = torch.ones_like(images)
         if not first:
-            chances = draw([numbers[row] for row in rows.tolist()], mine.shape[1:], mine.device)
+            chances = draw([generators[row] for row in rows.tolist()], images.shape[1:], images.device)
             signs = torch.where(chances < 0.5, signs, -signs)
-        return _search(model, mine, labels[rows], signs, size, steps, eot, minimise)
+        return _search(model, images, labels[rows], signs, size, steps, eot, minimise)
 
     if restarts == 1:
         yield from attempt(torch.arange(len(pixels), device=pixels.device), True)
         return
     attempts = [partial(attempt, first=number == 0) for number in range(restarts)]
-    yield from relay(attempts, model, pixels, labels, eot=eot)
+    yield from run_restarts(attempts, model, pixels, labels, eot=eot)
 
 
 def _search(
@@ -90,11 +90,11 @@ def _search(
     rows = torch.arange(len(pixels), device=pixels.device)
     loss = logits = None
     for query in range(steps):
-        mine, part = pixels[rows], labels[rows]
-        answer = look(model, search.ask(mine, rows), eot)
-        search.answer(rows, fooled(answer, part))
-        loss, logits = put(loss, rows, margin(answer, part)), put(logits, rows, answer)
-        reach = search.radius.clamp(max=size).view(-1, 1, 1, 1)
+        row_labels = labels[rows]
+        answer = look(model, search.ask(pixels[rows], rows), eot)
+        search.answer(rows, fooled(answer, row_labels))
+        loss, logits = put(loss, rows, margin(answer, row_labels)), put(logits, rows, answer)
+        reach = per_pixel(search.radius.clamp(max=size))
         yield AttackStep(query, loss, (pixels + reach * search.signs).clamp(0, 1), logits)
         if not minimise:
             rows = (search.radius > size).nonzero().squeeze(1)
@@ -129,7 +129,7 @@ class _Rays:
             fresh = rows[~self._halving[rows]]
             self._flipped = put(self._flipped, fresh, self._flip(fresh)) if len(fresh) else self._flipped
             self._asked = put(self._asked, rows, asked)
-        asked = self._asked[rows].view(-1, 1, 1, 1)
+        asked = per_pixel(self._asked[rows])
         return (pixels + asked * self._flipped[rows]).clamp(0, 1)
 
     def answer(self, rows: Tensor, met: Tensor) -> None:

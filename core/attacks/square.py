@@ -7,18 +7,18 @@ from torch import Tensor
 
 from core.attacks.attempts import (
     Best,
-    Source,
+    Generators,
     check_counts,
     checked_radius,
     draw,
     fooled,
     look,
     margin,
+    per_image_generators,
     put,
-    relay,
-    streams,
+    run_restarts,
 )
-from core.attacks.gradient import AttackStep, Model, project
+from core.attacks.gradient import AttackStep, Model, per_pixel, project
 
 SHARES = {"linf": 0.8, "l2": 0.1}  # of the image that the first square covers: p of sections 5.1 and 5.2
 HALVED_AT = (10, 50, 200, 1000, 2000, 4000, 6000, 8000)  # of 10 000 queries
@@ -30,7 +30,7 @@ def square(
     labels: Tensor,
     *,
     eps: float,
-    generator: Source,
+    generator: Generators,
     norm: str = "linf",
     steps: int = 5000,
     restarts: int = 1,
@@ -63,20 +63,20 @@ def square(
     """
     check_counts(steps, restarts, eot)
     size = checked_radius(eps, norm, tuple(SHARES), "The Square attack")
-    numbers = streams(generator, len(pixels))
+    generators = per_image_generators(generator, len(pixels))
 
     def attempt(rows: Tensor) -> Iterator[AttackStep]:
-        mine = [numbers[row] for row in rows.tolist()]
-        return _search(model, pixels[rows], labels[rows], mine, size, norm, steps, eot, target)
+        own = [generators[row] for row in rows.tolist()]
+        return _search(model, pixels[rows], labels[rows], own, size, norm, steps, eot, target)
 
     if restarts == 1:
         yield from attempt(torch.arange(len(pixels), device=pixels.device))
         return
-    yield from relay([attempt] * restarts, model, pixels, labels, target=target, eot=eot)
+    yield from run_restarts([attempt] * restarts, model, pixels, labels, target=target, eot=eot)
 
 
 def square_side(query: int, steps: int, height: int, width: int, norm: str) -> int:
-    """Side of the square in pixels at a query; odd for ℓ2, whose bumps have a centre."""
+    """Return the side of the square in pixels at a query; odd for ℓ2, whose bumps have a centre."""
     halvings = sum(query * 10_000 // steps > start for start in HALVED_AT)
     side = max(1, round((SHARES[norm] * 0.5**halvings * height * width) ** 0.5))
     if norm == "l2":
@@ -88,7 +88,7 @@ def _search(
     model: Model,
     pixels: Tensor,
     labels: Tensor,
-    numbers: list[torch.Generator],
+    generators: list[torch.Generator],
     size: float,
     norm: str,
     steps: int,
@@ -97,33 +97,33 @@ def _search(
 ) -> Iterator[AttackStep]:
     _, channels, height, width = pixels.shape
     begin, change = (_stripes, _squares) if norm == "linf" else (_grid, _bumps)
-    opening = begin(pixels, numbers, size)
-    chances = draw(numbers, (steps, 5 + channels), pixels.device)
-    best, rows = Best.none_of(pixels), torch.arange(len(pixels), device=pixels.device)
+    opening = begin(pixels, generators, size)
+    chances = draw(generators, (steps, 5 + channels), pixels.device)
+    best, rows = Best.start(pixels), torch.arange(len(pixels), device=pixels.device)
     loss = logits = None
     for query in range(steps):
-        mine, part = pixels[rows], labels[rows]
+        images, row_labels = pixels[rows], labels[rows]
         if query < 2:
-            asked = (mine, opening[rows])[query]
+            asked = (images, opening[rows])[query]
         else:
             side = square_side(query, steps, height, width, norm)
-            asked = change(best.pixels[rows], mine, chances[rows, query], side, size)
+            asked = change(best.pixels[rows], images, chances[rows, query], side, size)
         answer = look(model, asked, eot)
-        gain, won = margin(answer, part, target), fooled(answer, part, target)
+        gain, won = margin(answer, row_labels, target), fooled(answer, row_labels, target)
         loss, logits = put(loss, rows, gain), put(logits, rows, answer)
         # The stripes are where the search begins, whether or not they are better than the image itself.
         (best.replace if query == 1 else best.offer)(rows, asked, gain, won)
         yield AttackStep(query, loss, best.pixels, logits)
         if won.any():
-            rows = best.standing()
+            rows = best.unfooled()
         if not len(rows):
             return
 
 
-def _stripes(pixels: Tensor, numbers: list[torch.Generator], size: float) -> Tensor:
+def _stripes(pixels: Tensor, generators: list[torch.Generator], size: float) -> Tensor:
     """Vertical stripes of ±ε (section 3.3)."""
     _, channels, _, width = pixels.shape
-    return (pixels + size * _signs(draw(numbers, (channels, 1, width), pixels.device))).clamp(0, 1)
+    return (pixels + size * _signs(draw(generators, (channels, 1, width), pixels.device))).clamp(0, 1)
 
 
 def _squares(best: Tensor, pixels: Tensor, chances: Tensor, side: int, size: float) -> Tensor:
@@ -137,20 +137,20 @@ def _squares(best: Tensor, pixels: Tensor, chances: Tensor, side: int, size: flo
     idle = (moved == best).flatten(1).all(1)
     if idle.any():
         other = torch.where(inside, (pixels - shift).clamp(0, 1), best)
-        moved = torch.where(idle.view(-1, 1, 1, 1), other, moved)
+        moved = torch.where(per_pixel(idle), other, moved)
     return moved
 
 
-def _grid(pixels: Tensor, numbers: list[torch.Generator], size: float) -> Tensor:
+def _grid(pixels: Tensor, generators: list[torch.Generator], size: float) -> Tensor:
     """A grid of bumps five wide, of random signs (section 3.4)."""
     _, channels, height, width = pixels.shape
     side = max(1, min(height, width) // 5)
     rows, columns = height // side, width // side
-    signs = _signs(draw(numbers, (channels, rows, columns), pixels.device))
+    signs = _signs(draw(generators, (channels, rows, columns), pixels.device))
     tiles = torch.kron(signs, _bump(side, side).to(pixels.device))
     delta = torch.nn.functional.pad(tiles, (0, width - columns * side, 0, height - rows * side))
     scale = size / delta.flatten(1).norm(dim=1).clamp_min(1e-12)
-    return (pixels + delta * scale.view(-1, 1, 1, 1)).clamp(0, 1)
+    return (pixels + delta * per_pixel(scale)).clamp(0, 1)
 
 
 def _bumps(best: Tensor, pixels: Tensor, chances: Tensor, side: int, size: float) -> Tensor:

@@ -1,6 +1,6 @@
 """weights/<name>/ → Bundle: everything learned for one clinical task, checked before it is used."""
 
-from core.bundles.bundle import Bundle, BundleError, Content, Expert
+from core.bundles.bundle import Bundle, BundleError, Content, Expert, content_of, diffusion_of, mae_of
 from core.bundles.loading import (
     ARCHITECTURES,
     WEIGHTS,
@@ -18,7 +18,10 @@ __all__ = [
     "Content",
     "Expert",
     "bundle_names",
+    "content_of",
+    "diffusion_of",
     "file_sha256",
     "in_float32",
     "load_bundle",
+    "mae_of",
 ]

@@ -145,3 +145,24 @@ class Bundle:
             known = ", ".join(sorted(self.classifiers))
             raise BundleError(f"The bundle {self.name} has no classifier named {name!r}; choose one of: {known}.")
         return name
+
+
+def mae_of(bundle: Bundle) -> MaskedAutoencoder:
+    """Its masked autoencoder; BundleError, one sentence, where it has none."""
+    if bundle.mae is None:
+        raise BundleError(bundle.lacks)
+    return bundle.mae
+
+
+def diffusion_of(bundle: Bundle) -> Diffusion:
+    """Its diffusion model; BundleError, one sentence, where it has none."""
+    if bundle.diffusion is None:
+        raise BundleError(bundle.lacks)
+    return bundle.diffusion
+
+
+def content_of(bundle: Bundle) -> Content:
+    """What it knows of its training scans' content; BundleError, one sentence, where it knows nothing."""
+    if bundle.content is None:
+        raise BundleError(bundle.lacks)
+    return bundle.content

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -21,8 +21,9 @@ from core.models.mamba import MedMamba
 from core.models.resnet import NarrowResNet18
 from core.models.vit import TokenViT
 
+Network = TypeVar("Network", bound=nn.Module)
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
-ARCHITECTURES = {
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "half-resnet18": NarrowResNet18,
     "resnet18-mixture": resnet_mixture,
     "medmamba": MedMamba,
@@ -77,7 +78,8 @@ def _load(name: str, folder: Path, facts: Mapping[str, Any], dtype: torch.dtype)
     }
     mae, diffusion = _mae(folder, facts, dtype), _diffusion(folder, facts, dtype)
     # Without these there is nothing to calibrate; with them, what is missing was lost.
-    known = facts if mae and diffusion else {"content": None, "calibration": None, "limits": {}} | facts
+    nothing: dict[str, Any] = {"content": None, "calibration": None, "limits": {}}
+    known = facts if mae and diffusion else nothing | dict(facts)
     calibrations = _read_json(folder / known["calibration"]) if known["calibration"] else {}
     return Bundle(
         folder=folder,
@@ -159,7 +161,7 @@ def _check_files(folder: Path, hashes: Mapping[str, str]) -> None:
             )
 
 
-def _filled(network: nn.Module, path: Path) -> nn.Module:
+def _filled(network: Network, path: Path) -> Network:
     try:
         network.load_state_dict({key: value.float() for key, value in load_file(path).items()})
     except (RuntimeError, SafetensorError) as error:
@@ -167,6 +169,6 @@ def _filled(network: nn.Module, path: Path) -> nn.Module:
     return network
 
 
-def _placed(network: nn.Module, dtype: torch.dtype) -> nn.Module:
+def _placed(network: Network, dtype: torch.dtype) -> Network:
     network = network.to(compute.device(), dtype).to(memory_format=torch.channels_last)
     return network.eval().requires_grad_(False)

@@ -52,14 +52,13 @@ def examination_record(file: str, exam: Examination, classifier: str) -> dict[st
     scan is flagged and its own answer the decision all the same (`core.Examination.kept_borderline`).
     """
     detection = exam.detection
-    answer = exam.prediction or exam.undefended
     return {
         "file": file,
         "bundle": exam.bundle,
         "classifier": classifier,
         "label": exam.label,
         "refused": exam.refused,
-        "probabilities": dict(answer.probabilities) if exam.prediction else {},
+        "probabilities": dict(exam.prediction.probabilities) if exam.prediction else {},
         "flagged": bool(detection and detection.flagged),
         "flagged_by": list(detection.flagged_by) if detection else [],
         "scores": dict(detection.scores) if detection else {},

@@ -3,6 +3,7 @@
 import argparse
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from core.attacks import attackable_pixels, displayable
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace, command: str) -> int:
     steps = []
     with progress_bar(longest_purification(settings), "step") as bar:
         for step in purifier_steps(before, bundle, settings, classifier=name, seed=arguments.seed):
-            steps.append(step._replace(noisy=None, estimate=step.estimate.cpu()))
+            steps.append(replace(step, noisy=None, estimate=step.estimate.cpu()))
             bar.update()
     seconds = time.perf_counter() - start
     after = steps[-1].estimate

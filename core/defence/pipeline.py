@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from core import compute
-from core.bundles import Bundle
+from core.bundles import Bundle, diffusion_of
 from core.defence.decision import Decisions, decide
 from core.defence.examination import Detection, Examination, Prediction, Purification, PurifyStep
 from core.defence.scope import not_finite, out_of_scope, wrong_kind
@@ -130,9 +130,8 @@ def _defended(known: Examination, pixels: Tensor, bundle: Bundle, name: str, wat
 
 
 def _purified(pixels: Tensor, bundle: Bundle, name: str, t_star: int, seed: int, watch: _Stopwatch) -> Purification:
-    assert bundle.diffusion is not None
     noise = fixed_noise(pixels.shape, seed, pixels.device)
-    steps = tuple(purify_steps(pixels, t_star, PURIFY_STEPS, bundle.diffusion, noise))
+    steps = tuple(purify_steps(pixels, t_star, PURIFY_STEPS, diffusion_of(bundle), noise))
     watch.lap("purify")
     answer = _prediction(bundle.classifiers[name](steps[-1].estimate), bundle, name)
     watch.lap("classify")
@@ -162,5 +161,6 @@ def _detection(
 
 
 def _record(step: PurifierStep) -> PurifyStep:
+    assert step.noisy is not None and step.t is not None  # as in every step that starts from noise
     in_pixels = (step.noisy[0] + 1) / 2
     return PurifyStep(step.index, step.t, in_pixels.cpu().numpy(), step.estimate[0].cpu().numpy())

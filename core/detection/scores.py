@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from core.bundles import Bundle, BundleError
+from core.bundles import Bundle, content_of, diffusion_of, mae_of
 from core.models.diffusion import denoise_once, fixed_noise
 from core.models.mae import Encoding, MaskedAutoencoder, complementary_masks, patchify, unpatchify, visible_patches
 
@@ -26,7 +26,7 @@ class Evidence(NamedTuple):
     """What the detector sees in a batch.
 
     scores: name → (B,); reconstruction (B, C, H, W) in [0, 1]; error_map (B, H, W) pixel units; attention_map
-    (B, rows, columns); scope_distance (B,); logits and calm_logits (B, classes) of the undefended classifier on the
+    (B, rows, columns); scope_distance (B,); logits and denoised_logits (B, classes) of the undefended classifier on the
     pixels and on their denoised copy.
     """
 
@@ -42,7 +42,7 @@ class Evidence(NamedTuple):
 class DetectorFeatures(NamedTuple):
     """What the detector sees in a batch without asking a classifier.
 
-    pixels and calm, their copy denoised from t = 40: (B, C, H, W); mae_error and amv (B,); the rest as in `Evidence`.
+    pixels and denoised, their copy from t = 40: (B, C, H, W); mae_error and amv (B,); the rest as in `Evidence`.
     """
 
     pixels: Tensor
@@ -98,7 +98,7 @@ def attention_variation(before: MaskedViews, after: MaskedViews, masks: Tensor) 
         (B,) the score, and (B, N) the same split by the patch whose attention moved (each patch's mean over the
         masks that show it).
     """
-    score, by_patch = 0.0, 0.0
+    score = by_patch = torch.zeros((), device=masks.device)
     for first, second in zip(before.attention, after.attention):
         moved = (first.float() - second.float()).square()  # (B, M, heads, 1 + K, 1 + K)
         score = score + moved.sum((-1, -2)).sqrt().mean((1, 2))
@@ -131,9 +131,7 @@ def detection_masks(bundle: Bundle, device: torch.device) -> Tensor:
 
     BundleError, one sentence, where the bundle has no MAE.
     """
-    if bundle.mae is None:
-        raise BundleError(bundle.lacks)
-    return complementary_masks(bundle.mae.patch_count, MASKS, torch.Generator().manual_seed(0)).to(device)
+    return complementary_masks(mae_of(bundle).patch_count, MASKS, torch.Generator().manual_seed(0)).to(device)
 
 
 def gather_evidence(pixels: Tensor, bundle: Bundle, classifier: nn.Module, seed: int) -> Evidence:
@@ -146,28 +144,27 @@ def gather_features(pixels: Tensor, bundle: Bundle, seed: int) -> DetectorFeatur
 
     BundleError, one sentence, where the bundle has no MAE or no U-Net.
     """
-    if bundle.mae is None or bundle.diffusion is None:
-        raise BundleError(bundle.lacks)
-    batch, size, device = len(pixels), bundle.mae.patch, pixels.device
+    mae, diffusion, content = mae_of(bundle), diffusion_of(bundle), content_of(bundle)
+    batch, size, device = len(pixels), mae.patch, pixels.device
     masks = detection_masks(bundle, device)
     times = torch.tensor([AMV_T, INSTABILITY_T], device=device).repeat_interleave(batch)
     noise = fixed_noise((2 * batch, *pixels.shape[1:]), seed, device)
-    light, strong = denoise_once(pixels.repeat(2, 1, 1, 1), times, bundle.diffusion, noise).split(batch)
-    before, after = masked_views(torch.cat([pixels, light]), masks, bundle.mae).split(batch)
-    prediction = predict_hidden(before, masks, bundle.mae)
+    light, strong = denoise_once(pixels.repeat(2, 1, 1, 1), times, diffusion, noise).split(batch)
+    before, after = masked_views(torch.cat([pixels, light]), masks, mae).split(batch)
+    prediction = predict_hidden(before, masks, mae)
     variation, by_patch = attention_variation(before, after, masks)
-    content = content_features(after)
-    side = int(bundle.mae.patch_count**0.5)
+    kind = content_features(after)
+    side = int(mae.patch_count**0.5)
     reconstruction = unpatchify(prediction, size, bundle.channels)
     return DetectorFeatures(
         pixels=pixels,
         denoised=strong,
         mae_error=(prediction - patchify(pixels, size)).square().mean((1, 2)),
-        amv=variation / bundle.content.usual_variation(content),
+        amv=variation / content.usual_variation(kind),
         reconstruction=reconstruction.clamp(0, 1),
         error_map=(reconstruction - pixels).abs().mean(1),
         attention_map=by_patch.view(batch, side, side),
-        scope_distance=bundle.content.distance(content),
+        scope_distance=content.distance(kind),
     )
 
 

@@ -213,8 +213,7 @@ def _picture(data: bytes) -> np.ndarray:
     picture = Image.open(io.BytesIO(data))
     if picture.mode.startswith("I;16"):
         return np.asarray(picture, dtype=np.float32) / 65535
-    picture = picture if picture.mode == "L" else picture.convert("RGB")
-    return np.asarray(picture, dtype=np.float32) / 255
+    return np.asarray(picture if picture.mode == "L" else picture.convert("RGB"), dtype=np.float32) / 255
 
 
 def _class_index(label: str, classes: tuple[str, ...], codes: tuple[str, ...], path: Path) -> int:

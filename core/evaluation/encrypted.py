@@ -1,9 +1,9 @@
 """What encryption costs and changes over many scans, and what was recorded of it with the weights."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -28,7 +28,8 @@ def token_classifiers(bundle: Bundle) -> tuple[str, ...]:
 @torch.no_grad()
 def class_tokens(network: nn.Module, pixels: Tensor, batch: int = 16) -> np.ndarray:
     """(N, C, H, W) pixels in [0, 1] → (N, 768) float64 class tokens of a network that has them."""
-    return torch.cat([network.token(part).cpu() for part in pixels.split(batch)]).double().numpy()
+    token = cast(Callable[[Tensor], Tensor], network.token)
+    return torch.cat([token(part).cpu() for part in pixels.split(batch)]).double().numpy()
 
 
 class LabelledTokens(NamedTuple):
@@ -66,6 +67,7 @@ def ask_steps(tokens: np.ndarray, head: Head, preset: Preset, server: Server) ->
     with open_session(preset, head, server) as opened:
         for token in tokens:
             *_, last = encrypted_steps(token, head, preset, server, opened)
+            assert last.prediction is not None
             yield last.prediction
 
 

@@ -2,6 +2,7 @@
 
 import platform
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +67,9 @@ def evaluate(
     notebook = Notebook(
         resume, run | {"weights": weights_record(bundle, name), "limits": repr(limits_in_force(bundle, name))}
     )
-    how = {"purifier": purifier, "seed": seed, "notebook": notebook, "progress": progress}
-    clean = collect(data, bundle, name, CLEAN, **how)
-    attacked = None
-    if attack.method:
-        attacked = collect(data, bundle, name, attack, **how)
+    collected = partial(collect, data, bundle, name, purifier=purifier, seed=seed, notebook=notebook, progress=progress)
+    clean = collected(CLEAN)
+    attacked = collected(attack) if attack.method else None
     return summary(data.labels.numpy(), data.groups, own_limits(data, bundle, name), clean, attacked)
 
 

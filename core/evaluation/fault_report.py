@@ -155,7 +155,9 @@ def _tried(campaign: Iterable[Trial], progress: Callable[[], object]) -> list[Tr
 def _clean_accuracy(network: nn.Module, scans: _Scans, options: FaultOptions) -> float:
     """Of the undamaged network, in the format in which the faults find it."""
     rounded = options.kind == "weight" and options.format == "bfloat16"
-    return measure_faults(private_copy(network, rounded), scans.pixels, scans.labels, []).accuracy
+    accuracy = measure_faults(private_copy(network, rounded), scans.pixels, scans.labels, []).accuracy
+    assert accuracy is not None  # only a guard refuses to answer
+    return accuracy
 
 
 def _figures(trials: list[Trial], options: FaultOptions) -> dict[str, Any]:
@@ -168,9 +170,17 @@ def _figures(trials: list[Trial], options: FaultOptions) -> dict[str, Any]:
 def _searched(
     network: nn.Module, scans: _Scans, options: FaultOptions, progress: Callable[[], object]
 ) -> list[SearchStep]:
-    how = {"budget": options.flips, "silent": options.silent, "tensor": options.tensor}
     steps = []
-    for step in worst_case_steps(network, scans.pixels, scans.labels, form=options.format, seed=options.seed, **how):
+    for step in worst_case_steps(
+        network,
+        scans.pixels,
+        scans.labels,
+        budget=options.flips,
+        silent=options.silent,
+        tensor=options.tensor,
+        form=options.format,
+        seed=options.seed,
+    ):
         steps.append(step)
         progress()
     if not steps:

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_curve
 
 from core import compute
 from core.attacks import CORRUPTIONS, AttackSettings, attack_pixels, attackable_pixels
-from core.bundles import Bundle
+from core.bundles import Bundle, mae_of
 from core.bundles.calibration import NOTHING, Calibration, Limits, Responses
 from core.defence.decision import decide_recorded
 from core.defence.fitting import FOLDS, cross_fitted_limits, folds
@@ -51,7 +51,7 @@ class Share(NamedTuple):
     n: int
 
     @property
-    def count(self) -> int:
+    def hits(self) -> int:
         """Of the `n` scans, how many."""
         return round(self.value * self.n)
 
@@ -221,7 +221,9 @@ def roc(calibration: Calibration, condition: str, score: str, limits: Sequence[L
         raise ValueError(f"There is no score named {score!r}; choose one of: {', '.join([*SCORES, JOINT])}.")
     truth = np.r_[np.zeros(len(clean)), np.ones(len(changed))]
     false_alarms, detected, _ = roc_curve(truth, np.r_[clean, changed])
-    return Roc(false_alarms, detected, auc(clean, changed), auc_interval(clean, changed, calibration.groups))
+    area = auc(clean, changed)
+    assert area is not None  # neither set is empty
+    return Roc(false_alarms, detected, area, auc_interval(clean, changed, calibration.groups))
 
 
 def joint_scores(responses: Responses, limits: Sequence[Limits]) -> np.ndarray:
@@ -238,7 +240,7 @@ def joint_scores(responses: Responses, limits: Sequence[Limits]) -> np.ndarray:
 def hidden_pixels(bundle: Bundle) -> np.ndarray:
     """(M, H, W) bool: the pixels that each of the detector's masks hides. Each pixel is hidden exactly once."""
     masks = detection_masks(bundle, torch.device("cpu")).numpy()
-    side, size = round(masks.shape[1] ** 0.5), bundle.mae.patch
+    side, size = round(masks.shape[1] ** 0.5), mae_of(bundle).patch
     return masks.reshape(-1, side, side).repeat(size, axis=1).repeat(size, axis=2)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from core import compute
 from core.attacks import AttackSettings, attack_steps, attack_target, find_method
-from core.bundles import Bundle
+from core.bundles import Bundle, diffusion_of
 from core.bundles.calibration import LADDER, Responses
 from core.detection.scores import DetectorFeatures, evidence_for, gather_features
 from core.evaluation.datasets import Dataset
@@ -90,8 +90,9 @@ def collect_all(
     parts: dict[str, list[Responses]] = {name: [] for name in notebooks}
     for indices in batches(len(data)):
         first, kind = int(indices[0]), "attacked" if attack.method else "clean"
-        found = {name: notebook.find(kind, first) for name, notebook in notebooks.items()}
-        if unknown := [name for name, part in found.items() if part is None]:
+        known = {name: notebook.find(kind, first) for name, notebook in notebooks.items()}
+        found = {name: part for name, part in known.items() if part is not None}
+        if unknown := [name for name in notebooks if name not in found]:
             before = data.pixels[indices].to(compute.device())
             after = before
             if attack.method:
@@ -195,7 +196,7 @@ def _estimates(
 
     def at(t_star: int) -> Tensor:
         t = torch.full((len(pixels),), t_star, device=pixels.device)
-        return purify(pixels, t, PURIFY_STEPS, bundle.diffusion, noise)
+        return purify(pixels, t, PURIFY_STEPS, diffusion_of(bundle), noise)
 
     return {t_star: at(t_star) for _, t_star in LADDER}
 

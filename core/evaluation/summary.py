@@ -45,11 +45,8 @@ def summary(
         "refused_attacked": int(decisions.refused.sum()) if decisions else None,
         **{name: float(measured[name].mean()) if name in measured else None for name in SHARES_REPORTED},
         "intervals": {name: list(bootstrap_interval(values, groups)) for name, values in measured.items()},
-        "detection": {
-            name: _separation(np.array(clean.scores[name]), np.array(attacked.scores[name]), fooled, groups)
-            for name in (clean.scores if attacked else ())
-        },
-        "flagged_successful": float(decisions.flagged[fooled].mean()) if fooled.any() else None,
+        "detection": _detection(clean, attacked, fooled, groups) if attacked else {},
+        "flagged_successful": float(decisions.flagged[fooled].mean()) if decisions and fooled.any() else None,
         "flagged_label_kept": _label_kept(attacked or clean, decisions or decide_recorded(clean, limits)),
         "ssim_purified": _mean_ssim(decisions) if decisions else None,
         "seconds_per_image": clean.seconds["detect"] + measured["flagged_clean"].mean() * clean.seconds["purify"],
@@ -76,8 +73,18 @@ def _mean_ssim(decisions: RecordedDecisions) -> float | None:
     return float(decisions.ssim[decisions.flagged].mean()) if decisions.flagged.any() else None
 
 
+def _detection(
+    clean: Responses, attacked: Responses, fooled: np.ndarray, groups: Sequence[str]
+) -> dict[str, Mapping[str, Any]]:
+    """How well each score tells the attacked images, all and those that fooled the classifier, from the clean ones."""
+    return {
+        name: _separation(np.array(values), np.array(attacked.scores[name]), fooled, groups)
+        for name, values in clean.scores.items()
+    }
+
+
 def _separation(
-    clean: np.ndarray, attacked: np.ndarray, fooled: np.ndarray, groups: tuple[str, ...]
+    clean: np.ndarray, attacked: np.ndarray, fooled: np.ndarray, groups: Sequence[str]
 ) -> Mapping[str, Any]:
     return {
         "auc": auc(clean, attacked),

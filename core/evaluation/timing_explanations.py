@@ -32,6 +32,7 @@ def mixture_timings(bundle: Bundle) -> dict[str, str]:
     rows = {}
     for name in mixtures(bundle):
         mixture = bundle.classifiers[name]
+        assert isinstance(mixture, MixtureOfExperts)
         with torch.no_grad():
             rows[f"{name}: gate and all opinions"] = _median(partial(mixture.opinions, pixels.to(compute.device())))
         rows[f"{name}: PGD-40"] = _median(partial(_attack, pixels, bundle, name))

@@ -70,7 +70,8 @@ def row_points(row: Mapping[str, Any]) -> list[Point]:
     for condition, key in CONDITIONS.items():
         if key not in row:
             continue
-        accuracy = Share(row[key], *row["intervals"][key], row["n"])
+        low, high = row["intervals"][key]
+        accuracy = Share(row[key], low, high, row["n"])
         lesions = row[f"lesion_{key}"]
         kept = lesions["contrast_kept"] if lesions else None
         how = row["method"], row["t"], row["steps"]

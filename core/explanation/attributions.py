@@ -6,6 +6,8 @@ parameter touched on networks that visitors share.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +44,8 @@ METHODS = {
 }
 
 
-class AttributionStep(NamedTuple):
+@dataclass(frozen=True)
+class AttributionStep:
     """One expert of a mixture was asked: index from 0, count of experts, map (H, W) float32 of those asked so far."""
 
     index: int
@@ -152,10 +155,8 @@ def attribution_steps(
         opinions = mixture.opinions(batch)
         held = None if weights is None else _held(weights, opinions.weights)
         label = _label(opinions.combined if held is None else combine(held, opinions.logits), label)
-    total = 0
-    for index, expert in enumerate(mixture.experts):
-        part = _Part(expert, label, _gate(mixture, index, held))
-        total = total + _asked(method, part, batch, seed)
+    parts = [_Part(expert, label, _gate(mixture, index, held)) for index, expert in enumerate(mixture.experts)]
+    for index, total in enumerate(accumulate(_asked(method, part, batch, seed) for part in parts)):
         yield AttributionStep(index, count, _drawn(method, total, pixels.shape[1:]))
 
 
@@ -227,8 +228,8 @@ def _gate(mixture: MixtureOfExperts, index: int, held: Tensor | None) -> Callabl
     return lambda pixels: mixture.weights(pixels)[:, index]
 
 
-def _fully(_: Tensor) -> float:
-    return 1.0
+def _fully(pixels: Tensor) -> Tensor:
+    return pixels.new_ones(len(pixels))
 
 
 def _asked(method: str, part: _Part, batch: Tensor, seed: int) -> Tensor:

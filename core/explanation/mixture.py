@@ -62,7 +62,7 @@ class MixtureView(NamedTuple):
 
 
 class GatePathPoint(NamedTuple):
-    """eps: how far along the path, in 1/255; heard: the scan at that place, and what the experts make of it."""
+    """eps: how far along the path, in 1/255; view: the scan at that place, and what the experts make of it."""
 
     eps: float
     view: MixtureView
@@ -76,7 +76,7 @@ def mixtures(bundle: Bundle) -> tuple[str, ...]:
 @torch.no_grad()
 def run_mixture(pixels: np.ndarray, bundle: Bundle, classifier: str) -> MixtureView:
     """Ask the experts of a mixture about (C, H, W) pixels in [0, 1]."""
-    opinions = bundle.classifiers[classifier].opinions(_batch(pixels))
+    opinions = _mixture(bundle, classifier).opinions(_batch(pixels))
     names = tuple(expert.name for expert in bundle.experts(classifier))
     return MixtureView(pixels, _output(opinions, bundle.classes, classifier, names))
 
@@ -111,7 +111,7 @@ def gate_path(
     Yields
     ------
     GatePathPoint or None
-        None for each step of the attack that finds the direction, then a rung for each ε in `PATH`.
+        None for each step of the attack that finds the direction, then a point for each ε in `PATH`.
     """
     for step in attacked(pixels, bundle, classifier, _path_settings(method), seed):
         end = step
@@ -124,6 +124,14 @@ def gate_path(
 def path_length(method: str) -> int:
     """How many steps `gate_path` yields at most."""
     return longest_run(_path_settings(method)) + len(PATH)
+
+
+def _mixture(bundle: Bundle, classifier: str) -> MixtureOfExperts:
+    network = bundle.classifiers[classifier]
+    if not isinstance(network, MixtureOfExperts):
+        known = ", ".join(mixtures(bundle)) or "none"
+        raise ValueError(f"The classifier {classifier} is no mixture of experts; choose one of: {known}.")
+    return network
 
 
 def _path_settings(method: str) -> AttackSettings:

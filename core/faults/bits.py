@@ -94,7 +94,7 @@ def flip_bit(values: Tensor, index: int | Tensor, bit: int | Tensor, form: str =
 def bits_of(value: float, form: str = "float32") -> tuple[bool, ...]:
     """The bits of a number in a format, bit 0 first; rounded to the format where it is narrower."""
     stored = find_format(form)
-    pattern = torch.tensor([value], dtype=torch.float32).to(stored.dtype).view(stored.integer).item()
+    pattern = int(torch.tensor([value], dtype=torch.float32).to(stored.dtype).view(stored.integer).item())
     return tuple(bool(pattern >> bit & 1) for bit in range(stored.bits))
 
 

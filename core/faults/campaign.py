@@ -1,9 +1,10 @@
 """Many trials of random bit flips, and what they do to a network's answers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,15 +15,11 @@ from core.faults.guard import GUARDS, Guard, RepairReport
 from core.faults.parts import float_tensors
 from core.faults.ranges import Ranges
 from core.faults.recompute import BATCH, Recompute
-from core.faults.sites import (
-    Fault,
-    check_fault,
-    flip_weights,
-    private_copy,
-)
+from core.faults.sites import Fault, check_fault, flip_weights, private_copy
 
 
-class Trial(NamedTuple):
+@dataclass(frozen=True)
+class Trial:
     """One trial.
 
     index: from 0; faults: what was flipped; accuracy: share, in [0, 1], of the answered scans that got their true
@@ -41,7 +38,7 @@ class Trial(NamedTuple):
     seconds: float
     refused: float = 0.0
     alarm: bool = False
-    repairs: dict[str, str] = {}
+    repairs: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_campaign(
@@ -84,9 +81,9 @@ def run_campaign(
     sites = chosen_sites(network, pixels, settings)
     check_settings(settings, sites)
     rounded = settings.kind == "weight" and settings.form == "bfloat16"
-    bench = _Bench(network, pixels, labels, rounded, guard, weights, ranges, batch)
+    trials = _FaultTrials(network, pixels, labels, rounded, guard, weights, ranges, batch)
     for index in range(start, settings.trials):
-        yield bench.trial(index, draw_faults(sites, settings, index))
+        yield trials.trial(index, draw_faults(sites, settings, index))
 
 
 def measure_faults(
@@ -107,7 +104,9 @@ def measure_faults(
     for fault in faults:
         check_fault(network, fault)
     forms = {fault.form for fault in faults if fault.kind == "weight"}
-    return _Bench(network, pixels, labels, forms == {"bfloat16"}, guard, weights, ranges, batch).trial(0, tuple(faults))
+    return _FaultTrials(network, pixels, labels, forms == {"bfloat16"}, guard, weights, ranges, batch).trial(
+        0, tuple(faults)
+    )
 
 
 def check_guard(guard: str) -> None:
@@ -147,7 +146,7 @@ def campaign_summary(trials: Sequence[Trial]) -> dict[str, Any]:
     }
 
 
-class _Bench:
+class _FaultTrials:
     """A private copy on which faults are tried one trial after another, with or without a guard."""
 
     def __init__(
@@ -197,10 +196,12 @@ class _Bench:
 
     def _checked(self) -> tuple[bool, dict[str, str]]:
         """Whether the guard found damaged weights, and what it made of them."""
-        if self._mode == "repair":
-            repairs = dict(self._guard.repair(self._copy).outcomes)
-            return bool(repairs), repairs
-        return self._mode == "detect" and bool(self._guard.check(self._copy)), {}
+        if self._guard is None:
+            return False, {}
+        if self._mode == "detect":
+            return bool(self._guard.check(self._copy)), {}
+        repairs = dict(self._guard.repair(self._copy).outcomes)
+        return bool(repairs), repairs
 
     def _usable(self, alarm: bool, repairs: dict[str, str]) -> bool:
         return RepairReport(repairs).whole if self._mode == "repair" else not alarm

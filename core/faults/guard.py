@@ -217,7 +217,7 @@ def located_flips(syndrome: np.ndarray, count: int) -> list[tuple[int, int]]:
 
 
 def _encoded(tensor: Tensor) -> _Code:
-    order = tuple(sorted(range(tensor.ndim), key=lambda place: -tensor.stride(place)))
+    order = tuple(sorted(range(tensor.ndim), key=lambda place: -tensor.stride()[place]))
     words = _words(tensor, order)
     return _Code(order, parity_words(words), _digest(words))
 
@@ -233,7 +233,7 @@ def _words(tensor: Tensor, order: tuple[int, ...]) -> np.ndarray:
 
 
 def _digest(words: np.ndarray) -> bytes:
-    return hashlib.sha256(words).digest()
+    return hashlib.sha256(words.data).digest()
 
 
 def _sound(tensor: Tensor, code: _Code) -> bool:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from core.faults.guard import Guard, _flip
+from core.faults.bits import flip_bit
+from core.faults.guard import Guard
 from core.faults.parts import float_tensors
 from core.faults.ranges import stage_exits
 
@@ -19,7 +20,7 @@ class Cost(NamedTuple):
 
     bytes of codes and digests, and weight_bytes of what they guard; check_ms for all tensors; ranges_ms for the limits
     on activations, 0 without any; repair_ms to put right one flip in the largest tensor, checks included;
-    patrol_scans: over how many scans a patrol of `budget_ms` a scan spreads one look at everything.
+    patrol_scans: over how many scans `Guard.check_next` with `budget_ms` a scan spreads one look at everything.
     """
 
     bytes: int
@@ -45,7 +46,7 @@ def measure(guard: Guard, network: nn.Module, pixels: Tensor, budget_ms: float =
     name = max(tensors, key=lambda name: tensors[name].numel())
 
     def repair() -> None:
-        _flip(tensors[name], guard._codes[name].order, [(tensors[name].numel() // 2, 20)])
+        flip_bit(tensors[name], tensors[name].numel() // 2, bit=20)
         guard.repair(network)
 
     ranges = guard.ranges
@@ -54,7 +55,7 @@ def measure(guard: Guard, network: nn.Module, pixels: Tensor, budget_ms: float =
         bytes=guard.bytes,
         weight_bytes=sum(tensor.nbytes for tensor in tensors.values()),
         check_ms=_median_ms(lambda: guard.check(network)),
-        ranges_ms=_median_ms(lambda: [ranges.outside(stage, values) for stage, values in exits]),
+        ranges_ms=_median_ms(lambda: [ranges.outside(stage, values) for stage, values in exits]) if ranges else 0.0,
         repair_ms=_median_ms(repair),
         patrol_scans=_scans_a_round(guard, network, budget_ms),
         budget_ms=budget_ms,

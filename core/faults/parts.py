@@ -1,9 +1,11 @@
 """What a network consists of: its memory, and the chains of stages through which a scan goes."""
 
+from typing import cast
+
 from torch import Tensor, nn
 
 from core.models.experts import MixtureOfExperts
-from core.models.stages import Stage
+from core.models.stages import Stage, Staged
 
 
 def float_tensors(network: nn.Module) -> dict[str, Tensor]:
@@ -58,8 +60,9 @@ def some_of(names: list[str], most: int = 12) -> str:
 
 
 def _chain(network: nn.Module) -> tuple[Stage, ...]:
-    # On the class: a network may have a submodule of that name. Its forward, as `damaged` puts another in its place.
-    return network.stages() if hasattr(type(network), "stages") else (Stage("network", ("",), network.forward),)
+    if hasattr(type(network), "stages"):  # on the class, as a network may have a submodule of that name
+        return cast(Staged, network).stages()
+    return (Stage("network", ("",), network.forward),)  # its forward, as `damaged` puts another in its place
 
 
 def _within(part: str, stage: Stage) -> Stage:

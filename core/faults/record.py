@@ -147,7 +147,7 @@ class CleanRow:
 
 @dataclass(frozen=True, kw_only=True)
 class CostRow:
-    """What the guard takes: see `core.faults.guard.Cost`. `load`: the machine's load average per core meanwhile."""
+    """What the guard takes: see `core.faults.guard_cost.Cost`; `load`: the machine's load average per core then."""
 
     threads: int
     load: float
@@ -297,4 +297,4 @@ def _study(kind: type[Row], entry: Mapping[str, Any]) -> Study:
 
 def _row(kind: type[Row], values: Mapping[str, Any]) -> Row:
     interval = values.get("interval")
-    return kind(**values | ({"interval": tuple(interval)} if interval else {}))
+    return kind(**{**values, **({"interval": tuple(interval)} if interval else {})})

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,8 @@ from core.faults.parts import float_tensors, leaf_modules, network_parts, some_o
 from core.models.stages import Stage
 
 KINDS = ("weight", "activation")
+
+AnyNetwork = TypeVar("AnyNetwork", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def activation_sites(network: nn.Module, pixels: Tensor) -> dict[str, int]:
     pixels : Tensor
         (N, C, H, W) in [0, 1]; the first scan alone is looked at.
     """
-    private, sizes = private_copy(network), {}
+    private, sizes = private_copy(network), dict[str, int]()
     pixels = pixels[:1].expand(2, -1, -1, -1)  # two, so that an output that folds the batch into something else is told
 
     def note(name: str, output: object) -> None:
@@ -105,7 +108,7 @@ def check_kind(kind: str) -> None:
         raise ValueError(f"There are no faults of the kind {kind!r}; choose one of: {', '.join(KINDS)}.")
 
 
-def private_copy(network: nn.Module, rounded: bool = False) -> nn.Module:
+def private_copy(network: AnyNetwork, rounded: bool = False) -> AnyNetwork:
     """A deep copy in eval mode that asks for no gradients, on request with all its numbers rounded to bfloat16."""
     private = copy.deepcopy(network).eval().requires_grad_(False)
     if rounded:
@@ -114,7 +117,7 @@ def private_copy(network: nn.Module, rounded: bool = False) -> nn.Module:
     return private
 
 
-def damaged(network: nn.Module, faults: Sequence[Fault]) -> nn.Module:
+def damaged(network: AnyNetwork, faults: Sequence[Fault]) -> AnyNetwork:
     """A copy of the network with the faults in it; the network itself is left as it is.
 
     Weights are flipped in the copy. Activations are flipped whenever the copy's forward runs. A network in bfloat16 is

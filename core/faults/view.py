@@ -6,7 +6,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from core.faults.ranges import Ranges, learn_ranges
 from core.faults.recompute import Recompute
 from core.faults.samples import labelled_samples
 from core.faults.sites import Fault, damaged, fault_sites
+from core.models.mae import MaskedAutoencoder
 from core.scans import Scan, Window
 from core.scans.samples import sample_scans
 
@@ -48,7 +49,7 @@ class Layer(NamedTuple):
         return sum(self.tensors.values())
 
 
-class Watch(NamedTuple):
+class GuardReport(NamedTuple):
     """What the guard saw and did before one scan was answered.
 
     repairs: whether it may repair; damaged: tensors that aren't what they were; outcomes: what became of each, as
@@ -74,7 +75,7 @@ class Watch(NamedTuple):
         return self.alarm and not self.repairs
 
 
-class Watched(nn.Module):
+class GuardedNetwork(nn.Module):
     """A network with activation flips, whose stages' exits are watched and, where `clip` says so, cut to their limits.
 
     Attributes
@@ -83,9 +84,9 @@ class Watched(nn.Module):
         Stages whose limits were left so far, each once.
     """
 
-    def __init__(self, copy: nn.Module, faults: Sequence[Fault], guard: Guard, clip: bool):
+    def __init__(self, copy: nn.Module, faults: Sequence[Fault], ranges: Ranges, clip: bool):
         super().__init__()
-        self.copy, self.faults, self.guard, self.clip = copy, tuple(faults), guard, clip
+        self.copy, self.faults, self.ranges, self.clip = copy, tuple(faults), ranges, clip
         self.left: list[str] = []
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -93,10 +94,9 @@ class Watched(nn.Module):
         return Recompute(self.copy, pixels, exit=self._exit).logits_with(self.copy, self.faults)
 
     def _exit(self, stage: str, values: Tensor) -> Tensor:
-        ranges = self.guard.ranges
-        if stage not in self.left and ranges.outside(stage, values).any():
+        if stage not in self.left and self.ranges.outside(stage, values).any():
             self.left.append(stage)
-        return ranges.clipped(stage, values) if self.clip else values
+        return self.ranges.clipped(stage, values) if self.clip else values
 
 
 def networks(bundle: Bundle) -> tuple[str, ...]:
@@ -105,8 +105,12 @@ def networks(bundle: Bundle) -> tuple[str, ...]:
 
 
 def network_of(bundle: Bundle, name: str) -> nn.Module:
-    """A network by its name in `networks`; shared, never to be modified."""
-    return bundle.mae if name == MAE else bundle.classifiers[name]
+    """Return a network by its name in `networks`; shared, never to be modified. ValueError without such an MAE."""
+    if name != MAE:
+        return bundle.classifiers[name]
+    if bundle.mae is None:
+        raise ValueError(f"The bundle {bundle.name} has no MAE that could be damaged; choose a classifier.")
+    return bundle.mae
 
 
 def forms(network: nn.Module) -> tuple[str, ...]:
@@ -198,7 +202,7 @@ def answered(
 def with_network(bundle: Bundle, name: str, network: nn.Module) -> Bundle:
     """The bundle with another network in the place of one of its own; everything else is shared."""
     if name == MAE:
-        return dataclasses.replace(bundle, mae=network)
+        return dataclasses.replace(bundle, mae=cast(MaskedAutoencoder, network))
     return dataclasses.replace(bundle, classifiers={**bundle.classifiers, name: network})
 
 
@@ -214,7 +218,7 @@ def answered_with(
     frame: int | None = None,
     window: Window | None = None,
     seed: int = 0,
-) -> tuple[Examination, Watch | None]:
+) -> tuple[Examination, GuardReport | None]:
     """`answered` by a bundle of which one network is damaged, and what the guard saw; the bundle is left as it is.
 
     Parameters
@@ -226,20 +230,21 @@ def answered_with(
     repair : bool
         Put the weights right and cut activations to their limits before the scan is answered, or only look.
     """
-    copy, watch = guarded(network_of(bundle, network), faults, guard, repair)
-    wanted = {"frame": frame, "window": window, "seed": seed}
-    exam = answered(scan, with_network(bundle, network, copy), classifier, **wanted)
-    if watch and isinstance(copy, Watched):
-        watch = watch._replace(stages=tuple(copy.left))
-    return exam, watch
+    copy, report = guarded(network_of(bundle, network), faults, guard, repair)
+    damaged_one = with_network(bundle, network, copy)
+    exam = answered(scan, damaged_one, classifier, frame=frame, window=window, seed=seed)
+    if report and isinstance(copy, GuardedNetwork):
+        report = report._replace(stages=tuple(copy.left))
+    return exam, report
 
 
 def guarded(
     network: nn.Module, faults: Sequence[Fault], guard: Guard | None, repair: bool
-) -> tuple[nn.Module, Watch | None]:
+) -> tuple[nn.Module, GuardReport | None]:
     """A damaged copy as it leaves the guard, and what the guard did to its weights.
 
-    Activations are watched only while the copy runs: it then comes as `Watched`, where the guard has limits for them.
+    Activations are watched only while the copy runs: where the guard has limits for them, it comes as a
+    `GuardedNetwork`.
     """
     if guard is None:
         return damaged(network, faults), None
@@ -249,11 +254,11 @@ def guarded(
     checked = time.perf_counter()
     outcomes = guard.repair(copy).outcomes if repair and found else {}
     repaired = time.perf_counter()
-    watch = Watch(repair, found, outcomes, (), 1000 * (checked - start), 1000 * (repaired - checked))
+    report = GuardReport(repair, found, outcomes, (), 1000 * (checked - start), 1000 * (repaired - checked))
     activations = [fault for fault in faults if fault.kind == "activation"]
     if guard.ranges:
-        return Watched(copy, activations, guard, repair), watch
-    return damaged(copy, activations), watch
+        return GuardedNetwork(copy, activations, guard.ranges, repair), report
+    return damaged(copy, activations), report
 
 
 def guard_of(bundle: Bundle, name: str, ranges: Ranges | None) -> Guard:

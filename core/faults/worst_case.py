@@ -7,6 +7,7 @@ magnitude, which no first-order estimate survives. The gradient therefore only p
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -28,7 +29,8 @@ SCREENING = 16  # scans
 FINALISTS = 6  # candidates whose damage is computed on all scans
 
 
-class SearchStep(NamedTuple):
+@dataclass(frozen=True)
+class SearchStep:
     """One round.
 
     index: from 0; fault: what was flipped in this round, on top of the rounds before; accuracy: share of scans, in
@@ -160,13 +162,13 @@ def _proposals(network: nn.Module, pixels: Tensor, labels: Tensor, names: list[s
     Of each bit of each tensor, only the best element is proposed, and of all stages equally many, so that no tensor,
     bit or stage crowds the others out: estimates compare badly between them.
     """
-    tensors, slopes = float_tensors(network), _slopes(network, pixels, labels)
+    tensors, gradients = float_tensors(network), _loss_gradients(network, pixels, labels)
     within: list[tuple[float, Fault]] = []
     beyond: list[tuple[float, Fault]] = []
     for name in names:
-        if name not in slopes:
+        if name not in gradients:
             continue
-        indices, estimates, far = _estimates(tensors[name], slopes[name], form)
+        indices, estimates, far = _estimates(tensors[name], gradients[name], form)
         for bit, (best, row) in enumerate(zip(*(part.tolist() for part in estimates.max(0)))):
             fault = Fault(name, int(indices[row]), bit, form)
             (beyond if far[row, bit] else within).append((best, fault))
@@ -185,26 +187,26 @@ def _spread(estimated: list[tuple[float, Fault]], stages: dict[str, str]) -> lis
     return [fault for *_, fault in sorted(ranked, key=lambda entry: entry[:2])[:PROPOSED]]
 
 
-def _estimates(values: Tensor, slopes: Tensor, form: str) -> tuple[Tensor, Tensor, Tensor]:
+def _estimates(values: Tensor, gradients: Tensor, form: str) -> tuple[Tensor, Tensor, Tensor]:
     """First-order damage of every bit of the steepest elements of a tensor.
 
     Returns
     -------
     tuple of Tensor
-        (K,) indices; (K, bits) slope times change, or its absolute value with the change cut to `REACH` where it is
+        (K,) indices; (K, bits) gradient times change, or its absolute value with the change cut to `REACH` where it is
         beyond that, as such a change does harm in whichever direction it goes; (K, bits) bool, whether it is.
     """
-    values, slopes = values.reshape(-1), slopes.reshape(-1)
-    indices = slopes.abs().topk(min(STEEPEST, len(slopes))).indices
-    values, slopes = values[indices, None], slopes[indices, None]
+    values, gradients = values.reshape(-1), gradients.reshape(-1)
+    indices = gradients.abs().topk(min(STEEPEST, len(gradients))).indices
+    values, gradients = values[indices, None], gradients[indices, None]
     reach = REACH * values.nan_to_num(0, 0, 0).abs().max().clamp_min(1e-12)
     change = flipped_values(values[:, 0], form) - values
     far = ~(change.abs() <= reach)
-    return indices, torch.where(far, slopes.abs() * reach, slopes * change), far
+    return indices, torch.where(far, gradients.abs() * reach, gradients * change), far
 
 
 @torch.enable_grad()
-def _slopes(network: nn.Module, pixels: Tensor, labels: Tensor) -> dict[str, Tensor]:
+def _loss_gradients(network: nn.Module, pixels: Tensor, labels: Tensor) -> dict[str, Tensor]:
     """Tensor → the gradient of how far the best wrong logit lies above the true one, over scans answered rightly.
 
     Cross-entropy has no gradient left where a network is sure, and scans that are lost already need no more damage.
@@ -212,20 +214,20 @@ def _slopes(network: nn.Module, pixels: Tensor, labels: Tensor) -> dict[str, Ten
     stated = {name: module for name, module in network.named_modules() if isinstance(module, _BatchNorm)}
     statistics = {f"{name}.running_{kind}" for name in stated for kind in ("mean", "var")}
     leaves = {name: tensor for name, tensor in _named(network).items() if name not in statistics}
-    slopes = {name: torch.zeros_like(tensor) for name, tensor in leaves.items()}
+    gradients = {name: torch.zeros_like(tensor) for name, tensor in leaves.items()}
     for tensor in leaves.values():
         tensor.requires_grad_(True)
     for images, truths in zip(pixels.split(BATCH), labels.split(BATCH)):
         margins = _margins(network(images), truths)
-        gradients = torch.autograd.grad(margins.clamp_max(0).sum(), list(leaves.values()), allow_unused=True)
-        for name, gradient in zip(leaves, gradients):
+        found = torch.autograd.grad(margins.clamp_max(0).sum(), list(leaves.values()), allow_unused=True)
+        for name, gradient in zip(leaves, found):
             if gradient is not None:
-                slopes[name] += gradient.nan_to_num(0, 0, 0)
+                gradients[name] += gradient.nan_to_num(0, 0, 0)
     for tensor in leaves.values():
         tensor.requires_grad_(False)
     for name, module in stated.items():
-        slopes |= _statistics_slopes(name, module, slopes)
-    return slopes
+        gradients |= _statistics_gradients(name, module, gradients)
+    return gradients
 
 
 def _margins(logits: Tensor, labels: Tensor) -> Tensor:
@@ -239,7 +241,7 @@ def _named(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in named.items() if tensor.is_floating_point()}
 
 
-def _statistics_slopes(name: str, module: _BatchNorm, slopes: dict[str, Tensor]) -> dict[str, Tensor]:
+def _statistics_gradients(name: str, module: _BatchNorm, gradients: dict[str, Tensor]) -> dict[str, Tensor]:
     """The gradient of BatchNorm's running mean m and variance v, which torch doesn't give in eval mode.
 
     From y = γ (x − m) / √(v + ε) + β: ∂L/∂m = −γ / √(v + ε) · ∂L/∂β, and ∂L/∂v = −γ / (2 (v + ε)) · ∂L/∂γ.
@@ -247,8 +249,8 @@ def _statistics_slopes(name: str, module: _BatchNorm, slopes: dict[str, Tensor])
     if module.running_var is None or not module.affine:
         return {}
     spread, scale = module.running_var + module.eps, module.weight.detach()
-    mean = -scale / spread.sqrt() * slopes[f"{name}.bias"]
-    variance = -scale / (2 * spread) * slopes[f"{name}.weight"]
+    mean = -scale / spread.sqrt() * gradients[f"{name}.bias"]
+    variance = -scale / (2 * spread) * gradients[f"{name}.weight"]
     return {
         f"{name}.running_mean": mean.nan_to_num(0, 0, 0),
         f"{name}.running_var": variance.nan_to_num(0, 0, 0),

@@ -7,7 +7,6 @@ import copy
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +34,8 @@ class ClientSettings:
     weight_decay: float = 5e-4
 
 
-class Update(NamedTuple):
+@dataclass(frozen=True)
+class Update:
     """What a hospital sends back: its network's state after local training, and its number of images n_k."""
 
     state: State
@@ -169,5 +169,6 @@ def _batches(count: int, size: int, generator: torch.Generator) -> Iterator[Tens
 
 
 def _average(values: Sequence[Tensor], counts: Sequence[int]) -> Tensor:
-    mean = sum(count * value.double() for value, count in zip(values, counts)) / sum(counts)
+    weighted = (count * value.double() for value, count in zip(values, counts))
+    mean = sum(weighted, torch.zeros_like(values[0], dtype=torch.float64)) / sum(counts)
     return (mean if values[0].is_floating_point() else mean.round()).to(values[0].dtype)

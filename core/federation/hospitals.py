@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -38,7 +39,18 @@ class Hospital:
     noise: float
 
 
-PROFILES = (
+class Profile(TypedDict):
+    """A hospital before it has seen anybody; what each entry means is said in `Hospital`."""
+
+    name: str
+    description: str
+    gain: float
+    gamma: float
+    coarseness: float
+    noise: float
+
+
+PROFILES: tuple[Profile, ...] = (
     {
         "name": "University hospital",
         "description": "A sharp scanner with hardly any noise, and intensities as the collection has them.",

@@ -29,7 +29,8 @@ CAUTION = 1.2  # how often a degree of freedom counts in cross-validation
 DROPS = (3 / 8, 5 / 8, 7 / 8)  # of the iterations: the rate falls to a tenth (Geiping et al. 2020, appendix)
 
 
-class InversionStep(NamedTuple):
+@dataclass(frozen=True)
+class InversionStep:
     """One step of an inversion.
 
     index 0, 1, …; estimate (1, C, H, W) in [0, 1]; loss: what of the gradient the estimate leaves unexplained, 0 for
@@ -193,7 +194,7 @@ def match_steps(
         own = gradients_of(private, estimate, label.to(estimate.device), create_graph=True)
         return 1 - _direction(own[name] for name in gradients) @ shared
 
-    return _search(loss, shape, generator, settings, start, shared.device)
+    return search_steps(loss, shape, generator, settings, start, shared.device)
 
 
 def quality(original: Tensor, estimate: Tensor) -> Quality:
@@ -228,7 +229,7 @@ def _dampings(sizes: Tensor, coordinates: Tensor, target: Tensor) -> list[tuple[
     return list(zip(DAMPINGS, losses))[: int(np.argmin(scores)) + 1]
 
 
-def _search(
+def search_steps(
     loss: Callable[[Tensor], Tensor],
     shape: Sequence[int],
     generator: torch.Generator,

@@ -1,7 +1,7 @@
 """What leaves a hospital, and what a curious server can make of it: one scan attacked in several ways."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,9 +11,10 @@ from core import compute
 from core.bundles import Bundle
 from core.encryption import Client, default_preset, head_of
 from core.faults.samples import labelled_samples
-from core.federation.gradients import rounded, shared_gradient, with_noise
-from core.federation.inversion import InversionStep, Quality, SearchSettings, invert_steps, quality
+from core.federation.gradients import Gradients, rounded, shared_gradient, with_noise
+from core.federation.inversion import Quality, SearchSettings, invert_steps, quality
 from core.federation.token_inversion import token_from_bytes, token_steps
+from core.models.vit import TokenViT
 
 GRADIENT, HALF, NOISY, TOKEN, ENCRYPTED = "gradient", "float16 gradient", "noisy gradient", "token", "encrypted token"
 WHAT = (GRADIENT, HALF, NOISY, TOKEN, ENCRYPTED)
@@ -21,7 +22,8 @@ NOISE = 1e-5  # on every number, of the norm of all of them together
 SAME = 1e-3  # mean difference under which a sample scan is the very scan that is attacked
 
 
-class Leak(NamedTuple):
+@dataclass(frozen=True)
+class Leak:
     """One step of an inversion, for those who draw it.
 
     index 0, 1, …; estimate (C, H, W) float32 in [0, 1]; loss as `InversionStep`; seconds since the inversion began;
@@ -62,14 +64,18 @@ def leak_steps(
     """
     if what not in WHAT:
         raise ValueError(f"Nothing called {what!r} is sent; choose one of: {', '.join(WHAT)}.")
-    network = bundle.classifiers[bundle.classifier_name(classifier)]
-    if what in (TOKEN, ENCRYPTED) and not hasattr(network, "token"):
+    network, wants_token = bundle.classifiers[bundle.classifier_name(classifier)], what in (TOKEN, ENCRYPTED)
+    if wants_token and not isinstance(network, TokenViT):
         raise ValueError(f"The classifier {classifier} has no class token that it could send; choose a ViT.")
     original, generator = torch.from_numpy(pixels)[None].to(compute.device()), torch.Generator().manual_seed(seed)
     guess, settings = fixed_guess(pixels, bundle), SearchSettings(iterations=iterations)
     start = None if guess is None else torch.from_numpy(guess)[None]
-    attack = _from_token if what in (TOKEN, ENCRYPTED) else _from_gradient
-    sent, steps = attack(network, original, what, generator, settings, start)
+    if wants_token and isinstance(network, TokenViT):
+        token, sent = _sent_token(network, original, what)
+        steps = token_steps(network, token, pixels.shape, generator, settings, start)
+    else:
+        gradients, sent = _sent_gradients(network, original, what, generator)
+        steps = invert_steps(network, gradients, pixels.shape, generator, settings, start)
     for step in steps:
         found = quality(original, step.estimate)
         yield Leak(step.index, step.estimate[0].cpu().numpy(), step.loss, step.seconds, found, sent)
@@ -94,39 +100,26 @@ def guess_quality(pixels: np.ndarray, bundle: Bundle) -> Quality | None:
     return None if guess is None else quality(torch.from_numpy(pixels)[None], torch.from_numpy(guess)[None])
 
 
-def _from_gradient(
-    network: nn.Module,
-    original: Tensor,
-    what: str,
-    generator: torch.Generator,
-    settings: SearchSettings,
-    start: Tensor | None,
-) -> tuple[int, Iterator[InversionStep]]:
+def _sent_gradients(
+    network: nn.Module, original: Tensor, what: str, generator: torch.Generator
+) -> tuple[Gradients, int]:
+    """The gradients as they leave the hospital, and their bytes."""
     with torch.no_grad():
         label = network(original).argmax(1)
     gradients = shared_gradient(network, original, label)
     sent = sum(value.nbytes for value in gradients.values())
     if what == HALF:
-        gradients, sent = rounded(gradients), sent // 2
-    if what == NOISY:
-        gradients = with_noise(gradients, NOISE, generator)
-    return sent, invert_steps(network, gradients, tuple(original.shape[1:]), generator, settings, start)
+        return rounded(gradients), sent // 2
+    return with_noise(gradients, NOISE, generator) if what == NOISY else gradients, sent
 
 
-def _from_token(
-    network: nn.Module,
-    original: Tensor,
-    what: str,
-    generator: torch.Generator,
-    settings: SearchSettings,
-    start: Tensor | None,
-) -> tuple[int, Iterator[InversionStep]]:
-    with torch.no_grad():
-        token = network.token(original)[0]
-    sent = token.nbytes
-    if what == ENCRYPTED:
-        shape = head_of(network, "linear").shape
-        with Client(default_preset(shape), shape) as client:
-            seen = client.encrypt(token.double().cpu().numpy())
-        token, sent = token_from_bytes(seen), len(seen)
-    return sent, token_steps(network, token, tuple(original.shape[1:]), generator, settings, start)
+@torch.no_grad()
+def _sent_token(network: TokenViT, original: Tensor, what: str) -> tuple[Tensor, int]:
+    """The class token, or what its ciphertext can be taken for, and the bytes that leave the hospital."""
+    token = network.token(original)[0]
+    if what == TOKEN:
+        return token, token.nbytes
+    shape = head_of(network, "linear").shape
+    with Client(default_preset(shape), shape) as client:
+        seen = client.encrypt(token.double().cpu().numpy())
+    return token_from_bytes(seen), len(seen)

@@ -4,15 +4,16 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from core.faults.sites import private_copy
-from core.federation.inversion import InversionStep, SearchSettings, _search
+from core.federation.inversion import InversionStep, SearchSettings, search_steps
+from core.models.vit import TokenViT
 
 
 def token_steps(
-    network: nn.Module,
+    network: TokenViT,
     token: Tensor,
     shape: Sequence[int],
     generator: torch.Generator,
@@ -23,8 +24,8 @@ def token_steps(
 
     Parameters
     ----------
-    network : Module
-        With `token(pixels)` → (B, D), as TokenViT; left as it is.
+    network : TokenViT
+        Left as it is.
     token : Tensor
         (D,), such as a plain token, or `token_from_bytes` of an encrypted one.
     shape, generator, settings, start
@@ -36,7 +37,7 @@ def token_steps(
     def loss(estimate: Tensor) -> Tensor:
         return 1 - cosine_similarity(private.token(estimate)[0], token, dim=0)
 
-    return _search(loss, shape, generator, settings or SearchSettings(), start, token.device)
+    return search_steps(loss, shape, generator, settings or SearchSettings(), start, token.device)
 
 
 def token_from_bytes(data: bytes, length: int = 768, word: str = "<u8") -> Tensor:

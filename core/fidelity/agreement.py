@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from core import compute
 from core.bundles import Bundle
@@ -41,8 +42,8 @@ class Agreement:
 
     def __init__(self) -> None:
         self.results: tuple[tuple[int, Prediction], ...] = ()
-        self._mean: np.ndarray | None = None
-        self._squares: np.ndarray | None = None
+        self._mean: NDArray[np.float64] = np.zeros(())
+        self._squares: NDArray[np.float64] = np.zeros(())
 
     def __len__(self) -> int:
         return len(self.results)
@@ -52,8 +53,6 @@ class Agreement:
         if result is None:
             return
         estimate = result.estimate.astype(np.float64)
-        if self._mean is None:
-            self._mean, self._squares = np.zeros_like(estimate), np.zeros_like(estimate)
         change = estimate - self._mean
         self._mean = self._mean + change / (len(self) + 1)
         self._squares = self._squares + change * (estimate - self._mean)
@@ -77,7 +76,7 @@ class Agreement:
     @property
     def spread(self) -> np.ndarray | None:
         """(H, W) sample standard deviation over the seeds, mean over channels, pixel units; None below two seeds."""
-        if self._squares is None or len(self) < 2:
+        if len(self) < 2:
             return None
         return np.sqrt(self._squares / (len(self) - 1)).mean(0)
 

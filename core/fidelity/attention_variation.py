@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from core.bundles import Bundle
+from core.bundles import Bundle, BundleError
 from core.detection.scores import detection_masks, masked_views
 from core.models.mae import Encoding, patchify, visible_patches
 
@@ -34,13 +34,16 @@ def variation(estimate: Tensor, reference: Tensor, bundle: Bundle) -> Variation:
     Raises
     ------
     ValueError
-        The shapes differ; one sentence.
+        The shapes differ, or the bundle has no MAE; one sentence.
     """
     if estimate.shape != reference.shape:
         raise ValueError(
             f"Estimate and reference must have one shape, not {tuple(estimate.shape)} and {tuple(reference.shape)}."
         )
-    masks, mae, batch = detection_masks(bundle, estimate.device), bundle.mae, len(estimate)
+    mae = bundle.mae
+    if mae is None:
+        raise BundleError(f"The bundle {bundle.name} has no masked autoencoder to look with; choose one that has.")
+    masks, batch = detection_masks(bundle, estimate.device), len(estimate)
     views = masked_views(torch.cat([estimate, reference]), masks, mae)
     visible = visible_patches(masks).repeat(2 * batch, 1)
     decoded = mae.decode(Encoding(views.tokens.flatten(0, 1), ()), visible)

@@ -237,11 +237,12 @@ def _edge_sharpness(before: np.ndarray, after: np.ndarray, outline: np.ndarray) 
     normal = np.array(np.gradient(ndimage.gaussian_filter(distance, SIDE_SIGMA)))
     normal /= np.maximum(np.linalg.norm(normal, axis=0), 1e-9)
     band = np.abs(distance) <= BAND
-    smooth, *both = (
+    smooth, sharp_before, sharp_after = (
         (normal * np.gradient(image)).sum(0)[band]
         for image in (ndimage.gaussian_filter(before, SIDE_SIGMA), before, after)
     )
-    return tuple(float((np.sign(smooth) * gradient).mean()) for gradient in both)
+    side = np.sign(smooth)
+    return float((side * sharp_before).mean()), float((side * sharp_after).mean())
 
 
 def _segment(image: np.ndarray, before: np.ndarray, contrast: float, place: _Place) -> np.ndarray:

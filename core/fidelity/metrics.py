@@ -144,7 +144,7 @@ def _check_shapes(before: np.ndarray, after: np.ndarray) -> None:
 
 def _ms_ssim(before: np.ndarray, after: np.ndarray) -> float:
     """(C, H, W) → the weighted product over the scales: contrast and structure at each, luminance at the coarsest."""
-    terms = []
+    terms: list[float] = []
     while len(terms) < len(SCALE_WEIGHTS) and min(before.shape[1:]) >= SSIM_WINDOW:
         similarity, structure = _ssim_terms(before, after)
         terms.append(structure)

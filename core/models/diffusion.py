@@ -1,7 +1,7 @@
 """Denoising diffusion (Ho et al. 2020) around diffusers' U-Net, on pixels in [0, 1]."""
 
 import torch
-from diffusers import UNet2DModel
+from diffusers.models import UNet2DModel
 from diffusers.utils import logging as diffusers_logging
 from torch import Tensor, nn
 

@@ -1,9 +1,10 @@
 """Masked autoencoder (He et al. 2022) that returns its attention from its own forward pass."""
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, cast
 
 import torch
-from timm.layers import PatchEmbed
+from timm.layers import Attention, PatchEmbed
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
@@ -67,7 +68,7 @@ def sincos_positions(side: int, width: int) -> Tensor:
 
 def attend(block: Block, tokens: Tensor) -> tuple[Tensor, Tensor]:
     """One timm block, computed here because its own forward does not hand out the attention matrix."""
-    attention = block.attn
+    attention = cast(Attention, block.attn)  # what timm makes where it is asked for no other
     batch, count, width = tokens.shape
     qkv = attention.qkv(block.norm1(tokens)).reshape(batch, count, 3, attention.num_heads, attention.head_dim)
     query, key, value = qkv.permute(2, 0, 3, 1, 4)  # (B, heads, N, d) each
@@ -77,7 +78,12 @@ def attend(block: Block, tokens: Tensor) -> tuple[Tensor, Tensor]:
     return tokens + block.mlp(block.norm2(tokens)), weights
 
 
-def _through(blocks: nn.ModuleList, tokens: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+def blocks_in(modules: nn.ModuleList) -> Iterable[Block]:
+    """The blocks of a list: torch's own type forgets what it was filled with."""
+    return cast(Iterable[Block], modules)
+
+
+def _through(blocks: Iterable[Block], tokens: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
     attention = []
     for block in blocks:
         tokens, weights = attend(block, tokens)
@@ -97,6 +103,9 @@ class MaskedAutoencoder(nn.Module):
     decoder_width, decoder_depth, decoder_heads : int
         Decoder.
     """
+
+    pos_embed: Tensor
+    decoder_pos_embed: Tensor
 
     def __init__(
         self,
@@ -142,7 +151,7 @@ class MaskedAutoencoder(nn.Module):
         tokens = self.patch_embed(pixels) + self.pos_embed[:, 1:]  # (B, N, D)
         tokens = tokens.gather(1, visible.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))  # (B, K, D)
         start = (self.cls_token + self.pos_embed[:, :1]).expand(len(tokens), -1, -1)
-        tokens, attention = _through(self.blocks, torch.cat([start, tokens], dim=1))
+        tokens, attention = _through(blocks_in(self.blocks), torch.cat([start, tokens], dim=1))
         return Encoding(self.norm(tokens), attention)
 
     def decode(self, encoding: Encoding, visible: Tensor) -> Reconstruction:
@@ -151,7 +160,7 @@ class MaskedAutoencoder(nn.Module):
         canvas = self.mask_token.to(tokens.dtype).repeat(len(tokens), self.patch_count, 1)
         canvas = canvas.scatter(1, visible.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]), tokens[:, 1:])
         tokens = torch.cat([tokens[:, :1], canvas], dim=1) + self.decoder_pos_embed  # (B, 1 + N, D')
-        tokens, attention = _through(self.decoder_blocks, tokens)
+        tokens, attention = _through(blocks_in(self.decoder_blocks), tokens)
         tokens = self.decoder_norm(tokens)[:, 1:]
         return Reconstruction(self.decoder_pred(tokens), self.decoder_logvar(tokens).squeeze(-1), attention)
 

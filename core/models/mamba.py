@@ -175,7 +175,7 @@ class MedMamba(nn.Module):
         for level, blocks in enumerate(self.levels):
             if level:
                 chain.append(_stage(f"mergings.{level - 1}", self.mergings[level - 1]))
-            chain += [_stage(f"levels.{level}.{index}", block) for index, block in enumerate(blocks)]
+            chain += [_stage(f"levels.{level}.{index}", block) for index, block in enumerate(blocks.children())]
         return (*chain, Stage("head", ("norm", "head"), self._answer))
 
     def feature_maps(self, pixels: Tensor) -> Tensor:
@@ -195,7 +195,7 @@ class MedMamba(nn.Module):
 
     def _cut(self) -> int:
         """How many stages come before the last merging."""
-        return len(self.stages()) - len(self.levels[-1]) - 2
+        return len(self.stages()) - len(list(self.levels[-1].children())) - 2
 
 
 def _stage(name: str, module: nn.Module) -> Stage:

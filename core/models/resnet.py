@@ -31,7 +31,7 @@ class NarrowResNet18(nn.Module):
         super().__init__()
         self.shrink = shrink
         self.network = ResNet(
-            BasicBlock,
+            BasicBlock,  # type: ignore[arg-type]  # timm writes an instance where it takes the class
             (2, 2, 2, 2),
             in_chans=in_channels,
             num_classes=class_count,
@@ -45,12 +45,14 @@ class NarrowResNet18(nn.Module):
         With `shrink` the maps are so many times smaller. The fourth stage would leave no more than 4 × 4 cells of a
         scan of 128 × 128: too coarse to say where a network looked.
         """
-        net = self.network
-        return net.layer3(net.layer2(net.layer1(self._stem(pixels))))
+        maps = self._stem(pixels)
+        for layer in ("layer1", "layer2", "layer3"):
+            maps = self.network.get_submodule(layer)(maps)
+        return maps
 
     def classify(self, maps: Tensor) -> Tensor:
         """Feature maps, as `feature_maps` returns them → (B, classes) logits."""
-        return self.network.forward_head(self.network.layer4(maps))
+        return self.network.forward_head(self.network.get_submodule("layer4")(maps))
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, C, H, W) pixels in [0, 1] → (B, classes) logits."""

@@ -4,7 +4,7 @@ Everything that damages or guards a network needs this alone: no code outside co
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -25,3 +25,10 @@ class Stage(NamedTuple):
     def holds(self, name: str) -> bool:
         """Whether a tensor or module, by its dotted name, lies in this stage."""
         return any(not prefix or name == prefix or name.startswith(prefix + ".") for prefix in self.prefixes)
+
+
+class Staged(Protocol):
+    """A network that says which stages it consists of."""
+
+    def stages(self) -> tuple[Stage, ...]:
+        """All of them, in the order that they are run."""

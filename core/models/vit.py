@@ -11,7 +11,7 @@ from timm.layers import PatchEmbed
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from core.models.mae import Encoding, attend, sincos_positions
+from core.models.mae import Encoding, attend, blocks_in, sincos_positions
 from core.models.resnet import PIXEL_MEAN, PIXEL_STD
 from core.models.stages import Stage
 
@@ -102,8 +102,8 @@ class TokenViT(nn.Module):
         visible : Tensor, optional
             (B, K) indices of the patches that are kept, ascending; all of them by default.
         """
-        tokens, attention = self._embed(pixels, visible), []
-        for block in self.blocks:
+        tokens, attention = self._embed(pixels, visible), list[Tensor]()
+        for block in blocks_in(self.blocks):
             tokens, weights = attend(block, tokens)
             attention.append(weights)
         return Encoding(self.norm(tokens), tuple(attention))
@@ -127,7 +127,9 @@ class TokenViT(nn.Module):
 
     def stages(self) -> tuple[Stage, ...]:
         """The embedding, the blocks, the token, and the linear head; the polynomial one lies beside it, unused."""
-        blocks = [Stage(f"blocks.{i}", (f"blocks.{i}",), _alone(block)) for i, block in enumerate(self.blocks)]
+        blocks = [
+            Stage(f"blocks.{i}", (f"blocks.{i}",), _alone(block)) for i, block in enumerate(blocks_in(self.blocks))
+        ]
         return (
             Stage("embedding", ("patch_embed", "cls_token", "pos_embed"), self._embed),
             *blocks,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from core.bundles import Bundle
+from core.bundles import Bundle, diffusion_of
 from core.detection.scores import gather_evidence
 from core.purification.ddim import purify_steps
 from core.purification.one_step import shared_noise
@@ -34,9 +34,9 @@ def adaptive(
         Whose ladder.
     """
     levels = ladder_levels(pixels, bundle, classifier, seed)
-    noise = shared_noise(pixels, generator)
+    noise, diffusion = shared_noise(pixels, generator), diffusion_of(bundle)
     runs = {
-        level: purify_steps(pixels[levels == level], level, steps, bundle.diffusion, noise[levels == level])
+        level: purify_steps(pixels[levels == level], level, steps, diffusion, noise[levels == level])
         for level in levels.unique().tolist()
     }
     for parts in zip(*runs.values()):

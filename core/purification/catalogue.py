@@ -1,8 +1,4 @@
-"""Every purifier by name, with what it takes.
-
-Not in the package's __init__, as `core.detection.scores` needs `core.purification.ddim`, and the adaptive rule needs
-`core.detection.scores`.
-"""
+"""Every purifier by name, with what it takes."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -148,9 +144,9 @@ def longest_purification(settings: PurifySettings) -> int:
         return purifier.steps
     if settings.steps is not None:
         return settings.steps
-    if settings.method == "diffpure":
-        return noise_level(settings)  # the textbook walks every step of the chain
-    return min(purifier.steps, noise_level(settings) or purifier.steps)
+    level = noise_level(settings) or purifier.steps
+    # The textbook walks every step of the chain.
+    return level if settings.method == "diffpure" else min(purifier.steps, level)
 
 
 def describe_purification(settings: PurifySettings, bundle: Bundle, t: int | None, seed: int) -> str:

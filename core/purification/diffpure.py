@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from core.bundles import Bundle
+from core.bundles import Bundle, diffusion_of
 from core.purification.ddim import purify_steps
 from core.purification.one_step import shared_noise
 from core.purification.steps import PurifierStep
@@ -30,7 +30,7 @@ def ancestral(
     """
     if not 1 <= steps <= t:
         raise ValueError(f"The number of steps must be between 1 and t* = {t}, not {steps}.")
-    diffusion = bundle.diffusion
+    diffusion = diffusion_of(bundle)
     times = torch.linspace(t, 0, steps + 1).round().int().tolist()
     level = torch.full((len(pixels),), t, device=pixels.device)
     noisy = diffusion.diffuse(pixels, level, shared_noise(pixels, generator))
@@ -67,4 +67,4 @@ def deterministic(
     pixels: Tensor, bundle: Bundle, *, t: int, steps: int, generator: torch.Generator, **_: object
 ) -> Iterator[PurifierStep]:
     """The same with DDIM steps (η = 0): after the first noise nothing is left to chance. Parameters as `ancestral`."""
-    yield from purify_steps(pixels, t, steps, bundle.diffusion, shared_noise(pixels, generator))
+    yield from purify_steps(pixels, t, steps, diffusion_of(bundle), shared_noise(pixels, generator))

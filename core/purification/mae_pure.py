@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from core.bundles import Bundle
+from core.bundles import Bundle, diffusion_of, mae_of
 from core.models.diffusion import denoise_once
 from core.models.mae import Encoding, MaskedAutoencoder, Reconstruction, patchify, visible_patches
 from core.purification.one_step import shared_noise
@@ -45,10 +45,12 @@ def mae_pure(
         Draws the masks, the same for each image of the batch.
     """
 
-    def loss(moved: Tensor, mask: Tensor) -> Tensor:
-        return hidden_error(moved, look(moved, mask, bundle.mae)[1], mask, bundle.mae)
+    mae = mae_of(bundle)
 
-    yield from descend(pixels, loss, bundle.mae.patch_count, steps, clip, step_size or STEP_SIZE, generator)
+    def loss(moved: Tensor, mask: Tensor) -> Tensor:
+        return hidden_error(moved, look(moved, mask, mae)[1], mask, mae)
+
+    yield from descend(pixels, loss, mae.patch_count, steps, clip, step_size or STEP_SIZE, generator)
 
 
 def mae_pure_amv(
@@ -66,9 +68,9 @@ def mae_pure_amv(
     The copy stands for the clean scan, which is never known, and stays where it is. A light copy, as the detector
     takes, follows the scan too closely to lead it anywhere. Parameters as for `mae_pure`; step_size is 1.5 by default.
     """
-    mae, level = bundle.mae, torch.full((len(pixels),), COPY_T, device=pixels.device)
+    mae, level = mae_of(bundle), torch.full((len(pixels),), COPY_T, device=pixels.device)
     with torch.no_grad():
-        copy = denoise_once(pixels, level, bundle.diffusion, shared_noise(pixels, generator))
+        copy = denoise_once(pixels, level, diffusion_of(bundle), shared_noise(pixels, generator))
 
     def loss(moved: Tensor, mask: Tensor) -> Tensor:
         encoding, made = look(moved, mask, mae)
@@ -138,8 +140,10 @@ def hidden_error(pixels: Tensor, made: Reconstruction, mask: Tensor, mae: Masked
 
 def attention_distance(first: Encoding, second: Encoding) -> Tensor:
     """(B,) Frobenius norm of the difference of the attention matrices, summed over layers, mean over heads."""
-    pairs = zip(first.attention, second.attention)
-    return sum(((a.float() - b.float()).square().sum((2, 3)) + 1e-12).sqrt().mean(1) for a, b in pairs)
+    total = torch.zeros((), device=first.attention[0].device)
+    for a, b in zip(first.attention, second.attention):
+        total = total + ((a.float() - b.float()).square().sum((2, 3)) + 1e-12).sqrt().mean(1)
+    return total
 
 
 def _slope(loss: Loss, pixels: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,11 +1,12 @@
 """One-step denoising, once or several times over: one U-Net call each."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from core.bundles import Bundle
+from core.bundles import Bundle, diffusion_of
 from core.purification.ddim import purify_steps
 from core.purification.steps import PurifierStep
 
@@ -15,7 +16,7 @@ def one_step(
 ) -> Iterator[PurifierStep]:
     """Noise (B, C, H, W) pixels in [0, 1] to `t` and take the U-Net's estimate (Carlini et al. 2023, section 3)."""
     noise = shared_noise(pixels, generator)
-    yield from purify_steps(pixels, t, 1, bundle.diffusion, noise)
+    yield from purify_steps(pixels, t, 1, diffusion_of(bundle), noise)
 
 
 def repeated(
@@ -25,7 +26,7 @@ def repeated(
     for index in range(steps):
         (step,) = one_step(pixels, bundle, t=t, generator=generator)
         pixels = step.estimate
-        yield step._replace(index=index)
+        yield replace(step, index=index)
 
 
 def shared_noise(pixels: Tensor, generator: torch.Generator) -> Tensor:

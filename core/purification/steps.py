@@ -1,11 +1,12 @@
 """What every purifier yields."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from torch import Tensor
 
 
-class PurifierStep(NamedTuple):
+@dataclass(frozen=True)
+class PurifierStep:
     """One step of a purifier.
 
     index 0, 1, …; t the diffusion step that `noisy` stands at, None where there is no noise or the images of a batch

@@ -65,7 +65,7 @@ class AuditSettings:
 
 
 @dataclass(frozen=True)
-class Study:
+class CaseEvidence:
     """One scan with everything that was computed on it, pictures included.
 
     Attributes
@@ -185,13 +185,13 @@ def _ssim(case: Case) -> float:
 def examined_case(source: Source, bundle: Bundle, settings: AuditSettings) -> Case:
     """Open, examine and purify one scan; of a file that can't be opened the case says why."""
     try:
-        return summarised(source, study(source, bundle, settings))
+        return summarised(source, case_evidence(source, bundle, settings))
     except ScanError as error:
         return Case(source.name, source.sha256, problem=str(error))
 
 
 @torch.no_grad()
-def study(source: Source, bundle: Bundle, settings: AuditSettings) -> Study:
+def case_evidence(source: Source, bundle: Bundle, settings: AuditSettings) -> CaseEvidence:
     """Everything about one scan, its middle frame with the file's own window.
 
     ScanError where it can't be opened, BundleError where the bundle can't purify; one sentence.
@@ -200,8 +200,8 @@ def study(source: Source, bundle: Bundle, settings: AuditSettings) -> Study:
     limits = bundle.limits_of(name)
     scan = load_scan(source.read(), source.name)
     exam = examine(scan, bundle, classifier=name, seed=settings.seed)
-    if exam.refused:
-        return Study(scan, exam)
+    if exam.refused or exam.detection is None:
+        return CaseEvidence(scan, exam)
     t_star = limits.t_star(exam.detection.scores["amv"])
     # What the pipeline does to a scan that is flagged, with the noise level that it would choose for this one.
     purifier = PurifySettings("diffpure-ddim", t=t_star, steps=PURIFY_STEPS)
@@ -210,7 +210,7 @@ def study(source: Source, bundle: Bundle, settings: AuditSettings) -> Study:
     results = [result for result in agreement(exam.pixels, bundle, purifier, seeds, name) if result]
     for result in results:
         together.take(result)
-    return Study(scan, exam, t_star, results[0].estimate, together, _reference(source, bundle))
+    return CaseEvidence(scan, exam, t_star, results[0].estimate, together, _reference(source, bundle))
 
 
 def _reference(source: Source, bundle: Bundle) -> np.ndarray | None:
@@ -219,9 +219,9 @@ def _reference(source: Source, bundle: Bundle) -> np.ndarray | None:
     return prepare(load_scan(source.reference).frame(), bundle.resolution, bundle.channels)[0].numpy()
 
 
-def summarised(source: Source, study: Study) -> Case:
-    """The numbers of a study."""
-    exam = study.exam
+def summarised(source: Source, evidence: CaseEvidence) -> Case:
+    """The numbers of a case."""
+    exam = evidence.exam
     facts: dict[str, Any] = {"seconds": exam.seconds["total"], "refused": exam.refused}
     if exam.detection:
         facts |= {"flagged": exam.detection.flagged, "flagged_by": exam.detection.flagged_by}
@@ -231,16 +231,16 @@ def summarised(source: Source, study: Study) -> Case:
         facts |= {"undefended": exam.undefended.label, "undefended_probability": exam.undefended.confidence}
     if exam.prediction:
         facts |= {"label": exam.prediction.label, "probability": exam.prediction.confidence}
-    if study.seeds:
-        answer = study.seeds.results[0][1]
-        facts |= {"purified": answer.label, "purified_probability": answer.confidence, "t_star": study.t_star}
-        facts |= {"agreement": study.seeds.shares[answer.label], "spread": float(study.seeds.spread.mean())}
-        facts |= _distances(study)
+    if evidence.seeds and evidence.estimate is not None:
+        answer, spread = evidence.seeds.results[0][1], evidence.seeds.spread
+        facts |= {"purified": answer.label, "purified_probability": answer.confidence, "t_star": evidence.t_star}
+        facts |= {"agreement": evidence.seeds.shares[answer.label]}
+        facts |= {"spread": None if spread is None else float(spread.mean())}
+        facts |= _distances(exam.pixels, evidence.estimate, evidence.reference)
     return Case(source.name, source.sha256, **facts)
 
 
-def _distances(study: Study) -> dict[str, Mapping[str, float]]:
-    pixels, estimate, clean = study.exam.pixels, study.estimate, study.reference
+def _distances(pixels: np.ndarray, estimate: np.ndarray, clean: np.ndarray | None) -> dict[str, Mapping[str, float]]:
     pairs = {"fidelity": (pixels, estimate)}
     if clean is not None:
         pairs |= {"to_clean": (clean, estimate), "input_to_clean": (clean, pixels)}

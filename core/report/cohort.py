@@ -49,12 +49,14 @@ def uploaded_cohort(files: Sequence[tuple[str, bytes]]) -> tuple[Source, ...]:
     """
     sources: list[Source] = []
     for name, data in files:
-        sources += (
-            _packed(name, data) if sniff(data) == ZIP else [Source(_shown(name), _sha256(data), lambda d=data: d)]
-        )
+        sources += _packed(name, data) if sniff(data) == ZIP else [_uploaded(name, data)]
         if len(sources) > limits.MAX_FILES:
             raise ScanError(f"These are more than {limits.MAX_FILES} files: audit them in parts.")
     return tuple(sources)
+
+
+def _uploaded(name: str, data: bytes) -> Source:
+    return Source(_shown(name), _sha256(data), lambda: data)
 
 
 def _packed(name: str, data: bytes) -> list[Source]:
@@ -87,6 +89,8 @@ def _sha256(data: bytes) -> str:
 def run_record(sources: Sequence[Source], bundle: Bundle, settings: AuditSettings) -> dict[str, Any]:
     """Everything that the cases of a cohort depend on; no file names."""
     name = bundle.classifier_name(settings.classifier)
+    limits_today, diffusion = bundle.limits_of(name), bundle.diffusion
+    assert diffusion is not None, "a bundle without has no limits"
     scans = [[source.sha256, source.reference and _sha256(source.reference.read_bytes())] for source in sources]
     return {
         # Cases that an earlier version of this program kept with other numbers must not be taken for this one's.
@@ -95,16 +99,16 @@ def run_record(sources: Sequence[Source], bundle: Bundle, settings: AuditSetting
         "bundle": bundle.name,
         "weights_sha256": weights_record(bundle, name),
         "classifier": name,
-        "limits": repr(bundle.limits_of(name)),
+        "limits": repr(limits_today),
         "steps": PURIFY_STEPS,
         "seed": settings.seed,
         "seeds": settings.seeds,
         "device": compute.device().type,
-        "precision": str(bundle.diffusion.unet.dtype).removeprefix("torch."),
+        "precision": str(diffusion.unet.dtype).removeprefix("torch."),
     }
 
 
-class Keeper:
+class CaseStore:
     """Finished cases of one cohort on this machine's disk: numbers and digests, no pixels and no file names.
 
     The names are those of the files that are there today, as an upload's name may tell who the patient is.
@@ -127,13 +131,14 @@ class Keeper:
         self.path = cache_folder() / "audits" / f"{fingerprint(self._run)}.jsonl"
         self._journal: Journal | None = None
         self.failed = False
-        self.known = self._known(sources) if self._open(anew=False) else {}
+        self.known = self._known(sources)
 
     def keep(self, case: Case) -> None:
         """Write a finished case. Of a file that could not be opened nothing is kept: the sentence may name it."""
-        if case.problem is None and self._open():
+        journal = self._open() if case.problem is None else None
+        if journal is not None:
             try:
-                self._journal.add(case.numbers())
+                journal.add(case.numbers())
             except OSError:
                 self.failed = True
 
@@ -145,15 +150,15 @@ class Keeper:
         except OSError:
             self.failed = True
 
-    def _open(self, anew: bool = True) -> bool:
-        """Whether there is a journal to work with; made where it isn't there and `anew`."""
+    def _open(self, anew: bool = True) -> Journal | None:
+        """The journal to work with, made where it isn't there and `anew`; None where there is none."""
         try:
             if self._journal is None and (anew or self.path.exists()):
                 self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._journal = self._opened()
         except OSError:
             self.failed = True
-        return self._journal is not None
+        return self._journal
 
     def _opened(self) -> Journal:
         try:
@@ -164,7 +169,8 @@ class Keeper:
             return Journal(self.path, self._run)
 
     def _known(self, sources: Sequence[Source]) -> Mapping[int, Case]:
-        lines = {line["sha256"]: line for line in self._journal.lines if "sha256" in line}
+        journal = self._open(anew=False)
+        lines = {line["sha256"]: line for line in journal.lines if "sha256" in line} if journal is not None else {}
         found = {index: lines.get(source.sha256) for index, source in enumerate(sources)}
         return {index: Case.from_numbers(line, sources[index].name) for index, line in found.items() if line}
 
@@ -173,7 +179,7 @@ def cohort_cases(
     sources: Sequence[Source],
     bundle: Bundle,
     settings: AuditSettings,
-    keeper: Keeper | None = None,
+    store: CaseStore | None = None,
     done: Collection[int] = (),
 ) -> Iterator[tuple[int, Case]]:
     """Place in the cohort and case of every scan, in order.
@@ -182,15 +188,15 @@ def cohort_cases(
 
     Parameters
     ----------
-    keeper : Keeper, optional
+    store : CaseStore, optional
         What is finished goes to it before it is yielded.
     done : collection of int
-        Places to leave out, such as those in `keeper.known`.
+        Places to leave out, such as those in `store.known`.
     """
     for index, source in enumerate(sources):
         if index in done:
             continue
         case = examined_case(source, bundle, settings)
-        if keeper:
-            keeper.keep(case)
+        if store:
+            store.keep(case)
         yield index, case

@@ -16,7 +16,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from PIL import Image
 
 from core.explanation import overlays
-from core.report.cases import Case, Study, worst_first
+from core.report.cases import Case, CaseEvidence, worst_first
 
 NOTICE = "Purescan is not a medical device. It must not be used for diagnosis or treatment."
 ESTIMATE = "What a purifier returns is an estimate, never the patient’s scan."
@@ -38,20 +38,20 @@ class Pictures(NamedTuple):
     clean: bytes | None = None
 
 
-def draw_pictures(study: Study) -> Pictures:
-    """A study's pictures, small enough for a page with many; ValueError where the scan was refused."""
-    if study.estimate is None:
+def draw_pictures(evidence: CaseEvidence) -> Pictures:
+    """A case's pictures, small enough for a page with many; ValueError where the scan was refused."""
+    if evidence.estimate is None:
         raise ValueError("A refused scan has no estimate to draw; leave its pictures out.")
-    shape, spacing, pixels = study.exam.frame.shape, study.scan.spacing, study.exam.pixels
-    drawn = [overlays.model_png(image, shape, spacing) for image in (pixels, study.estimate)]
-    drawn.append(overlays.residual_png(pixels, study.estimate, 0.5 / GAIN, shape, spacing))
-    if study.reference is not None:
-        drawn.append(overlays.model_png(study.reference, shape, spacing))
+    shape, spacing, pixels = evidence.exam.frame.shape, evidence.scan.spacing, evidence.exam.pixels
+    drawn = [overlays.model_png(image, shape, spacing) for image in (pixels, evidence.estimate)]
+    drawn.append(overlays.residual_png(pixels, evidence.estimate, 0.5 / GAIN, shape, spacing))
+    if evidence.reference is not None:
+        drawn.append(overlays.model_png(evidence.reference, shape, spacing))
     return Pictures(*map(_small, drawn))
 
 
 def _small(png: bytes) -> bytes:
-    picture = Image.open(io.BytesIO(png))
+    picture: Image.Image = Image.open(io.BytesIO(png))
     picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.LANCZOS)
     if picture.mode != "L":
         # A third of the size, and the colours of a map have few shades anyway.
@@ -159,7 +159,7 @@ def figures(cases: Sequence[Case]) -> dict[str, Any]:
     harm where there was nothing to mend.
     """
     measured = [case for case in cases if case.fidelity]
-    ssim = [case.fidelity["ssim"] for case in measured]
+    ssim = [case.fidelity["ssim"] for case in cases if case.fidelity]
     return {
         "scans": len(cases),
         "unreadable": sum(case.problem is not None for case in cases),
@@ -168,7 +168,7 @@ def figures(cases: Sequence[Case]) -> dict[str, Any]:
         "flagged": sum(case.flagged for case in measured),
         "changed": sum(case.changed for case in measured),
         "changed_unflagged": sum(case.changed and not case.flagged for case in measured),
-        "divided": sum(case.agreement < 1 for case in measured),
+        "divided": sum(case.agreement is not None and case.agreement < 1 for case in measured),
         "ssim_median": median(ssim) if ssim else None,
         "ssim_worst": min(ssim, default=None),
     }

@@ -5,6 +5,9 @@ A marker tells where pixels come from; it proves nothing, as anybody can write i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydicom.dataset import Dataset
 
 SOFTWARE = "Purescan"
@@ -28,7 +31,7 @@ def derived_kind(ds: Dataset) -> str | None:
     return kind if kind in KINDS else None
 
 
-def png_kind(text: dict[str, object]) -> str | None:
+def png_kind(text: Mapping[Any, object]) -> str | None:
     """Return the kind that the text chunks of a PNG state, or None."""
     kind = str(text.get(PNG_KEY, ""))
     return kind if kind in KINDS else None

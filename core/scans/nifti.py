@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from io import BytesIO
-from typing import BinaryIO
+from io import BufferedIOBase, BytesIO
 
 import nibabel as nib
 import numpy as np
@@ -47,7 +46,7 @@ def load_nifti(data: bytes, name: str, sha256: str) -> Scan:
     ScanError
         Where the file is damaged, split in two files, or of a type that is no picture.
     """
-    stream: BinaryIO = gzip.GzipFile(fileobj=BytesIO(data)) if data[:2] == b"\x1f\x8b" else BytesIO(data)
+    stream: BufferedIOBase = gzip.GzipFile(fileobj=BytesIO(data)) if data[:2] == b"\x1f\x8b" else BytesIO(data)
     notes: list[str] = []
     try:
         header = _header(stream, name)
@@ -74,12 +73,13 @@ def load_nifti(data: bytes, name: str, sha256: str) -> Scan:
     )
 
 
-def _header(stream: BinaryIO, name: str) -> Nifti1Header:
+def _header(stream: BufferedIOBase, name: str) -> Nifti1Header:
     block = stream.read(540)
     if not is_nifti(block):
         raise ScanError(
             f"'{name}' is compressed with gzip but holds no NIfTI volume: unpack it and upload what is inside."
         )
+    kind: type[Nifti1Header]
     if 540 in (int.from_bytes(block[:4], "little"), int.from_bytes(block[:4], "big")):
         kind, magic = Nifti2Header, block[4:8]
     else:
@@ -117,7 +117,7 @@ def _by(shape: tuple[int, ...]) -> str:
     return " × ".join(str(int(size)) for size in shape[:7])
 
 
-def _first_volume(stream: BinaryIO, header: Nifti1Header, name: str, notes: list[str]) -> np.ndarray:
+def _first_volume(stream: BufferedIOBase, header: Nifti1Header, name: str, notes: list[str]) -> np.ndarray:
     """Read (X, Y, Z) stored values of the first volume."""
     shape = tuple(int(size) for size in header.get_data_shape())
     if len(shape) > 3 and int(np.prod(shape[3:], dtype=object)) > 1:

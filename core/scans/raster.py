@@ -225,7 +225,9 @@ def _black_is_zero(data: bytes, name: str) -> tuple[bytes, str | None]:
         check_size(name, count, first.imagelength, first.imagewidth)
         changed = bytearray(data)
         for index in range(count):
-            tag = tiff.pages[index].tags.get(_PHOTOMETRIC)
+            page = tiff.pages[index]
+            assert isinstance(page, tifffile.TiffPage), "pages are read whole unless one asks for frames"
+            tag = page.tags.get(_PHOTOMETRIC)
             if tag is not None and tag.value == 0 and tag.count == 1 and tag.dtype == _SHORT:
                 struct.pack_into(f"{tiff.byteorder}H", changed, tag.valueoffset, 1)
         return bytes(changed), "signed" if first.sampleformat == 2 else "unsigned"

@@ -1,4 +1,4 @@
-"""Purification as a film: every step with its estimate, the answer to it, and how far it is from where it began."""
+"""A purification followed: every step with its estimate, the answer to it, and how far it is from where it began."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class PurificationTrajectory:
         In order; the first is the input itself.
     steps, total : int
         Steps taken so far, and how many there will be.
-    looks : dict of int to Look
+    mae_views : dict of int to MaeView
         Step → how the MAE sees it, of the frames that `mae_view_steps` has come to.
 
     Raises
@@ -173,8 +173,8 @@ class PurificationTrajectory:
         return Prediction(self._classifier, dict(zip(self._bundle.classes, logits[0].softmax(0).tolist())))
 
 
-def develop(
-    strips: Sequence[PurificationTrajectory], bundle: Bundle, seed: int = 0
+def purify_side_by_side(
+    trajectories: Sequence[PurificationTrajectory], bundle: Bundle, seed: int = 0
 ) -> Iterator[PurificationTrajectory]:
     """Purify one image in several ways side by side: the next step is always that of the one furthest behind.
 
@@ -183,33 +183,33 @@ def develop(
     PurificationTrajectory
         The one that has just taken a step. However it ends, the last step of each has a frame.
     """
-    left = [(strip, _steps(strip, bundle, seed)) for strip in strips]
+    left = [(trajectory, _steps(trajectory, bundle, seed)) for trajectory in trajectories]
     try:
         while left:
-            strip, steps = min(left, key=lambda pair: pair[0].share)
+            trajectory, steps = min(left, key=lambda pair: pair[0].share)
             step = next(steps, None)
             if step is None:
-                left = [pair for pair in left if pair[0] is not strip]
+                left = [pair for pair in left if pair[0] is not trajectory]
             else:
-                strip.take(step)
-                yield strip
+                trajectory.take(step)
+                yield trajectory
     finally:
-        for strip in strips:
-            strip.finish()
+        for trajectory in trajectories:
+            trajectory.finish()
 
 
 def mae_view_steps(
-    strips: Sequence[PurificationTrajectory], bundle: Bundle, most: int = 12
+    trajectories: Sequence[PurificationTrajectory], bundle: Bundle, most: int = 12
 ) -> Iterator[PurificationTrajectory]:
-    """Have the MAE look at frames of each strip, at most `most`, evenly spaced; yields the strip that has a new look.
+    """Have the MAE look at frames of each trajectory, at most `most`, evenly spaced; yields the one with a new view.
 
     That takes far longer than asking the classifier, hence not every frame, and not while purifying.
     """
-    for strip in strips:
-        for frame in strip.sampled(most):
-            if frame.step not in strip.mae_views:
-                strip.mae_views[frame.step] = mae_view(frame.estimate, strip.reference, bundle)
-                yield strip
+    for trajectory in trajectories:
+        for frame in trajectory.sampled(most):
+            if frame.step not in trajectory.mae_views:
+                trajectory.mae_views[frame.step] = mae_view(frame.estimate, trajectory.reference, bundle)
+                yield trajectory
 
 
 def mae_view(estimate: np.ndarray, reference: np.ndarray | None, bundle: Bundle) -> MaeView:
@@ -223,9 +223,11 @@ def mae_view(estimate: np.ndarray, reference: np.ndarray | None, bundle: Bundle)
     )
 
 
-def _steps(strip: PurificationTrajectory, bundle: Bundle, seed: int) -> Iterator[PurifierStep]:
-    answer = strip.frames[0].prediction
-    return purifier_steps(_batch(strip.pixels), bundle, strip.settings, classifier=answer.classifier, seed=seed)
+def _steps(trajectory: PurificationTrajectory, bundle: Bundle, seed: int) -> Iterator[PurifierStep]:
+    answer = trajectory.frames[0].prediction
+    return purifier_steps(
+        _batch(trajectory.pixels), bundle, trajectory.settings, classifier=answer.classifier, seed=seed
+    )
 
 
 def _batch(pixels: np.ndarray) -> Tensor:

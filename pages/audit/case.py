@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.audit.state import AuditState, studied
+from pages.audit.state import AuditState, evidence_of
 from pages.audit.table import answer
 from pages.shared.pictures import draw_gain, draw_legend
 from pages.shared.words import heading, number, percent, plain, score_words
@@ -14,7 +14,7 @@ from pages.shared.words import heading, number, percent, plain, score_words
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.report.cases import Case, Study
+    from core.report.cases import Case, CaseEvidence
     from pages.shared.session import Session
 
 UNKNOWN = (
@@ -31,16 +31,16 @@ def draw_case(session: Session, audit: AuditState, index: int) -> None:
         if case.problem:
             st.error(plain(case.problem), icon=":material/error:")
             return
-        study = studied(audit, index)
+        evidence = evidence_of(audit, index)
         _draw_words(case, audit)
-        if study.estimate is None:
+        if evidence.estimate is None:
             st.warning(plain(case.refused or ""), icon=":material/block:")
-            _draw_refused(study, case)
+            _draw_refused(evidence, case)
         else:
-            _draw_pictures(study, study.estimate, case)
+            _draw_pictures(evidence, evidence.estimate, case)
             _draw_numbers(case)
         if st.button("Open in Examine", icon=":material/radiology:", key="case-examine"):
-            session.take(study.scan)
+            session.take(evidence.scan)
             st.switch_page("pages/examine/page.py")
 
 
@@ -66,21 +66,21 @@ def _draw_words(case: Case, audit: AuditState) -> None:
     )
 
 
-def _draw_refused(study: Study, case: Case) -> None:
+def _draw_refused(evidence: CaseEvidence, case: Case) -> None:
     from core.explanation import overlays
 
-    picture = overlays.scan_png(study.exam.frame, study.scan.spacing)
+    picture = overlays.scan_png(evidence.exam.frame, evidence.scan.spacing)
     st.grid(3, min_column_width=230).image(picture, "Scan", "stretch", alt=f"Scan {case.name}")
 
 
-def _draw_pictures(study: Study, estimate: np.ndarray, case: Case) -> None:
+def _draw_pictures(evidence: CaseEvidence, estimate: np.ndarray, case: Case) -> None:
     from core.explanation import overlays
 
     gain = draw_gain("case-gain", 5)
     limit = 0.5 / gain
-    shape, spacing, pixels = study.exam.frame.shape, study.scan.spacing, study.exam.pixels
+    shape, spacing, pixels = evidence.exam.frame.shape, evidence.scan.spacing, evidence.exam.pixels
     shown = [("Scan", pixels), ("Estimate, not the patient’s scan", estimate)]
-    shown += [("Clean original", study.reference)] if study.reference is not None else []
+    shown += [("Clean original", evidence.reference)] if evidence.reference is not None else []
     grid = st.grid(len(shown) + 1, min_column_width=210)
     for title, image in shown:
         picture = overlays.model_png(image, shape, spacing)

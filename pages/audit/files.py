@@ -52,8 +52,8 @@ def draw_downloads(audit: AuditState) -> None:
 
 
 def report(audit: AuditState, worker: Worker, models: Bundle) -> str:
-    """The report; each case is studied in a turn of its own, so that other visitors get theirs in between."""
-    from core.report.cases import study
+    """The report; each case is computed in a turn of its own, so that other visitors get theirs in between."""
+    from core.report.cases import case_evidence
     from core.report.cohort import run_record
     from core.report.rendering import draw_pictures, report_html
 
@@ -62,7 +62,7 @@ def report(audit: AuditState, worker: Worker, models: Bundle) -> str:
     settings = replace(audit.settings, seeds=2)  # pictures show the first seed's estimate alone
 
     def draw(source: Source) -> Pictures:
-        return draw_pictures(study(source, models, settings))
+        return draw_pictures(case_evidence(source, models, settings))
 
     sources = [audit.sources[index] for index in pictured]
     pictures = {source.sha256: worker.submit(partial(draw, source)).result() for source in sources}

@@ -31,7 +31,7 @@ def draw_state(audit: AuditState) -> None:
     """How much is done, what of it is older than this session, and how the last run ended."""
     done, total = len(audit.cases), len(audit.sources)
     draw_job_status(audit, then="What is finished is kept; Resume goes on with the rest.")
-    known = len(audit.keeper.known)
+    known = len(audit.store.known)
     kept = f" Of these, {known} were finished in an earlier run and kept on this machine." if known else ""
     st.markdown(f"**{done} of {total}** scans are done.{kept}")
     settings = audit.settings
@@ -39,7 +39,7 @@ def draw_state(audit: AuditState) -> None:
         f"Classifier {settings.classifier} · every scan purified with the seeds {settings.seed} to "
         f"{settings.seed + settings.seeds - 1}; the first one is measured"
     )
-    if audit.keeper.failed:
+    if audit.store.failed:
         st.warning(
             "Finished scans can’t be kept on this machine’s disk, so they are lost when the server stops.",
             icon=":material/warning:",

@@ -12,8 +12,8 @@ from pages.shared.page_state import PageState
 from pages.shared.runtime import bundle, heavy_work
 
 if TYPE_CHECKING:
-    from core.report.cases import AuditSettings, Case, Source, Study
-    from core.report.cohort import Keeper
+    from core.report.cases import AuditSettings, Case, CaseEvidence, Source
+    from core.report.cohort import CaseStore
     from pages.shared.session import Session
 
 
@@ -27,11 +27,11 @@ class AuditState(PageState):
         The cohort in words; it may hold file names.
     sources, bundle, settings
         The scans, and how they are treated.
-    keeper : Keeper
+    store : CaseStore
         Where finished cases are kept.
     cases : dict of int to Case
         Place in the cohort → what is done.
-    opened : tuple of int and Study, or None
+    opened : tuple of int and CaseEvidence, or None
         The case that is looked at; only one is kept, so that memory stays flat.
     """
 
@@ -39,9 +39,9 @@ class AuditState(PageState):
     sources: tuple[Source, ...]
     bundle: str
     settings: AuditSettings
-    keeper: Keeper
+    store: CaseStore
     cases: dict[int, Case]
-    opened: tuple[int, Study] | None = None
+    opened: tuple[int, CaseEvidence] | None = None
 
     @property
     def complete(self) -> bool:
@@ -94,18 +94,18 @@ def _opened(
     name: str,
     settings: AuditSettings,
 ) -> AuditState:
-    from core.report.cohort import Keeper
+    from core.report.cohort import CaseStore
 
     sources = find()
-    keeper = Keeper(sources, bundle(name), settings)
+    store = CaseStore(sources, bundle(name), settings)
     return AuditState(
         choices=choices,
         title=title,
         sources=sources,
         bundle=name,
         settings=settings,
-        keeper=keeper,
-        cases=dict(keeper.known),
+        store=store,
+        cases=dict(store.known),
     )
 
 
@@ -114,20 +114,20 @@ def begin(audit: AuditState) -> None:
     from core.report.cohort import cohort_cases
 
     if audit.complete:
-        audit.keeper.forget()
+        audit.store.forget()
         audit.cases = {}
         audit.opened = None
-    steps = cohort_cases(audit.sources, bundle(audit.bundle), audit.settings, audit.keeper, done=set(audit.cases))
+    steps = cohort_cases(audit.sources, bundle(audit.bundle), audit.settings, audit.store, done=set(audit.cases))
     audit.start(steps, audit.take)
 
 
-def studied(audit: AuditState, index: int) -> Study:
+def evidence_of(audit: AuditState, index: int) -> CaseEvidence:
     """Everything about one case, computed again from its file: no pictures are kept."""
-    from core.report.cases import study
+    from core.report.cases import case_evidence
 
     with st.container():  # always drawn, as above
         if audit.opened is None or audit.opened[0] != index:
             source, models = audit.sources[index], bundle(audit.bundle)
-            result = heavy_work("Opening the case …", lambda: study(source, models, audit.settings))
+            result = heavy_work("Opening the case …", lambda: case_evidence(source, models, audit.settings))
             audit.opened = (index, result)
     return audit.opened[1]

@@ -133,7 +133,7 @@ def full_text(share: Share | None) -> str:
 
 def count_text(share: Share | None) -> str:
     """A measured share in scans."""
-    return f"{share.count} of {share.n}" if share else "none flagged"
+    return f"{share.hits} of {share.n}" if share else "none flagged"
 
 
 def pick_condition(label: str, conditions: tuple[Condition, ...], key: str, wanted: str) -> Condition | None:

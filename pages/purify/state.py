@@ -138,7 +138,7 @@ def begin(session: Session, before: Examination, reference: Examination | None) 
 
 
 def _steps(state: PurifyState) -> Iterator[PurificationTrajectory]:
-    from core.trajectories.purification import PurificationTrajectory, develop
+    from core.trajectories.purification import PurificationTrajectory, purify_side_by_side
 
     before, answer, reference = state.before, answer_of(state.before), state.reference
     models = bundle(before.bundle)
@@ -155,7 +155,7 @@ def _steps(state: PurifyState) -> Iterator[PurificationTrajectory]:
         )
         for settings in state.settings
     )
-    yield from develop(state.trajectories, models, state.seed)
+    yield from purify_side_by_side(state.trajectories, models, state.seed)
 
 
 def attributions_of(state: PurifyState, place: int) -> tuple[np.ndarray, np.ndarray]:

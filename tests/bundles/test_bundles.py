@@ -18,6 +18,7 @@ def copied(tmp_path, monkeypatch):
     return tmp_path / "brain-mri"
 
 
+@pytest.mark.slow
 def test_bundle_states_what_pages_need(bundle):
     assert bundle.classes == ("no tumour", "tumour")
     assert (bundle.resolution, bundle.channels) == (128, 1)

@@ -97,6 +97,7 @@ def test_as_little_is_borderline_as_keeps_enough_labels():
     assert fitted(turned([0.001, 0.03]), among=np.array([True, False])) == STEADY[0]  # another fold's has no say
 
 
+@pytest.mark.slow
 def test_the_bundle_has_the_limits_that_its_calibration_gives(bundle):
     for name, limits in bundle.limits.items():
         assert limits == fitted_limits(bundle.calibrations[name])

@@ -30,6 +30,7 @@ def test_golden_examples_are_what_the_schema_declares(command):
     checked(command, json.loads((GOLDEN / f"{command}.json").read_text()))
 
 
+@pytest.mark.slow
 def test_examine_prints_the_golden_shape(capsys, sample_files):
     status, record, _ = answer(capsys, "examine", sample_files[0])
     assert status == 0
@@ -44,6 +45,7 @@ def test_examine_says_in_words_that_an_answer_stands():
     assert borderline == usual + "; borderline, so its own answer stands"
 
 
+@pytest.mark.slow
 def test_examine_answers_the_good_files_and_names_the_bad(capsys, sample_files, tmp_path):
     (tmp_path / "bad.dcm").write_text("nothing of the kind")
     files = [tmp_path / "bad.dcm", sample_files[0], tmp_path / "none.dcm", sample_files[1]]
@@ -53,6 +55,7 @@ def test_examine_answers_the_good_files_and_names_the_bad(capsys, sample_files, 
     assert len(printed.err.strip().splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_attack_writes_what_it_says(capsys, sample_files, tmp_path):
     out = tmp_path / "attacked.dcm"
     status, record, _ = answer(capsys, "attack", sample_files[-1], "--eps", 4, "--steps", 10, "--out", out)
@@ -63,6 +66,7 @@ def test_attack_writes_what_it_says(capsys, sample_files, tmp_path):
     assert moved <= 4.01
 
 
+@pytest.mark.slow
 def test_attack_as_png_is_read_back_exactly(capsys, sample_files, tmp_path):
     words = ["attack", sample_files[0], "--steps", 2, "--out"]
     answer(capsys, *words, tmp_path / "a.dcm")
@@ -70,6 +74,7 @@ def test_attack_as_png_is_read_back_exactly(capsys, sample_files, tmp_path):
     assert np.array_equal(load_scan(tmp_path / "a.dcm").frame(), load_scan(tmp_path / "a.png").frame())
 
 
+@pytest.mark.slow
 def test_evaluate_prints_the_golden_shape(capsys, sample_set):
     status, report, _ = answer(capsys, "evaluate", "--data", sample_set, "--attack", "fgsm", "--limit", 2)
     assert status == 0
@@ -78,6 +83,7 @@ def test_evaluate_prints_the_golden_shape(capsys, sample_set):
     assert set(report["detection"]) == set(golden["detection"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words, reason",
     [

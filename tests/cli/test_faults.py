@@ -17,6 +17,7 @@ def answer(capsys, *words):
     return status, json.loads(printed.out), printed.err
 
 
+@pytest.mark.slow
 def test_a_campaign_prints_the_golden_shape(capsys):
     status, report, complaint = answer(capsys, *QUICK, "--flips", "8", "--bit", "30")
     assert status == 0 and not complaint
@@ -26,6 +27,7 @@ def test_a_campaign_prints_the_golden_shape(capsys):
     assert report["accuracy_faulty"] == again["accuracy_faulty"]
 
 
+@pytest.mark.slow
 def test_the_worst_case_names_its_bit_and_a_guard_sees_it(capsys):
     status, report, _ = answer(capsys, "--worst-case", "--silent", "--tensor", "head", "--guard", "detect")
     assert status == 0 and set(report) == {*GOLDEN, "tensor", "index", "bit", "found"}
@@ -33,16 +35,19 @@ def test_the_worst_case_names_its_bit_and_a_guard_sees_it(capsys):
     assert (report["alarms"], report["refused"], report["accuracy_faulty"]) == (1.0, 1.0, None)
 
 
+@pytest.mark.slow
 def test_a_repaired_network_answers_as_before(capsys):
     _, report, _ = answer(capsys, *QUICK, "--guard", "repair", "--bit", "30")
     assert (report["alarms"], report["repaired"], report["accuracy_faulty"]) == (1.0, 1.0, report["accuracy_clean"])
 
 
+@pytest.mark.slow
 def test_a_data_set_is_taken_instead_of_the_samples(capsys, sample_set):
     _, report, _ = answer(capsys, *QUICK, "--data", str(sample_set), "--limit", "4")
     assert report["n"] == 4 and report["settings"]["data"] == "samples.npz" and report["settings"]["data_sha256"]
 
 
+@pytest.mark.slow
 def test_a_person_reads_a_figure_a_line(capsys):
     assert main(["faults", *QUICK, "--guard", "detect"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -50,6 +55,7 @@ def test_a_person_reads_a_figure_a_line(capsys):
     assert lines[1].split() == ["accuracy_clean", "100.00%"] and lines[2].split() == ["accuracy_faulty", "–"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words, reason",
     [

@@ -13,6 +13,7 @@ from core.scans import load_scan
 GOLDEN = Path(__file__).parent / "golden"
 
 
+@pytest.mark.slow
 def test_purify_writes_what_it_says(capsys, sample_files, tmp_path):
     words = ["purify", str(sample_files[-1]), "--method", "diffpure-ddim", "--steps", "2", "--frames", "--json"]
     assert main([*words, "--out", str(tmp_path / "new")]) == 0
@@ -37,6 +38,7 @@ def test_an_unchanged_scan_has_no_psnr(capsys, sample_files, tmp_path):
     assert record["label_before"] == record["label_after"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words, reason",
     [

@@ -25,6 +25,7 @@ def picture(tmp_path):
     return write_picture(tmp_path / "cell.png", cell())
 
 
+@pytest.mark.slow
 def test_what_the_bundle_is_without_is_one_sentence(cells, bundle):
     assert cells.mae is cells.diffusion is cells.content is None
     assert (cells.limits, cells.calibrations, cells.modalities) == ({}, {}, ())
@@ -37,6 +38,7 @@ def test_what_the_bundle_is_without_is_one_sentence(cells, bundle):
     assert str(refusal.value) == cells.lacks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gone", ["content", "calibration", "limits", "unet"])
 def test_a_bundle_with_a_mae_must_have_what_belongs_to_it(gone, cells, two_bundles, tmp_path, monkeypatch):
     facts = json.loads((two_bundles / "brain-mri" / "bundle.json").read_text())
@@ -192,11 +194,14 @@ def test_evaluate_goes_on_from_its_file(cells, tmp_path):
 
 
 def test_an_audit_says_so(cells, picture):
-    from core.report.cases import AuditSettings, Source, study
-    from core.report.cohort import Keeper
+    from core.report.cases import AuditSettings, Source, case_evidence
+    from core.report.cohort import CaseStore
 
     source = Source("cell.png", "0" * 64, picture.read_bytes)
-    for work in (lambda: study(source, cells, AuditSettings()), lambda: Keeper((source,), cells, AuditSettings())):
+    for work in (
+        lambda: case_evidence(source, cells, AuditSettings()),
+        lambda: CaseStore((source,), cells, AuditSettings()),
+    ):
         with pytest.raises(BundleError) as refusal:
             work()
         assert str(refusal.value) == cells.lacks

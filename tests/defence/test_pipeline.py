@@ -41,6 +41,7 @@ def test_clean_scan_is_answered_without_purification(clean, bundle):
     assert exam.detection.attention_map.shape == (16, 16)
 
 
+@pytest.mark.slow
 def test_attacked_scan_fools_the_classifier_and_not_the_defence(attacked, bundle):
     exam = examine(attacked, bundle)
     assert attacked.derived == "attacked"
@@ -59,6 +60,7 @@ def test_a_borderline_answer_stands_although_purification_turns_it(attacked, bun
     assert exam.purification.answer == usual.purification.answer == usual.prediction
 
 
+@pytest.mark.slow
 def test_recorded_answers_are_decided_as_the_pipeline_decides(clean, attacked, bundle, unsure):
     for own in (bundle, unsure):
         for scan in (clean, attacked):
@@ -74,12 +76,14 @@ def test_attack_stays_within_its_budget_in_the_file(clean, attacked):
     assert np.abs(attacked.frame() - clean.frame()).max() <= 8 / 255 + 1e-4
 
 
+@pytest.mark.slow
 def test_same_seed_same_result_and_another_seed_another(attacked, bundle):
     same(examine(attacked, bundle, seed=3), examine(attacked, bundle, seed=3))
     first, second = examine(attacked, bundle, seed=3), examine(attacked, bundle, seed=4)
     assert not np.array_equal(first.purification.estimate, second.purification.estimate)
 
 
+@pytest.mark.slow
 def test_two_visitors_at_once_do_not_change_each_other(clean, attacked, bundle):
     alone = {0: examine(clean, bundle), 1: examine(attacked, bundle)}
     together = {}

@@ -31,16 +31,19 @@ def scan(sample_files):
     return load_scan(sample_files[0])
 
 
+@pytest.mark.slow
 def test_examination_of_a_clean_scan(scan, bundle):
     assert best(scan, bundle) < CORES * 0.36
 
 
+@pytest.mark.slow
 def test_examination_of_an_attacked_scan(scan, bundle):
     attacked = attack_scan(scan, bundle)
     assert examine(attacked, bundle).purification
     assert best(attacked, bundle) < CORES * 0.7
 
 
+@pytest.mark.slow
 def test_cold_command(sample_files):
     start = time.perf_counter()
     words = [sys.executable, "-m", "core", "examine", str(sample_files[0]), "--json"]

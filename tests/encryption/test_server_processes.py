@@ -137,6 +137,7 @@ def test_workers_that_cant_be_started_are_said_in_one_sentence(monkeypatch):
             asyncio.run(serve(listener, SessionStore()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module, heavy", [("server", ["torch", "tenseal", "numpy"]), ("worker", ["torch"])])
 def test_a_process_imports_no_more_than_it_needs(module, heavy):
     code = f"import sys; import core.encryption.{module}; print([name for name in {heavy} if name in sys.modules])"

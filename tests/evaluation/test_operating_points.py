@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.bundles import load_bundle
 from core.bundles.calibration import Borderline, Calibration, Limits, Responses
 from core.defence.fitting import folds
 from core.evaluation.operating_points import (
@@ -17,6 +16,7 @@ from core.evaluation.operating_points import (
     roc,
     thresholds_at,
 )
+from tests.defended import defended_bundle
 
 SECONDS = {"detect": 0.1, "purify": 0.5}
 
@@ -65,9 +65,9 @@ def test_price_by_hand(calibration):
     assert cost.defended_clean.value == 3 / 4
     assert cost.undefended_attacked.value == 1 / 4
     assert cost.defended_attacked.value == 2 / 4
-    assert (cost.label_kept.value, cost.label_kept.count, cost.label_kept.n) == (1 / 2, 1, 2)
+    assert (cost.label_kept.value, cost.label_kept.hits, cost.label_kept.n) == (1 / 2, 1, 2)
     assert (cost.turned_wrong, cost.turned_right) == (0, 1)
-    assert (cost.flagged.count, cost.flagged.n) == (2, 4)
+    assert (cost.flagged.hits, cost.flagged.n) == (2, 4)
     assert cost.seconds == pytest.approx(0.1 + 0.5 / 4)
     assert cost.flagged.low < cost.flagged.value < cost.flagged.high
 
@@ -79,14 +79,14 @@ def test_what_purification_turns_by_hand(calibration):
     changed.scope[3] = 6.0
     calibration.conditions["pgd 8/255"] = changed
     cost = operating_point(calibration, "pgd 8/255", [limits()] * 4)
-    assert (cost.flagged.count, cost.label_kept.count, cost.label_kept.n) == (4, 0, 3)
+    assert (cost.flagged.hits, cost.label_kept.hits, cost.label_kept.n) == (4, 0, 3)
     assert (cost.turned_wrong, cost.turned_right) == (1, 1)
 
 
 def test_nothing_flagged_has_no_kept_labels(calibration):
     cost = operating_point(calibration, "pgd 8/255", [limits(9)] * 4)
     assert cost.label_kept is None
-    assert (cost.turned_wrong, cost.turned_right, cost.flagged.count) == (0, 0, 0)
+    assert (cost.turned_wrong, cost.turned_right, cost.flagged.hits) == (0, 0, 0)
     assert cost.misses.value == 3 / 4
     assert cost.seconds == pytest.approx(0.1)
 
@@ -153,8 +153,9 @@ def test_conditions_are_read_in_order(calibration):
     assert [entry.strength for entry in found[:2]] == [2, 0.5]
 
 
+@pytest.mark.slow
 def test_every_pixel_is_hidden_once():
-    bundle = load_bundle()
+    bundle = defended_bundle()
     hidden = hidden_pixels(bundle)
     assert hidden.shape == (4, bundle.resolution, bundle.resolution)
     assert (hidden.sum(0) == 1).all()

@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
+
 from core.evaluation import timing_explanations
 from core.models.experts import resnet_mixture
 
 
+@pytest.mark.slow
 def test_every_mixture_is_timed_with_its_experts(bundle, monkeypatch):
     monkeypatch.setattr(timing_explanations, "REPEATS", 1)
     monkeypatch.setattr(timing_explanations, "WARM_UP", 0)

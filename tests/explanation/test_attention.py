@@ -4,7 +4,7 @@ import torch
 
 from core.explanation.attention import head_map, mae_attention, rollout, rollout_map
 from core.models.mae import MaskedAutoencoder, attend
-from tests.core.tiny import numbers
+from tests.attacks.tiny import numbers
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from core.explanation.attributions import METHODS, attribution, attribution_step
 from core.explanation.outline_agreement import outline_agreement
 from core.models.experts import MixtureOfExperts, resnet_mixture
 from core.models.resnet import NarrowResNet18
-from tests.core.tiny import numbers
+from tests.attacks.tiny import numbers
 
 SMOOTH = ["integrated-gradients", "smoothgrad", "occlusion"]
 

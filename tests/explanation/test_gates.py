@@ -71,6 +71,7 @@ def test_mean_weights():
     assert record(clean=[[0.8, 0.2], [0.4, 0.6]]).mean("clean") == pytest.approx([0.6, 0.4])
 
 
+@pytest.mark.slow
 def test_nothing_recorded(weights, mixed):
     assert read_gates(mixed, "small") is None
     (weights / mixed.name / "gates.json").write_text("{}")

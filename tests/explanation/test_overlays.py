@@ -23,6 +23,7 @@ def test_no_side_falls_below_the_scan_s_own() -> None:
     assert max(opened(overlays.scan_png(np.zeros((64, 32)))).shape) == overlays.LEAST_SIDE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(4000, 2000), (2000, 4000, 3)])
 def test_no_side_exceeds_what_a_screen_shows(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     drawn, in_bytes = [], overlays._bytes

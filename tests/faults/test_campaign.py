@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -24,7 +25,7 @@ def campaign(settings, network=None, **more):
 
 
 def without_time(trials):
-    return [trial._replace(seconds=0.0) for trial in trials]
+    return [replace(trial, seconds=0.0) for trial in trials]
 
 
 def test_trials_solved_by_hand():

@@ -120,6 +120,7 @@ def test_every_three_flips_in_one_lane_are_seen_and_never_mistaken_for_one(tmp_p
         assert unchanged(network, before)
 
 
+@pytest.mark.slow
 def test_every_set_of_up_to_three_flips_is_seen():
     network = nn.Linear(2, 2, bias=False)
     guard = Guard(network)

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from core.bundles import load_bundle
@@ -5,6 +6,7 @@ from core.faults import BundleScrubber, Finding, flip_bit, network_digest
 from core.faults.parts import float_tensors
 
 
+@pytest.mark.slow
 def test_all_networks_are_checked_in_turn_and_nothing_is_found_in_sound_ones(bundle):
     scrubber = BundleScrubber(bundle)
     networks = [*bundle.classifiers.values(), bundle.mae, bundle.diffusion.unet]

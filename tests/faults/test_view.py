@@ -82,13 +82,13 @@ def test_the_guard_looks_or_repairs() -> None:
     network = small()
     guard, faults = Guard(network, None, learn_ranges(network, pixels())), [Fault(BIAS, 0, 30)]
     digest = network_digest(network)
-    copy, watch = guarded(network, faults, None, True)
-    assert watch is None and network_digest(copy) != digest
-    copy, watch = guarded(network, faults, guard, False)
-    assert watch.damaged == (BIAS,) and watch.withholds and not watch.outcomes
+    copy, report = guarded(network, faults, None, True)
+    assert report is None and network_digest(copy) != digest
+    copy, report = guarded(network, faults, guard, False)
+    assert report.damaged == (BIAS,) and report.withholds and not report.outcomes
     assert torch.equal(copy(pixels()), damaged(network, faults)(pixels())) and copy.left == ["head"]
-    copy, watch = guarded(network, faults, guard, True)
-    assert watch.outcomes == {BIAS: "corrected"} and watch.alarm and not watch.withholds
+    copy, report = guarded(network, faults, guard, True)
+    assert report.outcomes == {BIAS: "corrected"} and report.alarm and not report.withholds
     assert torch.allclose(copy(pixels()), network(pixels()), atol=1e-6) and not copy.left
     assert network_digest(network) == digest
 
@@ -97,19 +97,20 @@ def test_activations_are_watched_and_cut() -> None:
     network = small()
     guard, faults = Guard(network, None, learn_ranges(network, pixels())), [Fault("layer1.0", 0, 30, kind="activation")]
     for repair in (False, True):
-        copy, watch = guarded(network, faults, guard, repair)
+        copy, report = guarded(network, faults, guard, repair)
         logits = copy(pixels())
-        assert not watch.alarm and copy.left[0] == "layer1.0"
+        assert not report.alarm and copy.left[0] == "layer1.0"
         assert (logits.abs().max() < 1e3) == repair
 
 
+@pytest.mark.slow
 def test_without_thresholds_a_classifier_answers_alone() -> None:
     full = load_bundle()
     bundle = dataclasses.replace(full, classifiers={**full.classifiers, "plain": small()})
     scan = load_scan(str(sample_scans("brain-mri")[0].path))
     exam = answered(scan, bundle, "plain")
     assert exam.detection is None and exam.prediction == exam.undefended
-    after, watch = answered_with(scan, bundle, "plain", [Fault(BIAS, 0, 30)], "plain")
+    after, report = answered_with(scan, bundle, "plain", [Fault(BIAS, 0, 30)], "plain")
     expected = damaged(bundle.classifiers["plain"], [Fault(BIAS, 0, 30)])(torch.from_numpy(exam.pixels)[None])
-    assert watch is None
+    assert report is None
     assert np.allclose(list(after.undefended.probabilities.values()), expected.softmax(1)[0])

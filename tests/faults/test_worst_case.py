@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from core.faults import flip_bit, measure_faults, network_digest, worst_case_steps
-from core.faults.worst_case import LARGEST_LOSS, _margins, _slopes
+from core.faults.worst_case import LARGEST_LOSS, _loss_gradients, _margins
 from tests.faults.chains import Layered, Signs, halves, images, mixture
 
 
@@ -66,17 +66,17 @@ def test_bfloat16_bits_are_searched_too():
     assert step.fault.form == "bfloat16" and step.fault.bit < 16
 
 
-def test_slopes_are_the_differences_of_the_margins_statistics_of_batchnorm_included():
+def test_gradients_are_the_differences_of_the_margins_statistics_of_batchnorm_included():
     network, pixels = Layered().double(), images().double()
     labels = answers(network, pixels)
-    slopes = _slopes(network, pixels, labels)
+    gradients = _loss_gradients(network, pixels, labels)
     for name in ("norm.running_mean", "norm.running_var", "norm.weight", "mixer", "positions"):
         tensor, sums = dict(network.state_dict())[name].view(-1), []
         for shift in (1e-6, -2e-6):
             tensor[0] += shift
             sums.append(_margins(network(pixels), labels).sum())
         tensor[0] += 1e-6
-        assert slopes[name].view(-1)[0].item() == pytest.approx((sums[0] - sums[1]).item() / 2e-6, rel=1e-4), name
+        assert gradients[name].view(-1)[0].item() == pytest.approx((sums[0] - sums[1]).item() / 2e-6, rel=1e-4), name
     assert not any(tensor.requires_grad for tensor in network.parameters())
 
 

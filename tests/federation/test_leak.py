@@ -35,6 +35,7 @@ def test_a_search_begins_at_the_seed_and_nowhere_else(pixels, cells):
     assert first.sent == 768 * 4
 
 
+@pytest.mark.slow
 def test_the_fixed_guess_is_the_mean_of_the_others(bundle, sample_files, cells, pixels):
     from core import examine, load_scan
 

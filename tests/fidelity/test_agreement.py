@@ -57,6 +57,7 @@ def test_a_caller_can_stop_within_a_seed(monkeypatch):
     assert made[3].seed == -1 and np.array_equal(made[3].estimate, np.full((1, 2, 2), -1))
 
 
+@pytest.mark.slow
 def test_seeds_are_those_of_the_purifier(bundle, sample_files):
     pixels = attackable_pixels(load_scan(sample_files[0]), bundle)
     settings = PurifySettings("one-step", t=40)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from core.models.mamba import MedMamba
 from core.models.selective_scan import cross_merge, cross_scan, selective_scan, sequential_scan
-from tests.core.tiny import numbers
+from tests.attacks.tiny import numbers
 
 NARROW = {"width": 8, "depths": (1, 1), "states": 2}
 

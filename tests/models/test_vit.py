@@ -7,7 +7,7 @@ from core.explanation.attention import mae_attention
 from core.faults import activation_sites
 from core.models.mae import MaskedAutoencoder
 from core.models.vit import TOKEN, PolynomialHead, TokenViT
-from tests.core.tiny import numbers
+from tests.attacks.tiny import numbers
 
 SMALL = {"size": 32, "patch": 8, "width": 16, "depth": 2, "heads": 2, "hidden": 5}
 

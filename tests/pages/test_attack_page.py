@@ -13,13 +13,12 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core import examine, load_bundle, load_scan
-from core.attacks import ATTACKS, CORRUPTIONS, AttackSettings, attack_scan
+from core.attacks import CORRUPTIONS, AttackSettings, attack_scan
 from core.scans import sample_scans
-from pages.attack.controls import ALONE, BENIGN, WHOLE
+from pages.attack.controls import BENIGN
 from pages.attack.state import AttackRun, describe
-from pages.attack.words import NO_ATTACKER, NOT_ASKED, in_short, knowledge
+from pages.attack.words import NO_ATTACKER
 from pages.shared.downloads import file_stem
-from pages.shared.words import counted, decibels, length
 from tests.reading import session, texts
 from tests.slowness import slow_down
 
@@ -54,6 +53,7 @@ def test_start_offers_samples_and_stays_here(app: AppTest) -> None:
     assert "Probability of" in texts(app)
 
 
+@pytest.mark.slow
 def test_the_page_does_what_core_does(page: AppTest) -> None:
     before = session(page).examination
     attack(page)
@@ -77,6 +77,7 @@ def test_the_page_does_what_core_does(page: AppTest) -> None:
     assert page.button(key="attack").label == "Attack again"
 
 
+@pytest.mark.slow
 def test_the_files_say_what_they_are(page: AppTest) -> None:
     attack_run = session(attack(page)).state_of(AttackRun)
     first = pydicom.dcmread(io.BytesIO(attack_run.outcome.dicom))
@@ -97,6 +98,7 @@ def test_the_files_say_what_they_are(page: AppTest) -> None:
     assert describe(attack_run).endswith("Stopped as nobody watched after 5 steps.")
 
 
+@pytest.mark.slow
 def test_only_what_the_attack_takes_is_asked_for(page: AppTest) -> None:
     assert page.number_input(key="attack-restarts") and page.slider(key="attack-eps-linf").value == 8
     page.selectbox(key="attack-method").select("autoattack").run()
@@ -116,6 +118,7 @@ def test_only_what_the_attack_takes_is_asked_for(page: AppTest) -> None:
     assert not page.exception
 
 
+@pytest.mark.slow
 def test_steps_follow_the_norm(page: AppTest) -> None:
     page.selectbox(key="attack-method").select("cw").run()
     assert page.number_input(key="attack-steps-cw-40").value == 40
@@ -124,6 +127,7 @@ def test_steps_follow_the_norm(page: AppTest) -> None:
     assert session(page).attack == AttackSettings("cw", norm="l2", eps=2)
 
 
+@pytest.mark.slow
 def test_what_is_over_early_says_so(page: AppTest) -> None:
     page.selectbox(key="attack-method").select("square").run()
     page.slider(key="attack-eps-linf").set_value(16.0).run()
@@ -133,6 +137,7 @@ def test_what_is_over_early_says_so(page: AppTest) -> None:
     assert f"{attack_run.trajectory.steps} of at most 5000 steps" in description and "Stopped" not in description
 
 
+@pytest.mark.slow
 def test_a_benign_change_has_its_verdict(page: AppTest) -> None:
     page.segmented_control(key="attack-kind").set_value(BENIGN).run()
     page.selectbox(key="attack-benign").select("gamma").run()
@@ -141,6 +146,7 @@ def test_a_benign_change_has_its_verdict(page: AppTest) -> None:
     assert "1 step in" in texts(page)
 
 
+@pytest.mark.slow
 def test_settings_survive_a_visit_elsewhere(page: AppTest) -> None:
     page.slider(key="attack-eps-linf").set_value(4.0).run()
     page.switch_page("pages/home/page.py").run()
@@ -148,6 +154,7 @@ def test_settings_survive_a_visit_elsewhere(page: AppTest) -> None:
     assert session(page).attack == AttackSettings("pgd", eps=4, steps=5)
 
 
+@pytest.mark.slow
 def test_another_scan_drops_the_old_run(page: AppTest, choose: Choose) -> None:
     attack_run = session(attack(page)).state_of(AttackRun)
     assert attack_run.outcome
@@ -157,6 +164,7 @@ def test_another_scan_drops_the_old_run(page: AppTest, choose: Choose) -> None:
     assert "The verdict" not in texts(page)
 
 
+@pytest.mark.slow
 def test_another_seed_drops_the_old_run(page: AppTest) -> None:
     attack(page)
     session(page).seed = 3
@@ -192,6 +200,7 @@ def test_a_mistake_gets_the_sentence_of_core(page: AppTest, monkeypatch: pytest.
     assert page.button(key="attack").label == "Attack again"
 
 
+@pytest.mark.slow
 def test_open_in_examine_and_back(page: AppTest) -> None:
     attack_run = session(attack(page)).state_of(AttackRun)
     original = session(page).scan
@@ -211,6 +220,7 @@ def test_open_in_examine_and_back(page: AppTest) -> None:
     assert session(page).origin is original
 
 
+@pytest.mark.slow
 def test_a_slice_of_a_volume_is_attacked_again(app: AppTest, choose: Choose) -> None:
     choose(app, "mni152")
     app.switch_page("pages/attack/page.py").run()
@@ -224,6 +234,7 @@ def test_a_slice_of_a_volume_is_attacked_again(app: AppTest, choose: Choose) -> 
     assert session(app).state_of(AttackRun).before.frame_index == 59
 
 
+@pytest.mark.slow
 def test_teachers_mode_shows_one_number_and_steps(page: AppTest) -> None:
     page.button(key="teacher").click().run()
     assert page.title[0].value == "PGD, ε = 8/255 (ℓ∞)"
@@ -245,6 +256,7 @@ def test_teachers_mode_shows_one_number_and_steps(page: AppTest) -> None:
     assert page.number_input(key="attack-steps-pgd-40").value == 5
 
 
+@pytest.mark.slow
 def test_nothing_is_kept_of_an_earlier_run(page: AppTest) -> None:
     first = weakref.ref(session(attack(page)).state_of(AttackRun).trajectory)
     attack(page)
@@ -264,6 +276,7 @@ def test_steps_slower_than_the_page_are_drawn_once_each(
     assert session(page).state_of(AttackRun).outcome
 
 
+@pytest.mark.slow
 def test_stop_leaves_what_was_done_so_far(page: AppTest) -> None:
     page.number_input(key="attack-steps-pgd-40").set_value(5000).run()
     from pages.attack.state import begin
@@ -280,16 +293,3 @@ def test_stop_leaves_what_was_done_so_far(page: AppTest) -> None:
     assert not page.exception
     assert attack_run.outcome and 3 <= attack_run.trajectory.steps < 5000
     assert any("Stopped after" in info.value for info in page.info)
-
-
-def test_words() -> None:
-    assert length(8 / 255, "linf") == "8/255" and length(2.5, "l2") == "2.5"
-    assert decibels(float("inf")) == "no change" and decibels(33.96) == "34.0 dB"
-    assert counted(1) == "1 step" and counted(5200) == "5,200 steps"
-    assert knowledge(AttackSettings("pgd")) == NOT_ASKED
-    assert knowledge(AttackSettings("rays")) != knowledge(AttackSettings("square"))
-    assert "everything" in knowledge(AttackSettings("bpda"))
-    assert in_short(AttackSettings("gamma", severity=2)) == "Gamma, severity 2"
-    assert in_short(AttackSettings("pgd", white_box=True)).endswith("on the whole defence")
-    assert {ALONE, WHOLE} == {"Classifier", "Whole defence"}
-    assert set(ATTACKS).isdisjoint(CORRUPTIONS)

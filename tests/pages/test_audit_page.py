@@ -78,6 +78,7 @@ def test_nothing_is_computed_before_it_is_asked_for(page: AppTest, cache: Path) 
     assert not page.dataframe and not cache.exists()
 
 
+@pytest.mark.slow
 def test_worst_come_first_and_bad_files_stay_in_the_table(audited: AppTest) -> None:
     frame = audited.dataframe[0].value
     assert list(frame["Scan"]) == ["attacked.dcm", "Doe^John.dcm", "notes.txt"]
@@ -94,12 +95,14 @@ def test_worst_come_first_and_bad_files_stay_in_the_table(audited: AppTest) -> N
     assert audited.button(key="audit-start").label == "Audit again"
 
 
+@pytest.mark.slow
 def test_a_changed_answer_is_tinted_as_well(audited: AppTest) -> None:
     cases = list(audit(audited).cases.values())
     styles = _tinted(_frame(cases))
     assert [set(row) for row in styles.to_numpy().tolist()] == [{""}, {""}, {TINT}]
 
 
+@pytest.mark.slow
 def test_a_case_shows_what_can_be_known(audited: AppTest) -> None:
     audited.selectbox(key=CASE).select(2).run()
     assert not audited.exception
@@ -124,9 +127,10 @@ def test_a_click_opens_the_row_of_the_table(monkeypatch: pytest.MonkeyPatch) -> 
     assert state[CASE] == 5
 
 
+@pytest.mark.slow
 def test_what_is_finished_outlives_the_visit_but_not_the_names(audited: AppTest, cache: Path) -> None:
-    kept = audit(audited).keeper.path.read_text()
-    assert cache in audit(audited).keeper.path.parents
+    kept = audit(audited).store.path.read_text()
+    assert cache in audit(audited).store.path.parents
     assert "Doe" not in kept and "ward" not in kept and kept.count("\n") == 3
     before = {case.name: case for case in audit(audited).cases.values()}
     session(audited).drop(AuditState)
@@ -139,8 +143,9 @@ def test_what_is_finished_outlives_the_visit_but_not_the_names(audited: AppTest,
     assert {case.name: case for case in audit(audited).cases.values()} == before
 
 
+@pytest.mark.slow
 def test_audit_again_does_everything_anew(audited: AppTest) -> None:
-    kept = audit(audited).keeper.path
+    kept = audit(audited).store.path
     before = kept.stat().st_mtime_ns
     audited.button(key="audit-start").click().run()
     assert audit(audited).job.count == 3
@@ -148,6 +153,7 @@ def test_audit_again_does_everything_anew(audited: AppTest) -> None:
     assert "earlier run" not in texts(audited)
 
 
+@pytest.mark.slow
 def test_stop_keeps_what_is_finished(page: AppTest) -> None:
     now = audit(page)
     begin(now)
@@ -170,6 +176,7 @@ def test_scans_slower_than_the_page_are_drawn_once_each(page: AppTest, monkeypat
     assert not page.exception and audit(page).complete
 
 
+@pytest.mark.slow
 def test_another_cohort_stops_the_first(page: AppTest) -> None:
     first = audit(page)
     begin(first)
@@ -178,6 +185,7 @@ def test_another_cohort_stops_the_first(page: AppTest) -> None:
     assert "0 of 3 scans" in texts(page).replace("**", "")
 
 
+@pytest.mark.slow
 def test_a_broken_archive_gets_one_sentence(page: AppTest) -> None:
     upload(page, "ward.zip", packed()[:-30])
     assert not page.exception
@@ -187,6 +195,7 @@ def test_a_broken_archive_gets_one_sentence(page: AppTest) -> None:
     assert not [button for button in page.button if button.key == "audit-start"]
 
 
+@pytest.mark.slow
 def test_files_to_take_away(audited: AppTest) -> None:
     now = audit(audited)
     assert [button.key for button in audited.download_button] == ["download-csv", "download-html"]
@@ -198,6 +207,7 @@ def test_files_to_take_away(audited: AppTest) -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_cannot_be_kept_is_said(page: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("PURESCAN_CACHE", str(tmp_path / "file"))
@@ -207,6 +217,7 @@ def test_what_cannot_be_kept_is_said(page: AppTest, monkeypatch: pytest.MonkeyPa
     assert "lost when the server stops" in page.warning[0].value
 
 
+@pytest.mark.slow
 def test_charts_keep_the_answers_apart(audited: AppTest) -> None:
     cases = [case for case in audit(audited).cases.values() if case.fidelity]
     figure = dots(cases, [case.excess for case in cases], 1.0, True)

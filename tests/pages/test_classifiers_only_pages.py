@@ -46,6 +46,7 @@ def page(served: AppTest, picture: bytes) -> AppTest:
     return served
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 def test_no_page_fails_without_a_picture(served: AppTest, name: str) -> None:
     opened(served, name)
@@ -56,6 +57,7 @@ def test_no_page_fails_without_a_picture(served: AppTest, name: str) -> None:
         assert "Upload a colour picture" in texts(served) and "No sample comes with" in texts(served)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["detect", "audit", "experts"])
 def test_pages_that_need_more_say_so_and_offer_the_way(page: AppTest, name: str, cells: Bundle) -> None:
     opened(page, name)
@@ -66,6 +68,7 @@ def test_pages_that_need_more_say_so_and_offer_the_way(page: AppTest, name: str,
     assert session(page).scan.name == "cell.png" and not page.exception
 
 
+@pytest.mark.slow
 def test_examine_gives_the_answer_and_what_it_is_without(page: AppTest, cells: Bundle) -> None:
     opened(page, "examine")
     exam, said = session(page).examination, texts(page)
@@ -78,6 +81,7 @@ def test_examine_gives_the_answer_and_what_it_is_without(page: AppTest, cells: B
     assert session(page).examination.prediction.classifier == "mamba"
 
 
+@pytest.mark.slow
 def test_a_scan_stays_when_the_bundle_changes(app: AppTest, choose: Choose, cells: Bundle) -> None:
     choose(app, BRAIN)
     opened(app, "examine")
@@ -93,6 +97,7 @@ def test_a_scan_stays_when_the_bundle_changes(app: AppTest, choose: Choose, cell
     assert app.title[0].value == answer and app.selectbox(key="sample").value == BRAIN
 
 
+@pytest.mark.slow
 def test_an_attacked_brain_scan_stays_too(app: AppTest, cells: Bundle) -> None:
     app.button(key="tour-educator").click().run()
     next(button for button in app.button if button.label == "Next").click().run()
@@ -108,6 +113,7 @@ def test_an_attacked_brain_scan_stays_too(app: AppTest, cells: Bundle) -> None:
     assert any(element.value == "What the attack changed" for element in app.header)
 
 
+@pytest.mark.slow
 def test_a_tour_takes_the_bundle_it_speaks_of(served: AppTest) -> None:
     opened(served, "home")
     assert "a tour switches to the model bundle brain-mri" in texts(served)
@@ -116,6 +122,7 @@ def test_a_tour_takes_the_bundle_it_speaks_of(served: AppTest) -> None:
     assert not served.exception and not served.error
 
 
+@pytest.mark.slow
 def test_attack_fools_the_classifier_alone(page: AppTest, cells: Bundle) -> None:
     opened(page, "attack")
     offered = page.selectbox(key="attack-method-alone").options
@@ -134,6 +141,7 @@ def test_attack_fools_the_classifier_alone(page: AppTest, cells: Bundle) -> None
     assert "What the attack changed" in texts(page)
 
 
+@pytest.mark.slow
 def test_a_teacher_sees_the_one_answer_there_is(page: AppTest) -> None:
     from core.attacks import AttackSettings
 
@@ -147,6 +155,7 @@ def test_a_teacher_sees_the_one_answer_there_is(page: AppTest) -> None:
     assert "Undefended" in said and "Detector" not in said and "Defended" not in said
 
 
+@pytest.mark.slow
 def test_purify_compares_the_filters(page: AppTest, cells: Bundle) -> None:
     from core.purification.settings import PurifySettings
 
@@ -164,6 +173,7 @@ def test_purify_compares_the_filters(page: AppTest, cells: Bundle) -> None:
         assert not page.exception and not page.error, section
 
 
+@pytest.mark.slow
 def test_a_grey_picture_is_refused(served: AppTest, tmp_path) -> None:
     grey = np.repeat(cell().mean(-1, keepdims=True), 3, axis=-1)
     served.file_uploader[0].upload("grey.png", write_picture(tmp_path / "grey.png", grey).read_bytes())

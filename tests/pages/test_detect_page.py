@@ -37,6 +37,7 @@ def metrics(app: AppTest) -> dict[str, str]:
     return {metric.label: metric.value for metric in app.metric}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_section_works_without_a_scan(page: Callable[[str], AppTest], section: str) -> None:
     app = page(section)
@@ -49,6 +50,7 @@ def test_every_section_works_without_a_scan(page: Callable[[str], AppTest], sect
         assert facts["command"] in texts(app)
 
 
+@pytest.mark.slow
 def test_the_scan_on_the_table_is_shown(app: AppTest, choose: Choose, page: Callable[[str], AppTest]) -> None:
     choose(app, "tumour-01")
     page("This scan")
@@ -59,6 +61,7 @@ def test_the_scan_on_the_table_is_shown(app: AppTest, choose: Choose, page: Call
     assert f"attention variation **{score_text(score)}**" in texts(app)
 
 
+@pytest.mark.slow
 def test_refused_scan_gives_its_sentence(app: AppTest, choose: Choose, page: Callable[[str], AppTest]) -> None:
     choose(app, "ct-small")
     page("This scan")
@@ -69,6 +72,7 @@ def test_refused_scan_gives_its_sentence(app: AppTest, choose: Choose, page: Cal
     assert not app.exception and not app.error
 
 
+@pytest.mark.slow
 def test_the_operating_point_is_that_of_core_and_follows_the_slider(page: Callable[[str], AppTest]) -> None:
     app = page("Thresholds")
     calibration = load_bundle().calibrations["resnet18"]
@@ -114,6 +118,7 @@ def test_the_verdict_on_the_paper_s_score_follows_the_numbers() -> None:
     assert "separates some" in paper_sentence({"FGSM": curve(0.49), "PGD": curve(0.95)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slow", [False, True])
 def test_recompute_judges_the_samples(
     page: Callable[[str], AppTest], monkeypatch: pytest.MonkeyPatch, slow: bool
@@ -137,6 +142,7 @@ def test_recompute_judges_the_samples(
     assert old.job.stopped and session.state_of(TrialsState) is None
 
 
+@pytest.mark.slow
 def test_benign_changes_are_counted(page: Callable[[str], AppTest]) -> None:
     app = page("Benign changes")
     table = app.table[0].value
@@ -145,6 +151,6 @@ def test_benign_changes_are_counted(page: Callable[[str], AppTest]) -> None:
     assert len(table) == len(benign)
     cost = operating_point(calibration, benign[0], cross_fitted_limits(calibration))
     row = table.iloc[0]
-    assert row["Flagged"].startswith(f"{cost.flagged.count} of {len(calibration.labels)}")
-    assert row["Label kept"] == f"{cost.label_kept.count} of {cost.label_kept.n}"
+    assert row["Flagged"].startswith(f"{cost.flagged.hits} of {len(calibration.labels)}")
+    assert row["Label kept"] == f"{cost.label_kept.hits} of {cost.label_kept.n}"
     assert (row["Turned wrong"], row["Turned right"]) == (str(cost.turned_wrong), str(cost.turned_right))

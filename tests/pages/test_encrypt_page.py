@@ -79,6 +79,7 @@ def record(cells: Bundle) -> Iterator[Callable[[str], None]]:
     path.unlink(missing_ok=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["linear", "polynomial"])
 def test_the_server_answers_as_in_the_clear(page: AppTest, kind: str) -> None:
     page.segmented_control(key="encrypt-head").set_value(kind).run()
@@ -91,6 +92,7 @@ def test_the_server_answers_as_in_the_clear(page: AppTest, kind: str) -> None:
     assert "The keys were made for this question and have been dropped." in said
 
 
+@pytest.mark.slow
 def test_a_preset_without_the_depth_is_refused_before_anything_is_encrypted(page: AppTest) -> None:
     page.segmented_control(key="encrypt-head").set_value("polynomial").run()
     page.selectbox(key="encrypt-preset-polynomial").select("linear").run()
@@ -100,6 +102,7 @@ def test_a_preset_without_the_depth_is_refused_before_anything_is_encrypted(page
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("address", "words"), [("nowhere", "no address"), ("http://127.0.0.1:9", "doesn't answer")])
 def test_a_server_that_is_none_gives_a_sentence(page: AppTest, address: str, words: str) -> None:
     page.text_input(key="encrypt-server").set_value(address).run()
@@ -107,6 +110,7 @@ def test_a_server_that_is_none_gives_a_sentence(page: AppTest, address: str, wor
     assert words in page.error[0].value.replace("\\", "") and session(page).state_of(EncryptState).answer is None
 
 
+@pytest.mark.slow
 def test_another_scan_is_asked_about_anew(page: AppTest, tmp_path) -> None:
     press(page, "encrypt")
     first = session(page).state_of(EncryptState)
@@ -115,6 +119,7 @@ def test_another_scan_is_asked_about_anew(page: AppTest, tmp_path) -> None:
     assert session(page).state_of(EncryptState) is not first and session(page).state_of(EncryptState).answer is None
 
 
+@pytest.mark.slow
 def test_many_scans_are_asked_about_with_one_set_of_keys(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = np.random.default_rng(0).normal(size=(3, 768)) * 0.9
     samples = LabelledTokens(tokens, np.array([0, 1, 2]))
@@ -133,6 +138,7 @@ def test_a_bundle_without_samples_says_so(page: AppTest) -> None:
     assert "brings no sample scans" in page.error[0].value.replace("\\", "")
 
 
+@pytest.mark.slow
 def test_a_gradient_gives_the_scan_away_and_a_ciphertext_does_not(page: AppTest) -> None:
     section(page, "Why bother")
     press(page, "leak")
@@ -144,6 +150,7 @@ def test_a_gradient_gives_the_scan_away_and_a_ciphertext_does_not(page: AppTest)
     assert "Gradient, in the paper" in str(page.table[0].value)
 
 
+@pytest.mark.slow
 def test_what_is_recorded_is_shown_and_needs_no_scan(
     cells: Bundle, app: AppTest, record: Callable[[str], None]
 ) -> None:
@@ -154,12 +161,14 @@ def test_what_is_recorded_is_shown_and_needs_no_scan(
     assert "8 of 8" in str(app.table[0].value) and "cells.zip" in texts(app)
 
 
+@pytest.mark.slow
 def test_a_record_of_other_weights_is_not_shown(page: AppTest, cells: Bundle, record: Callable[[str], None]) -> None:
     record(json.dumps({"vit": entry(cells, made_with="other")}))
     section(page, "Cohort")
     assert "Nothing is recorded for these weights" in texts(page)
 
 
+@pytest.mark.slow
 def test_a_damaged_record_gives_its_sentence(page: AppTest, cells: Bundle, record: Callable[[str], None]) -> None:
     record('{"vit": {"made_with"')
     assert not page.run().error  # asking needs no record
@@ -167,12 +176,14 @@ def test_a_damaged_record_gives_its_sentence(page: AppTest, cells: Bundle, recor
     assert not page.exception and "run training.measure.encrypted again" in page.error[0].value.replace("\\", "")
 
 
+@pytest.mark.slow
 def test_what_crosses_is_compared(page: AppTest, cells: Bundle, record: Callable[[str], None]) -> None:
     record(json.dumps({"vit": entry(cells)}))
     section(page, "Why bother")
     assert "1,313 times smaller" in texts(page)
 
 
+@pytest.mark.slow
 def test_a_bundle_without_a_transformer_says_so(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encrypted, "token_classifiers", lambda models: ())
     page.run()

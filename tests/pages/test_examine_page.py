@@ -34,6 +34,7 @@ def test_start_offers_samples(app: AppTest) -> None:
     assert app.session_state["session"].scan.name == "MR_small.dcm"
 
 
+@pytest.mark.slow
 def test_sample_gives_the_decision_that_core_gives(app: AppTest, choose: Choose) -> None:
     choose(app, "mr-small")
     path = next(sample.path for sample in sample_scans() if sample.key == "mr-small")
@@ -48,6 +49,7 @@ def test_sample_gives_the_decision_that_core_gives(app: AppTest, choose: Choose)
         assert percent(expected.prediction.confidence) in app.get("progress")[0].text
 
 
+@pytest.mark.slow
 def test_ct_is_refused_without_a_label(app: AppTest, choose: Choose) -> None:
     choose(app, "ct-small")
     page = texts(app)
@@ -58,6 +60,7 @@ def test_ct_is_refused_without_a_label(app: AppTest, choose: Choose) -> None:
     assert not app.exception
 
 
+@pytest.mark.slow
 def test_upload_is_examined(app: AppTest, mr_file: bytes) -> None:
     upload(app, "slice.dcm", mr_file)
     session = app.session_state["session"]
@@ -98,6 +101,7 @@ def test_an_answer_that_stands_is_called_borderline(bundle: Bundle, unsure: Bund
     assert "borderline" not in texts(usual) and "Purified" not in texts(usual)
 
 
+@pytest.mark.slow
 def test_bad_upload_gives_its_sentence_and_keeps_the_scan(app: AppTest, choose: Choose) -> None:
     choose(app, "mr-small")
     before = app.session_state["session"].examination
@@ -112,6 +116,7 @@ def test_bad_upload_gives_its_sentence_and_keeps_the_scan(app: AppTest, choose: 
     assert not app.error
 
 
+@pytest.mark.slow
 def test_problem_goes_with_the_next_choice(app: AppTest, choose: Choose) -> None:
     choose(app, "mni152")
     upload(app, "notes.dcm", b"not a scan at all")
@@ -153,6 +158,7 @@ def test_problem_goes_when_the_uploader_is_emptied(monkeypatch: pytest.MonkeyPat
     assert (session.problem, session.wanted) == (None, "mr-small")
 
 
+@pytest.mark.slow
 def test_every_window_can_be_chosen(app: AppTest, choose: Choose) -> None:
     choose(app, "mr-small")
     scan = app.session_state["session"].scan
@@ -165,6 +171,7 @@ def test_every_window_can_be_chosen(app: AppTest, choose: Choose) -> None:
     assert app.session_state["session"].window == twins[1]
 
 
+@pytest.mark.slow
 def test_a_file_s_lut_hides_none_of_its_windows(app: AppTest, choose: Choose) -> None:
     choose(app, "mr-small")
     scan = app.session_state["session"].scan
@@ -176,12 +183,14 @@ def test_a_file_s_lut_hides_none_of_its_windows(app: AppTest, choose: Choose) ->
     assert app.session_state["session"].window == scan.windows[0]
 
 
+@pytest.mark.slow
 def test_markdown_in_a_file_name_is_not_read(app: AppTest, mr_file: bytes) -> None:
     upload(app, "![x](http://example.org/x.png).dcm", mr_file)
     assert not app.exception
     assert all("![x](" not in element.value for element in [*app.markdown, *app.subheader])
 
 
+@pytest.mark.slow
 def test_window_changes_what_the_models_see(app: AppTest, choose: Choose) -> None:
     choose(app, "mr-small")
     first = app.session_state["session"].examination
@@ -193,6 +202,7 @@ def test_window_changes_what_the_models_see(app: AppTest, choose: Choose) -> Non
     assert "another window is another examination" in texts(app)
 
 
+@pytest.mark.slow
 def test_own_window(app: AppTest, choose: Choose) -> None:
     choose(app, "mr-small")
     picker = next(box for box in app.selectbox if box.label == "Window")
@@ -203,6 +213,7 @@ def test_own_window(app: AppTest, choose: Choose) -> None:
     assert not app.exception
 
 
+@pytest.mark.slow
 def test_slices_of_a_volume(app: AppTest, choose: Choose) -> None:
     choose(app, "mni152")
     session = app.session_state["session"]
@@ -212,6 +223,7 @@ def test_slices_of_a_volume(app: AppTest, choose: Choose) -> None:
     assert not app.exception
 
 
+@pytest.mark.slow
 def test_result_is_kept_while_only_the_picture_changes(app: AppTest, choose: Choose) -> None:
     choose(app, "mr-small")
     first = app.session_state["session"].examination
@@ -220,12 +232,14 @@ def test_result_is_kept_while_only_the_picture_changes(app: AppTest, choose: Cho
     assert "grey levels" in texts(app)
 
 
+@pytest.mark.slow
 def test_seed_gives_another_examination(app: AppTest, choose: Choose) -> None:
     choose(app, "mr-small")
     app.number_input(key="seed").set_value(7).run()
     assert app.session_state["session"].examination.seed == 7
 
 
+@pytest.mark.slow
 def test_choice_survives_a_page_change(app: AppTest, choose: Choose) -> None:
     choose(app, "mr-small")
     app.switch_page("pages/home/page.py").run()
@@ -234,6 +248,7 @@ def test_choice_survives_a_page_change(app: AppTest, choose: Choose) -> None:
     assert app.selectbox(key="sample").value == "mr-small"
 
 
+@pytest.mark.slow
 def test_unexpected_exception_is_hidden(
     app: AppTest, choose: Choose, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -249,6 +264,7 @@ def test_unexpected_exception_is_hidden(
     assert "a secret path" in caplog.text
 
 
+@pytest.mark.slow
 def test_broken_bundle_gives_its_sentence(app: AppTest, choose: Choose, monkeypatch: pytest.MonkeyPatch) -> None:
     from core import BundleError
 

@@ -18,6 +18,7 @@ def test_home_offers_the_tours(app: AppTest) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_notice_is_said_once(app: AppTest) -> None:
     app.session_state["session"] = Session()
     app.run()
@@ -34,6 +35,7 @@ def opened(app: AppTest, page: str) -> bool:
     return sign in keys if sign else not keys & set(signs.values())
 
 
+@pytest.mark.slow
 def test_home_leads_to_the_pages(app: AppTest) -> None:
     titles = {EXAMINE: "Examine a scan", ATTACK: "Attack a scan", DETECT: "Judge the detector"}
     for page, title in titles.items():
@@ -42,6 +44,7 @@ def test_home_leads_to_the_pages(app: AppTest) -> None:
         app.switch_page("pages/home/page.py").run()
 
 
+@pytest.mark.slow
 def test_a_tour_is_found_again_from_another_page(app: AppTest) -> None:
     app.button(key="tour-reviewer").click().run()
     app.switch_page(DETECT).run()
@@ -61,6 +64,7 @@ def test_the_educator_sees_experts_and_ends_on_attack_and_the_reviewer_on_detect
     assert all(len(tour.steps) <= 5 for tour in TOURS.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", TOURS)
 def test_tour_runs_from_first_step_to_last(app: AppTest, key: str) -> None:
     app.button(key=f"tour-{key}").click().run()
@@ -78,6 +82,7 @@ def test_tour_runs_from_first_step_to_last(app: AppTest, key: str) -> None:
     assert app.session_state["session"].tour is None
 
 
+@pytest.mark.slow
 def test_going_back_brings_the_original_scan_back(app: AppTest) -> None:
     app.button(key="tour-educator").click().run()
     original = app.session_state["session"].scan.sha256
@@ -87,6 +92,7 @@ def test_going_back_brings_the_original_scan_back(app: AppTest) -> None:
     assert app.session_state["session"].scan.sha256 == original
 
 
+@pytest.mark.slow
 def test_attacked_scan_shows_the_answer_before(app: AppTest) -> None:
     app.button(key="tour-educator").click().run()
     next(button for button in app.button if button.label == "Next").click().run()
@@ -97,6 +103,7 @@ def test_attacked_scan_shows_the_answer_before(app: AppTest) -> None:
     assert any(element.value == "What the attack changed" for element in app.header)
 
 
+@pytest.mark.slow
 def test_picking_a_sample_ends_the_tour(app: AppTest) -> None:
     app.button(key="tour-clinician").click().run()
     app.selectbox(key="sample").select("ct-small").run()

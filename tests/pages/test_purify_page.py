@@ -69,6 +69,7 @@ def test_start_offers_samples_and_stays_here(app: AppTest) -> None:
     assert session(app).purify == (PurifySettings("one-step", t=60), PurifySettings("diffpure-ddim", t=100))
 
 
+@pytest.mark.slow
 def test_the_page_does_what_core_does(carried: AppTest) -> None:
     press(carried)
     state, models = session(carried).state_of(PurifyState), load_bundle()
@@ -84,6 +85,7 @@ def test_the_page_does_what_core_does(carried: AppTest) -> None:
     assert carried.button(key="purify").label == "Purify again"
 
 
+@pytest.mark.slow
 def test_slider_and_keys_move_all_methods_in_step(carried: AppTest) -> None:
     press(carried)
     state = session(carried).state_of(PurifyState)
@@ -103,6 +105,7 @@ def test_slider_and_keys_move_all_methods_in_step(carried: AppTest) -> None:
     assert not carried.exception
 
 
+@pytest.mark.slow
 def test_without_the_clean_scan_the_page_says_what_cannot_be_known(page: AppTest) -> None:
     press(page)
     assert "the answer stays “tumour”" in texts(page) and "As the input" in texts(page)
@@ -111,6 +114,7 @@ def test_without_the_clean_scan_the_page_says_what_cannot_be_known(page: AppTest
     assert "Estimate against the clean scan" not in texts(page)
 
 
+@pytest.mark.slow
 def test_what_changed_and_the_files(carried: AppTest) -> None:
     assert "Press **Purify**" in texts(section(carried, "What changed"))
     press(section(carried, "Watch"))
@@ -130,6 +134,7 @@ def test_what_changed_and_the_files(carried: AppTest) -> None:
         assert np.abs(scan.frame() - state.trajectories[0].frames[-1].estimate[0]).max() <= 0.51 / 65535
 
 
+@pytest.mark.slow
 def test_seeds_agree_or_the_page_warns(carried: AppTest) -> None:
     section(carried, "Seeds")
     carried.number_input(key="seeds-count").set_value(3).run()
@@ -143,7 +148,7 @@ def test_seeds_agree_or_the_page_warns(carried: AppTest) -> None:
 
 
 def test_steps_slower_than_the_page_are_drawn_once_each(carried: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    slow_down(monkeypatch, "core.trajectories.purification.develop")
+    slow_down(monkeypatch, "core.trajectories.purification.purify_side_by_side")
     press(carried)
     slow_down(monkeypatch, "core.trajectories.purification.mae_view_steps")
     carried.segmented_control(key="purify-value").set_value(RECONSTRUCTION).run()
@@ -165,6 +170,7 @@ def test_words() -> None:
     assert in_short(PurifySettings("median")) == "Median, 3 × 3 pixels"
 
 
+@pytest.mark.slow
 def test_the_trade_is_told_from_what_is_recorded(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.evaluation.tradeoff.results_entry", lambda bundle, name: {})
     app.switch_page("pages/purify/page.py").run()
@@ -183,6 +189,7 @@ def test_the_trade_is_told_from_what_is_recorded(app: AppTest, monkeypatch: pyte
     assert "Made by `measure`" in texts(app) and "The purifiers side by side" in texts(app)
 
 
+@pytest.mark.slow
 def test_what_the_mae_sees_is_told_from_what_is_recorded(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.evaluation.tradeoff.results_entry", lambda bundle, name: {})
     app.switch_page("pages/purify/page.py").run()
@@ -199,6 +206,7 @@ def test_what_the_mae_sees_is_told_from_what_is_recorded(app: AppTest, monkeypat
     assert "n = 7 validation scans" in texts(app) and "Made by `measure figure 4`" in texts(app)
 
 
+@pytest.mark.slow
 def test_only_what_the_method_takes_is_asked_for(page: AppTest) -> None:
     page.segmented_control(key="purify-count").set_value(3).run()
     page.selectbox(key="purify-method-0").select("median").run()
@@ -221,6 +229,7 @@ def test_a_mistake_gets_the_sentence_of_core(page: AppTest) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_another_scan_drops_the_old_run(page: AppTest, choose: Choose) -> None:
     state = session(press(page)).state_of(PurifyState)
     choose(page, OTHER.key)
@@ -228,6 +237,7 @@ def test_another_scan_drops_the_old_run(page: AppTest, choose: Choose) -> None:
     assert not page.exception and page.button(key="purify").label == "Purify"
 
 
+@pytest.mark.slow
 def test_stop_leaves_what_was_done_so_far(page: AppTest) -> None:
     page.segmented_control(key="purify-count").set_value(1).run()
     page.selectbox(key="purify-method-0").select("diffpure").run()
@@ -246,6 +256,7 @@ def test_stop_leaves_what_was_done_so_far(page: AppTest) -> None:
     assert any("Stopped" in info.value for info in page.info)
 
 
+@pytest.mark.slow
 def test_teachers_mode_is_the_stage_alone(carried: AppTest) -> None:
     press(carried)
     carried.button(key="teacher").click().run()
@@ -255,6 +266,7 @@ def test_teachers_mode_is_the_stage_alone(carried: AppTest) -> None:
     assert carried.selectbox(key="purify-method-0") and not carried.exception
 
 
+@pytest.mark.slow
 def test_the_attacked_copy_is_carried_over(page: AppTest) -> None:
     page.switch_page("pages/attack/page.py").run()
     page.selectbox(key="attack-method").select("fgsm").run()

@@ -127,6 +127,7 @@ def test_adaptive_gives_each_image_the_level_of_its_own(tiny):
     assert torch.equal(both.noisy, torch.cat([step.noisy for step in alone]))
 
 
+@pytest.mark.slow
 def test_adaptive_takes_the_level_that_examine_would(bundle, sample_files):
     scan = load_scan(sample_files[0])
     variation = examine(scan, bundle).detection.scores["amv"]

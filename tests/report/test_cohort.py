@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from core.fidelity.metrics import distance
-from core.report.cases import AuditSettings, Case, examined_case, study, summarised, worst_first
+from core.report.cases import AuditSettings, Case, case_evidence, examined_case, summarised, worst_first
 from core.report.cohort import (
     COHORT,
-    Keeper,
+    CaseStore,
     cohort_cases,
     folder_cohort,
     run_record,
@@ -51,7 +51,7 @@ def packed(files):
 @pytest.fixture(scope="module")
 def attacked(bundle):
     found = source("tumour-01-pgd-8.dcm")
-    return found, study(found, bundle, SETTINGS)
+    return found, case_evidence(found, bundle, SETTINGS)
 
 
 def test_the_sample_cohort_has_its_clean_originals():
@@ -62,6 +62,7 @@ def test_the_sample_cohort_has_its_clean_originals():
     assert {found.name for found in attacked} == {path.name for path in COHORT.glob("*.dcm")}
 
 
+@pytest.mark.slow
 def test_a_flagged_scan_is_measured_on_the_estimate_that_was_decided_on(attacked, bundle):
     found, result = attacked
     case = summarised(found, result)
@@ -91,7 +92,7 @@ def test_a_scan_that_is_not_flagged_is_purified_for_the_audit_alone(bundle):
 
 def test_spread_and_agreement_are_of_the_seeds(attacked, bundle):
     found, first = attacked
-    second = study(found, bundle, replace(SETTINGS, seed=1))
+    second = case_evidence(found, bundle, replace(SETTINGS, seed=1))
     # Two values lie half their distance from their mean; over two samples that is a deviation of d / sqrt(2). The
     # second seed of the one is the first of the other, unless t* differs.
     assert first.t_star == second.t_star
@@ -143,41 +144,41 @@ def fake(found, bundle, settings):
 def test_finished_cases_are_known_again_by_content_and_under_todays_names(bundle, monkeypatch, cache):
     monkeypatch.setattr("core.report.cohort.examined_case", fake)
     sources = uploaded_cohort([("Doe^John.dcm", b"one"), ("Roe^Jane.dcm", b"two"), ("three.dcm", b"three")])
-    keeper = Keeper(sources, bundle, SETTINGS)
+    store = CaseStore(sources, bundle, SETTINGS)
     assert not cache.exists(), "nothing may be written before a scan is finished"
-    steps = cohort_cases(sources, bundle, SETTINGS, keeper)
+    steps = cohort_cases(sources, bundle, SETTINGS, store)
     done = dict([next(steps), next(steps)])
-    text = keeper.path.read_text()
+    text = store.path.read_text()
     assert "Doe" not in text and "Roe" not in text
     renamed = uploaded_cohort([("b.dcm", b"two"), ("c.dcm", b"three"), ("a.dcm", b"one")])
-    again = Keeper(renamed, bundle, SETTINGS)
+    again = CaseStore(renamed, bundle, SETTINGS)
     assert again.known == {0: replace(done[1], name="b.dcm"), 2: replace(done[0], name="a.dcm")}
     assert [index for index, _ in cohort_cases(renamed, bundle, SETTINGS, again, done=again.known)] == [1]
-    assert Keeper(renamed, bundle, AuditSettings(seeds=2, seed=1)).known == {}
-    assert Keeper(renamed[:2], bundle, SETTINGS).known == {}
+    assert CaseStore(renamed, bundle, AuditSettings(seeds=2, seed=1)).known == {}
+    assert CaseStore(renamed[:2], bundle, SETTINGS).known == {}
     again.forget()
-    assert Keeper(renamed, bundle, SETTINGS).known == {}
+    assert CaseStore(renamed, bundle, SETTINGS).known == {}
 
 
 def test_two_visitors_with_one_cohort_do_not_spoil_it(bundle, monkeypatch):
     monkeypatch.setattr("core.report.cohort.examined_case", fake)
     sources = uploaded_cohort([("a.dcm", b"one"), ("b.dcm", b"two")])
-    first, second = Keeper(sources, bundle, SETTINGS), Keeper(sources, bundle, SETTINGS)
+    first, second = CaseStore(sources, bundle, SETTINGS), CaseStore(sources, bundle, SETTINGS)
     steps = cohort_cases(sources, bundle, SETTINGS, first)
     next(steps)
     second.forget()
     next(steps)  # goes on writing to a file that is no more
-    assert Keeper(sources, bundle, SETTINGS).known == {}
-    dict(cohort_cases(sources, bundle, SETTINGS, Keeper(sources, bundle, SETTINGS)))
-    again = Keeper(sources, bundle, SETTINGS)
+    assert CaseStore(sources, bundle, SETTINGS).known == {}
+    dict(cohort_cases(sources, bundle, SETTINGS, CaseStore(sources, bundle, SETTINGS)))
+    again = CaseStore(sources, bundle, SETTINGS)
     assert sorted(again.known) == [0, 1] and not again.failed
 
 
 def test_nothing_is_kept_of_a_file_that_could_not_be_opened(bundle):
     sources = uploaded_cohort([("Doe^John.txt", b"no scan at all")])
-    keeper = Keeper(sources, bundle, SETTINGS)
-    ((_, case),) = cohort_cases(sources, bundle, SETTINGS, keeper)
-    assert "Doe^John" in case.problem and not keeper.path.exists()
+    store = CaseStore(sources, bundle, SETTINGS)
+    ((_, case),) = cohort_cases(sources, bundle, SETTINGS, store)
+    assert "Doe^John" in case.problem and not store.path.exists()
 
 
 def test_a_disk_that_takes_nothing_does_not_stop_the_audit(bundle, monkeypatch, tmp_path):
@@ -185,9 +186,9 @@ def test_a_disk_that_takes_nothing_does_not_stop_the_audit(bundle, monkeypatch, 
     monkeypatch.setenv("PURESCAN_CACHE", str(tmp_path / "file"))
     monkeypatch.setattr("core.report.cohort.examined_case", fake)
     sources = uploaded_cohort([("a.dcm", b"one"), ("b.dcm", b"two")])
-    keeper = Keeper(sources, bundle, SETTINGS)
-    assert len(dict(cohort_cases(sources, bundle, SETTINGS, keeper))) == 2
-    assert keeper.failed
+    store = CaseStore(sources, bundle, SETTINGS)
+    assert len(dict(cohort_cases(sources, bundle, SETTINGS, store))) == 2
+    assert store.failed
 
 
 KILLED = """
@@ -199,16 +200,17 @@ from core.bundles.calibration import Borderline
 cohort.examined_case = lambda found, bundle, settings: Case(found.name, found.sha256, label="tumour")
 bundle, settings = load_bundle(), AuditSettings(seeds=2)
 sources = cohort.sample_cohort()
-for index, case in cohort.cohort_cases(sources, bundle, settings, cohort.Keeper(sources, bundle, settings)):
+for index, case in cohort.cohort_cases(sources, bundle, settings, cohort.CaseStore(sources, bundle, settings)):
     if index == 4:
         os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.slow
 def test_killing_the_process_loses_no_finished_scan(bundle, cache):
     ended = subprocess.run([sys.executable, "-c", KILLED], cwd=ROOT, check=False)
     assert ended.returncode == -signal.SIGKILL
-    assert sorted(Keeper(sample_cohort(), bundle, SETTINGS).known) == [0, 1, 2, 3, 4]
+    assert sorted(CaseStore(sample_cohort(), bundle, SETTINGS).known) == [0, 1, 2, 3, 4]
 
 
 def test_a_case_survives_json(attacked):

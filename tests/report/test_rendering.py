@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.report.cases import AuditSettings, Case, study, summarised
+from core.report.cases import AuditSettings, Case, case_evidence, summarised
 from core.report.cohort import run_record, sample_cohort
 from core.report.rendering import ESTIMATE, NOTICE, Pictures, cases_csv, draw_pictures, figures, report_html
 
@@ -130,9 +130,10 @@ def test_the_table_holds_every_number_and_no_formula(run):
     assert not {"fidelity", "scores", "to_clean"} & set(rows[0])
 
 
+@pytest.mark.slow
 def test_pictures_are_of_the_study(bundle):
     found = sample_cohort()[-1]
-    result = study(found, bundle, AuditSettings(seeds=2))
+    result = case_evidence(found, bundle, AuditSettings(seeds=2))
     drawn = draw_pictures(result)
     sizes = [Image.open(io.BytesIO(picture)).size for picture in drawn]
     assert sizes == [(256, 256)] * 4

@@ -19,6 +19,8 @@ from pydicom.uid import (
     generate_uid,
 )
 
+FOUR = np.array([[0, 100], [200, 300]], np.uint16)
+
 
 def dataset(pixels: np.ndarray, syntax: UID = ExplicitVRLittleEndian, **tags: Any) -> Dataset:
     """Return a grey or RGB data set with the stored values `pixels`: (H, W), (F, H, W) or (H, W, 3)."""

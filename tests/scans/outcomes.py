@@ -32,3 +32,12 @@ def checked_sentence(text: str) -> str:
     assert "\n" not in text and text.endswith("."), text
     assert "Error" not in text and "Traceback" not in text, text
     return text
+
+
+def refused(data: bytes, *words: str) -> str:
+    """Return the sentence with which a DICOM file is refused; it has to hold all of the words."""
+    text = outcome(data, "file.dcm")
+    assert isinstance(text, str), text
+    for word in words:
+        assert word in text, text
+    return text

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-import core.trajectories.purification as filmstrip
 from core.attacks import attack_pixels
 from core.attacks.settings import AttackSettings
 from core.purification.settings import PurifySettings
 from core.purification.steps import PurifierStep
+from core.trajectories import purification
 from core.trajectories.decimation import DecimatedHistory
-from core.trajectories.purification import PurificationTrajectory, develop, mae_view_steps
+from core.trajectories.purification import PurificationTrajectory, mae_view_steps, purify_side_by_side
 
 GREY = np.full((1, 8, 8), 0.25, dtype=np.float32)
 
@@ -34,7 +34,7 @@ def step(index, value, noisy=None, loss=None):
     return PurifierStep(index, None if noisy is None else 10 - index, noisy, estimate, loss)
 
 
-def strip(bundle, values, **how):
+def trajectory(bundle, values, **how):
     made = PurificationTrajectory(GREY, bundle, PurifySettings("diffpure", t=max(len(values), 1)), **how)
     for index, value in enumerate(values):
         made.take(step(index, value))
@@ -58,13 +58,13 @@ def test_a_frame_holds_what_the_step_was(small):
 
 
 def test_the_turn_is_where_the_last_answer_begins_to_stand(small):
-    assert strip(small, [0.3, 0.4]).turn() is None
-    made = strip(small, [0.3, 0.6, 0.4, 0.7, 0.8])
+    assert trajectory(small, [0.3, 0.4]).turn() is None
+    made = trajectory(small, [0.3, 0.6, 0.4, 0.7, 0.8])
     assert made.turn().step == 4  # bright at 2 already, but it did not last
 
 
 def test_a_long_run_keeps_few_frames_and_its_last(small):
-    made = strip(small, np.linspace(0.2, 0.9, 203).tolist(), most=60)
+    made = trajectory(small, np.linspace(0.2, 0.9, 203).tolist(), most=60)
     steps = [frame.step for frame in made.frames]
     assert len(steps) <= 62 and steps[0] == 0 and steps[-1] == 203 == made.steps
     assert set(np.diff(steps[:-1])) == {4}
@@ -73,7 +73,7 @@ def test_a_long_run_keeps_few_frames_and_its_last(small):
 
 
 def test_positions_of_methods_of_any_length_belong_together(small):
-    short, long = strip(small, [0.5]), strip(small, [0.5] * 4)
+    short, long = trajectory(small, [0.5]), trajectory(small, [0.5] * 4)
     assert [short.at(share).step for share in (0, 0.25, 0.5, 0.75, 1)] == [0, 0, 1, 1, 1]
     assert [long.at(share).step for share in (0, 0.25, 0.5, 0.75, 1)] == [0, 1, 2, 3, 4]
 
@@ -82,19 +82,19 @@ def test_methods_go_side_by_side(small, monkeypatch):
     def steps(pixels, bundle, settings, **_):
         yield from (step(index, 0.5) for index in range(settings.steps))
 
-    monkeypatch.setattr(filmstrip, "purifier_steps", steps)
-    strips = [
+    monkeypatch.setattr(purification, "purifier_steps", steps)
+    trajectories = [
         PurificationTrajectory(GREY, small, PurifySettings("diffpure", t=100, steps=steps)) for steps in (1, 2, 4)
     ]
-    order = [strips.index(taken) for taken in develop(strips, small)]
+    order = [trajectories.index(taken) for taken in purify_side_by_side(trajectories, small)]
     assert order == [0, 1, 2, 2, 1, 2, 2]
-    assert [made.share for made in strips] == [1, 1, 1]
+    assert [made.share for made in trajectories] == [1, 1, 1]
 
 
 def test_what_is_stopped_has_its_last_frame(small, monkeypatch):
-    monkeypatch.setattr(filmstrip, "purifier_steps", lambda *_, **__: (step(i, 0.5) for i in range(9)))
+    monkeypatch.setattr(purification, "purifier_steps", lambda *_, **__: (step(i, 0.5) for i in range(9)))
     made = PurificationTrajectory(GREY, small, PurifySettings("diffpure", t=9), most=4)
-    run = develop([made], small)
+    run = purify_side_by_side([made], small)
     for _ in range(5):
         next(run)
     assert made.frames[-1].step == 4
@@ -112,6 +112,7 @@ def test_thinning_keeps_even_distances():
     assert kept[2] == [0, 1, 2, 3] and kept[3] == [0, 2, 4] and kept[7] == [0, 4, 8]
 
 
+@pytest.mark.slow
 def test_the_diagnosis_comes_back_in_a_real_film(bundle, sample_files):
     from core import load_scan
     from core.attacks import attackable_pixels
@@ -121,20 +122,26 @@ def test_the_diagnosis_comes_back_in_a_real_film(bundle, sample_files):
     for attacked in attack_pixels(clean, bundle, AttackSettings("pgd", steps=10)):
         pixels = attacked.attacked
     settings = (PurifySettings("one-step", t=100), PurifySettings("diffpure-ddim", t=100, steps=2))
-    strips = [PurificationTrajectory(pixels[0].numpy(), bundle, each, reference=clean[0].numpy()) for each in settings]
-    assert len(list(develop(strips, bundle, seed=1))) == 3
-    for made in strips:
+    trajectories = [
+        PurificationTrajectory(pixels[0].numpy(), bundle, each, reference=clean[0].numpy()) for each in settings
+    ]
+    assert len(list(purify_side_by_side(trajectories, bundle, seed=1))) == 3
+    for made in trajectories:
         assert made.frames[0].prediction.label == "no tumour" and made.wanted == "tumour"
         assert made.turn().step == 1 and made.frames[-1].prediction.label == "tumour"
         assert made.frames[-1].to_reference.ssim > made.frames[0].to_reference.ssim
-    assert np.array_equal(strips[0].frames[1].estimate, strips[1].frames[1].estimate)  # same noise, same first step
+    assert np.array_equal(
+        trajectories[0].frames[1].estimate, trajectories[1].frames[1].estimate
+    )  # same noise, same first step
 
-    assert len(list(mae_view_steps(strips[:1], bundle))) == 2
-    assert all(mae_view.decoder > 0 and mae_view.reconstruction_loss > 0 for mae_view in strips[0].mae_views.values())
-    same = filmstrip.mae_view(clean[0].numpy(), clean[0].numpy(), bundle)
+    assert len(list(mae_view_steps(trajectories[:1], bundle))) == 2
+    assert all(
+        mae_view.decoder > 0 and mae_view.reconstruction_loss > 0 for mae_view in trajectories[0].mae_views.values()
+    )
+    same = purification.mae_view(clean[0].numpy(), clean[0].numpy(), bundle)
     assert same.encoder == same.decoder == 0
-    assert filmstrip.mae_view(clean[0].numpy(), None, bundle) == (same.reconstruction_loss, None, None)
-    assert not list(mae_view_steps(strips[:1], bundle))  # nothing is looked at twice
+    assert purification.mae_view(clean[0].numpy(), None, bundle) == (same.reconstruction_loss, None, None)
+    assert not list(mae_view_steps(trajectories[:1], bundle))  # nothing is looked at twice
 
 
 def test_a_mistake_is_one_sentence(bundle):

@@ -95,7 +95,7 @@ def _totals(calibration: Calibration, limits: Sequence[Limits]) -> dict[str, int
     kept = [point.label_kept for point in points if point.label_kept]
     return {
         "flagged": sum(share.n for share in kept),
-        "kept": sum(share.count for share in kept),
+        "kept": sum(share.hits for share in kept),
         "turned_wrong": sum(point.turned_wrong for point in points),
         "turned_right": sum(point.turned_right for point in points),
     }

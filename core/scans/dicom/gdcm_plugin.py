@@ -13,7 +13,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pydicom import uid
-from pydicom.pixels import get_decoder
 from pydicom.pixels.decoders.base import DecodeRunner
 
 from core.scans.dicom import gdcm_worker
@@ -30,14 +29,6 @@ _worker: subprocess.Popen[bytes] | None = None
 def is_available(uid: str) -> bool:
     """Tell whether this plugin decodes the transfer syntax `uid`."""
     return uid in SYNTAXES and find_spec("gdcm") is not None
-
-
-def register() -> None:
-    """Offer this plugin to pydicom's decoders; a second call changes nothing."""
-    for syntax in SYNTAXES:
-        decoder = get_decoder(syntax)
-        if LABEL not in decoder.available_plugins:
-            decoder.add_plugin(LABEL, (__name__, "decode_frame"))
 
 
 def decode_frame(src: bytes, runner: DecodeRunner) -> bytes:

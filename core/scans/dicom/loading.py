@@ -45,11 +45,9 @@ def load_dicom(files: list[tuple[str, bytes]], name: str, sha256: str) -> Scan:
     ScanError
         Where no image can be read.
     """
-    if len(files) == 1:
-        parts, notes = [read_part(read_dicom(files[0][1], name), name)], []
-    else:
-        parts, notes = _series(files, name)
-    return _build(parts, notes, name, sha256)
+    if len(files) > 1:
+        return _build(*_series(files, name), name, sha256)
+    return _build([read_part(read_dicom(files[0][1], name), name)], [], name, sha256)
 
 
 def _series(files: list[tuple[str, bytes]], name: str) -> tuple[list[Part], list[str]]:

@@ -6,9 +6,10 @@ and signatures below are those that pydicom asks of a decoding plugin.
 
 from __future__ import annotations
 
+from typing import cast
+
 import openjpeg
 from pydicom import uid
-from pydicom.pixels import get_decoder
 from pydicom.pixels.common import PhotometricInterpretation
 from pydicom.pixels.decoders.base import DecodeRunner
 
@@ -32,18 +33,10 @@ def decode_frame(src: bytes, runner: DecodeRunner) -> bytearray:
     runner : DecodeRunner
         Told what the codestream holds where that differs from the tags.
     """
-    frame = openjpeg.decode_pixel_data(src, version=2)
+    frame = cast(bytearray, openjpeg.decode_pixel_data(src, version=2))  # version 1 gives an array
     # The multiple component transform is undone while decoding (PS3.5 8.2.4).
     if runner.photometric_interpretation in (PhotometricInterpretation.YBR_ICT, PhotometricInterpretation.YBR_RCT):
         runner.set_option("photometric_interpretation", PhotometricInterpretation.RGB)
     precision = runner.get_option("j2k_precision", runner.bits_stored)
     runner.set_option("bits_allocated", 8 if precision <= 8 else 16 if precision <= 16 else 32)
     return frame
-
-
-def register() -> None:
-    """Offer this plugin to pydicom's decoders; a second call changes nothing."""
-    for syntax in SYNTAXES:
-        decoder = get_decoder(syntax)
-        if LABEL not in decoder.available_plugins:
-            decoder.add_plugin(LABEL, (__name__, "decode_frame"))

@@ -21,9 +21,6 @@ from core.scans.scan import ScanError
 from core.scans.text import one_line
 from core.scans.windowing import look_up
 
-openjpeg_plugin.register()
-gdcm_plugin.register()
-
 _JPEG = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1)
 _JPEG_LS = (uid.JPEGLSLossless, uid.JPEGLSNearLossless)
 
@@ -38,6 +35,11 @@ _PLUGINS = {
     uid.RLELossless: "pydicom",
     **{syntax: openjpeg_plugin.LABEL for syntax in openjpeg_plugin.SYNTAXES},
 }
+for _plugin in (openjpeg_plugin, gdcm_plugin):
+    for _decoder in map(get_decoder, _plugin.SYNTAXES):
+        if _plugin.LABEL not in _decoder.available_plugins:  # pydicom refuses a second offer
+            _decoder.add_plugin(_plugin.LABEL, (_plugin.__name__, "decode_frame"))
+
 _NATIVE = (
     uid.ImplicitVRLittleEndian,
     uid.ExplicitVRLittleEndian,
@@ -202,7 +204,9 @@ def _decoded(ds: Dataset, syntax: UID, name: str) -> np.ndarray:
     try:
         with quiet_decoder():
             pixels, _ = get_decoder(syntax).as_array(
-                ds, decoding_plugin=_PLUGINS.get(syntax, ""), allow_excess_frames=False
+                ds,
+                decoding_plugin=_PLUGINS.get(syntax, ""),
+                allow_excess_frames=False,  # type: ignore[arg-type]  # pydicom writes all options where it takes each
             )
     except MemoryError:
         raise

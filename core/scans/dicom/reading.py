@@ -82,7 +82,7 @@ def _inflated(data: bytes, name: str) -> bytes:
     header.TransferSyntaxUID = uid.ExplicitVRLittleEndian
     stream = BytesIO()
     stream.write(data[:128] + b"DICM")
-    write_file_meta_info(stream, header, enforce_standard=False)
+    write_file_meta_info(stream, header, enforce_standard=False)  # type: ignore[arg-type]  # it takes any stream
     return stream.getvalue() + plain
 
 

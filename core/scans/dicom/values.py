@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -187,8 +188,8 @@ def rescaled(stored: np.ndarray, slope: float, intercept: float) -> np.ndarray:
         return finite_float32(stored.astype(np.float64) * slope + intercept)
 
 
-def joined(arrays: list[np.ndarray], join) -> np.ndarray:  # noqa: ANN001 - np.stack or np.concatenate
-    """Join arrays of several types into one that is no wider than float32 needs."""
+def joined(arrays: list[np.ndarray], join: Callable[[list[np.ndarray]], np.ndarray]) -> np.ndarray:
+    """Join arrays of several types, by `np.stack` or `np.concatenate`, into one that is no wider than float32 needs."""
     kind = np.result_type(*arrays)
     if kind.kind == "f" and kind.itemsize > 4:
         kind = np.dtype(np.float32)
@@ -207,7 +208,7 @@ def _read_windows(part: Part, name: str) -> None:
 
 
 def _frame_windows(part: Part, groups: list[Dataset | None]) -> None:
-    firsts = [(_windows(group) or [None])[0] for group in groups]
+    firsts = [next(iter(_windows(group)), None) for group in groups]
     good = [window for window in firsts if window is not None and window.usable]
     if len(good) < len(firsts):
         part.notes.append("Some frames bring no usable window.")

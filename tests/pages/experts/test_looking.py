@@ -14,6 +14,7 @@ from tests.pages.experts.helpers import SCAN, Choose, bench, everything, press, 
 from tests.reading import opened, texts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["grad-cam", "occlusion"])
 def test_where_they_look(page: AppTest, method: str) -> None:
     section(page, "Where they look")
@@ -27,6 +28,7 @@ def test_where_they_look(page: AppTest, method: str) -> None:
     assert "no outline" in texts(page) and not page.table
 
 
+@pytest.mark.slow
 def test_where_they_look_without_some_of_them(page: AppTest) -> None:
     """The maps of the whole mixture are those of the experts at work; one expert’s own map is not touched."""
     section(page, "Where they look")
@@ -49,6 +51,7 @@ def test_where_they_look_without_some_of_them(page: AppTest) -> None:
     assert Question("integrated-gradients", 1) in bench(page).attributions
 
 
+@pytest.mark.slow
 def test_technical_terms_are_explained(page: AppTest) -> None:
     """Where a term of the field stands, a sentence of help hangs on it."""
     terms = {"Opinions": ["logits", "PGD-40"], "Drag ε": ["FGSM"], "Where they look": ["class token", "log odds"]}
@@ -61,6 +64,7 @@ def test_technical_terms_are_explained(page: AppTest) -> None:
         assert all(term.lower() in helps for term in sought), (name, helps)
 
 
+@pytest.mark.slow
 def test_agreement_with_a_circle(page: AppTest) -> None:
     from core.explanation.outline_agreement import outline_agreement
     from core.fidelity.outline import circle
@@ -75,6 +79,7 @@ def test_agreement_with_a_circle(page: AppTest) -> None:
     assert row.iloc[3] == f"{100 * made.expected:.1f} %"
 
 
+@pytest.mark.slow
 def test_raw_heads_and_rollout(page: AppTest) -> None:
     section(page, "Where they look")
     raw = bench(page).attention[CLEAN].raw
@@ -86,6 +91,7 @@ def test_raw_heads_and_rollout(page: AppTest) -> None:
     assert not page.exception and "Abnar" in texts(page)
 
 
+@pytest.mark.slow
 def test_the_map_with_and_without_a_scan(app: AppTest, served: Bundle, choose: Choose, tmp_path) -> None:
     record_gates(tmp_path / served.name / "gates.json")
     opened(app, "experts")
@@ -97,6 +103,7 @@ def test_the_map_with_and_without_a_scan(app: AppTest, served: Bundle, choose: C
     assert {"Clean, tumour", "FGSM 8/255, no tumour", "PGD 8/255, tumour"} <= {trace["name"] for trace in chart["data"]}
 
 
+@pytest.mark.slow
 def test_gates_of_other_weights_are_not_shown(app: AppTest, served: Bundle, tmp_path) -> None:
     record_gates(tmp_path / served.name / "gates.json", weights="old")
     assert "not recorded for this mixture" in texts(opened(app, "experts"))

@@ -28,6 +28,7 @@ from tests.pages.experts.helpers import (
 from tests.reading import opened, session, texts
 
 
+@pytest.mark.slow
 def test_a_bundle_without_a_mixture_says_so(app: AppTest, choose: Choose, served: Bundle, monkeypatch) -> None:
     alone = dataclasses.replace(served, classifiers={"resnet18": served.classifiers["resnet18"]})
     monkeypatch.setattr(core, "load_bundle", lambda name: alone)
@@ -46,6 +47,7 @@ def test_start_offers_samples_and_the_map(app: AppTest, served: Bundle) -> None:
     assert session(app).scan.name == "MR_small.dcm" and app.title[0].value == "Open up the experts"
 
 
+@pytest.mark.slow
 def test_the_opinions_are_those_of_core(page: AppTest, mixed: Bundle) -> None:
     expected = run_mixture(bench(page).before.pixels, mixed, "medfedpure").output
     assert bench(page).stages[CLEAN].output.weights == expected.weights
@@ -56,6 +58,7 @@ def test_the_opinions_are_those_of_core(page: AppTest, mixed: Bundle) -> None:
         assert expert["name"] in table and expert["training"].rstrip(".") in table and said.label in table
 
 
+@pytest.mark.slow
 def test_experts_are_switched_off_one_by_one(page: AppTest) -> None:
     """Those left decide alone, and with nobody left there is a sentence and no number."""
     output = bench(page).stages[CLEAN].output
@@ -70,6 +73,7 @@ def test_experts_are_switched_off_one_by_one(page: AppTest) -> None:
     assert page.header[0].value == "No answer" and "nan" not in texts(page).lower()
 
 
+@pytest.mark.slow
 def test_the_attack_made_here_and_what_purifies_it(page: AppTest) -> None:
     page.slider(key="experts-eps").set_value(4.0)
     press(page, "experts-attack")
@@ -84,6 +88,7 @@ def test_the_attack_made_here_and_what_purifies_it(page: AppTest) -> None:
         assert ("As for the clean scan" if same else f"Clean scan: {first}") in texts(page)
 
 
+@pytest.mark.slow
 def test_a_stopped_attack_keeps_how_far_it_came(page: AppTest, served: Bundle, monkeypatch) -> None:
     from pages.experts import attack as experts_attack
 
@@ -98,6 +103,7 @@ def test_a_stopped_attack_keeps_how_far_it_came(page: AppTest, served: Bundle, m
     assert ATTACKED in bench(page).stages and 0 < made.job.count < 4000
 
 
+@pytest.mark.slow
 def test_an_attacked_copy_stands_beside_its_origin(page: AppTest, served: Bundle) -> None:
     now = session(page)
     before = now.examination
@@ -110,6 +116,7 @@ def test_an_attacked_copy_stands_beside_its_origin(page: AppTest, served: Bundle
     assert not [button for button in page.button if button.key == "experts-attack"]
 
 
+@pytest.mark.slow
 def test_the_gate_along_the_path(page: AppTest) -> None:
     section(page, "Drag ε")
     press(page, "path-start")
@@ -124,6 +131,7 @@ def test_the_gate_along_the_path(page: AppTest) -> None:
         slider = next(entry for entry in page.select_slider if entry.label.startswith("Drag"))
 
 
+@pytest.mark.slow
 def test_a_mixture_with_thresholds_can_be_used_elsewhere(page: AppTest) -> None:
     press(page, "use-mixture")
     assert session(page).classifier == "medfedpure" and session(page).examination.undefended.classifier == "medfedpure"
@@ -139,6 +147,7 @@ def test_refused_scan_gives_its_sentence(app: AppTest, served: Bundle, choose: C
     assert not app.exception and "modality CT" in texts(app) and session(app).state_of(ExpertsState) is None
 
 
+@pytest.mark.slow
 def test_another_scan_lays_the_bench_out_anew(page: AppTest, choose: Choose) -> None:
     press(page, "experts-attack")
     old = bench(page)

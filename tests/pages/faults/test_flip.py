@@ -31,6 +31,7 @@ from tests.pages.faults.helpers import (
 from tests.reading import opened, texts
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_changes_value_and_decision(page: AppTest, models: Bundle) -> None:
     before, digest = bench(page).answer.before, network_digest(models.classifiers["resnet18"])
     value = stored_value(models.classifiers["resnet18"], BIAS, 0, "float32")
@@ -47,6 +48,7 @@ def test_a_flipped_bit_changes_value_and_decision(page: AppTest, models: Bundle)
     assert BIAS in table and "exponent" in table and "→" in table
 
 
+@pytest.mark.slow
 def test_undo_takes_back_one_flip_or_all(page: AppTest) -> None:
     sound = bench(page).answer.before.undefended.probabilities
     look_at(page, BIAS)
@@ -62,6 +64,7 @@ def test_undo_takes_back_one_flip_or_all(page: AppTest) -> None:
     assert page.button(key="faults-undo-all").disabled
 
 
+@pytest.mark.slow
 def test_an_answer_without_numbers_is_told_in_words(page: AppTest) -> None:
     bits = _nan_bits(page)
     assert math.isnan(stored_value(bench(page).module, WEIGHT, 0, "float32", bits))
@@ -71,6 +74,7 @@ def test_an_answer_without_numbers_is_told_in_words(page: AppTest) -> None:
     assert "nan %" not in texts(page).lower() and not page.error
 
 
+@pytest.mark.slow
 def test_the_guard_detects_and_repairs(page: AppTest) -> None:
     flip_the_answer(page)
     sound = bench(page).answer.before.undefended.probabilities
@@ -85,6 +89,7 @@ def test_the_guard_detects_and_repairs(page: AppTest) -> None:
     assert "the guard sees nothing" in texts(page)
 
 
+@pytest.mark.slow
 def test_random_flips_in_weights_and_activations(page: AppTest) -> None:
     page.number_input(key="faults-count").set_value(16).run()
     press(page, "faults-flip")
@@ -100,6 +105,7 @@ def test_random_flips_in_weights_and_activations(page: AppTest) -> None:
     assert not page.error
 
 
+@pytest.mark.slow
 def test_more_flips_than_bits_give_a_sentence(page: AppTest) -> None:
     page.segmented_control(key="faults-network-brain-mri").set_value("mae").run()
     tensors = {name: count for layer in bench(page).layers for name, count in layer.tensors.items()}
@@ -112,6 +118,7 @@ def test_more_flips_than_bits_give_a_sentence(page: AppTest) -> None:
     assert f"There are only {bits} such bits" in texts(page) and not bench(page).flips
 
 
+@pytest.mark.slow
 def test_another_format_is_another_memory(page: AppTest) -> None:
     look_at(page, BIAS)
     press(page, "bit-30")
@@ -121,6 +128,7 @@ def test_another_format_is_another_memory(page: AppTest) -> None:
     assert bench(page).flips == [Fault(BIAS, 0, 14, "bfloat16")]
 
 
+@pytest.mark.slow
 def test_layer_tensor_and_number_are_chosen(page: AppTest) -> None:
     page.selectbox(key="faults-layer-brain-mri-resnet18-").select("layer4.0").run()
     assert bench(page).tensor.startswith("network.layer4.0.") and bench(page).index == 0
@@ -132,6 +140,7 @@ def test_layer_tensor_and_number_are_chosen(page: AppTest) -> None:
     assert bench(page).index != first
 
 
+@pytest.mark.slow
 def test_the_damage_stays_with_the_network_when_the_scan_changes(page: AppTest, choose: Choose) -> None:
     flip_the_answer(page)
     flips, first = list(bench(page).flips), bench(page).answer
@@ -142,6 +151,7 @@ def test_the_damage_stays_with_the_network_when_the_scan_changes(page: AppTest, 
     assert not bench(page).flips and not page.exception
 
 
+@pytest.mark.slow
 def test_other_pages_use_the_sound_network(page: AppTest) -> None:
     before = page.session_state["session"].examination.undefended.probabilities
     flip_the_answer(page)
@@ -149,6 +159,7 @@ def test_other_pages_use_the_sound_network(page: AppTest) -> None:
     assert page.session_state["session"].examination.undefended.probabilities == before
 
 
+@pytest.mark.slow
 def test_a_damaged_autoencoder_changes_the_error_map(page: AppTest) -> None:
     page.segmented_control(key="faults-network-brain-mri").set_value("mae").run()
     press(page, "faults-largest")
@@ -163,6 +174,7 @@ def test_a_damaged_autoencoder_changes_the_error_map(page: AppTest) -> None:
     assert NO_LABELS in texts(page)
 
 
+@pytest.mark.slow
 def test_a_classifier_without_thresholds_answers_alone(page: AppTest, models: Bundle) -> None:
     page.segmented_control(key="faults-network-brain-mri").set_value("plain").run()
     assert "no thresholds yet" in texts(page) and not page.error
@@ -175,6 +187,7 @@ def test_a_classifier_without_thresholds_answers_alone(page: AppTest, models: Bu
     assert torch.equal(expected, got) or (expected.isnan().any() and NO_NUMBER in texts(page))
 
 
+@pytest.mark.slow
 def test_a_bundle_without_autoencoder_works(app: AppTest, served: Bundle, choose: Choose, monkeypatch) -> None:
     alone = dataclasses.replace(served, mae=None, diffusion=None)
     monkeypatch.setattr(core, "load_bundle", lambda name: alone)

@@ -13,6 +13,7 @@ from tests.pages.faults.records import COMMAND, write_record
 from tests.reading import texts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SECTIONS)
 def test_nothing_recorded_is_said_and_the_rest_works(page: AppTest, name: str) -> None:
     section(page, name)
@@ -20,6 +21,7 @@ def test_nothing_recorded_is_said_and_the_rest_works(page: AppTest, name: str) -
     assert {"Flip": "hasn’t been measured"}.get(name, "training.measure.faults") in told
 
 
+@pytest.mark.slow
 def test_records_of_today_are_drawn_and_others_are_not(page: AppTest, served: Bundle, tmp_path: Path) -> None:
     write_record(served, tmp_path, ALL_STUDIES)
     page.run()
@@ -36,6 +38,7 @@ def test_records_of_today_are_drawn_and_others_are_not(page: AppTest, served: Bu
     assert "other weights" in texts(page) and "the guard sees" not in texts(page)
 
 
+@pytest.mark.slow
 def test_side_by_side_says_who_breaks_first(page: AppTest, served: Bundle, tmp_path: Path) -> None:
     write_record(served, tmp_path, ALL_STUDIES)
     section(page, "Side by side")
@@ -55,6 +58,7 @@ def test_a_damaged_record_gives_its_sentence(page: AppTest, served: Bundle, tmp_
     assert len(bench(page).flips) == 1
 
 
+@pytest.mark.slow
 def test_the_layers_are_measured_on_the_samples(page: AppTest, monkeypatch) -> None:
     monkeypatch.setattr("pages.faults.layers.TRIALS", 1)
     page.segmented_control(key="faults-network-brain-mri").set_value("plain").run()
@@ -63,6 +67,7 @@ def test_the_layers_are_measured_on_the_samples(page: AppTest, monkeypatch) -> N
     assert "measured now" in texts(page) and "Most sensitive" in texts(page)
 
 
+@pytest.mark.slow
 def test_curves_are_measured_on_the_samples(page: AppTest) -> None:
     page.segmented_control(key="faults-network-brain-mri").set_value("plain").run()
     section(page, "Curves")
@@ -73,6 +78,7 @@ def test_curves_are_measured_on_the_samples(page: AppTest) -> None:
     assert "n = 12 synthetic sample scans" in texts(page) and all(chart.proto.alt for chart in page.get("plotly_chart"))
 
 
+@pytest.mark.slow
 def test_the_worst_bits_are_found_and_taken_over(page: AppTest) -> None:
     section(page, "Worst case")
     page.segmented_control(key="faults-budget").set_value(1).run()
@@ -90,6 +96,7 @@ def test_a_bundle_without_samples_says_so(page: AppTest, monkeypatch) -> None:
     assert NO_SAMPLES in texts(page) and not page.error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SECTIONS)
 def test_every_picture_and_chart_has_a_text(page: AppTest, served: Bundle, tmp_path: Path, name: str) -> None:
     write_record(served, tmp_path, ALL_STUDIES)

@@ -40,6 +40,7 @@ def recipe(monkeypatch, data, run, tmp_path):
     return rows
 
 
+@pytest.mark.slow
 def test_rows_say_what_they_were_made_with_and_other_keys_stay(recipe):
     report = recipe()
     assert report["looks"] == {"resnet18": 1}
@@ -54,6 +55,7 @@ def test_rows_say_what_they_were_made_with_and_other_keys_stay(recipe):
     assert list(variants["joint"]["gate"]) == ["Clean", "FGSM 0.08", "PGD-1"]
 
 
+@pytest.mark.slow
 def test_what_is_known_is_not_measured_again(recipe, monkeypatch, capsys):
     first = recipe("--minutes", 0)
     assert "run the same command again" in capsys.readouterr().out and "ablations" not in first

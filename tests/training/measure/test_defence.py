@@ -1,9 +1,12 @@
 """What the tables of the defence keep of an earlier run, and what they sum up."""
 
+import pytest
+
 from core.evaluation.evaluation import weights_record
 from training.measure.defence import benign_totals, kept_rows
 
 
+@pytest.mark.slow
 def test_a_row_is_kept_while_weights_and_limits_are_as_they_were(bundle):
     limits = bundle.limits_of("resnet18")
     today = {
@@ -24,6 +27,7 @@ def test_a_row_is_kept_while_weights_and_limits_are_as_they_were(bundle):
     assert list(kept_rows({"slow": rows}, bundle)) == ["today"]
 
 
+@pytest.mark.slow
 def test_labels_of_flagged_benign_scans_are_kept(bundle):
     """The bar of the project: the defence leaves the label of at least 97 % of the benign scans that are flagged."""
     totals = benign_totals(bundle)

@@ -26,6 +26,7 @@ def data(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_the_recipe_measures_and_its_record_is_read_and_tabulated(cells: Bundle, data: Path, tmp_path, monkeypatch):
     cells = replace(cells, folder=tmp_path / cells.name)
     monkeypatch.setattr(

@@ -17,6 +17,7 @@ from training.recipes.weights import seeded
 SMALL = ["--batch", 6, "--width", 4, "--shrink", 4, "--expert-iterations", 1, "--iterations", 1, "--experts", "1-1-1"]
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_it_stopped_and_writes_a_mixture(data, run, tmp_path, capsys):
     words = ["--data", data, "--out", tmp_path, "--steps", 1, "--joint-steps", 1, *SMALL]
     run(dwf, *words, "--minutes", 0)

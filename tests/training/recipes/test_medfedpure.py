@@ -40,6 +40,7 @@ def run(monkeypatch, *words):
     medfedpure.main()
 
 
+@pytest.mark.slow
 def test_the_recipe_writes_a_mixture_that_loads_its_baselines_and_a_card(words, tmp_path, monkeypatch):
     out = tmp_path / "out"
     run(monkeypatch, *words, "--out", out)
@@ -61,6 +62,7 @@ def test_the_recipe_writes_a_mixture_that_loads_its_baselines_and_a_card(words, 
         NarrowResNet18(1, 2, 2, 2).load_state_dict(load_file(out / f"{name}.safetensors"))
 
 
+@pytest.mark.slow
 def test_experts_share_their_convolutions_and_nothing_personal(words, tmp_path, monkeypatch):
     run(monkeypatch, *words, "--out", tmp_path / "out")
     weights = load_file(tmp_path / "out/medfedpure.safetensors")
@@ -74,6 +76,7 @@ def test_experts_share_their_convolutions_and_nothing_personal(words, tmp_path, 
     assert {"network.bn1.running_mean", "network.layer4.1.bn2.running_var", "network.fc.weight"} <= differing
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_ends_as_one_that_was_not(words, tmp_path, monkeypatch, capsys):
     run(monkeypatch, *words, "--out", tmp_path / "whole")
     run(monkeypatch, *words, "--out", tmp_path / "cut", "--minutes", 0)

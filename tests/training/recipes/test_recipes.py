@@ -20,6 +20,7 @@ from training.tasks import TASKS
 COMPONENTS = {"classifier": (classifier, "resnet18"), "mae": (mae, "mae"), "unet": (unet, "diffusion_pytorch_model")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_a_recipe_resumes_and_writes_its_card(component, data, run, tmp_path):
     module, name = COMPONENTS[component]

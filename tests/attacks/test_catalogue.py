@@ -18,8 +18,8 @@ from core.attacks import (
 )
 from core.cli import main
 from core.scans import derived_dicom, load_scan
-from tests.core.test_defence import Guard
-from tests.core.tiny import make_bent, numbers, zeros
+from tests.attacks.test_detector_aware import Guard
+from tests.attacks.tiny import make_bent, numbers, zeros
 
 SHORT = 2
 # Needs the whole defence, on which it yields its own number of steps; see below.
@@ -94,6 +94,7 @@ def test_lengths_at_the_attacks_own_numbers_of_steps(monkeypatch):
     assert longest_run(AttackSettings("pgd", steps=10, restarts=3)) == 30
 
 
+@pytest.mark.slow
 def test_a_file_says_how_many_steps_were_taken(bundle):
     said = describe_attack(AttackSettings("square", eps=4), bundle, 37)
     assert "square, linf, eps 4/255, 37 of at most 5000 steps, against resnet18 of brain-mri." in said
@@ -103,6 +104,7 @@ def test_a_file_says_how_many_steps_were_taken(bundle):
     assert "step" not in describe_attack(AttackSettings("gamma", severity=2), bundle, 1)
 
 
+@pytest.mark.slow
 def test_command_and_library_say_the_same_of_an_attack_that_is_over_early(
     bundle, sample_files, tmp_path, capsys, monkeypatch
 ):

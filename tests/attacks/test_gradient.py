@@ -2,13 +2,54 @@ import pytest
 import torch
 
 from core.attacks.gradient import fgsm, pgd, project, radius, steepest
-from tests.core.tiny import last, middle, numbers
+from tests.attacks.references import foolbox, foolbox_model, small_cases
+from tests.attacks.tiny import last, middle, numbers
 
 WEIGHTS = torch.tensor([[1.0, -2.0, 0.0, 3.0], [-1.0, 2.0, 0.0, -3.0]])
 
 
 def linear(pixels):
     return pixels.flatten(1) @ WEIGHTS.T
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("name", small_cases())
+def test_pgd_from_the_same_start_is_foolboxs(name, norm):
+    model, pixels, labels = small_cases()[name]
+    size, stride = radius(8 if norm == "linf" else 0.5, norm), radius(2 if norm == "linf" else 0.1, norm)
+    start = (pixels + 0.02 * torch.rand(pixels.shape, generator=numbers(4))).clamp(0, 1)
+
+    class FromStart({"linf": foolbox.attacks.LinfPGD, "l2": foolbox.attacks.L2PGD}[norm]):
+        def get_random_start(self, x0, epsilon):
+            return type(x0)(start)
+
+    theirs = FromStart(abs_stepsize=stride, steps=15).run(
+        foolbox_model(model), pixels, foolbox.Misclassification(labels), epsilon=size
+    )
+    settings = {"eps": 8, "step_size": 2} if norm == "linf" else {"eps": 0.5, "step_size": 0.1}
+    ours = last(pgd(model, pixels, labels, norm=norm, steps=15, start=start, generator=numbers(), **settings))
+    assert (theirs - pixels).abs().max() > 0.03
+    assert torch.allclose(ours.attacked, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", small_cases())
+def test_fgsm_is_foolboxs(name):
+    model, pixels, labels = small_cases()[name]
+    theirs = foolbox.attacks.LinfFastGradientAttack().run(
+        foolbox_model(model), pixels, foolbox.Misclassification(labels), epsilon=8 / 255
+    )
+    assert torch.allclose(last(fgsm(model, pixels, labels, eps=8)).attacked, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize("norm, length", [("linf", 0.2), ("l2", 0.2), ("l1", 0.2)])
+def test_a_step_of_pgd_is_two_and_a_half_radii_over_their_number(norm, length):
+    eps, order = (51, torch.inf) if norm == "linf" else (length, {"l2": 2, "l1": 1}[norm])
+    settings = {"eps": eps, "norm": norm, "steps": 10, "start": middle(), "generator": numbers()}
+    steps = list(pgd(linear, middle(), torch.tensor([0]), **settings))
+    for count in (1, 2, 3, 4):
+        moved = (steps[count - 1].attacked - 0.5).flatten().norm(p=order)
+        assert moved.item() == pytest.approx(count * 2.5 * length / 10, rel=1e-5)
+    assert (steps[4].attacked - 0.5).flatten().norm(p=order).item() == pytest.approx(length, rel=1e-5)
 
 
 def test_fgsm_moves_each_pixel_against_the_sign_of_the_weight():

@@ -12,12 +12,12 @@ from core.detection.scores import Evidence, gather_evidence
 from core.purification.ddim import PURIFY_STEPS, purify
 
 
-class Defence:
+class DefendedModel:
     """Detect, purify what is flagged, classify: (B, C, H, W) in [0, 1] → (B, classes) logits.
 
     The gradient is the real one along the way that the detector sends each image: through the U-Net and the classifier
-    where it is flagged, through the classifier alone where it isn't, or where its own answer stands. The detector's yes
-    or no is a step, which has no gradient; who wants to move it attacks `alarm`.
+    where it is flagged, through the classifier alone where it isn't, or where its own answer is kept. The detector's
+    yes or no is a step, which has no gradient; who wants to move it attacks `alarm`.
 
     Parameters
     ----------
@@ -40,6 +40,8 @@ class Defence:
     def __init__(self, bundle: Bundle, classifier: str, seed: int = 0, straight_through: bool = False):
         self.bundle, self.seed, self.straight_through = bundle, seed, straight_through
         self.network, self.limits = bundle.classifiers[classifier], bundle.limits_of(classifier)
+        assert bundle.diffusion is not None, "A bundle that has limits has all networks of the defence."
+        self.diffusion = bundle.diffusion
         self.generator = torch.Generator().manual_seed(seed + 1)
         self._decided: tuple[Tensor, Tensor, Tensor] | None = None
 
@@ -54,9 +56,9 @@ class Defence:
         """An estimate (B, C, H, W) of each image from fresh noise at its t* (B,)."""
         noise = torch.randn(pixels.shape, generator=self.generator).to(pixels.device)
         if not self.straight_through:
-            return purify(pixels, t_star, PURIFY_STEPS, self.bundle.diffusion, noise)
+            return purify(pixels, t_star, PURIFY_STEPS, self.diffusion, noise)
         with torch.no_grad():
-            change = purify(pixels, t_star, PURIFY_STEPS, self.bundle.diffusion, noise) - pixels
+            change = purify(pixels, t_star, PURIFY_STEPS, self.diffusion, noise) - pixels
         return pixels + change
 
     @torch.no_grad()

@@ -10,13 +10,15 @@ import torch
 from core.attacks.apgd import apgd
 from core.attacks.attempts import Best, into_ball, margin
 from core.attacks.autoattack import autoattack
+from core.attacks.cw import cw
+from core.attacks.deepfool import deepfool
+from core.attacks.ead import ead
 from core.attacks.fab import fab
 from core.attacks.gradient import project, radius
-from core.attacks.library import cw, deepfool, ead
 from core.attacks.patch import patch
 from core.attacks.rays import rays
 from core.attacks.square import square
-from tests.core.tiny import zeros
+from tests.attacks.tiny import zeros
 
 FEW = {"apgd_steps": 6, "fab_steps": 4, "square_steps": 20}
 ATTACKS = {
@@ -51,12 +53,12 @@ def images(count=5):
     return torch.rand(count, 1, 8, 8, generator=torch.Generator().manual_seed(3))
 
 
-def attack(name, pixels, seed=0, eps=None, labels=None, **more):
+def attack(name, pixels, seed=0, eps=None, labels=None, model=bent, **more):
     run, norm, settings = ATTACKS[name]
-    labels = bent(pixels).argmax(1) if labels is None else labels
+    labels = model(pixels).argmax(1) if labels is None else labels
     named = {} if norm is None else {"norm": norm}
     generator = torch.Generator().manual_seed(seed)
-    return run(bent, pixels, labels, eps=eps or RADII[norm], generator=generator, **(named | settings | more))
+    return run(model, pixels, labels, eps=eps or RADII[norm], generator=generator, **(named | settings | more))
 
 
 def global_states():
@@ -85,6 +87,7 @@ def test_a_large_radius_fools_and_the_same_seed_gives_the_same_pixels(name):
     assert (bent(first).argmax(1) != bent(pixels).argmax(1)).sum() >= 3
 
 
+@pytest.mark.slow
 @every_attack
 def test_neighbours_do_not_matter(name):
     pixels = images()
@@ -102,6 +105,18 @@ def test_global_random_states_and_threads_stay(name):
     before, running = global_states(), threading.active_count()
     list(attack(name, images(2)))
     assert global_states() == before and threading.active_count() == running
+
+
+@every_attack
+def test_the_shared_model_stays_as_it_is(name):
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3), torch.nn.BatchNorm1d(3, affine=False))
+    model[2].eval()
+    flags = [module.training for module in model.modules()]
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    list(attack(name, images(2), model=model))
+    assert [module.training for module in model.modules()] == flags
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    assert all(value.grad is None and value.requires_grad for value in model.parameters())
 
 
 @every_attack
@@ -145,7 +160,7 @@ def test_a_random_model_is_averaged():
 
 
 def test_the_best_attempt_fools_before_it_has_a_high_loss():
-    best, rows = Best.none_of(torch.zeros(1, 1, 1, 1)), torch.tensor([0])
+    best, rows = Best.start(torch.zeros(1, 1, 1, 1)), torch.tensor([0])
     for value, loss, won in (
         (0.1, 1.0, False),
         (0.2, 5.0, False),

@@ -1,10 +1,33 @@
 import pytest
 import torch
+from pyautoattack.autopgd_base import APGDAttack
 from torch.nn.functional import cross_entropy
 
-from core.attacks.apgd import _Pace, apgd, checkpoints, dlr
-from core.attacks.gradient import pgd
-from tests.core.tiny import SLOPE, last, linear, make_bent, middle, moved, numbers, zeros
+from core.attacks.apgd import _StepSizes, apgd, checkpoints, dlr
+from core.attacks.gradient import pgd, radius
+from tests.attacks.references import AsModule, small_cases
+from tests.attacks.tiny import SLOPE, last, linear, make_bent, middle, moved, numbers, zeros
+
+
+@pytest.mark.parametrize("norm, eps", [("linf", 8), ("l2", 0.5)])
+@pytest.mark.parametrize("loss", ["ce", "dlr"])
+@pytest.mark.parametrize("name", [name for name in small_cases() if "2 classes" not in name])
+def test_it_goes_the_authors_way(name, loss, norm, eps):
+    """Step for step until the first checkpoint, where they count a rise more, and in the end as high."""
+    model, pixels, labels = small_cases()[name]
+    start = (pixels + 0.02 * torch.rand(pixels.shape, generator=numbers(4))).clamp(0, 1)
+    theirs, ours = AsModule(model), AsModule(model)
+    with torch.random.fork_rng():
+        reference = APGDAttack(theirs, norm={"linf": "Linf", "l2": "L2"}[norm], eps=radius(eps, norm), loss=loss)
+        reference.init_hyperparam(pixels)
+        _, standing, highest, _ = reference.attack_single_run(pixels, labels, x_init=start)
+    settings = {"eps": eps, "norm": norm, "loss": loss, "start": start, "generator": numbers()}
+    steps = list(apgd(ours, pixels, labels, **settings))
+    for one, other in zip(ours.asked[: checkpoints(100)[1]], theirs.asked):
+        assert torch.allclose(one, other, atol=1e-5)
+    assert torch.equal(model(steps[-1].attacked).argmax(1) == labels, standing)
+    if loss == "ce":  # DLR has no bound where an image is fooled
+        assert torch.allclose(torch.stack([step.loss for step in steps]).amax(0), highest, atol=0.01, rtol=0.01)
 
 
 def test_a_linear_model_is_driven_into_the_corner_of_the_ball():
@@ -32,15 +55,15 @@ def test_the_first_two_steps_by_hand():
 
 
 def test_the_step_halves_where_rises_are_too_few_and_where_nothing_was_gained():
-    pace = _Pace(3, 1.0, torch.device("cpu"))
+    step_sizes = _StepSizes(3, 1.0, torch.device("cpu"))
     for losses in ([0, 0, 0], [1, 1, -1], [2, 0, -2], [3, 1, -3], [4, 0, -4]):
-        pace.note(torch.tensor(losses, dtype=torch.float))
-    assert pace.judge(4).tolist() == [False, True, True]  # rises: 4 of 4, 2 of 4, 0 of 4
-    assert pace.stride.tolist() == [1.0, 0.5, 0.5]
+        step_sizes.note(torch.tensor(losses, dtype=torch.float))
+    assert step_sizes.judge(4).tolist() == [False, True, True]  # rises: 4 of 4, 2 of 4, 0 of 4
+    assert step_sizes.size.tolist() == [1.0, 0.5, 0.5]
     for losses in ([0, 0, -4], [1, 1, -3.9], [2, 2, -3.8], [3, 3, -3.7]):
-        pace.note(torch.tensor(losses, dtype=torch.float))
+        step_sizes.note(torch.tensor(losses, dtype=torch.float))
     # The first rose three times of four, which is enough, but never above its 4, without having been halved before.
-    assert pace.judge(8).tolist() == [True, False, False]
+    assert step_sizes.judge(8).tolist() == [True, False, False]
 
 
 def test_where_it_stalls_it_goes_on_from_the_best_point_with_the_gradient_there():

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from core.attacks.patch import patch, patch_place
-from tests.core.tiny import last, linear, middle, moved, numbers, zeros
+from tests.attacks.tiny import last, linear, middle, moved, numbers, zeros
 
 
 def test_one_pixel_of_four_goes_where_the_slope_is_largest_and_all_the_way():

@@ -1,8 +1,39 @@
 import pytest
 import torch
+from pyautoattack.fab_pt import FABAttack_PT
 
-from core.attacks.fab import fab, nearest_plane, onto_plane
-from tests.core.tiny import SLOPE, last, linear, middle, moved, numbers, zeros
+from core.attacks.fab import Plane, _move, fab, nearest_plane, onto_plane
+from tests.attacks.references import AsModule, small_cases
+from tests.attacks.tiny import SLOPE, last, linear, middle, moved, numbers, zeros
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("name", small_cases())
+def test_it_goes_the_authors_way(name, norm):
+    model, pixels, labels = small_cases()[name]
+    theirs, ours = AsModule(model), AsModule(model)
+    their_norm = {"linf": "Linf", "l2": "L2"}[norm]
+    attacked = FABAttack_PT(theirs, norm=their_norm, n_iter=10).attack_single_run(pixels, labels)
+    settings = {"eps": 255, "norm": norm, "steps": 10, "minimise": True, "generator": numbers()}
+    result = last(fab(ours, pixels, labels, **settings)).attacked
+    # They ask for the labels first. Both then ask for the planes at a point and for the answer at the next; after two
+    # steps, rounding decides on which side of the boundary a point is.
+    for one, other in zip(ours.asked[:4], theirs.asked[1:]):
+        assert torch.allclose(one, other, atol=1e-5)
+    order = torch.inf if norm == "linf" else 2
+    sizes = [(points - pixels).flatten(1).norm(p=order, dim=1) for points in (result, attacked)]
+    assert torch.allclose(*sizes, rtol=0.01)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("first, near, alpha", [(0.5, 0.2, 0.1), (0.79, 0.01, 0.01 / 0.31)])
+def test_the_image_pulls_in_proportion_but_at_most_by_alpha_max(norm, first, near, alpha):
+    """The plane is `near` ahead of the first pixel; the second is .2 away from the image's and minds the pull alone."""
+    here = torch.tensor([first, 0.7, 0.5, 0.5]).view(1, 1, 2, 2)
+    plane = Plane(torch.tensor([-near]), torch.tensor([1.0, 0, 0, 0]).view(1, 1, 2, 2), torch.zeros(1, 2))
+    far = first + near - 0.5
+    expected = [(1 - alpha) * (first + 1.05 * near) + alpha * (0.5 + 1.05 * far), 0.7 - alpha * 0.2, 0.5, 0.5]
+    assert _move(here, middle(), plane, norm).flatten().tolist() == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("norm, smallest, scale", [("linf", 2.5 / 13, 255), ("l2", 2.5 / 57**0.5, 1)])

@@ -1,8 +1,47 @@
 import pytest
 import torch
+from pyautoattack.square import SquareAttack
 
-from core.attacks.square import _bump, _shift_budget, _squares, _stripes, _two_halves, square, square_side
-from tests.core.tiny import SLOPE, last, linear, middle, moved, numbers, zeros
+from core.attacks.gradient import radius
+from core.attacks.square import SHARES, _bump, _shift_budget, _squares, _stripes, _two_halves, square, square_side
+from tests.attacks.references import small_cases
+from tests.attacks.tiny import SLOPE, last, linear, middle, moved, numbers, zeros
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("norm, eps", [("linf", 6), ("l2", 0.25)])
+def test_it_fools_about_as_many_as_the_authors_do(norm, eps):
+    """Random draws differ, hence the count of 48 images at a radius that fools about half of them."""
+    model, *_ = small_cases()["bent, 5 classes"]
+    pixels = torch.rand(48, 1, 8, 8, generator=numbers(6))
+    labels = model(pixels).argmax(1)
+    reference = SquareAttack(
+        model,
+        norm={"linf": "Linf", "l2": "L2"}[norm],
+        n_queries=300,
+        eps=radius(eps, norm),
+        p_init=SHARES[norm],
+        device="cpu",
+    )
+    with torch.random.fork_rng():
+        reference.init_hyperparam(pixels)
+        theirs = reference.perturb(pixels, labels)
+    ours = last(square(model, pixels, labels, eps=eps, norm=norm, steps=300, generator=numbers())).attacked
+    counts = [(model(attacked).argmax(1) != labels).sum().item() for attacked in (theirs, ours)]
+    assert 12 <= counts[0] <= 36 and abs(counts[0] - counts[1]) <= 6
+
+
+def test_bumps_and_sizes_are_the_authors():
+    reference = SquareAttack(None, norm="L2", n_queries=10_000, eps=1, p_init=0.1, device="cpu")
+    for side in (5, 9, 20):
+        assert torch.allclose(_bump(side, side), reference.eta_rectangles(side, side))
+    with torch.random.fork_rng():
+        halves = reference.eta(7)
+    assert any(torch.allclose(_two_halves(7, upright), halves) for upright in (True, False))
+    # They halve once more after 500 queries than the paper says.
+    for query in (0, 10, 11, 50, 51, 200, 201, 500):
+        theirs = round((reference.p_selection(query) * 100 * 100) ** 0.5)
+        assert square_side(query, 10_000, 100, 100, "l2") == theirs + 1 - theirs % 2
 
 
 def test_it_flips_a_linear_model_as_soon_as_the_radius_allows():
@@ -12,6 +51,7 @@ def test_it_flips_a_linear_model_as_soon_as_the_radius_allows():
     assert torch.allclose(moved(step), eps / 255 * SLOPE.sign(), atol=1e-6)  # the corner of the highest margin
 
 
+@pytest.mark.slow
 def test_l2_comes_near_what_the_slope_gives():
     nearest = 2.5 / 57**0.5
     for eps, expected in ((1.3 * nearest, 1), (0.99 * nearest, 0)):
@@ -93,6 +133,7 @@ def test_a_fooled_image_is_asked_about_no_more():
     assert sizes[:2] == [2, 1] and set(sizes[1:]) == {1} and len(sizes) < 100
 
 
+@pytest.mark.slow
 def test_a_target_class_is_reached():
     def three(pixels):
         return pixels.flatten(1)[:, :3]

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from core.attacks.rays import _Rays, rays
-from tests.core.tiny import SLOPE, last, linear, middle, moved, numbers, zeros
+from tests.attacks.tiny import SLOPE, last, linear, middle, moved, numbers, zeros
 
 
 def test_a_linear_model_gives_the_distance_to_its_boundary():

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from core import Bundle, load_bundle, load_scan
-from core.attacks import AttackSettings, Defence, attack_pixels, attack_steps, attackable_pixels
-from core.attacks.detector_aware import detector_aware
-from core.bundles.calibration import NOTHING, Borderline, Limits
+from core.attacks import AttackSettings, DefendedModel, attack_pixels, attackable_pixels
+from core.bundles.calibration import NOTHING, Borderline
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -29,25 +30,28 @@ def attacked(pixels, exact):
     return last
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_what_is_not_flagged_is_answered_as_it_is(pixels, exact):
-    defence = Defence(exact, "resnet18")
+    defence = DefendedModel(exact, "resnet18")
     assert not defence.decide(pixels)[0].any()
     assert torch.equal(defence(pixels), exact.classifiers["resnet18"](pixels))
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_what_is_flagged_is_purified_with_fresh_noise(attacked, exact):
-    defence = Defence(exact, "resnet18")
+    defence = DefendedModel(exact, "resnet18")
     assert defence.decide(attacked)[0].all()
     first, second = defence(attacked), defence(attacked)
     assert not torch.equal(first, second)
     assert first.argmax(1) != exact.classifiers["resnet18"](attacked).argmax(1)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_a_borderline_answer_is_left_as_it_is(attacked, exact):
-    defence = Defence(exact, "resnet18")
+    defence = DefendedModel(exact, "resnet18")
     own = exact.classifiers["resnet18"](attacked)
     evidence = defence.evidence(attacked)
     certainty, instability = own.softmax(1).max().item(), evidence.scores["instability"].item()
@@ -56,25 +60,27 @@ def test_a_borderline_answer_is_left_as_it_is(attacked, exact):
         (Borderline(certainty - 0.01, instability + 0.01), False),
         (Borderline(certainty + 0.01, instability - 0.01), False),
     ):
-        defence = Defence(exact, "resnet18")
+        defence = DefendedModel(exact, "resnet18")
         defence.limits = replace(defence.limits, borderline=borderline)
         assert (defence.alarm(evidence) < 0).tolist() == [stands]
         assert defence.decide(attacked)[0].tolist() == [not stands]
         assert torch.equal(defence(attacked), own) == stands
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("borderline", [NOTHING, Borderline(0.9, 0.06)])
 def test_the_alarm_has_a_gradient_either_way(pixels, exact, borderline):
-    defence = Defence(exact, "resnet18")
+    defence = DefendedModel(exact, "resnet18")
     defence.limits = replace(defence.limits, borderline=borderline)
     leaf = pixels.clone().requires_grad_()
     gradient = torch.autograd.grad(defence.alarm(defence.evidence(leaf)).sum(), leaf)[0]
     assert gradient.isfinite().all() and gradient.abs().max() > 0
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_in_a_batch_only_the_flagged_image_is_purified(pixels, attacked, exact):
-    defence, network = Defence(exact, "resnet18"), exact.classifiers["resnet18"]
+    defence, network = DefendedModel(exact, "resnet18"), exact.classifiers["resnet18"]
     both = torch.cat([pixels, attacked])
     assert defence.decide(both)[0].tolist() == [False, True]
     same = (defence(both) == network(both)).all(1)
@@ -87,12 +93,13 @@ def in_float64(bundle: Bundle) -> Bundle:
     return replace(bundle, classifiers=classifiers, diffusion=deepcopy(bundle.diffusion).double())
 
 
+@pytest.mark.slow
 def test_gradient_through_the_whole_defence_equals_finite_differences(attacked, exact):
     """On a flagged scan, through diffusion, U-Net and classifier of the real bundle."""
     pixels, precise = attacked.clamp(0.1, 0.9).double(), in_float64(exact)
 
     def margin(moved):
-        defence = Defence(precise, "resnet18")
+        defence = DefendedModel(precise, "resnet18")
         defence._decided = (moved.detach(), torch.tensor([True]), torch.tensor([100]))
         defence.generator.manual_seed(7)
         logits = defence(moved)
@@ -108,69 +115,16 @@ def test_gradient_through_the_whole_defence_equals_finite_differences(attacked, 
 
 
 def test_bpda_takes_purification_for_the_identity(attacked, exact):
-    real, straight = Defence(exact, "resnet18"), Defence(exact, "resnet18", straight_through=True)
+    real, straight = DefendedModel(exact, "resnet18"), DefendedModel(exact, "resnet18", straight_through=True)
     t_star = torch.tensor([100])
     leaf = attacked.clone().requires_grad_()
     assert torch.autograd.grad(straight.purified(leaf, t_star).sum(), leaf)[0].unique().tolist() == [1]
     with torch.no_grad():
-        again = Defence(exact, "resnet18").purified(attacked, t_star)
+        again = DefendedModel(exact, "resnet18").purified(attacked, t_star)
     assert torch.allclose(real.purified(attacked, t_star), again)
     assert torch.allclose(
-        Defence(exact, "resnet18", straight_through=True).purified(attacked, t_star), again, atol=1e-6
+        DefendedModel(exact, "resnet18", straight_through=True).purified(attacked, t_star), again, atol=1e-6
     )
-
-
-class Guard(Defence):
-    """Two pixels: the classifier minds the first, the detector the sum of both."""
-
-    def __init__(self):
-        pass
-
-    def evidence(self, pixels):
-        from types import SimpleNamespace
-
-        flat = pixels.flatten(1)
-        logits = torch.stack([0.5 - flat[:, 0], flat[:, 0] - 0.5], dim=1) * 10
-        return SimpleNamespace(logits=logits, denoised_logits=logits, total=flat.sum(1))
-
-    def alarm(self, evidence):
-        return (evidence.total / 1.0).log()
-
-
-class Wary(Guard):
-    """A defence that flags whatever it sees, with an answer that stands while it is at most 80 % sure and steady."""
-
-    limits = Limits({"amv": 0.1, "instability": 1.0}, 1.0, ((float("inf"), 40),), Borderline(0.8, 0.1))
-    alarm = Defence.alarm
-
-    def evidence(self, pixels):
-        evidence = super().evidence(pixels)
-        evidence.scores = {"amv": evidence.total, "instability": 0 * evidence.total}
-        return evidence
-
-
-def test_detector_aware_attack_makes_up_for_what_the_detector_would_see():
-    """To fool, the first pixel must rise above .5; to pass, the second must fall so that the sum stays below 1."""
-    pixels, labels = torch.tensor([[[[0.4, 0.55]]]]), torch.tensor([0])
-    for step in detector_aware(Guard(), pixels, labels, eps=0.2 * 255, steps=40):
-        result = step.attacked.flatten()
-    assert result[0] > 0.5 and result.sum() < 1
-    assert (result - pixels.flatten()).abs().max() <= 0.2 + 1e-6
-
-
-def test_detector_aware_attack_stops_at_a_borderline_answer_where_nothing_else_passes():
-    pixels, labels = torch.tensor([[[[0.4, 0.55]]]]), torch.tensor([0])
-    for step in detector_aware(Wary(), pixels, labels, eps=0.2 * 255, steps=40):
-        result = step.attacked
-    evidence = Wary().evidence(result)
-    assert evidence.logits.argmax(1) != labels
-    assert evidence.logits.softmax(1).amax() <= 0.8 and evidence.total > 0.1
-
-
-def test_detector_aware_attack_refuses_a_classifier_alone(pixels, exact):
-    network = exact.classifiers["resnet18"]
-    with pytest.raises(ValueError, match="whole defence"):
-        next(attack_steps(network, pixels, torch.tensor([0]), AttackSettings("detector-aware"), 0))
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from core.attacks.attempts import relay
+from core.attacks.attempts import run_restarts
 from core.attacks.autoattack import autoattack
 from core.attacks.gradient import AttackStep
-from tests.core.tiny import SLOPE, last, linear, middle, moved, numbers, zeros
+from tests.attacks.tiny import SLOPE, last, linear, middle, moved, numbers, zeros
 
 
 def test_it_fools_a_linear_model_just_beyond_its_distance():
@@ -49,7 +49,7 @@ def test_it_ends_when_all_are_fooled():
     assert len(list(autoattack(linear, middle(), torch.tensor([1]), eps=80, generator=numbers()))) == 1
 
 
-def test_a_relay_keeps_the_best_of_all_its_attempts():
+def test_the_best_of_all_attempts_is_kept():
     """Attempts that reach the margins -1.9, -.7 and -1.3: none fools, the second is the highest."""
 
     def attempt(shift):
@@ -60,7 +60,7 @@ def test_a_relay_keeps_the_best_of_all_its_attempts():
 
         return steps
 
-    steps = list(relay([attempt(0.6), attempt(1.8), attempt(1.2)], linear, middle(), zeros()))
+    steps = list(run_restarts([attempt(0.6), attempt(1.8), attempt(1.2)], linear, middle(), zeros()))
     assert [step.index for step in steps] == list(range(6))
     assert [round(moved(steps[index]).norm().item() * 57**0.5, 4) for index in (1, 3, 5)] == [0.6, 1.8, 1.8]
 

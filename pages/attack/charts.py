@@ -13,6 +13,9 @@ from pages.shared.words import number, sign
 if TYPE_CHECKING:
     from core.trajectories.attack import Snapshot
 
+# Fewer make no curve.
+FEWEST_STEPS = 2
+
 
 def draw_charts(attack_run: AttackRun, now: Snapshot, drawing: int = 0) -> None:
     """Probability, loss and size of the perturbation over the steps, each in a chart of its own.
@@ -20,7 +23,7 @@ def draw_charts(attack_run: AttackRun, now: Snapshot, drawing: int = 0) -> None:
     `drawing`: another number each time that they are drawn in one run of the page.
     """
     snapshots, norm = attack_run.trajectory.snapshots, attack_run.settings.norm
-    if len(snapshots) < 3:
+    if len(snapshots) <= FEWEST_STEPS:
         return
     grid = st.grid(3, min_column_width=150)
     unit, factor = (" in 1/255", 255) if norm == "linf" else ("", 1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.attack.charts import draw_charts
+from pages.attack.charts import FEWEST_STEPS, draw_charts
 from pages.attack.state import AttackRun
 from pages.attack.verdict import summary
 from pages.shared.examinations import answer_of
@@ -36,7 +36,7 @@ def follow_attack(
     def draw_again(count: int) -> None:
         nonlocal last
         draw(attack_run)
-        if curves and time.monotonic() - last > CHART_SECONDS:
+        if curves and count >= FEWEST_STEPS and time.monotonic() - last > CHART_SECONDS:
             with curves.container():
                 draw_charts(attack_run, attack_run.snapshot, count)
             last = time.monotonic()

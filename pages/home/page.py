@@ -17,12 +17,12 @@ STAGES = (
 PAGES = (
     ("examine", "Examine", ":material/radiology:", "One scan, one decision, and the evidence it rests on."),
     ("attack", "Attack", ":material/bolt:", "Attack a scan step by step, and see whether the defence holds."),
-    ("detect", "Detect", ":material/search_insights:", "What the detector sees, what it misses, and what it costs."),
     ("purify", "Purify", ":material/healing:", "What purification does to a scan, method beside method."),
+    ("detect", "Detect", ":material/search_insights:", "What the detector sees, what it misses, and what it costs."),
+    ("audit", "Audit", ":material/fact_check:", "A whole cohort through the defence, with a report to keep."),
     ("experts", "Experts", ":material/groups:", "A mixture opened up: who decides, and where they look."),
     ("faults", "Faults", ":material/memory:", "Flip a bit in a network’s memory, and see who notices."),
     ("encrypt", "Encrypt", ":material/lock:", "Ask a server that never sees the scan."),
-    ("audit", "Audit", ":material/fact_check:", "A whole cohort through the defence, with a report to keep."),
 )
 
 session = current_session()

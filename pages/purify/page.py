@@ -91,7 +91,12 @@ def draw_buttons(state: PurifyState | None) -> bool:
     label = "Purify again" if state else "Purify"
     # No callback: it would come before a setting that was changed in the same moment is noted.
     pressed = st.button(
-        label, key="purify", shortcut="Alt+P", disabled=running, icon=":material/healing:", type="primary"
+        label,
+        key="purify",
+        shortcut=None if running else "Alt+P",  # it takes the room that Stop needs
+        disabled=running,
+        icon=":material/healing:",
+        type="primary",
     )
     if state and running:
         draw_stop(state)

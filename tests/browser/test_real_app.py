@@ -165,3 +165,21 @@ def test_memory_stays_flat_over_uploads(
     print(f"Memory over {UPLOADS} uploads, MB: {[round(value) for value in used]}")
     # Medians, as the allocator gives memory back in jumps; the first ten uploads fill what is kept on purpose.
     assert median(used[-6:]) - median(used[10:16]) < GROWTH_MB, used
+
+
+def test_every_page_has_an_address_that_can_be_loaded_again(open_app: Visit, server) -> None:
+    page = open_app()
+    titles = {
+        "examine": "Examine a scan",
+        "attack": "Attack a scan",
+        "purify": "Purify a scan",
+        "detect": "Judge the detector",
+        "audit": "Audit a cohort",
+    }
+    for address, title in titles.items():
+        page.goto(f"{server.url}/{address}")
+        page.get_by_role("button", name="I understand").click(timeout=WAIT_MS)
+        expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible(timeout=WAIT_MS)
+        page.reload()
+        expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible(timeout=WAIT_MS)
+        assert page.url.endswith(f"/{address}")

@@ -264,6 +264,7 @@ def test_nothing_is_kept_of_an_earlier_run(page: AppTest) -> None:
     assert first() is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("teaching", [False, True])
 def test_steps_slower_than_the_page_are_drawn_once_each(
     page: AppTest, monkeypatch: pytest.MonkeyPatch, teaching: bool

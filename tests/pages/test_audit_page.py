@@ -169,6 +169,7 @@ def test_stop_keeps_what_is_finished(page: AppTest) -> None:
     assert page.button(key="audit-start").label == "Resume the audit"
 
 
+@pytest.mark.slow
 def test_scans_slower_than_the_page_are_drawn_once_each(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     slow_down(monkeypatch, "core.report.cohort.cohort_cases")
     upload(page, "ward.zip", packed())

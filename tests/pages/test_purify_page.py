@@ -147,6 +147,7 @@ def test_seeds_agree_or_the_page_warns(carried: AppTest) -> None:
     assert "may be made up" in texts(carried)
 
 
+@pytest.mark.slow
 def test_steps_slower_than_the_page_are_drawn_once_each(carried: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     slow_down(monkeypatch, "core.trajectories.purification.purify_side_by_side")
     press(carried)

@@ -3,7 +3,6 @@
 import ast
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeGuard
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 
@@ -12,16 +11,19 @@ def shortcuts() -> Iterator[str]:
     """Every shortcut that is written out where a button is made."""
     for path in PAGES.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.keyword) and node.arg == "shortcut" and isinstance(node.value, ast.Constant):
-                yield node.value.value
-            if isinstance(node, ast.Dict):
-                named = {ast.literal_eval(key): value for key, value in zip(node.keys, node.values) if is_constant(key)}
-                if is_constant(value := named.get("shortcut")):
-                    yield value.value
+            for value in shortcut_values(node):
+                found = (part.value for part in ast.walk(value) if isinstance(part, ast.Constant))
+                yield from (text for text in found if isinstance(text, str))
 
 
-def is_constant(node: ast.AST | None) -> TypeGuard[ast.Constant]:
-    return isinstance(node, ast.Constant)
+def shortcut_values(node: ast.AST) -> list[ast.expr]:
+    """What a call, or a dictionary of arguments, gives for `shortcut`."""
+    if isinstance(node, ast.keyword):
+        return [node.value] if node.arg == "shortcut" else []
+    if isinstance(node, ast.Dict):
+        named = zip(node.keys, node.values)
+        return [value for key, value in named if isinstance(key, ast.Constant) and key.value == "shortcut"]
+    return []
 
 
 def test_no_letter_is_a_shortcut_by_itself() -> None:

@@ -12,7 +12,7 @@ from pages.shared.words import number, plain
 if TYPE_CHECKING:
     from core.faults import BundleScrubber
     from core.faults.guard import Guard
-    from core.faults.view import Watch
+    from core.faults.view import GuardReport
     from pages.faults.state import FaultsState
 
 GUARDS = {"off": "Off", "detect": "Detect", "repair": "Repair"}
@@ -38,7 +38,7 @@ def draw_switch(state: FaultsState) -> None:
     st.caption(MEANING[state.guard])
 
 
-def draw_watch(state: FaultsState, watch: Watch | None, guard: Guard | None) -> None:
+def draw_watch(state: FaultsState, watch: GuardReport | None, guard: Guard | None) -> None:
     """What it saw, what became of it, and what that took."""
     if state.guard == "off":
         if state.flips:
@@ -78,7 +78,7 @@ def _ms(time: float) -> str:
     return f"{number(time)} ms"
 
 
-def _draw_repair(watch: Watch) -> None:
+def _draw_repair(watch: GuardReport) -> None:
     whole = "beyond repair" not in watch.outcomes.values()
     text = f"Seen: {_seen(watch)}."
     if watch.outcomes:
@@ -91,7 +91,7 @@ def _draw_repair(watch: Watch) -> None:
     (st.success if whole else st.error)(text, icon=":material/build:" if whole else ":material/error:")
 
 
-def _seen(watch: Watch) -> str:
+def _seen(watch: GuardReport) -> str:
     parts = []
     if watch.damaged:
         parts.append("damage in 1 tensor" if len(watch.damaged) == 1 else f"damage in {len(watch.damaged)} tensors")

@@ -11,7 +11,7 @@ from pages.shared.runtime import bundle
 if TYPE_CHECKING:
     from core import Bundle, Examination
     from core.faults import Fault, SearchStep
-    from core.faults.view import Layer, Network, Watch
+    from core.faults.view import GuardReport, Layer, Network
     from pages.shared.session import Session
 
 
@@ -26,7 +26,7 @@ class Answer:
     choices: tuple[object, ...]
     before: Examination
     after: Examination
-    watch: Watch | None
+    watch: GuardReport | None
     digest: str
 
     @property

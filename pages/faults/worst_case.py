@@ -107,9 +107,10 @@ def draw_steps(state: FaultsState) -> None:
     st.markdown(f"**Accuracy with {many} flipped**")
     draw_large_number(measured(last.accuracy), f"Accuracy with {many} flipped: {measured(last.accuracy)}", room=9)
     lines = []
-    for index, fault, accuracy, _, _, tried in steps:
-        place = _place(index, fault.tensor, fault.index, fault.bit, FORMATS[fault.form].field(fault.bit))
-        lines.append(f"{place}: accuracy **{measured(accuracy)}**, the worst of {tried:,} tried")
+    for step in steps:
+        fault = step.fault
+        place = _place(step.index, fault.tensor, fault.index, fault.bit, FORMATS[fault.form].field(fault.bit))
+        lines.append(f"{place}: accuracy **{measured(step.accuracy)}**, the worst of {step.tried:,} tried")
     st.markdown("\n".join(lines))
     st.caption("Measured now, on the synthetic sample scans.")
 

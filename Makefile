@@ -4,6 +4,8 @@ DATA ?=
 CELLS ?=
 TILES ?=
 PY := .venv/bin/python
+# A process a core; a file's tests stay together, as they share what is slow to load. Browser tests come last.
+TESTS := $(PY) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 COMPILE := .venv/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
            --custom-compile-command "make lock"
@@ -18,10 +20,10 @@ run: .venv/app ## serve the app on 127.0.0.1:8501 (another port: make run PORT=8
 	@$(PY) -m streamlit run app.py --server.address 127.0.0.1 --server.port $(PORT)
 
 test: .venv/test chromium ## run every test, the browser ones included
-	$(PY) -m pytest
+	$(TESTS)
 
 test-fast: .venv/test ## run what answers within two minutes: nothing slow, no browser
-	$(PY) -m pytest -m "not slow" --ignore=tests/browser
+	$(TESTS) -m "not slow" --ignore=tests/browser
 
 lint: style types contracts ## check style, types and which module may import which
 

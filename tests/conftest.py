@@ -14,6 +14,11 @@ from tests.cells import NAME, write_bundle
 SAMPLES = Path(__file__).resolve().parent.parent / "assets" / "samples"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The browser's tests come last: once Playwright has started, no other test of the process can call asyncio.run."""
+    items.sort(key=lambda item: "browser" in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def bundle() -> Bundle:
     return load_bundle("brain-mri")

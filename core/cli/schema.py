@@ -44,41 +44,29 @@ EXAMINE = _record(
     seconds=_map(_NUMBER),
 )
 
+# What every command says that makes another scan of one.
+_ASKED = {"file": _TEXT, "bundle": _TEXT, "classifier": _TEXT, "method": _TEXT, "steps": _COUNT, "seed": _COUNT}
+_MADE = {"out": _TEXT, "label_before": _TEXT, "label_after": _TEXT, "seconds": _NUMBER}
+
 ATTACK = _record(
-    file=_TEXT,
-    bundle=_TEXT,
-    classifier=_TEXT,
-    method=_TEXT,
+    **_ASKED,
+    **_MADE,
     eps=_NUMBER,
     norm=_TEXT,
-    steps=_COUNT,
     restarts=_COUNT,
-    seed=_COUNT,
-    out=_TEXT,
-    label_before=_TEXT,
-    label_after=_TEXT,
     linf=_NUMBER,
     l2=_NUMBER,
-    seconds=_NUMBER,
 )
 
 PURIFY = _record(
-    file=_TEXT,
+    **_ASKED,
+    **_MADE,
     frame=_COUNT,
-    bundle=_TEXT,
-    classifier=_TEXT,
-    method=_TEXT,
     t=_COUNT_OR_NULL,
-    steps=_COUNT,
     clip=_NUMBER_OR_NULL,
     step_size=_NUMBER_OR_NULL,
-    seed=_COUNT,
-    out=_TEXT,
-    label_before=_TEXT,
-    label_after=_TEXT,
     psnr=_NUMBER_OR_NULL,
     ssim=_NUMBER,
-    seconds=_NUMBER,
 )
 
 EVALUATE = _record(

@@ -5,7 +5,7 @@ degree or a smaller modulus is safer, a larger modulus is more precise or goes d
 HomomorphicEncryption.org standard (Albrecht et al. 2018, table 1: classical attacks, ternary secret, deviation 3.2).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.encryption.heads import TOKEN_SIZE, Shape, check_kind, depth_of
 
@@ -91,6 +91,22 @@ class Preset:
         return self.degree // TOKEN_SIZE - 1
 
 
+_POLYNOMIAL = Preset(
+    name="polynomial",
+    title="a hidden layer, 192-bit security, precise",
+    degree=8192,
+    prime_bits=(44, 44, 40, 24),
+    token_bits=35,
+    weight_bits=36,
+    output_bits=17,
+    depth=3,
+    step_bits=11,
+    precision=5e-4,
+    upload_kb=154.0,
+    download_kb=159.0,
+    keys_kb=4510.0,
+)
+
 _ALL = (
     Preset(
         name="linear",
@@ -107,21 +123,7 @@ _ALL = (
         download_kb=62.0,
         keys_kb=0.02,
     ),
-    Preset(
-        name="polynomial",
-        title="a hidden layer, 192-bit security, precise",
-        degree=8192,
-        prime_bits=(44, 44, 40, 24),
-        token_bits=35,
-        weight_bits=36,
-        output_bits=17,
-        depth=3,
-        step_bits=11,
-        precision=5e-4,
-        upload_kb=154.0,
-        download_kb=159.0,
-        keys_kb=4510.0,
-    ),
+    _POLYNOMIAL,
     Preset(
         name="polynomial-fast",
         title="a hidden layer, 128-bit security, small and quick, less precise",
@@ -137,17 +139,11 @@ _ALL = (
         download_kb=51.1,
         keys_kb=1430.0,
     ),
-    Preset(
+    replace(
+        _POLYNOMIAL,
         name="polynomial-strong",
         title="a hidden layer, 256-bit security, precise, twice as large",
         degree=16384,
-        prime_bits=(44, 44, 40, 24),
-        token_bits=35,
-        weight_bits=36,
-        output_bits=17,
-        depth=3,
-        step_bits=11,
-        precision=5e-4,
         upload_kb=317.0,
         download_kb=327.0,
         keys_kb=10100.0,

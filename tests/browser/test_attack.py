@@ -16,7 +16,7 @@ Visit = Callable[[], Page]
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
 SAMPLE = SAMPLES / "tumour-01.dcm"
 STOP_SECONDS = 1.0
-LAG_SECONDS = 1.0
+LAG_SECONDS = 3.0
 
 
 def open_attack(page: Page) -> None:

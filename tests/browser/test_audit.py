@@ -80,7 +80,7 @@ def test_a_killed_server_loses_no_finished_scan(browser: Browser, pages: list, c
     assert done(page) == 0
     run_until(page, 1)
     page.locator(".st-key-stop button").click()
-    expect(page.get_by_text("Stopped by hand")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_text("Stopped. What is finished is kept")).to_be_visible(timeout=WAIT_MS)
     settle(page)
     stopped = done(page)
     assert 1 <= stopped < 7

@@ -45,8 +45,15 @@ EXAMINE = _record(
 )
 
 # What every command says that makes another scan of one.
-_ASKED = {"file": _TEXT, "bundle": _TEXT, "classifier": _TEXT, "method": _TEXT, "steps": _COUNT, "seed": _COUNT}
-_MADE = {"out": _TEXT, "label_before": _TEXT, "label_after": _TEXT, "seconds": _NUMBER}
+_ASKED: dict[str, Any] = {
+    "file": _TEXT,
+    "bundle": _TEXT,
+    "classifier": _TEXT,
+    "method": _TEXT,
+    "steps": _COUNT,
+    "seed": _COUNT,
+}
+_MADE: dict[str, Any] = {"out": _TEXT, "label_before": _TEXT, "label_after": _TEXT, "seconds": _NUMBER}
 
 ATTACK = _record(
     **_ASKED,

@@ -4,6 +4,8 @@ A few hundred bytes can claim a picture of many gigabytes, so every reader compa
 numbers first. They are far above any clinical scan and far below what would stop a small server.
 """
 
+from core.scans.scan import ScanError
+
 MEBIBYTE = 2**20
 
 MAX_UPLOAD_BYTES = 200 * MEBIBYTE
@@ -17,6 +19,9 @@ MAX_VALUES = 256_000_000
 
 MAX_FRAMES = 20_000
 """Frames of one scan."""
+
+MAX_PAGES = 5_000
+"""Pages of a TIFF."""
 
 MAX_FILES = 5_000
 """Entries of an archive, or files of a folder."""
@@ -32,3 +37,21 @@ RATIO_FREE_BYTES = 4 * MEBIBYTE
 
 MAX_INFLATED_BYTES = 600 * MEBIBYTE
 """Size of a deflated DICOM file once inflated, or of the first volume of a gzipped NIfTI file."""
+
+MAX_MEMORY_BYTES = 1200 * MEBIBYTE
+"""What opening a file may take: the files that fit are far larger than a study of a thousand slices."""
+
+MAX_SECONDS = 20.0
+"""How long opening a file may take."""
+
+LEAST_COMPUTING_SECONDS = 4
+"""How long opening the smallest file may keep a core busy; each two mebibytes add a second."""
+
+TOO_MUCH_MEMORY = "'{}' needs more memory than a scan may take: make it smaller or split it."
+
+
+def check_upload(size: int, name: str) -> None:
+    """Raise ScanError where a file of `size` bytes is larger than may be opened."""
+    if size > MAX_UPLOAD_BYTES:
+        most = MAX_UPLOAD_BYTES // MEBIBYTE
+        raise ScanError(f"'{name}' is larger than {most} MB: upload fewer slices or a smaller file.")

@@ -8,36 +8,27 @@ pictures within [0, 1] are shown as they are, others from lowest to highest.
 
 from __future__ import annotations
 
-import logging
-import struct
 import warnings
-from contextlib import nullcontext
 from io import BytesIO
 
 import numpy as np
-import tifffile
 from PIL import Image, ImageOps
 
 from core.scans import limits
 from core.scans.dicom.loading import collapsed
 from core.scans.dicom.pixels import check_size
-from core.scans.dicom.values import finite_float32, joined
+from core.scans.dicom.values import joined
 from core.scans.markers import png_kind
-from core.scans.quiet import quiet_decoder
 from core.scans.scan import Scan, ScanError
 from core.scans.sniffing import TIFF
+from core.scans.tiff import WIDE, black_is_zero, check_pages, deep_tiff, finite, reversed_grey
 from core.scans.windowing import FULL_RANGE, Window, full_window, identity_window, range_window, robust_window
 
-# Damaged pictures are told in the sentence of a ScanError; what the libraries print besides helps nobody.
-logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
+# Damaged pictures are told in the sentence of a ScanError; what the library prints besides helps nobody.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-# The lowest value that needs fifteen bits.
-_WIDE = 2**14
 _PILLOW_NAMES = {"WebP": "WEBP"}
 _FRAME_BY_FRAME = (TIFF,)
-_PHOTOMETRIC = 262
-_SHORT = 3
 
 RANGE_NOTE = "The picture uses a part of its range only, so it is shown from its lowest to its highest value."
 
@@ -92,15 +83,14 @@ def _decoded(data: bytes, kind: str, name: str, notes: list[str]) -> tuple[np.nd
     white = None
     try:
         if kind == TIFF:
-            deep = _deep_tiff(data, name, notes)
+            check_pages(data, name)
+            deep = deep_tiff(data, name, notes)
             if deep is not None:
                 return deep, None, 8 * deep.dtype.itemsize
-            data, white = _black_is_zero(data, name)
-        # libtiff prints to the terminal as well.
-        with quiet_decoder() if kind == TIFF else nullcontext():
-            values, derived = _with_pillow(data, kind, name, notes)
+            data, white = black_is_zero(data, name)
+        values, derived = _with_pillow(data, kind, name, notes)
         if white is not None:
-            values = _reversed(values.astype(np.int32) if white == "signed" else values)
+            values = reversed_grey(values.astype(np.int32) if white == "signed" else values)
         return values, derived, 8 * values.dtype.itemsize
     except (ScanError, MemoryError):
         raise
@@ -114,10 +104,10 @@ def _decoded(data: bytes, kind: str, name: str, notes: list[str]) -> tuple[np.nd
 def _with_pillow(data: bytes, kind: str, name: str, notes: list[str]) -> tuple[np.ndarray, str | None]:
     with Image.open(BytesIO(data), formats=[_PILLOW_NAMES.get(kind, kind)]) as image:
         check_size(name, 1, image.height, image.width, len(image.getbands()))
-        count = int(getattr(image, "n_frames", 1))
-        if count > 1 and kind not in _FRAME_BY_FRAME:
-            notes.append(f"The picture is an animation of {count} frames; the first is shown.")
-            count = 1
+        if kind not in _FRAME_BY_FRAME and getattr(image, "is_animated", False):
+            # To count them, Pillow would read them all.
+            notes.append("The picture is an animation; its first frame is shown.")
+        count = int(getattr(image, "n_frames", 1)) if kind in _FRAME_BY_FRAME else 1
         check_size(name, count, image.height, image.width, len(image.getbands()))
         frames = _pages(image, count, name, notes)
         derived = png_kind(image.info)
@@ -156,20 +146,13 @@ def _array(image: Image.Image, notes: list[str]) -> np.ndarray:
     if image.mode == "I":
         return _narrow(np.asarray(image))
     if image.mode == "F":
-        return _finite(np.asarray(image), notes)
+        return finite(np.asarray(image), notes)
     return np.asarray(image.convert("RGB"))
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:
     """Return whole numbers as uint16 where they fit, as pictures of 16 bits may come in 32."""
     return values.astype(np.uint16) if values.min() >= 0 and values.max() <= 65535 else values
-
-
-def _finite(values: np.ndarray, notes: list[str]) -> np.ndarray:
-    note = "Values that are no numbers were replaced by 0."
-    if not np.isfinite(values).all() and note not in notes:
-        notes.append(note)
-    return finite_float32(values)
 
 
 def _on_black(image: Image.Image) -> np.ndarray:
@@ -179,85 +162,13 @@ def _on_black(image: Image.Image) -> np.ndarray:
     return colour.astype(np.uint8)
 
 
-def _deep_tiff(data: bytes, name: str, notes: list[str]) -> np.ndarray | None:
-    """Read what Pillow would narrow or refuses: uncompressed TIFF of more than 8 bits that is no plain grey.
-
-    Compressed pages stay with Pillow, whose decoder never writes beyond the size announced.
-    """
-    with tifffile.TiffFile(BytesIO(data)) as tiff:
-        first = tiff.pages.first
-        plain = first.compression == 1 and not first.is_tiled and first.is_contiguous
-        bits = first.bitspersample if isinstance(first.bitspersample, int) else max(first.bitspersample)
-        grey = first.samplesperpixel == 1
-        if not plain or bits not in (16, 32, 64) or grey and bits == 16 and first.sampleformat == 1:
-            return None
-        return _contiguous_pages(tiff, name, notes)
-
-
-def _contiguous_pages(tiff: tifffile.TiffFile, name: str, notes: list[str]) -> np.ndarray | None:
-    first = tiff.pages.first
-    rows, columns, samples = first.imagelength, first.imagewidth, first.samplesperpixel
-    check_size(name, 1, rows, columns, samples)
-    count = len(tiff.pages)
-    check_size(name, count, rows, columns, samples)
-    pages = [tiff.pages[index] for index in range(count)]
-    same = [page for page in pages if page.shape == first.shape and page.dtype == first.dtype]
-    if len(same) < count:
-        notes.append(f"{count - len(same)} pages of another size or kind were left out.")
-    values = np.stack([page.asarray(maxworkers=1) for page in same])
-    if samples > 1:
-        return _deep_colour(values, samples)
-    if int(first.photometric) == 0:
-        return _reversed(_finite(values, notes) if values.dtype.kind == "f" else values)
-    return _finite(values, notes) if values.dtype.kind == "f" else values
-
-
-def _black_is_zero(data: bytes, name: str) -> tuple[bytes, str | None]:
-    """Declare deep grey of which 0 is white as grey of which 0 is black; tell its kind, None where nothing changed.
-
-    Pillow turns such pictures of 8 bits only: it shows deeper ones inverted, or refuses them.
-    """
-    with tifffile.TiffFile(BytesIO(data)) as tiff:
-        first = tiff.pages.first
-        if int(first.photometric) != 0 or first.samplesperpixel != 1 or first.bitspersample not in (16, 32):
-            return data, None
-        count = len(tiff.pages)
-        check_size(name, count, first.imagelength, first.imagewidth)
-        changed = bytearray(data)
-        for index in range(count):
-            page = tiff.pages[index]
-            assert isinstance(page, tifffile.TiffPage), "pages are read whole unless one asks for frames"
-            tag = page.tags.get(_PHOTOMETRIC)
-            if tag is not None and tag.value == 0 and tag.count == 1 and tag.dtype == _SHORT:
-                struct.pack_into(f"{tiff.byteorder}H", changed, tag.valueoffset, 1)
-        return bytes(changed), "signed" if first.sampleformat == 2 else "unsigned"
-
-
-def _reversed(values: np.ndarray) -> np.ndarray:
-    """Exchange black and white."""
-    # The complement reverses the whole type and never overflows, as the highest value minus a negative one would.
-    if values.dtype.kind == "i" or values.dtype == np.uint8 or values.dtype == np.uint16 and values.max() >= _WIDE:
-        return ~values
-    if values.dtype.kind == "f":
-        return finite_float32(values.max().astype(np.float64) - values)
-    return values.max() - values
-
-
-def _deep_colour(values: np.ndarray, samples: int) -> np.ndarray | None:
-    if values.dtype != np.uint16 or samples < 3 or values.ndim != 4:
-        return None
-    if values.shape[-1] != samples:
-        values = np.moveaxis(values, 1, -1)
-    return np.ascontiguousarray(values[..., :3])
-
-
 def picture_windows(values: np.ndarray, derived: str | None, notes: list[str]) -> tuple[Window, ...]:
     """Return the windows of a grey picture, the default first; a note says where it uses a part of its range only."""
     full, robust = full_window(values), robust_window(values)
     whole = None
     if values.dtype == np.uint8:
         whole = identity_window(8)
-    elif values.dtype == np.uint16 and (derived or values.max() >= _WIDE):
+    elif values.dtype == np.uint16 and (derived or values.max() >= WIDE):
         whole = identity_window(16)
     elif values.dtype.kind == "f" and values.min() >= 0 and values.max() <= 1:
         whole = range_window(0.0, 1.0, FULL_RANGE)

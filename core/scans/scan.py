@@ -11,6 +11,8 @@ from core.scans.windowing import Lut, Window, apply_lut, apply_window
 
 __all__ = ["Scan", "ScanError", "Window"]
 
+_BAND_VALUES = 2**20
+
 
 class ScanError(ValueError):
     """A source that cannot be shown as a scan; its text is one sentence for the person who brought the file."""
@@ -110,12 +112,18 @@ class Scan:
         """
         number = self._checked(index)
         plane = self.values[number]
+        shown = np.empty(plane.shape, np.float32)
+        # Windows compute in 64 bits: of a large frame, a band at a time.
+        step = max(1, _BAND_VALUES // plane[0].size)
+        for top in range(0, len(plane), step):
+            shown[top : top + step] = self._shown(plane[top : top + step], number, window)
+        return shown
+
+    def _shown(self, rows: np.ndarray, number: int, window: Window | None) -> np.ndarray:
         if self.is_colour:
-            return (plane / np.iinfo(plane.dtype).max).astype(np.float32)
-        grey = self._windowed(plane, number, window)
-        if self.inverted:
-            grey = 1.0 - grey
-        return grey.astype(np.float32)
+            return rows / np.iinfo(rows.dtype).max
+        grey = self._windowed(rows, number, window)
+        return 1.0 - grey if self.inverted else grey
 
     def _checked(self, index: int | None) -> int:
         if index is None:
@@ -126,11 +134,11 @@ class Scan:
             raise ScanError(f"There is no frame {index} in '{self.name}': choose one from 0 to {self.frame_count - 1}.")
         return int(index)
 
-    def _windowed(self, plane: np.ndarray, number: int, window: Window | None) -> np.ndarray:
+    def _windowed(self, rows: np.ndarray, number: int, window: Window | None) -> np.ndarray:
         if window is not None:
-            return apply_window(plane, window)
+            return apply_window(rows, window)
         if self.voi_lut is not None:
-            return apply_lut(plane, self.voi_lut)
+            return apply_lut(rows, self.voi_lut)
         if self.frame_windows is not None:
-            return apply_window(plane, self.frame_windows[number])
-        return apply_window(plane, self.windows[0])
+            return apply_window(rows, self.frame_windows[number])
+        return apply_window(rows, self.windows[0])

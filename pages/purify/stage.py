@@ -89,12 +89,14 @@ def _draw_slider(state: PurifyState) -> None:
     key, steps = f"purify-step-{id(state)}", [frame.step for frame in state.longest.frames]
 
     def moved() -> None:
-        state.position, state.playing = steps.index(st.session_state[key]), False
+        # While it plays, a slow browser sends the position before the last one, as if somebody had moved it.
+        if not state.playing:
+            state.position = steps.index(st.session_state[key])
 
     # The state is the truth and the widget mirrors it: the keys move it as well.
     st.session_state[key] = steps[state.place]
     label = "Step" if len(state.trajectories) == 1 else "Step of the longest method; the others keep pace"
-    st.select_slider(label, steps, key=key, on_change=moved)
+    st.select_slider(label, steps, key=key, on_change=moved, disabled=state.playing)
 
 
 def _draw_columns(state: PurifyState, live: bool = False) -> None:

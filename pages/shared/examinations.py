@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pages.shared.runtime import bundle, heavy_work
+from pages.shared.runtime import bundle, heavy_work, work_aside
 from pages.shared.session import Session
 
 if TYPE_CHECKING:
@@ -52,10 +52,11 @@ def answer_of(exam: Examination) -> Prediction:
 
 
 def open_scan(source: bytes | str, name: str | None = None) -> Scan:
-    """Decode a scan in this visitor's turn: a large volume is heavy work too."""
-    from core import load_scan
+    """Open a file beside all other work, in a process of its own; whoever leaves meanwhile ends it."""
+    from core.scans import begin_loading
 
-    return heavy_work("Opening the scan …", lambda: load_scan(source, name))
+    opening = begin_loading(source, name)
+    return work_aside("Opening the scan …", opening.finish, opening.cancel)
 
 
 def attack(session: Session) -> None:

@@ -6,7 +6,7 @@ import atexit
 import gc
 import threading
 from collections.abc import Callable
-from concurrent.futures import wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 DEFAULT_BUNDLE = "brain-mri"
 POLL_SECONDS = 0.3
+# Threads that only wait for other processes.
+ASIDE_THREADS = 32
 
 
 class Engine:
@@ -29,6 +31,7 @@ class Engine:
 
     def __init__(self) -> None:
         self.worker = Worker()
+        self.aside = ThreadPoolExecutor(ASIDE_THREADS, thread_name_prefix="aside")
         self.scrubber = MemoryScrubber(self.worker)
         self.ready = threading.Event()
         self._started = threading.Lock()
@@ -41,6 +44,9 @@ class Engine:
 
     def _load(self) -> None:
         try:
+            from core.scans.loading import READER
+
+            READER.start()
             import core.explanation.overlays  # noqa: F401  (draws with matplotlib, which takes a moment to load)
 
             bundle(DEFAULT_BUNDLE)
@@ -96,6 +102,20 @@ def heavy_work(doing: str, work: Callable[[], T]) -> T:
             _say(message, doing, worker.ahead(future))
     finally:
         future.cancel()  # has no effect on work that has begun
+    message.empty()
+    return future.result()
+
+
+def work_aside(doing: str, work: Callable[[], T], cancel: Callable[[], object]) -> T:
+    """Do what takes its turns elsewhere, showing `doing`; `cancel` ends it where the visitor has left."""
+    message = st.empty()
+    future = engine().aside.submit(work)
+    try:
+        while not wait([future], POLL_SECONDS).done:
+            message.info(doing, icon=":material/progress_activity:")
+    finally:
+        if not future.done():
+            cancel()
     message.empty()
     return future.result()
 

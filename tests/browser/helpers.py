@@ -19,7 +19,10 @@ def decision(page: Page, name: str) -> str:
     """Wait for the result of the scan of this name; the text of its decision card."""
     expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible(timeout=WAIT_MS)
     settle(page)
-    return page.locator(".st-key-decision").inner_text()
+    card = page.locator(".st-key-decision")
+    # Its last line: a busy browser still draws when the script has ended.
+    expect(card).to_contain_text("seed", timeout=WAIT_MS)
+    return card.inner_text()
 
 
 def settle(page: Page) -> None:

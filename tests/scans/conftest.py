@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from core.scans.decoding import decode_source
 
 # The builders are plain modules beside the tests.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -15,6 +18,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail rather than download: pydicom would fetch test files that are missing."""
     monkeypatch.setattr("pydicom.data.download.download_with_progress", _refuse)
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open files here and not in a process of their own, which would not know of limits that a test has changed."""
+
+    def begin(source: bytes | Path, name: str) -> SimpleNamespace:
+        return SimpleNamespace(finish=lambda: decode_source(source, name))
+
+    monkeypatch.setattr("core.scans.loading.READER", SimpleNamespace(begin=begin))
 
 
 def _refuse(*_: object, **__: object) -> None:

@@ -107,6 +107,7 @@ def test_too_large_frames_are_refused_before_decoding() -> None:
     refused(dicom(FOUR, Rows=60000, Columns=1), "strip")
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_deflated_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.scans.limits.MAX_INFLATED_BYTES", 2**20)
     bomb = dicom(np.zeros((2048, 2048), np.uint16), uid.DeflatedExplicitVRLittleEndian)

@@ -77,6 +77,7 @@ def test_a_source_that_fails() -> None:
         load_scan(Broken())  # type: ignore[arg-type]
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_upload_limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("core.scans.limits.MAX_UPLOAD_BYTES", 100)
     path = tmp_path / "a.dcm"
@@ -91,17 +92,6 @@ def test_wrong_extension_is_noted() -> None:
     assert any("holds PNG" in note for note in load_scan(grey, "a.dcm").notes)
     assert not any("named like" in note for note in load_scan(grey, "a.png").notes)
     assert not any("named like" in note for note in load_scan(DATA, "IM0001").notes)
-
-
-def test_stderr_comes_back(capfd: pytest.CaptureFixture[str]) -> None:
-    import os
-
-    from core.scans.quiet import quiet_decoder
-
-    with quiet_decoder():
-        os.write(2, b"from a decoder")
-    os.write(2, b"from us")
-    assert capfd.readouterr().err == "from us"
 
 
 def test_many_threads() -> None:

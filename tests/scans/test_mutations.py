@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import resource
 import struct
@@ -10,9 +11,11 @@ import time
 import zipfile
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+from bombs import deflated_dicom
 from builders import dataset, dicom, nifti, picture, ramp, saved, zipped
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,8 +25,8 @@ from pydicom import uid
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-MUTATIONS_EACH = 150
-SECONDS_EACH = 20.0
+MUTATIONS_EACH = int(os.environ.get("PURESCAN_MUTATIONS", "60"))
+SECONDS_EACH = 5.0
 MEMORY_GROWTH = 1500 * 2**20
 _STARTS = [b"", b"\0" * 128 + b"DICM", b"PK\x03\x04", b"\x1f\x8b\x08", b"\x89PNG\r\n\x1a\n", b"II*\0"]
 _BUNDLED = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -78,6 +81,19 @@ def _seeds() -> dict[str, bytes]:
         "bmp": picture(rgb, "BMP"),
         "webp": picture(rgb, "WEBP", lossless=True),
         "gif": picture(Image.fromarray(grey), "GIF"),
+        "deflated, bare": deflated_dicom(0, preamble=False),
+        "signed": dicom(ramp().astype(np.int16) - 500, RescaleSlope=0.5),
+        "jpeg 2000 lossy": _bundled("JPEG2000.dcm"),
+        "jpeg 2000 colour": _bundled("GDCMJ2K_TextGBR.dcm"),
+        "ybr": _bundled("SC_ybr_full_422_uncompressed.dcm"),
+        "nifti 2": nifti(volume, kind=nib.Nifti2Image),
+        "tiff big": picture(Image.fromarray(grey), "TIFF", big_tiff=True),
+        "tiff jpeg": picture(rgb, "TIFF", compression="jpeg"),
+        "tiff deflate": picture(grey, "TIFF", compression="tiff_adobe_deflate"),
+        "tiff 16": picture(ramp(8, 8, np.uint16, 1000), "TIFF"),
+        "png palette": picture(Image.fromarray(rgb).quantize(16)),
+        "png animated": picture(Image.fromarray(grey), save_all=True, append_images=[Image.fromarray(grey[::-1])]),
+        "webp lossy": picture(rgb, "WEBP"),
         "zip": zipped({"a.dcm": dicom(ramp(4, 4)), "b.dcm": dicom(ramp(4, 4))}),
         "zip stored": zipped({"a.png": picture(grey)}, zipfile.ZIP_STORED),
     }
@@ -160,4 +176,4 @@ def test_any_announced_size(rows: int, columns: int, frames: int, bits: int, syn
 
 
 def test_enough_mutants() -> None:
-    assert MUTATIONS_EACH * len(SEEDS) >= 2000
+    assert MUTATIONS_EACH * len(SEEDS) >= 2000 and len(SEEDS) >= 40

@@ -130,6 +130,7 @@ def test_gzip_bomb_is_refused_by_its_header() -> None:
     refused(gzip.compress(header.binaryblock + b"\0" * 10_000_000), "split")
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_gzip_bomb_is_refused_by_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.scans.limits.MAX_INFLATED_BYTES", 2**20)
     assert load_scan(nifti(np.zeros((64, 64, 100), np.int16), packed=True)).frame_count == 100

@@ -152,6 +152,7 @@ def test_stack_of_pictures_is_windowed_as_a_whole() -> None:
     assert sum("part of its range" in note for note in scan.notes) == 1
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_refused_archives(monkeypatch: pytest.MonkeyPatch) -> None:
     file = picture(ramp(4, 4, np.uint8, 1))
     refused(zipped({}), "empty")
@@ -171,6 +172,7 @@ def test_refused_archives(monkeypatch: pytest.MonkeyPatch) -> None:
     refused(zipped({name: file for name in "abc"}), "3 files")
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
     refused(zipped({"a.png": b"\0" * (8 * 2**20)}), "times its size")
     monkeypatch.setattr("core.scans.limits.MAX_ARCHIVE_BYTES", 2**20)

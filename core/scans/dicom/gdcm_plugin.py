@@ -1,29 +1,19 @@
-"""Lossless JPEG for pydicom's decoders, through `gdcm_worker` in a process of its own.
+"""Lossless JPEG for pydicom's decoders, through GDCM: no other free decoder knows it beyond 8 bits.
 
-No other free decoder knows lossless JPEG of more than 8 bits. The worker is started for the first frame, serves all
-that follow, and is started again where a frame ended it.
+GDCM ends its process on some damaged frames (an uncaught C++ exception): one more reason why `core.scans.reader` opens
+each file in a process of its own.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import threading
 from importlib.util import find_spec
-from pathlib import Path
 
 from pydicom import uid
 from pydicom.pixels.decoders.base import DecodeRunner
 
-from core.scans.dicom import gdcm_worker
-
 LABEL = "purescan_gdcm"
 SYNTAXES = (uid.JPEGLossless, uid.JPEGLosslessSV1)
 DECODER_DEPENDENCIES = {syntax: ("python-gdcm>=3.0.10",) for syntax in SYNTAXES}
-SECONDS = 30.0
-
-_LOCK = threading.Lock()
-_worker: subprocess.Popen[bytes] | None = None
 
 
 def is_available(uid: str) -> bool:
@@ -44,71 +34,34 @@ def decode_frame(src: bytes, runner: DecodeRunner) -> bytes:
     Raises
     ------
     RuntimeError
-        Where the frame cannot be decoded, ends the worker, or takes longer than `SECONDS`.
+        Where GDCM refuses the frame.
     """
-    with _LOCK:
-        pixels = _ask(_running(), _request(src, runner))
+    import gdcm
+
+    fragment = gdcm.Fragment()
+    fragment.SetByteStringValue(src)
+    fragments = gdcm.SequenceOfFragments.New()
+    fragments.AddFragment(fragment)
+    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
+    element.SetValue(fragments.__ref__())
+    image = gdcm.Image()
+    image.SetNumberOfDimensions(2)
+    image.SetDimensions((runner.columns, runner.rows, 1))
+    image.SetDataElement(element)
+    interpretation = gdcm.PhotometricInterpretation.GetPIType(str(runner.photometric_interpretation))
+    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(interpretation))
+    if runner.samples_per_pixel > 1:
+        image.SetPlanarConfiguration(runner.planar_configuration)
+    syntax = gdcm.TransferSyntax.GetTSType(str.__str__(runner.transfer_syntax))
+    image.SetTransferSyntax(gdcm.TransferSyntax(syntax))
+    stored = runner.bits_stored
+    image.SetPixelFormat(
+        gdcm.PixelFormat(
+            runner.samples_per_pixel, runner.bits_allocated, stored, stored - 1, runner.pixel_representation
+        )
+    )
+    # GDCM returns bytes dressed up as text.
+    pixels = image.GetBuffer().encode("utf-8", "surrogateescape")
     if not pixels:
         raise RuntimeError("GDCM cannot decode the frame.")
     return pixels
-
-
-def _request(src: bytes, runner: DecodeRunner) -> bytes:
-    colour = runner.samples_per_pixel > 1
-    head = gdcm_worker.REQUEST.pack(
-        len(src),
-        runner.rows,
-        runner.columns,
-        runner.samples_per_pixel,
-        runner.bits_allocated,
-        runner.bits_stored,
-        runner.pixel_representation,
-        runner.planar_configuration if colour else 0,
-        str(runner.photometric_interpretation).encode("ascii"),
-        str.__str__(runner.transfer_syntax).encode("ascii"),
-    )
-    return head + src
-
-
-def _running() -> subprocess.Popen[bytes]:
-    global _worker
-    if _worker is None or _worker.poll() is not None:
-        _worker = subprocess.Popen(
-            [sys.executable, str(Path(gdcm_worker.__file__).resolve())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-    return _worker
-
-
-def _ask(worker: subprocess.Popen[bytes], request: bytes) -> bytes:
-    """Send one frame and wait for its pixels; a worker that dies or hangs is put away."""
-    assert worker.stdin is not None and worker.stdout is not None
-    alarm = threading.Timer(SECONDS, worker.kill)
-    alarm.start()
-    try:
-        worker.stdin.write(request)
-        worker.stdin.flush()
-        head = worker.stdout.read(gdcm_worker.ANSWER.size)
-        length = gdcm_worker.ANSWER.unpack(head)[0] if len(head) == gdcm_worker.ANSWER.size else 0
-        pixels = worker.stdout.read(length)
-    except OSError:
-        length, pixels = 0, b""
-    finally:
-        alarm.cancel()
-    if not length or len(pixels) != length:
-        _put_away(worker)
-        return b""
-    return pixels
-
-
-def _put_away(worker: subprocess.Popen[bytes]) -> None:
-    worker.kill()
-    worker.wait()
-    for pipe in (worker.stdin, worker.stdout):
-        try:
-            if pipe is not None:
-                pipe.close()
-        except OSError:
-            pass

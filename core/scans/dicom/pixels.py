@@ -15,8 +15,8 @@ from core.scans import limits
 from core.scans.dicom import gdcm_plugin, openjpeg_plugin
 from core.scans.dicom.codestream import Header, j2k_header, jpeg_header
 from core.scans.dicom.luts import read_lut
+from core.scans.dicom.packbits import check_rle
 from core.scans.dicom.reading import PIXEL_KEYWORDS, transfer_syntax
-from core.scans.quiet import quiet_decoder
 from core.scans.scan import ScanError
 from core.scans.text import one_line
 from core.scans.windowing import look_up
@@ -24,7 +24,7 @@ from core.scans.windowing import look_up
 _JPEG = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1)
 _JPEG_LS = (uid.JPEGLSLossless, uid.JPEGLSNearLossless)
 
-# One decoder a family, the one that bears damaged input best. GDCM ends the process on some, so it has its own.
+# One decoder a family, the one that bears damaged input best.
 _PLUGINS = {
     uid.JPEGBaseline8Bit: "pillow",
     uid.JPEGExtended12Bit: "pillow",
@@ -169,9 +169,7 @@ def _check_codestreams(ds: Dataset, syntax: UID, shape: tuple[int, int, int, int
 def _check_frame(frame: bytes, syntax: UID, shape: tuple[int, int, int, int], name: str) -> None:
     _, rows, columns, samples = shape
     if syntax == uid.RLELossless:
-        # Packing never doubles a frame (PS3.5 G.3.1); a longer one would unpack to many times its frame.
-        if len(frame) > 2 * rows * columns * samples * 8 + 1024:
-            raise ScanError(f"'{name}' has more compressed data than its frames can hold: export it again.")
+        check_rle(frame, rows * columns, name)
         return
     header = jpeg_header(frame) if syntax in _JPEG + _JPEG_LS else j2k_header(frame)
     if header is None:
@@ -202,12 +200,11 @@ def _decoded(ds: Dataset, syntax: UID, name: str) -> np.ndarray:
     if not ds.get("PhotometricInterpretation"):
         ds.PhotometricInterpretation = "MONOCHROME2" if ds.SamplesPerPixel == 1 else "RGB"
     try:
-        with quiet_decoder():
-            pixels, _ = get_decoder(syntax).as_array(
-                ds,
-                decoding_plugin=_PLUGINS.get(syntax, ""),
-                allow_excess_frames=False,  # type: ignore[arg-type]  # pydicom writes all options where it takes each
-            )
+        pixels, _ = get_decoder(syntax).as_array(
+            ds,
+            decoding_plugin=_PLUGINS.get(syntax, ""),
+            allow_excess_frames=False,  # type: ignore[arg-type]  # pydicom writes all options where it takes each
+        )
     except MemoryError:
         raise
     except Exception as error:

@@ -9,7 +9,7 @@ from io import BytesIO
 
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filereader import read_dataset
+from pydicom.filereader import read_dataset, read_preamble
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
@@ -58,32 +58,30 @@ def read_dicom(data: bytes, name: str) -> Dataset:
     return ds
 
 
-def _meta_end(stream: BytesIO) -> tuple[Dataset, int]:
-    """Return the File Meta Information and the place where it ends."""
-    stream.seek(132)
-    meta = read_dataset(stream, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
-    return meta, stream.tell()
-
-
 def _inflated(data: bytes, name: str) -> bytes:
-    """Undo the deflation of PS3.5 A.5 within bounds; pydicom would inflate a bomb to its end."""
-    if data[128:132] != b"DICM" or uid.DeflatedExplicitVRLittleEndian.encode() not in data[:8192]:
+    """Undo the deflation of PS3.5 A.5 within bounds; pydicom would inflate a bomb to its end.
+
+    The File Meta Information is read as pydicom reads it: with or without preamble, and however long it is.
+    """
+    if uid.DeflatedExplicitVRLittleEndian.encode() not in data:
         return data
+    stream = BytesIO(data)
     try:
-        meta, end = _meta_end(BytesIO(data))
+        read_preamble(stream, force=True)
+        meta = read_dataset(stream, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
         if meta.get("TransferSyntaxUID") != uid.DeflatedExplicitVRLittleEndian:
             return data
-        plain = _inflate(data[end:], name)
+        plain = _inflate(stream.read(), name)
     except (ScanError, MemoryError):
         raise
     except Exception as error:
         raise ScanError(f"'{name}' is a damaged deflated DICOM file: export or download it again.") from error
     header = FileMetaDataset(meta)
     header.TransferSyntaxUID = uid.ExplicitVRLittleEndian
-    stream = BytesIO()
-    stream.write(data[:128] + b"DICM")
-    write_file_meta_info(stream, header, enforce_standard=False)  # type: ignore[arg-type]  # it takes any stream
-    return stream.getvalue() + plain
+    whole = BytesIO()
+    whole.write(bytes(128) + b"DICM")
+    write_file_meta_info(whole, header, enforce_standard=False)  # type: ignore[arg-type]  # it takes any stream
+    return whole.getvalue() + plain
 
 
 def _inflate(packed: bytes, name: str) -> bytes:

@@ -66,6 +66,8 @@ class Session(StateKeeper):
     head, preset, server : str
         How the Encrypt page asks: 'linear' or 'polynomial', the encryption preset's name, and the server's address;
         empty for the head's own preset, and for a server of the app's own.
+    write_names : bool
+        Whether files to take away may hold the names of the visitor's own files, which may name a patient.
     attacked_copy : AttackedCopy or None
         What the last attack on the Attack page made.
     """
@@ -100,6 +102,7 @@ class Session(StateKeeper):
     head: str = "linear"
     preset: str = ""
     server: str = ""
+    write_names: bool = False
     attacked_copy: AttackedCopy | None = None
 
     def choose_bundle(self, name: str) -> None:

@@ -15,8 +15,10 @@ COMPILE := .venv/bin/uv pip compile --quiet --no-config --universal --python-ver
 help: ## say what make can do
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
+# Streamlit itself says where the app is, once it listens there.
 run: .venv/app ## serve the app on 127.0.0.1:8501 (another port: make run PORT=8600)
-	@echo "Purescan is at http://127.0.0.1:$(PORT)"
+	@$(PY) -c "import socket; socket.create_server(('127.0.0.1', $(PORT)))" 2>/dev/null || \
+	    { echo "Port $(PORT) is not free: stop what uses it, or take another: make run PORT=8600" >&2; exit 2; }
 	@$(PY) -m streamlit run app.py --server.address 127.0.0.1 --server.port $(PORT)
 
 test: .venv/test chromium ## run every test, the browser ones included

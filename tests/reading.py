@@ -10,7 +10,7 @@ def texts(app: AppTest) -> str:
     kinds = (app.title, app.header, app.subheader, app.markdown, app.caption, app.info, app.warning, app.error)
     found = [element.value for kind in (*kinds, app.success) for element in kind]
     found += [f"{metric.label} {metric.value}" for metric in app.metric]
-    return "\n".join(found).replace("\\", "").replace("\u00a0", " ")
+    return "\n".join(found).replace("\\", "").replace("\u2060", "").replace("\u00a0", " ")
 
 
 def session(app: AppTest) -> Session:

@@ -8,9 +8,10 @@ import streamlit as st
 
 from pages.attack.state import AttackRun, Outcome
 from pages.shared import pictures
-from pages.shared.downloads import draw_scan_downloads, file_stem
+from pages.shared.downloads import draw_scan_downloads, scan_stem
 from pages.shared.empty_states import draw_missing_models
 from pages.shared.runtime import bundle
+from pages.shared.session import current_session
 from pages.shared.words import decibels, heading, number, percent, plain, score_words
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def draw_exits(attack_run: AttackRun, outcome: Outcome) -> bool:
     """The ways on: two files, and Examine; whether the visitor wants to go there."""
     with st.container(horizontal=True):
         wanted = st.button("Open in Examine", icon=":material/radiology:", type="primary", key="open-in-examine")
-        stem = file_stem(attack_run.scan.name, "scan")
+        stem = scan_stem(current_session(), attack_run.scan)
         draw_scan_downloads(outcome.dicom, outcome.png, f"{stem}-attacked", "download")
     st.caption(
         "Both files say that they were made by an attack, and hold no patient’s name. Purescan is not a medical device."

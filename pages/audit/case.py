@@ -28,6 +28,7 @@ def draw_case(session: Session, audit: AuditState, index: int) -> None:
     case = audit.cases[index]
     with st.container(border=True, key="case"):
         st.subheader(plain(case.name), anchor=False)
+        st.caption(f"Scan {index + 1} of the cohort, SHA-256 {case.sha256[:8]}…: so it is found in table and report.")
         if case.problem:
             st.error(plain(case.problem), icon=":material/error:")
             return

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.shared.charts import COLOURS, CONFIG, FLOOR, theme
-from pages.shared.words import number
+from pages.shared.words import hover, number
 
 if TYPE_CHECKING:
     from core.report.cases import Case
@@ -59,7 +59,7 @@ def dots(cases: list[Case], values: list[float], threshold: float | None, logari
         chosen = [index for index, case in enumerate(cases) if case.changed is changed]
         figure.add_box(
             x=[max(values[index], FLOOR) if logarithmic else values[index] for index in chosen] or NOWHERE,
-            text=[cases[index].name for index in chosen], name=title, orientation="h", boxpoints="all", jitter=1,
+            text=[hover(cases[index].name) for index in chosen], name=title, orientation="h", boxpoints="all", jitter=1,
             pointpos=0, width=0.75, fillcolor="rgba(0,0,0,0)", line_color="rgba(0,0,0,0)", hoverinfo="x+text",
             marker={"size": 8, "opacity": 0.7, "color": colour, "symbol": symbol},
         )  # fmt: skip

@@ -62,7 +62,7 @@ def draw_results(session: Session, audit: AuditState) -> None:
     """Everything that is known of the cohort."""
     cases = [audit.cases[index] for index in audit.in_order()]
     draw_figures(cases)
-    draw_downloads(audit)
+    draw_downloads(session, audit)
     draw_table(audit)
     index = st.session_state[CASE]
     if index is not None:

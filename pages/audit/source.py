@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.audit.state import AuditState, open_audit
+from pages.audit.state import SAMPLES, AuditState, open_audit
 from pages.shared.words import plain
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pages.shared.session import Session
 
-SAMPLES, FILES, FOLDER = "Sample cohort", "Files or ZIP", "Folder"
+FILES, FOLDER = "Files or ZIP", "Folder"
 ABOUT = {
     SAMPLES: "Our twelve synthetic scans, and attacked copies of six of them, whose clean originals are known.",
     FILES: "Each file is one scan; of a ZIP archive each file in it. Of a volume the middle slice is audited.",

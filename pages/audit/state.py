@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from core.report.cohort import CaseStore
     from pages.shared.session import Session
 
+SAMPLES = "Sample cohort"
+
 
 @dataclass(kw_only=True)
 class AuditState(PageState):
@@ -42,6 +44,11 @@ class AuditState(PageState):
     store: CaseStore
     cases: dict[int, Case]
     opened: tuple[int, CaseEvidence] | None = None
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is our own sample cohort, whose names are nobody's."""
+        return self.choices[0] == SAMPLES
 
     @property
     def complete(self) -> bool:

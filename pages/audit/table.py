@@ -79,7 +79,7 @@ def draw_table(audit: AuditState) -> None:
     st.selectbox(
         "Open a case",
         order,
-        format_func=lambda index: _option(audit.cases[index]),
+        format_func=lambda index: _option(index, audit.cases[index]),
         key=CASE,
         placeholder="Click a row above, or choose a scan here",
     )
@@ -145,8 +145,8 @@ def _columns() -> dict[str, Any]:
     return texts | {name: column.NumberColumn(format=form, help=about) for name, (form, about) in NUMBERS.items()}
 
 
-def _option(case: Case) -> str:
-    return f"{case.name} · {answer(case)}"
+def _option(index: int, case: Case) -> str:
+    return f"{index + 1} · {case.name} · {answer(case)}"
 
 
 def _choose(order: list[int]) -> None:

@@ -115,7 +115,8 @@ def _draw_side(title: str, exam: Examination, withheld: bool, scan: Scan, limit:
 def _draw_scan(exam: Examination, scan: Scan) -> None:
     from core.explanation import overlays
 
-    st.image(overlays.scan_png(exam.frame, scan.spacing), f"Scan {scan.name}", 300, alt=f"Scan {scan.name}")
+    name = f"Scan {scan.name}"
+    st.image(overlays.scan_png(exam.frame, scan.spacing), plain(name), 300, alt=name)
 
 
 def _draw_probabilities(answer: Prediction) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.purify.state import PurifyState
-from pages.shared.downloads import draw_scan_downloads, file_stem
+from pages.shared.downloads import draw_scan_downloads, scan_stem
 from pages.shared.runtime import bundle
+from pages.shared.session import current_session
 
 if TYPE_CHECKING:
     from core.trajectories.purification import PurificationTrajectory
@@ -19,7 +20,7 @@ def draw_files(state: PurifyState, place: int) -> None:
     if place not in state.files:
         state.files[place] = _files(state, place)
     dicom, png = state.files[place]
-    stem = f"{file_stem(state.scan.name, 'scan')}-purified-{state.settings[place].method}"
+    stem = f"{scan_stem(current_session(), state.scan)}-purified-{state.settings[place].method}"
     with st.container(horizontal=True):
         draw_scan_downloads(dicom, png, stem, "purified")
     st.caption(

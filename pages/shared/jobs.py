@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pages.shared.errors import UNEXPECTED
-from pages.shared.worker import LOG
+from pages.shared.worker import LOG, LogLine
 
 if TYPE_CHECKING:
     from pages.shared.worker import Worker
@@ -34,6 +34,8 @@ class Job(Generic[T]):
         What to advance; closed in the worker, within a step, when the run is stopped.
     take : callable
         Is given each step, in the worker. The run itself keeps none.
+    what : str
+        What the log calls it.
 
     Attributes
     ----------
@@ -47,13 +49,14 @@ class Job(Generic[T]):
         It takes no steps until it is resumed or stopped.
     """
 
-    def __init__(self, worker: Worker, steps: Iterator[T], take: Callable[[T], None]) -> None:
+    def __init__(self, worker: Worker, steps: Iterator[T], take: Callable[[T], None], what: str = "job") -> None:
         self._worker = worker
         self._steps: Iterator[T] | None = steps
         self._take: Callable[[T], None] | None = take
         self._stop, self._ended = threading.Event(), threading.Event()
         self._pause, self._waiting = threading.Lock(), False
         self._future: Future | None = None
+        self._line = LogLine(what)
         self._asked = time.monotonic()
         self.count, self.seconds = 0, 0.0
         self.error: Exception | None = None
@@ -104,6 +107,7 @@ class Job(Generic[T]):
         return self._ended.wait(seconds)
 
     def _slice(self) -> None:
+        self._line.begin()
         start = time.perf_counter()
         try:
             finished = self._advance(start + SLICE_SECONDS)
@@ -151,7 +155,15 @@ class Job(Generic[T]):
             self._fail(error)
         # What the iterator held goes now, not when the visitor does.
         self._steps = self._take = None
+        self._line.write(self._how_it_ended(), self.seconds, self.error, steps=self.count)
         self._ended.set()
+
+    def _how_it_ended(self) -> str:
+        if self.error is not None:
+            return "failed"
+        if self.abandoned:
+            return "left"
+        return "stopped" if self.cut_short else "done"
 
     def _fail(self, error: Exception) -> None:
         if not isinstance(error, ValueError):

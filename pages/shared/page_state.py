@@ -71,7 +71,9 @@ class PageState:
         """Advance `steps` in the background, and drop what ran before. `take` is given each step, in the worker."""
         self.stop()
         self.doing, self.total = doing, total
-        self.job = Job(worker or engine().worker, steps, take)
+        # The log knows a job by its page: what is done there is a visitor's own matter.
+        page = type(self).__module__.split(".")[1]
+        self.job = Job(worker or engine().worker, steps, take, page)
         self.job.start()
 
     def outlives(self, attacked_copy: bool) -> bool:

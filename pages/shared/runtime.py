@@ -13,7 +13,7 @@ import streamlit as st
 
 from pages.shared.memory_scrubber import MemoryScrubber
 from pages.shared.shutdown import end_in_time
-from pages.shared.worker import LOG, Worker
+from pages.shared.worker import LOG, LogLine, Worker, start_logging
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -62,6 +62,7 @@ class Engine:
 @st.cache_resource(show_spinner=False)
 def engine() -> Engine:
     """The engine that all visitors of this process share."""
+    start_logging()
     return Engine()
 
 
@@ -95,9 +96,11 @@ def _spare_from_collection() -> None:
 
 
 def heavy_work(doing: str, work: Callable[[], T]) -> T:
-    """Do some work in this visitor's turn, showing `doing`, or who is ahead."""
+    """Do some work in this visitor's turn, showing `doing`, or who is ahead; the log holds `doing`, too."""
     worker, message = engine().worker, st.empty()
-    future = worker.submit(work)
+    line = LogLine(doing.removesuffix(" …"))
+    future = worker.submit(line.timed(work))
+    future.add_done_callback(line.end)
     try:
         while not wait([future], POLL_SECONDS).done:
             # Drawing is where Streamlit stops the script of a visitor who has left.
@@ -110,8 +113,9 @@ def heavy_work(doing: str, work: Callable[[], T]) -> T:
 
 def work_aside(doing: str, work: Callable[[], T], cancel: Callable[[], object]) -> T:
     """Do what takes its turns elsewhere, showing `doing`; `cancel` ends it where the visitor has left."""
-    message = st.empty()
-    future = engine().aside.submit(work)
+    message, line = st.empty(), LogLine(doing.removesuffix(" …"))
+    future = engine().aside.submit(line.timed(work))
+    future.add_done_callback(line.end)
     try:
         while not wait([future], POLL_SECONDS).done:
             message.info(doing, icon=":material/progress_activity:")

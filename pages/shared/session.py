@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
@@ -66,6 +67,10 @@ class Session(StateKeeper):
     head, preset, server : str
         How the Encrypt page asks: 'linear' or 'polynomial', the encryption preset's name, and the server's address;
         empty for the head's own preset, and for a server of the app's own.
+    visitor : str
+        A random number that tells visits apart in the log.
+    write_names : bool
+        Whether files to take away may hold the names of the visitor's own files, which may name a patient.
     attacked_copy : AttackedCopy or None
         What the last attack on the Attack page made.
     """
@@ -100,6 +105,8 @@ class Session(StateKeeper):
     head: str = "linear"
     preset: str = ""
     server: str = ""
+    visitor: str = field(default_factory=lambda: token_hex(4))
+    write_names: bool = False
     attacked_copy: AttackedCopy | None = None
 
     def choose_bundle(self, name: str) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+# Links, emoji and icons are looked for after the escapes were taken out: only a sign between their parts stops that.
+# This one takes no room and breaks no line.
+_JOINER = "\u2060"
+_TOGETHER = re.compile(r"(?<=:)(?=\S)|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
+_ARROWS = re.compile(r"(?<=[-<>~])(?=[-=>])")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&])")
 
 
@@ -43,8 +49,14 @@ def score_words(name: str) -> ScoreWords:
 
 
 def plain(text: str) -> str:
-    """Text from a file, with every sign that Markdown would read escaped: it must not load or style anything."""
-    return _MARKDOWN.sub(r"\\\1", text)
+    """Text from a file, with all that Markdown would read made harmless: it must not load, link or style anything."""
+    apart = _ARROWS.sub(_JOINER, _TOGETHER.sub(_JOINER, text))
+    return _MARKDOWN.sub(r"\\\1", apart)
+
+
+def hover(text: str) -> str:
+    """Text from a file for a chart, which reads tags, links among them."""
+    return html.escape(text)
 
 
 def heading(label: str) -> str:

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from core.report.cases import Case
 from core.report.cohort import sample_cohort
 from pages.audit.charts import dots
-from pages.audit.files import file_name, report
+from pages.audit.files import exported, exported_title, file_name, report
 from pages.audit.source import FILES
 from pages.audit.state import AuditState, begin
 from pages.audit.table import CASE, TABLE, TINT, _choose, _frame, _tinted, answer
@@ -200,12 +200,38 @@ def test_a_broken_archive_gets_one_sentence(page: AppTest) -> None:
 def test_files_to_take_away(audited: AppTest) -> None:
     now = audit(audited)
     assert [button.key for button in audited.download_button] == ["download-csv", "download-html"]
-    assert file_name(now, "csv") == "purescan-audit-ward.csv"
+    assert file_name(now, "csv") == "purescan-audit-cohort.csv"
     text = report(now, engine().worker, bundle(now.bundle))
     assert text.count("<section") == 2 and "data:image/png" in text
     assert (
         "not a medical device" in text and "changed:" in text and bundle(now.bundle).hashes["unet.safetensors"] in text
     )
+    assert "Uploaded files" in text and "scan 1 <code>" in text
+    assert not [name for name in ("Doe^John", "notes.txt", "attacked.dcm", "ward.zip") if name in text]
+
+
+@pytest.mark.slow
+def test_names_of_files_leave_only_where_they_are_asked_for(audited: AppTest) -> None:
+    now = audit(audited)
+    assert not audited.checkbox(key="audit-names").value and not session(audited).write_names
+    neutral = {case.sha256: case for case in exported(now, names=False)}
+    places = [neutral[source.sha256].name for source in now.sources]
+    assert places == ["scan 1", "scan 2", "scan 3"] and "Doe" not in f"{neutral}" and "notes.txt" not in f"{neutral}"
+    assert neutral[now.sources[1].sha256].problem.startswith("'scan 2' is ")
+    assert [option.split(" · ")[:2] for option in audited.selectbox(key=CASE).options][-1] == ["2", "notes.txt"]
+    audited.checkbox(key="audit-names").check().run()
+    assert session(audited).write_names and {case.name for case in exported(now, names=True)} >= {"Doe^John.dcm"}
+    assert file_name(now, "html", names=True) == "purescan-audit-ward.html"
+    audited.switch_page("pages/home/page.py").run()
+    audited.switch_page("pages/audit/page.py").run()
+    assert session(audited).write_names, "the choice is kept while other pages are looked at"
+
+
+def test_our_own_samples_keep_their_names(page: AppTest) -> None:
+    now = audit(page)
+    now.cases[0] = Case("tumour-01.dcm", "a" * 64)
+    assert exported(now, names=False)[0].name == "tumour-01.dcm"
+    assert exported_title(now, False) == "Sample cohort" and file_name(now, "csv") == "purescan-audit-sample-cohort.csv"
 
 
 @pytest.mark.slow

@@ -1,6 +1,10 @@
 """Numbers and names as sentences."""
 
-from pages.shared.words import heading, percent, plain, score_words, standing, timings
+import re
+
+import pytest
+
+from pages.shared.words import heading, hover, percent, plain, score_words, standing, timings
 
 
 def test_percent_never_claims_certainty() -> None:
@@ -17,7 +21,7 @@ def test_standing() -> None:
 
 def test_plain_escapes_markdown() -> None:
     assert plain("![a](b)") == r"\!\[a\]\(b\)"
-    assert plain("a:red[b]$x$<i>") == r"a\:red\[b\]\$x\$\<i\>"
+    assert plain("a:red[b]$x$<i>") == "a\\:\u2060red\\[b\\]\\$x\\$\\<i\\>"
 
 
 def test_unknown_score_is_shown_by_its_name() -> None:
@@ -27,3 +31,32 @@ def test_unknown_score_is_shown_by_its_name() -> None:
 def test_heading_and_timings() -> None:
     assert heading("no tumour") == "No tumour"
     assert timings({"detect": 0.5, "total": 0.51}) == "0.51 s (detect 0.50 s)"
+
+
+# As Streamlit's page looks for them in what is left when the escapes were read.
+READ = (
+    r"(?i)(https?://|www(?=\.))[-.\w]+",
+    r"[-.\w+]+@[-\w]+(\.[-\w]+)+",
+    r":\+1:|:-1:|:[\w-]+:|:material[/_]\w+:",
+    r"(^|\s)(<->|->|<-|--|>=|<=|~=)(\s|$)",
+)
+HOSTILE = (
+    "http://example.org/x", "HTTPS://example.org", "see (www.example.org)", "WwW.example.org", "a.b@example.org",
+    "mailto:a@example.org", "http://a@example.org", ":smile:", ":material/link:", ":streamlit:", "a -> b",
+    "a <- b", "a -- b", "a <-> b", "1 >= 0", "1 <= 2", "a ~= b", "x:http://example.org:smile:",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_nothing_from_a_file_becomes_a_link_or_a_sign(text: str) -> None:
+    read = re.sub(r"\\(.)", r"\1", plain(text))
+    assert any(re.search(pattern, text) for pattern in READ) and read.replace("\u2060", "") == text
+    assert not [pattern for pattern in READ if re.search(pattern, read)]
+
+
+def test_plain_leaves_sentences_alone() -> None:
+    assert plain("Scan a, 12 mm: fine") == r"Scan a, 12 mm\: fine"
+
+
+def test_a_chart_reads_no_tags() -> None:
+    assert hover('<a href="//example.org">x</a>') == "&lt;a href=&quot;//example.org&quot;&gt;x&lt;/a&gt;"

@@ -1,12 +1,30 @@
-"""One visitor at a time, in order, and a failure is the visitor's own."""
+"""One visitor at a time, in order, a failure is the visitor's own, and the log says what was done and for whom."""
 
+import json
+import logging
+import sys
 import threading
+from collections.abc import Callable
 from unittest.mock import MagicMock
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
+from pages.shared.jobs import Job
 from pages.shared.runtime import _say
-from pages.shared.worker import Worker
+from pages.shared.worker import LOG, JsonLines, LogLine, Worker, start_logging
+from tests.reading import session
+
+
+def work_lines(caplog: pytest.LogCaptureFixture) -> list[dict]:
+    """What the log says of work that was done, as it is written."""
+    texts = [JsonLines().format(record) for record in caplog.records if record.name == "purescan"]
+    return [line for text in texts if (line := json.loads(text))["event"] == "work"]
+
+
+@pytest.fixture(autouse=True)
+def heard(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "purescan")
 
 
 def test_work_is_done_in_order_by_one_thread() -> None:
@@ -48,3 +66,71 @@ def test_an_error_reaches_only_the_one_who_asked() -> None:
     with pytest.raises(ValueError, match="mine"):
         broken.result(10)
     assert fine.result(10) == 1
+
+
+def test_a_line_says_what_was_done_and_how_long_it_waited_and_ran(caplog: pytest.LogCaptureFixture) -> None:
+    worker, gate = Worker(), threading.Event()
+    worker.submit(lambda: gate.wait(0.2))
+    line = LogLine("Examining the scan")
+    future = worker.submit(line.timed(lambda: gate.wait(0.1)))
+    future.add_done_callback(line.end)
+    worker.submit(lambda: None).result(10)
+    (told,) = work_lines(caplog)
+    assert list(told) == ["time", "level", "event", "what", "visitor", "waited_s", "ran_s", "ended"]
+    assert told["what"] == "Examining the scan" and told["ended"] == "done" and told["visitor"] == "nobody"
+    assert 0.15 < told["waited_s"] < 5 and 0.08 < told["ran_s"] < 5
+
+
+@pytest.mark.parametrize(
+    ("steps", "ended"), [(lambda: iter("abc"), "done"), (lambda: (1 / (2 - step) for step in range(3)), "failed")]
+)
+def test_a_job_is_one_line_however_many_its_turns(
+    steps: Callable, ended: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = Job(Worker(), steps(), lambda _: None, "attack")
+    job.start()
+    assert job.wait(10)
+    (told,) = work_lines(caplog)
+    assert (told["what"], told["ended"], told["steps"]) == ("attack", ended, 3 if ended == "done" else 2)
+    assert told.get("error") == (None if ended == "done" else "ZeroDivisionError")
+
+
+def test_who_leaves_before_the_turn_is_told_apart(caplog: pytest.LogCaptureFixture) -> None:
+    worker, gate = Worker(), threading.Event()
+    worker.submit(gate.wait)
+    line = LogLine("Examining the scan")
+    future = worker.submit(line.timed(lambda: None))
+    future.add_done_callback(line.end)
+    assert future.cancel()
+    gate.set()
+    assert [told["ended"] for told in work_lines(caplog)] == ["left"]
+
+
+def test_no_message_of_an_error_reaches_the_log() -> None:
+    try:
+        raise RuntimeError("'Doe^John.dcm' in /srv/data")
+    except RuntimeError:
+        record = LOG.makeRecord("purescan", logging.ERROR, __file__, 1, "A page failed.", (), sys.exc_info())
+    text = JsonLines().format(record)
+    told = json.loads(text)
+    assert told["error"] == "RuntimeError" and told["at"][0].startswith(f"{__name__}:")
+    assert "Doe" not in text and "/" not in text
+
+
+def test_the_log_is_started_once() -> None:
+    start_logging()
+    start_logging()
+    assert sum(isinstance(handler.formatter, JsonLines) for handler in LOG.handlers) == 1
+
+
+@pytest.mark.slow
+def test_a_visit_is_a_number_and_its_file_is_not_named(
+    app: AppTest, mr_file: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    next(found for found in app.file_uploader if found.key == "upload").upload("Doe^John.dcm", mr_file)
+    app.run()
+    assert not app.exception and session(app).scan.name == "Doe^John.dcm"
+    lines = work_lines(caplog)
+    assert [told["what"] for told in lines] == ["Opening the scan", "Examining the scan"]
+    assert {told["visitor"] for told in lines} == {session(app).visitor} and len(session(app).visitor) == 8
+    assert "Doe" not in f"{lines}"

@@ -1,19 +1,24 @@
 """The tags that may be shown: a short allow-list of technical ones.
 
-Everything else stays out: an allow-list forgets a useful tag at worst, a deny-list forgets a name.
+Everything else stays out: an allow-list forgets a useful tag at worst, a deny-list forgets a name. No attribute of
+PS3.15, Table E.1-1 (`confidential`) is on it, and what is on it is not shown where it repeats a word of one of these.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
+from core.scans.dicom.confidential import is_confidential
 from core.scans.markers import derived_kind
 from core.scans.text import one_line
 
-# Keyword, label, unit. Coded strings and numbers, and the two free texts that describe a machine.
+# Keyword, label, unit. Coded strings and numbers, and `TEXTS`.
 ALLOWED = (
     ("Modality", "Modality", ""),
     ("Manufacturer", "Manufacturer", ""),
@@ -55,12 +60,16 @@ _CODED = {
     "Modality", "BodyPartExamined", "ScanningSequence", "SequenceVariant", "MRAcquisitionType", "ImageType",
     "PhotometricInterpretation", "LossyImageCompression", "BurnedInAnnotation",
 }  # fmt: skip
-_IDENTIFYING = (
-    "PatientName", "PatientID", "OtherPatientNames", "OtherPatientIDs", "PatientBirthName", "AccessionNumber",
-    "ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName", "InstitutionName", "StationName",
-)  # fmt: skip
 _WORD = re.compile(r"[^\W_]{3,}")
-_TEXTS = {"Manufacturer", "ManufacturerModelName", "SequenceName"}
+# Free texts all the same, as nothing else says which machine made the scan, and how.
+TEXTS = {"Manufacturer", "ManufacturerModelName", "SequenceName"}
+# Kinds of values (PS3.5 6.2) that name somebody, or the day. Others are numbers, UIDs, times and codes: their parts are
+# words of three signs too, and would take 'Rows 512' away for a time that ends in .512.
+_NAMING = {"AE", "DA", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"}
+# What such attributes hold are medical words as a rule: 'BRAIN' in a description says nothing against Body Part.
+_DESCRIBES = re.compile(
+    r"Description|Comment|Procedure|Protocol|Diagnos|Reason|History|Text|Contrast|Label|Title|Notes"
+)
 
 
 def displayed_tags(ds: Dataset, transfer_syntax: UID | None) -> dict[str, str]:
@@ -80,20 +89,47 @@ def displayed_tags(ds: Dataset, transfer_syntax: UID | None) -> dict[str, str]:
     """
     shown = {}
     # The patient of a derived file is 'SYNTHETIC^PURESCAN', whose words the technical tags of such a file repeat.
-    private = frozenset() if derived_kind(ds) else identifying_words(ds)
+    ours = derived_kind(ds) is not None
+    names = frozenset() if ours else identifying_words(ds, described=False)
+    private = frozenset() if ours else identifying_words(ds)
     for keyword, label, unit in ALLOWED:
         text = _safe_text(ds, keyword)
-        if text and not mentions(text, private):
+        if text and not mentions(text, private if keyword in TEXTS else names):
             shown[label] = f"{text} {unit}".rstrip()
     if transfer_syntax is not None and not transfer_syntax.is_private:
         shown["Transfer syntax"] = one_line(transfer_syntax.name)
     return shown
 
 
-def identifying_words(ds: Dataset) -> frozenset[str]:
-    """Return the words, of three letters or more, that stand in the identifying attributes of `ds`."""
-    values = (str(ds.get(keyword) or "") for keyword in _IDENTIFYING)
-    return frozenset(word for value in values for word in _WORD.findall(value.lower()))
+def identifying_words(ds: Dataset, described: bool = True) -> frozenset[str]:
+    """Return the words, of three letters or more, that stand in the confidential attributes of `ds`.
+
+    Parameters
+    ----------
+    ds : pydicom.dataset.Dataset
+        The data set; of its sequences those that are confidential are searched.
+    described : bool
+        Whether attributes count that describe rather than name.
+    """
+    texts = (text for tag in ds.keys() if is_confidential(tag) for text in _texts_of(ds, tag, described))
+    return frozenset(word for text in texts for word in _WORD.findall(text.lower()))
+
+
+def _texts_of(ds: Dataset, tag: BaseTag, described: bool) -> Iterator[str]:
+    """Yield the texts of one attribute, and of all that lies below it."""
+    if not described and _DESCRIBES.search(keyword_for_tag(tag)):
+        return
+    try:
+        element = ds[tag]
+    except (KeyError, NotImplementedError, TypeError, ValueError):
+        # A damaged value is not worth losing the scan for.
+        return
+    if element.VR == "SQ":
+        for item in element.value:
+            for below in item.keys():
+                yield from _texts_of(item, below, described)
+    elif element.VR in _NAMING:
+        yield str(element.value)
 
 
 def mentions(text: str, private: frozenset[str]) -> bool:
@@ -130,6 +166,6 @@ def _part(keyword: str, part: object) -> str:
     if keyword in _CODED:
         text = str(part).strip()
         return text if _CODE.fullmatch(text) else ""
-    if keyword in _TEXTS:
+    if keyword in TEXTS:
         return one_line(part, 40)
     return f"{float(part):g}"  # type: ignore[arg-type]

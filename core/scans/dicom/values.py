@@ -198,17 +198,18 @@ def joined(arrays: list[np.ndarray], join: Callable[[list[np.ndarray]], np.ndarr
 
 def _read_windows(part: Part, name: str) -> None:
     ds = part.ds
+    private = identifying_words(ds)
     groups = [group_item(ds, index, "FrameVOILUTSequence") for index in range(part.values.shape[0])]
     if any(group is not None for group in groups):
-        _frame_windows(part, groups)
+        _frame_windows(part, groups, private)
     else:
-        part.windows = _usable(part, _windows(ds))
+        part.windows = _usable(part, _windows(ds, private))
     if ds.get("VOILUTSequence"):
         part.voi_lut = read_lut(ds, ds.VOILUTSequence[0], name)
 
 
-def _frame_windows(part: Part, groups: list[Dataset | None]) -> None:
-    firsts = [next(iter(_windows(group)), None) for group in groups]
+def _frame_windows(part: Part, groups: list[Dataset | None], private: frozenset[str]) -> None:
+    firsts = [next(iter(_windows(group, private)), None) for group in groups]
     good = [window for window in firsts if window is not None and window.usable]
     if len(good) < len(firsts):
         part.notes.append("Some frames bring no usable window.")
@@ -226,20 +227,19 @@ def _usable(part: Part, windows: list[Window]) -> list[Window]:
     return good
 
 
-def _windows(ds: Dataset | None) -> list[Window]:
+def _windows(ds: Dataset | None, private: frozenset[str]) -> list[Window]:
     """Return the windows of a data set or functional group, with their explanations as names (PS3.3 C.11.2.1.2)."""
     centers, widths = finite_numbers(ds, "WindowCenter"), finite_numbers(ds, "WindowWidth")
     if ds is None or not centers or not widths:
         return []
     function = str(ds.get("VOILUTFunction") or "LINEAR").strip().upper()
     function = function if function in FUNCTIONS else "LINEAR"
-    names = _explanations(ds, min(len(centers), len(widths)))
+    names = _explanations(ds, min(len(centers), len(widths)), private)
     return [Window(center, width, name, function) for center, width, name in zip(centers, widths, names, strict=False)]
 
 
-def _explanations(ds: Dataset, count: int) -> list[str]:
+def _explanations(ds: Dataset, count: int, private: frozenset[str]) -> list[str]:
     value = ds.get("WindowCenterWidthExplanation") or []
-    private = identifying_words(ds)
     given = ["" if mentions(str(text), private) else text for text in ([value] if isinstance(value, str) else value)]
     plain = ["File window"] if count == 1 else [f"File window {index + 1}" for index in range(count)]
     return [

@@ -155,15 +155,9 @@ class Job(Generic[T]):
             self._fail(error)
         # What the iterator held goes now, not when the visitor does.
         self._steps = self._take = None
-        self._line.write(self._how_it_ended(), self.seconds, self.error, steps=self.count)
+        ended = "left" if self.abandoned else "stopped" if self.cut_short else "failed" if self.error else "done"
+        self._line.write(ended, self.seconds, self.error, steps=self.count)
         self._ended.set()
-
-    def _how_it_ended(self) -> str:
-        if self.error is not None:
-            return "failed"
-        if self.abandoned:
-            return "left"
-        return "stopped" if self.cut_short else "done"
 
     def _fail(self, error: Exception) -> None:
         if not isinstance(error, ValueError):

@@ -137,7 +137,7 @@ def test_the_last_choice_wins_over_a_pending_upload(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(pickers, "_sample_key", lambda session: session.wanted)
     monkeypatch.setattr(pickers, "samples", lambda: {"mr-small": SimpleNamespace(path="mr")})
     monkeypatch.setattr(pickers.st, "switch_page", lambda page: None)
-    file = SimpleNamespace(file_id="1", name="large.dcm", getvalue=bytes)
+    file = SimpleNamespace(file_id="1", name="large.dcm", getbuffer=bytes)
     session = Session(wanted="mr-small")
     for _ in range(2):
         pickers.open_wanted(session, file)  # type: ignore[arg-type]

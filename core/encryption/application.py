@@ -129,6 +129,7 @@ class _Endpoints:
             expected = tag(token, "request", request.scope["path"], _nonce(request), body)
             if not tag_matches(request.headers.get(TAG_HEADER), expected):
                 raise RequestError(HTTPStatus.FORBIDDEN, TAG_MISMATCH)
+            await self._store.spend_nonce(request.path_params["session"], _nonce(request))
             yield body
 
     async def _tagged(self, request: Request, work: Awaitable[tuple[bytes, float]]) -> Response:

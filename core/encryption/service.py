@@ -1,33 +1,24 @@
 """The server as the client's side sees it: started where none is given, asked over HTTP, trusted with nothing."""
 
-import atexit
 import contextlib
 import http.client
 import json
-import os
+import re
 import secrets
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from core.encryption.client import UNREADABLE, Client
+from core.encryption.exchange import Calls, HeadMissing, NoAnswer, ServiceError, SessionGone, exchange
 from core.encryption.heads import Head, head_digest
+from core.encryption.own_server import OwnServer
 from core.encryption.wire import NONCE_HEADER, SECONDS_HEADER, TAG_HEADER, pack, tag, tag_matches, unpack
 
-ROOT = Path(__file__).resolve().parents[2]
-ANSWER_SECONDS = 120.0
-LONGEST_ANSWER = 64 * 10**6
-END_SECONDS = 1.0
 ATTEMPTS = 3
-
-
-class ServiceError(ValueError):
-    """One sentence: what the server refused, or why it didn't answer."""
+NO_SERVER = "What answers at this address is no encryption server; check the address."
+SECONDS = re.compile(r"\d{1,6}(\.\d{1,9})?")
 
 
 class Answer(NamedTuple):
@@ -39,31 +30,16 @@ class Answer(NamedTuple):
     bytes_down: int
 
 
-class _SessionGone(ServiceError):
-    """The server knows no such session, or no longer."""
-
-
-class _HeadMissing(ServiceError):
-    """The server doesn't have the head that was asked for."""
-
-
-class _NoResponse(ServiceError):
-    """Nobody answers."""
-
-
-class _OwnProcess(NamedTuple):
-    process: subprocess.Popen[bytes]
-    address: str
-
-
 class Server:
-    """A server by its address, or one of our own that is started when first needed and again where it died.
+    """A server by its address, or our own. Two of these may stand for one process: each ends its own calls only.
 
     Parameters
     ----------
     address : str or None
-        http://host:port of a server that runs; None starts `python -m core.encryption.server`, which ends with this
-        process. Http crosses in clear, so it is for this machine; give https for any other.
+        http://host:port of a server that runs. Http crosses in clear, so it is for this machine; give https for any
+        other.
+    own : OwnServer or None
+        Where no address is given: the process that is asked, a new one by default.
 
     Raises
     ------
@@ -71,18 +47,15 @@ class Server:
         An address that is none; one sentence.
     """
 
-    def __init__(self, address: str | None = None):
+    def __init__(self, address: str | None = None, own: OwnServer | None = None):
         if address is not None:
             _check_address(address)
-        self._given = address
-        self._own: _OwnProcess | None = None
-        self._lock = threading.Lock()
+        self._given, self._own, self._calls = address, own or OwnServer(), Calls()
 
     @property
     def pid(self) -> int | None:
         """Return the process id of a server of our own, None where none runs."""
-        own = self._own
-        return own.process.pid if own and own.process.poll() is None else None
+        return self._own.pid
 
     @property
     def running(self) -> bool:
@@ -92,7 +65,7 @@ class Server:
     @property
     def address(self) -> str:
         """Return where it is asked, http://host:port; a server of our own is started first."""
-        return self._given or self._running()
+        return self._given or self._own.address
 
     def health(self) -> dict[str, Any]:
         """Return how many sessions and workers it has; raise `ServiceError` where it doesn't answer."""
@@ -109,14 +82,13 @@ class Server:
 
     def request_json(self, method: str, path: str, body: bytes, key: str) -> dict[str, Any]:
         """Return a JSON answer that has this key; raise `ServiceError` where there is none."""
+        content = self.exchange(method, path, body)[0]
         try:
-            answer = json.loads(self.exchange(method, path, body)[0])
-        except ServiceError:
-            raise
+            answer = json.loads(content)
         except ValueError:
             answer = None
         if not isinstance(answer, dict) or key not in answer:
-            raise ServiceError("What answers at this address is no encryption server; check the address.")
+            raise ServiceError(NO_SERVER)
         return answer
 
     def exchange(
@@ -129,35 +101,21 @@ class Server:
         ServiceError
             What the server refused, or that it doesn't answer; one sentence.
         """
+        request, trusted = (method, path, body, headers or {}), self._given is None
         try:
-            return _exchange(self.address, method, path, body, headers or {})
-        except _NoResponse:
-            if not self._died():
+            return exchange(self._calls, self.address, *request, trusted)
+        except NoAnswer:
+            if self._given or not self._own.died():
                 raise
-        return _exchange(self.address, method, path, body, headers or {})
+        return exchange(self._calls, self.address, *request, trusted)
+
+    def abandon(self) -> None:
+        """End what is being asked, from another thread; nothing can be asked through this one after that."""
+        self._calls.end()
 
     def stop(self) -> None:
         """End a server of our own; one given by address is left alone."""
-        with self._lock:
-            if self._own is not None:
-                self._own.process.kill()
-                self._own.process.communicate()
-                self._own = None
-
-    def _died(self) -> bool:
-        """Return whether a server of our own is no more; a process takes a moment to end."""
-        own = self._own
-        if own is None:
-            return False
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            own.process.wait(END_SECONDS)
-        return own.process.poll() is not None
-
-    def _running(self) -> str:
-        with self._lock:
-            if self._own is None or self._own.process.poll() is not None:
-                self._own = _start()
-            return self._own.address
+        self._own.stop()
 
 
 class Session:
@@ -182,9 +140,9 @@ class Session:
         for _ in range(ATTEMPTS):
             try:
                 return self._ask(action, ciphertext)
-            except _HeadMissing:
+            except HeadMissing:
                 self._server.send_head(weights)
-            except _SessionGone:
+            except SessionGone:
                 self._open()
         raise ServiceError("The encryption server loses what it is sent; try again in a moment.")
 
@@ -196,6 +154,8 @@ class Session:
         """Return the ciphertexts of the mean, of how many vectors it is, and what crossed."""
         answer = self._ask("mean", b"")
         (_, count), *chunks = unpack(answer.body)
+        if not count.isdigit():
+            raise ServiceError(UNREADABLE)
         return [chunk for _, chunk in chunks], int(count), answer
 
     def close(self) -> None:
@@ -207,7 +167,10 @@ class Session:
     def _open(self) -> None:
         context = self._client.context_bytes()
         opened = self._server.request_json("POST", "/sessions", context, "token")
-        self._name, self._token = opened["session"], bytes.fromhex(opened["token"])
+        try:
+            self._name, self._token = str(opened["session"]), bytes.fromhex(opened["token"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ServiceError(NO_SERVER) from error
         self.keys_bytes = len(context)
 
     def _ask(self, action: str, body: bytes) -> Answer:
@@ -216,7 +179,9 @@ class Session:
         nonce, answer, headers = self._authenticated("POST", path, body)
         if not tag_matches(headers.get(TAG_HEADER), tag(self._token, "answer", path, nonce, answer)):
             raise ServiceError(UNREADABLE)
-        seconds = float(headers.get(SECONDS_HEADER) or time.perf_counter() - start)
+        # The tag doesn't cover it: whatever else stands there, it is taken for nothing.
+        stated = headers.get(SECONDS_HEADER, "")
+        seconds = float(stated) if SECONDS.fullmatch(stated) else time.perf_counter() - start
         return Answer(answer, seconds, len(body), len(answer))
 
     def _authenticated(self, method: str, path: str, body: bytes) -> tuple[str, bytes, http.client.HTTPMessage]:
@@ -226,12 +191,11 @@ class Session:
 
 
 def shared_server() -> Server:
-    """Return the one server of this process, for all visitors; it starts when first asked."""
-    return _SHARED
+    """Return the server that this process has for all its visitors; it starts when first asked."""
+    return Server(own=_SHARED)
 
 
-_SHARED = Server()
-atexit.register(_SHARED.stop)
+_SHARED = OwnServer()
 
 
 def _check_address(address: str) -> None:
@@ -243,50 +207,3 @@ def _check_address(address: str) -> None:
         whole = False
     if not whole:
         raise ServiceError(f"{address!r} is no address of a server; give one such as http://127.0.0.1:8600.")
-
-
-def _exchange(
-    address: str, method: str, path: str, body: bytes, headers: Mapping[str, str]
-) -> tuple[bytes, http.client.HTTPMessage]:
-    parts = urlsplit(address)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=ANSWER_SECONDS)
-    try:
-        connection.request(method, path, body, headers)
-        response = connection.getresponse()
-        answer, status = response.read(LONGEST_ANSWER), response.status
-    except (OSError, http.client.HTTPException) as error:
-        raise _NoResponse(f"The encryption server at {address} doesn't answer; check that it runs.") from error
-    finally:
-        connection.close()
-    if status != http.client.OK:
-        raise _refusal(status, answer)
-    return answer, response.headers
-
-
-def _refusal(status: int, answer: bytes) -> ServiceError:
-    try:
-        sentence = str(json.loads(answer)["error"])
-    except (ValueError, KeyError, TypeError):
-        sentence = "The server refused, and gave no reason that can be read; check the address."
-    kinds = {http.client.NOT_FOUND: _SessionGone, http.client.CONFLICT: _HeadMissing}
-    return kinds.get(status, ServiceError)(sentence)
-
-
-def _start() -> _OwnProcess:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "core.encryption.server", "--with-parent"],
-        cwd=ROOT,
-        # One thread: SEAL uses no more, and OpenMP's would spin beside the app's own.
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
-    address = process.stdout.readline().decode().strip()
-    if not address:
-        process.kill()
-        process.communicate()
-        raise ServiceError("The encryption server can't be started on this machine; start one and give its address.")
-    return _OwnProcess(process, address)

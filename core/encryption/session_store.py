@@ -17,7 +17,12 @@ MAX_SESSIONS = 16
 MAX_HEADS = 16
 IDLE_SECONDS = 15 * 60
 IDLE_CHECK_SECONDS = 30.0
+# A session that was used within this time isn't given up for a stranger's.
+KEPT_SECONDS = 60.0
+MAX_REQUESTS = 10_000
 
+FULL = "The encryption server has no place free; try again in a minute."
+REPLAYED = "This request has been answered before; nothing was computed."
 HEAD_MISSING = "The server has no such head, or dropped it; send the head again."
 
 
@@ -26,6 +31,7 @@ class _Session:
     token: bytes
     worker: WorkerProcess
     used: float = field(default_factory=time.monotonic)
+    nonces: set[str] = field(default_factory=set)
 
 
 class SessionStore:
@@ -35,6 +41,7 @@ class SessionStore:
         self._workers = [WorkerProcess() for _ in range(workers)]
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._heads: OrderedDict[str, bytes] = OrderedDict()
+        self._opening = 0
 
     async def start(self) -> None:
         """Start the workers; raise EOFError or TimeoutError where they can't be started."""
@@ -59,19 +66,41 @@ class SessionStore:
         return digest
 
     async def open(self, context: bytes) -> tuple[str, bytes]:
-        """Return a new session's name and token; the session that was idle for longest makes room."""
-        name, token = secrets.token_hex(16), secrets.token_bytes(SESSION_TOKEN_BYTES)
-        load = [sum(session.worker is worker for session in self._sessions.values()) for worker in self._workers]
-        worker = self._workers[load.index(min(load))]
-        await self._ask(worker, "open", name, context)
-        self._sessions[name] = _Session(token, worker)
-        for oldest in list(self._sessions)[:-MAX_SESSIONS]:
-            await self.close(oldest)
-        return name, token
+        """Return a new session's name and token; one that was idle for `KEPT_SECONDS` may have to make room."""
+        await self._make_room()
+        self._opening += 1
+        try:
+            name, token = secrets.token_hex(16), secrets.token_bytes(SESSION_TOKEN_BYTES)
+            load = [sum(session.worker is worker for session in self._sessions.values()) for worker in self._workers]
+            worker = self._workers[load.index(min(load))]
+            await self._ask(worker, "open", name, context)
+            self._sessions[name] = _Session(token, worker)
+            return name, token
+        finally:
+            self._opening -= 1
+
+    async def _make_room(self) -> None:
+        if len(self._sessions) + self._opening < MAX_SESSIONS:
+            return
+        oldest = next(iter(self._sessions), None)
+        if oldest is None or time.monotonic() - self._sessions[oldest].used < KEPT_SECONDS:
+            raise RequestError(HTTPStatus.SERVICE_UNAVAILABLE, FULL)
+        await self.close(oldest)
 
     def token(self, name: str) -> bytes:
         """Return a session's token."""
         return self._session(name).token
+
+    async def spend_nonce(self, name: str, nonce: str) -> None:
+        """Take a nonce that a tag has proven to be the client's; each is good for one request of the session."""
+        nonces = self._session(name).nonces
+        if nonce in nonces:
+            raise RequestError(HTTPStatus.FORBIDDEN, REPLAYED)
+        nonces.add(nonce)
+        if len(nonces) > MAX_REQUESTS:
+            # Its client opens another, with a memory of its own.
+            await self.close(name)
+            raise RequestError(HTTPStatus.NOT_FOUND, SESSION_GONE)
 
     async def predict(self, name: str, head: str, ciphertext: bytes) -> tuple[bytes, float]:
         """Return the encrypted logits of an encrypted token under the head of this SHA-256, and the seconds."""

@@ -11,8 +11,8 @@ MEBIBYTE = 2**20
 MAX_UPLOAD_BYTES = 200 * MEBIBYTE
 """Size of one file, or of all the files of a folder together."""
 
-MAX_FRAME_PIXELS = 64_000_000
-"""Rows times columns of one frame."""
+MAX_FRAME_PIXELS = 32_000_000
+"""Rows times columns of one frame; the largest mammograms have 28 million pixels."""
 
 MAX_VALUES = 256_000_000
 """Frames times rows times columns times channels: 1 GB once in 32-bit floats."""
@@ -38,13 +38,13 @@ RATIO_FREE_BYTES = 4 * MEBIBYTE
 MAX_INFLATED_BYTES = 600 * MEBIBYTE
 """Size of a deflated DICOM file once inflated, or of the first volume of a gzipped NIfTI file."""
 
-MAX_MEMORY_BYTES = 1200 * MEBIBYTE
+MAX_MEMORY_BYTES = 1000 * MEBIBYTE
 """What opening a file may take: the files that fit are far larger than a study of a thousand slices."""
 
 MAX_SECONDS = 20.0
 """How long opening a file may take."""
 
-LEAST_COMPUTING_SECONDS = 4
+LEAST_COMPUTING_SECONDS = 3
 """How long opening the smallest file may keep a core busy; each two mebibytes add a second."""
 
 TOO_MUCH_MEMORY = "'{}' needs more memory than a scan may take: make it smaller or split it."

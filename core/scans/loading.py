@@ -64,15 +64,15 @@ def _shown_name(source: Source, name: str | None) -> str:
     return one_line(name or "upload") or "upload"
 
 
-def _read(source: Source, name: str) -> bytes | Path:
-    """Return bytes as bytes, and a path as a path."""
+def _read(source: Source, name: str) -> bytes | memoryview | Path:
+    """Return bytes as they are, a path as a path, and what a file object holds."""
     if source == "":
         raise ScanError("No file was named: give the path of a scan.")
     if isinstance(source, (str, os.PathLike)):
         return Path(source)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        limits.check_upload(len(source), name)
-        return bytes(source)
+        limits.check_upload(memoryview(source).nbytes, name)
+        return memoryview(source).cast("B")
     if not hasattr(source, "read"):
         raise ScanError(f"A scan is opened from a path, bytes or a file, not from {type(source).__name__}.")
     data = source.read(limits.MAX_UPLOAD_BYTES + 1)

@@ -21,7 +21,7 @@ GRACE_SECONDS = 5.0
 
 END_SECONDS = 0.2
 
-Source = bytes | Path
+Source = bytes | memoryview | Path
 
 
 class Reader:
@@ -79,7 +79,7 @@ class Reader:
 
         Parameters
         ----------
-        source : bytes or Path
+        source : bytes, memoryview or Path
             The content of a file, or the path of a file or a folder.
         name : str
             Name of the scan.
@@ -185,8 +185,11 @@ class Opening:
             return wire.receive_scan(mine, facts)
 
     def _ask(self, connection: socket.socket) -> None:
-        content = self._source if isinstance(self._source, bytes) else b""
-        path = os.path.abspath(self._source) if isinstance(self._source, Path) else ""
+        path, content = "", memoryview(b"")
+        if isinstance(self._source, Path):
+            path = os.path.abspath(self._source)
+        else:
+            content = memoryview(self._source)
         reader = self._reader
         request = {"name": self._name, "path": path, "size": len(content)}
         wire.send_facts(connection, request | {"memory": reader.memory, "seconds": reader.seconds})

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from core.scans import limits, wire
 from core.scans.decoding import decode_source
-from core.scans.scan import ScanError
+from core.scans.scan import Scan, ScanError
 
 
 def serve(orders: socket.socket) -> None:
@@ -51,12 +51,8 @@ def _forget_ended(running: dict[str, int]) -> None:
 def _answer(connection: socket.socket) -> None:
     """Answer one request and end the process, whatever happens."""
     try:
-        request = wire.receive_facts(connection)
         try:
-            content = bytes(wire.receive_bytes(connection, request["size"]))
-            source = Path(request["path"]) if request["path"] else content
-            _limit(request["memory"], request["seconds"], _computing_seconds(source))
-            scan = decode_source(source, request["name"])
+            scan = _opened(connection)
         except ScanError as error:
             wire.send_facts(connection, {"refused": str(error)})
         else:
@@ -65,6 +61,14 @@ def _answer(connection: socket.socket) -> None:
         # Nobody reads a traceback here; the other end takes silence for an answer.
         pass
     os._exit(0)
+
+
+def _opened(connection: socket.socket) -> Scan:
+    request = wire.receive_facts(connection)
+    content = wire.receive_bytes(connection, request["size"])
+    source = Path(request["path"]) if request["path"] else content
+    _limit(request["memory"], request["seconds"], _computing_seconds(source))
+    return decode_source(source, request["name"])
 
 
 def _computing_seconds(source: bytes | Path) -> int:

@@ -35,11 +35,17 @@ def receive_facts(connection: socket.socket) -> dict[str, Any]:
     return json.loads(receive_bytes(connection, length))
 
 
-def receive_bytes(connection: socket.socket, size: int) -> bytearray:
+def receive_bytes(connection: socket.socket, size: int) -> bytes:
     """Return `size` bytes; raise EOFError where the other end closes before."""
-    content = bytearray(size)
-    _fill(connection, memoryview(content))
-    return content
+    parts = []
+    while size:
+        # All at once where that is possible: joining parts takes twice the memory.
+        part = connection.recv(size, socket.MSG_WAITALL)
+        if not part:
+            raise EOFError
+        parts.append(part)
+        size -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _fill(connection: socket.socket, space: memoryview) -> None:

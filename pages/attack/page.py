@@ -17,8 +17,8 @@ from pages.shared.job_status import draw_stop
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.scan_settings import draw_slice
 from pages.shared.session import Session, current_session
-from pages.shared.tour_steps import ATTACK
 from pages.shared.tours import draw_tour
+from pages.shared.tours.steps import ATTACK
 from pages.shared.words import plain
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from pages.shared.empty_states import draw_missing_models, draw_problem
 from pages.shared.examinations import examination
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.session import Session, current_session
-from pages.shared.tour_steps import DETECT
 from pages.shared.tours import draw_tour
+from pages.shared.tours.steps import DETECT
 
 SCAN, SCORES, THRESHOLDS, ROC = "This scan", "Scores", "Thresholds", "ROC"
 STRESS, BENIGN, RECOMPUTE = "Stress", "Benign changes", "Recompute"

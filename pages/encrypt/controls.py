@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.shared.words import kilobytes, number, plain
+from pages.shared.words import kilobytes, number
 
 if TYPE_CHECKING:
     from core.encryption import Preset, Server
@@ -18,7 +19,8 @@ HEAD_HELP = (
     "The last layers of the network, which the server computes. Encrypted numbers can be added and multiplied and "
     "nothing else, so the hidden layer's activation is the square, and the head was trained with it."
 )
-OWN = "The app’s own server, a separate process on this machine."
+OWN = "The app’s own, a separate process"
+LISTED = "PURESCAN_ENCRYPTION_SERVERS"
 
 
 def draw_controls(session: Session, state: EncryptState, locked: bool) -> None:
@@ -35,12 +37,17 @@ def draw_controls(session: Session, state: EncryptState, locked: bool) -> None:
     chosen = st.selectbox("Encryption parameters", names, index=names.index(now), **how)
     session.preset = "" if chosen == own else chosen
     draw_preset(PRESETS[chosen])
-    with st.popover("Server", icon=":material/dns:", width="content", disabled=locked):
-        about = "Such as http://127.0.0.1:8600. Start one there with `python -m core.encryption.server --port 8600`."
-        session.server = st.text_input(
-            "Address of another server", session.server, help=about, key="encrypt-server"
-        ).strip()
-        st.caption(f"Asked is {plain(session.server)}." if session.server else OWN)
+    if servers := listed_servers():
+        chosen = st.selectbox("Server", ["", *servers], format_func=lambda name: name or OWN, key="encrypt-server")
+        session.server = chosen if chosen in servers else ""
+
+
+def listed_servers() -> list[str]:
+    """The encryption servers that the operator lets visitors ask, beside the app's own: http://host:port, ….
+
+    A visitor who could name any would have this machine knock at every door of its network.
+    """
+    return [name.strip() for name in os.environ.get(LISTED, "").split(",") if name.strip()]
 
 
 def draw_preset(preset: Preset) -> None:
@@ -59,10 +66,10 @@ def chosen_preset(session: Session, state: EncryptState) -> Preset:
 
 
 def chosen_server(session: Session) -> Server:
-    """The server that the visitor named, or the app's own; ValueError in one sentence for an address that is none."""
+    """The listed server that the visitor chose, or the app's own; ValueError where what is listed is no address."""
     from core.encryption import Server, shared_server
 
-    return Server(session.server) if session.server else shared_server()
+    return Server(session.server) if session.server in listed_servers() else shared_server()
 
 
 def draw_prices() -> None:

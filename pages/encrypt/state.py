@@ -45,8 +45,8 @@ class EncryptState(PageState):
         How many they are, and what they come to; None until all are in.
     leaks : dict
         What was sent → the last step of its inversion.
-    run : Job or None
-        The one thing that runs, or ran last; `doing` says which.
+    asked : Server or None
+        What was asked last.
     """
 
     classifier: str
@@ -57,6 +57,7 @@ class EncryptState(PageState):
     cohort_of: tuple[str, str] = ("", "")
     totals: Summary | None = None
     leaks: dict[str, Leak] = field(default_factory=dict)
+    asked: Server | None = field(default=None, repr=False)
 
     @property
     def models(self) -> Bundle:
@@ -75,6 +76,12 @@ class EncryptState(PageState):
 
         return heavy_work("Guessing the scan …", lambda: guess_quality(self.before.pixels, self.models))
 
+    def stop(self) -> None:
+        """Stop what runs, also where it waits for a server."""
+        super().stop()
+        if self.asked:
+            self.asked.abandon()
+
     def head(self, kind: str) -> Head:
         """The head of this kind."""
         from core.encryption import head_of
@@ -86,6 +93,7 @@ class EncryptState(PageState):
         self.steps = []
         # A worker of its own: a server that doesn't answer must keep no other visitor waiting.
         self.start(_ask_steps(self, kind, preset, server), self.steps.append, doing=ASK, worker=Worker())
+        self.asked = server
 
     def ask_samples(self, kind: str, preset: Preset, server: Server) -> None:
         """Ask about every sample scan of the bundle; ValueError in one sentence where it has none."""
@@ -95,6 +103,7 @@ class EncryptState(PageState):
         self.cohort, self.cohort_of, self.totals = [], (kind, preset.name), None
         steps = _sample_steps(self, samples, self.head(kind), preset, server)
         self.start(steps, self.cohort.append, doing=COHORT, total=len(samples.labels), worker=Worker())
+        self.asked = server
 
     def attack(self, what: str, seed: int) -> None:
         """Send something of the scan, and recover the scan from it."""

@@ -9,8 +9,8 @@ from pages.shared.empty_states import draw_problem, draw_start
 from pages.shared.examinations import examination, target_examination
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.session import current_session
-from pages.shared.tour_steps import EXAMINE
 from pages.shared.tours import draw_tour
+from pages.shared.tours.steps import EXAMINE
 
 
 def section(title: str, focus: str, current: str | None) -> None:

@@ -12,8 +12,8 @@ from pages.shared.empty_states import draw_problem, draw_start
 from pages.shared.examinations import target_examination
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.session import Session, current_session
-from pages.shared.tour_steps import EXPERTS
 from pages.shared.tours import draw_tour
+from pages.shared.tours.steps import EXPERTS
 from pages.shared.words import plain
 
 OPINIONS, PATH, LOOKS, MAP = "Opinions", "Drag ε", "Where they look", "Map of gates"

@@ -4,8 +4,8 @@ import streamlit as st
 
 from pages.shared.runtime import DEFAULT_BUNDLE
 from pages.shared.session import current_session
-from pages.shared.tour_steps import TOURS
 from pages.shared.tours import start_tour
+from pages.shared.tours.steps import TOURS
 
 STAGES = (
     ("Scan", ":material/radiology:", "A slice comes in as DICOM, NIfTI or a picture."),

@@ -51,7 +51,7 @@ def answer_of(exam: Examination) -> Prediction:
     return exam.undefended
 
 
-def open_scan(source: bytes | str, name: str | None = None) -> Scan:
+def open_scan(source: bytes | memoryview | str, name: str | None = None) -> Scan:
     """Open a file beside all other work, in a process of its own; whoever leaves meanwhile ends it."""
     from core.scans import begin_loading
 

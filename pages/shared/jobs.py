@@ -112,7 +112,10 @@ class Job(Generic[T]):
         try:
             finished = self._advance(start + SLICE_SECONDS)
         except Exception as error:
-            self._fail(error)
+            # What was told to stop may have been torn from whatever it waited for.
+            self.cut_short = self._stop.is_set() and isinstance(error, ValueError)
+            if not self.cut_short:
+                self._fail(error)
             finished = True
         self.seconds += time.perf_counter() - start
         if finished:

@@ -56,7 +56,7 @@ def open_wanted(session: Session, file: UploadedFile | None, stay: bool = False)
         session.upload_id = file.file_id if file else session.upload_id
         session.wanted = None
     elif file is not None and file.file_id != session.upload_id:
-        _open(session, file.getvalue(), file.name, None)
+        _open(session, file.getbuffer(), file.name, None)
         # The uploader stays the same for the whole session: only then does Streamlit drop one file for the next.
         session.upload_id = file.file_id
         session.tour = session.wanted = None
@@ -67,7 +67,7 @@ def open_wanted(session: Session, file: UploadedFile | None, stay: bool = False)
     st.switch_page("pages/examine/page.py")
 
 
-def _open(session: Session, source: bytes | str, name: str | None, sample: str | None) -> None:
+def _open(session: Session, source: memoryview | str, name: str | None, sample: str | None) -> None:
     from core import ScanError
 
     try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import streamlit as st
 
 from pages.shared.memory_scrubber import MemoryScrubber
+from pages.shared.shutdown import end_in_time
 from pages.shared.worker import LOG, LogLine, Worker, start_logging
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Engine:
     def warm_up(self) -> None:
         """Load torch and the default bundle in the background, once."""
         if self._started.acquire(blocking=False):
+            end_in_time()
             self.worker.submit(self._load)
             self.scrubber.start()
 

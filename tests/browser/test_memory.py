@@ -1,16 +1,20 @@
 """The real app over many uploads: what a visit leaves in the server's memory."""
 
+import io
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 import numpy as np
-from helpers import decision, upload
-from playwright.sync_api import Page
+import tifffile
+from helpers import WAIT_MS, decision, settle, upload
+from playwright.sync_api import Page, expect
 from skimage.draw import ellipse
 
-from core.scans import write_derived_dicom
+from core.scans import derived_dicom, limits, write_derived_dicom
+from tests.memory import Memory
 
 Visit = Callable[[], Page]
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
@@ -18,6 +22,31 @@ UPLOADS = int(os.environ.get("PURESCAN_UPLOADS", "22"))
 # Alternating small and large scans, the allocator wanders by 60 MB. An upload that was kept, with what is computed of
 # it and drawn, weighs over 20 MB: between the two medians lie four large ones.
 GROWTH_MB = 25
+
+
+MOST_MB = 1500
+
+
+def deep_picture() -> bytes:
+    """A TIFF of 16 bits with as many pixels as may be opened."""
+    side, stream = int(limits.MAX_FRAME_PIXELS**0.5), io.BytesIO()
+    ramp = np.arange(side * side, dtype=np.uint32).reshape(side, side) % 60_000
+    tifffile.imwrite(stream, ramp.astype(np.uint16))
+    return stream.getvalue()
+
+
+def archive() -> bytes:
+    """A ZIP of one megabyte that unpacks to as much as may be unpacked."""
+    stream, content = io.BytesIO(), dicom_of_zeros()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as packed:
+        for number in range(limits.MAX_ARCHIVE_BYTES // len(content) - 1):
+            packed.writestr(f"{number}.dcm", content)
+    return stream.getvalue()
+
+
+def dicom_of_zeros(side: int = 1000) -> bytes:
+    """A black image."""
+    return derived_dicom(np.zeros((side, side)), kind="synthetic", description="Black, for a test")
 
 
 def phantom(folder: Path, seed: int, side: int = 128) -> bytes:
@@ -49,3 +78,20 @@ def test_memory_stays_flat_over_uploads(
     print(f"Memory over {UPLOADS} uploads, MB: {[round(value) for value in used]}")
     # Medians, as the allocator gives memory back in jumps; the first ten uploads fill what is kept on purpose.
     assert median(used[-6:]) - median(used[10:16]) < GROWTH_MB, used
+
+
+def test_the_largest_uploads_stay_within_memory(open_app: Visit, server, tmp_path: Path) -> None:
+    page = open_app()
+    upload(page, "small.dcm", (SAMPLES / "tumour-01.dcm").read_bytes())
+    decision(page, "small.dcm")
+    for name, content in (("deep.tif", deep_picture()), ("study.zip", archive())):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with Memory(server.pid) as memory:
+            settle(page)
+            page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(path)
+            said = page.get_by_test_id("stMain").get_by_text(name).first
+            expect(said).to_be_visible(timeout=WAIT_MS)
+            settle(page)
+        print(f"{name}, {len(content) / 2**20:.0f} MB: {memory.grown / 2**20:.0f} MB more at most")
+        assert memory.grown < MOST_MB * 2**20

@@ -1,6 +1,7 @@
 """Requests that no client of ours would make."""
 
 import json
+import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,7 +49,8 @@ def refusal(status: int, answer: Any) -> tuple[int, str]:
 
 def authenticated(opened: PredictionSession, path: str, body: bytes, key: bytes | None = None) -> tuple[Any, ...]:
     """Return a request with its tag, by a session's token or another."""
-    headers = {NONCE_HEADER: "n", TAG_HEADER: tag(key or opened.session._token, "request", path, "n", body)}
+    nonce = secrets.token_hex(8)
+    headers = {NONCE_HEADER: nonce, TAG_HEADER: tag(key or opened.session._token, "request", path, nonce, body)}
     return "POST", path, body, headers
 
 

@@ -104,10 +104,22 @@ def test_a_preset_without_the_depth_is_refused_before_anything_is_encrypted(page
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("address", "words"), [("nowhere", "no address"), ("http://127.0.0.1:9", "doesn't answer")])
-def test_a_server_that_is_none_gives_a_sentence(page: AppTest, address: str, words: str) -> None:
-    page.text_input(key="encrypt-server").set_value(address).run()
+def test_a_listed_server_that_is_none_gives_a_sentence(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch, address: str, words: str
+) -> None:
+    monkeypatch.setenv("PURESCAN_ENCRYPTION_SERVERS", f" {address} ,http://127.0.0.1:10")
+    page.run()
+    page.selectbox(key="encrypt-server").select(address).run()
     press(page, "encrypt", errors=1)
     assert words in page.error[0].value.replace("\\", "") and session(page).state_of(EncryptState).answer is None
+
+
+@pytest.mark.slow
+def test_no_visitor_names_a_server_that_is_not_listed(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not [box for box in (*page.text_input, *page.selectbox) if box.key == "encrypt-server"]
+    session(page).server = "http://127.0.0.1:9"  # from when it was listed, or however it came there
+    press(page, "encrypt")
+    assert session(page).state_of(EncryptState).answer
 
 
 @pytest.mark.slow

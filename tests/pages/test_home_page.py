@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.shared.session import Session
-from pages.shared.tour_steps import ATTACK, DETECT, EXAMINE, EXPERTS, TOURS
+from pages.shared.tours.steps import ATTACK, DETECT, EXAMINE, EXPERTS, TOURS
 
 
 def test_home_offers_the_tours(app: AppTest) -> None:

@@ -24,8 +24,9 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Open files here and not in a process of their own, which would not know of limits that a test has changed."""
 
-    def begin(source: bytes | Path, name: str) -> SimpleNamespace:
-        return SimpleNamespace(finish=lambda: decode_source(source, name))
+    def begin(source: memoryview | Path, name: str) -> SimpleNamespace:
+        content = source if isinstance(source, Path) else bytes(source)
+        return SimpleNamespace(finish=lambda: decode_source(content, name))
 
     monkeypatch.setattr("core.scans.loading.READER", SimpleNamespace(begin=begin))
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import bombs
@@ -20,6 +18,7 @@ from outcomes import outcome
 from core.scans import ScanError, load_scan
 from core.scans.loading import READER
 from core.scans.reader import Reader
+from tests.memory import Memory
 
 MEMORY = 1500 * bombs.MEBIBYTE
 SECONDS = 20.0
@@ -40,50 +39,6 @@ BOMBS = {
 }
 
 
-def resident() -> int:
-    """Bytes that this process and all below it hold now."""
-    return sum(_resident(process) for process in _with_children(os.getpid()))
-
-
-def _with_children(process: int) -> Iterator[int]:
-    yield process
-    for task in Path(f"/proc/{process}/task").glob("*/children"):
-        with suppress(OSError):
-            for child in task.read_text(encoding="ascii").split():
-                yield from _with_children(int(child))
-
-
-def _resident(process: int) -> int:
-    try:
-        pages = Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1]
-    except OSError:
-        return 0
-    return int(pages) * resource.getpagesize()
-
-
-class Memory:
-    """The most that this process and all below it have held beyond what they held at first, in bytes."""
-
-    def __enter__(self) -> Memory:
-        self._start, self._most = resident(), 0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    @property
-    def grown(self) -> int:
-        return self._most - self._start
-
-    def _watch(self) -> None:
-        while not self._over.wait(0.02):
-            self._most = max(self._most, resident())
-
-
 @pytest.fixture
 def quick() -> Iterator[Reader]:
     """A reader that has little patience."""
@@ -97,7 +52,7 @@ def quick() -> Iterator[Reader]:
 def test_bombs_are_refused_within_memory_and_time(name: str) -> None:
     content = BOMBS[name]()
     READER.start()
-    with Memory() as memory:
+    with Memory(os.getpid()) as memory:
         start = time.monotonic()
         result = outcome(content, "bomb")
         seconds = time.monotonic() - start
@@ -115,6 +70,17 @@ def test_a_little_memory_is_enough_for_a_little_scan_and_not_for_a_large_one() -
             reader.open(dicom(np.zeros((100, 1000, 1000), np.uint16)), "large")
     finally:
         reader.close()
+
+
+def test_errors_of_other_threads_are_written_while_a_file_is_opened(capfd: pytest.CaptureFixture[str]) -> None:
+    opening = threading.Thread(target=READER.open, args=(bombs.tiff_of_pages(2000), "pages.tif"))
+    opening.start()
+    lines = 0
+    while opening.is_alive():
+        os.write(2, b"a traceback\n")
+        lines += 1
+        time.sleep(0.005)
+    assert capfd.readouterr().err.count("a traceback") == lines > 1
 
 
 def test_what_takes_too_long_is_ended(quick: Reader) -> None:

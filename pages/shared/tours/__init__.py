@@ -7,7 +7,7 @@ import streamlit as st
 from pages.shared.examinations import attack
 from pages.shared.runtime import DEFAULT_BUNDLE
 from pages.shared.session import TOUR_SAMPLE, Session
-from pages.shared.tour_steps import PLACES, TOURS, Step, Tour
+from pages.shared.tours.steps import PLACES, TOURS, Step, Tour
 
 
 def start_tour(session: Session, key: str) -> None:

@@ -6,13 +6,13 @@ import atexit
 import gc
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
 from pages.shared.memory_scrubber import MemoryScrubber
-from pages.shared.worker import LOG, Worker
+from pages.shared.worker import LOG, Batch, Worker
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core import Bundle
 
 T = TypeVar("T")
+R = TypeVar("R")
 DEFAULT_BUNDLE = "brain-mri"
 POLL_SECONDS = 0.3
 # Threads that only wait for other processes.
@@ -94,8 +95,16 @@ def _spare_from_collection() -> None:
 
 def heavy_work(doing: str, work: Callable[[], T]) -> T:
     """Do some work in this visitor's turn, showing `doing`, or who is ahead."""
+    return _in_turn(doing, engine().worker.submit(work))
+
+
+def heavy_work_together(doing: str, request: R, batch: Batch[R, T]) -> T:
+    """The same for what is done for several visitors at once: the result for this one's request."""
+    return _in_turn(doing, engine().worker.submit_together(request, batch))
+
+
+def _in_turn(doing: str, future: Future[T]) -> T:
     worker, message = engine().worker, st.empty()
-    future = worker.submit(work)
     try:
         while not wait([future], POLL_SECONDS).done:
             # Drawing is where Streamlit stops the script of a visitor who has left.

@@ -1,7 +1,8 @@
 """The one path of a scan: prepare → detect → (purify) → classify; a bundle of classifiers alone has no more to do."""
 
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,20 +20,31 @@ from core.scans import Scan, Window
 from core.scans.preparation import prepare
 
 
+@dataclass(frozen=True)
+class Request:
+    """One frame of a scan to be examined; `frame`, `window` and `seed` as `examine` takes them."""
+
+    scan: Scan
+    frame: int | None = None
+    window: Window | None = None
+    seed: int = 0
+
+
 class _Stopwatch:
     def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
         self._start = self._lap = time.perf_counter()
 
-    def lap(self, stage: str) -> None:
+    def lap(self, exams: Sequence[Examination], stage: str) -> list[Examination]:
+        """With the time since the last lap as that of this stage."""
         now = time.perf_counter()
-        self.seconds[stage], self._lap = now - self._lap, now
+        seconds, self._lap = now - self._lap, now
+        return [replace(exam, seconds={**exam.seconds, stage: seconds}) for exam in exams]
 
-    def finish(self) -> dict[str, float]:
-        return self.seconds | {"total": time.perf_counter() - self._start}
+    def finish(self, exams: Sequence[Examination]) -> list[Examination]:
+        self._lap = self._start
+        return self.lap(exams, "total")
 
 
-@torch.no_grad()
 def examine(
     scan: Scan,
     bundle: Bundle,
@@ -68,74 +80,104 @@ def examine(
     ScanError
         The scan has no such frame.
     """
+    return examine_batch([Request(scan, frame, window, seed)], bundle, classifier=classifier)[0]
+
+
+@torch.no_grad()
+def examine_batch(requests: Sequence[Request], bundle: Bundle, *, classifier: str | None = None) -> list[Examination]:
+    """Examine several scans in one go, each as `examine` does it, and what that raises for any of them.
+
+    What the detector computes for all of them is shared; up to `core.compute.batch_size` scans that saves time. Scores
+    may differ from those of a scan alone by the order of a float32 sum; estimates don't differ.
+
+    Returns
+    -------
+    list of Examination
+        In the order of the requests. The seconds of what is shared, and the total, are the whole batch's.
+    """
     watch = _Stopwatch()
     name = bundle.classifier_name(classifier)
     scope_limit = None if bundle.lacks else bundle.limits_of(name).scope_limit
-    index = scan.default_frame if frame is None else frame
-    shown = scan.frame(index, window)
-    pixels = prepare(shown, bundle.resolution, bundle.channels).to(compute.device())
-    # What is known so far: each stage adds to it, and the first that refuses the scan is the last.
-    known = Examination(
+    # What is known so far: each stage adds to it, and the first that refuses a scan is its last.
+    known = watch.lap([_prepared(request, bundle, scope_limit) for request in requests], "prepare")
+    judge = _classified if bundle.lacks else _defended
+    accepted = [exam for exam in known if exam.refused is None]
+    judged = iter(judge(accepted, bundle, name, watch) if accepted else ())
+    return watch.finish([next(judged) if exam.refused is None else exam for exam in known])
+
+
+def _prepared(request: Request, bundle: Bundle, scope_limit: float | None) -> Examination:
+    scan = request.scan
+    index = scan.default_frame if request.frame is None else request.frame
+    shown = scan.frame(index, request.window)
+    return Examination(
         file=scan.name,
         bundle=bundle.name,
         frame_index=index,
         frame=shown,
-        pixels=pixels[0].cpu().numpy(),
-        seed=seed,
+        pixels=prepare(shown, bundle.resolution, bundle.channels)[0].numpy(),
+        seed=request.seed,
         scope_limit=scope_limit,
         refused=wrong_kind(scan, shown, bundle),
     )
-    watch.lap("prepare")
-    if known.refused is None:
-        judge = _classified if bundle.lacks else _defended
-        known = judge(known, pixels, bundle, name, watch)
-    return replace(known, seconds=watch.finish())
 
 
-def _classified(known: Examination, pixels: Tensor, bundle: Bundle, name: str, watch: _Stopwatch) -> Examination:
+def _pixels(exams: Sequence[Examination]) -> Tensor:
+    return torch.stack([torch.from_numpy(exam.pixels) for exam in exams]).to(compute.device())
+
+
+def _classified(exams: list[Examination], bundle: Bundle, name: str, watch: _Stopwatch) -> list[Examination]:
     """With the classifier's answer as the decision: the bundle can't detect attacks."""
-    logits = bundle.classifiers[name](pixels)
-    answer = _prediction(logits, bundle, name)
-    watch.lap("classify")
-    reason = not_finite(logits)
-    return replace(known, undefended=answer, prediction=None if reason else answer, refused=reason)
+    judged = []
+    for exam, logits in zip(exams, bundle.classifiers[name](_pixels(exams)).split(1)):
+        answer, reason = _prediction(logits, bundle, name), not_finite(logits)
+        judged.append(replace(exam, undefended=answer, prediction=None if reason else answer, refused=reason))
+    return watch.lap(judged, "classify")
 
 
-def _defended(known: Examination, pixels: Tensor, bundle: Bundle, name: str, watch: _Stopwatch) -> Examination:
+def _defended(exams: list[Examination], bundle: Bundle, name: str, watch: _Stopwatch) -> list[Examination]:
     """With what the detector measured, and where that asks for it, what the purifier made."""
-    limits, evidence = bundle.limits_of(name), gather_evidence(pixels, bundle, bundle.classifiers[name], known.seed)
-    undefended, distance = _prediction(evidence.logits, bundle, name), evidence.scope_distance.item()
+    found = gather_evidence(_pixels(exams), bundle, bundle.classifiers[name], [exam.seed for exam in exams])
+    decided = [_decided(exam, found.of(place), bundle, name) for place, exam in enumerate(exams)]
+    measured = watch.lap([exam for exam, _ in decided], "detect")
+    # Each alone: in bfloat16 the U-Net's estimate of one scan differs a little from its estimate of the same among
+    # others, and an estimate that is written to a file must not depend on who else was asking.
+    return [
+        _purified(exam, bundle, name, t_star, watch) if t_star else exam for exam, (_, t_star) in zip(measured, decided)
+    ]
+
+
+def _decided(exam: Examination, evidence: Evidence, bundle: Bundle, name: str) -> tuple[Examination, int]:
+    """With what the evidence says of one scan; and t*, 0 where there is nothing to purify."""
+    limits, undefended = bundle.limits_of(name), _prediction(evidence.logits, bundle, name)
     scores = {score: values[0].item() for score, values in evidence.scores.items()}
+    distance = evidence.scope_distance.item()
     decision = decide({score: [value] for score, value in scores.items()}, [undefended.confidence], [distance], limits)
-    known = replace(
-        known,
-        undefended=undefended,
-        detection=_detection(evidence, scores, decision, bundle, name),
-        scope_distance=distance,
-    )
-    watch.lap("detect")
     reason = not_finite(evidence.logits, evidence.scope_distance, *evidence.scores.values())
     if decision.refused[0]:
         reason = reason or out_of_scope(distance, limits.scope_limit, bundle.title)
-    if reason:
-        return replace(known, refused=reason)
-    if not decision.flagged[0]:
-        return replace(known, prediction=undefended)
-    purification = _purified(pixels, bundle, name, int(decision.t_star[0]), known.seed, watch)
-    return replace(
-        known,
-        purification=purification,
-        prediction=purification.answer if decision.overruled[0] else undefended,
+    measured = replace(
+        exam,
+        undefended=undefended,
+        prediction=None if reason else undefended,
+        detection=_detection(evidence, scores, decision, bundle, name),
+        scope_distance=distance,
+        refused=reason,
     )
+    return measured, 0 if reason else int(decision.t_star[0])
 
 
-def _purified(pixels: Tensor, bundle: Bundle, name: str, t_star: int, seed: int, watch: _Stopwatch) -> Purification:
-    noise = fixed_noise(pixels.shape, seed, pixels.device)
+def _purified(exam: Examination, bundle: Bundle, name: str, t_star: int, watch: _Stopwatch) -> Examination:
+    """With the estimate, and the answer to it as the decision where the scan's own isn't borderline."""
+    pixels = _pixels([exam])
+    noise = fixed_noise(pixels.shape, exam.seed, pixels.device)
     steps = tuple(purify_steps(pixels, t_star, PURIFY_STEPS, diffusion_of(bundle), noise))
-    watch.lap("purify")
+    [exam] = watch.lap([exam], "purify")
     answer = _prediction(bundle.classifiers[name](steps[-1].estimate), bundle, name)
-    watch.lap("classify")
-    return Purification(t_star, tuple(_record(step) for step in steps), answer)
+    decision = exam.prediction if exam.detection and exam.detection.kept_borderline else answer
+    made = Purification(t_star, tuple(_record(step) for step in steps), answer)
+    [exam] = watch.lap([replace(exam, purification=made, prediction=decision)], "classify")
+    return exam
 
 
 def _prediction(logits: Tensor, bundle: Bundle, classifier: str) -> Prediction:

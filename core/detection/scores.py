@@ -6,7 +6,7 @@ amv          attention-matrix variation (MAE-Pure) of the MAE encoder, against a
 instability  Jensen-Shannon divergence between the classifier's answers to the scan and to a denoised copy.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -37,6 +37,11 @@ class Evidence(NamedTuple):
     scope_distance: Tensor
     logits: Tensor
     denoised_logits: Tensor
+
+    def of(self, place: int) -> "Evidence":
+        """One image's part, as a batch of one; a copy, so that whoever keeps it doesn't keep the whole batch."""
+        scores = {name: values[place : place + 1] for name, values in self.scores.items()}
+        return Evidence(scores, *(values[place : place + 1].clone() for values in self[1:]))
 
 
 class DetectorFeatures(NamedTuple):
@@ -134,12 +139,15 @@ def detection_masks(bundle: Bundle, device: torch.device) -> Tensor:
     return complementary_masks(mae_of(bundle).patch_count, MASKS, torch.Generator().manual_seed(0)).to(device)
 
 
-def gather_evidence(pixels: Tensor, bundle: Bundle, classifier: nn.Module, seed: int) -> Evidence:
-    """Everything that the detector measures on (B, C, H, W) pixels in [0, 1]; `seed` draws the noise."""
+def gather_evidence(pixels: Tensor, bundle: Bundle, classifier: nn.Module, seed: int | Sequence[int]) -> Evidence:
+    """Everything that the detector measures on (B, C, H, W) pixels in [0, 1].
+
+    `seed` draws the noise: one for all images, or (B,) each image's own.
+    """
     return evidence_for(classifier, gather_features(pixels, bundle, seed))
 
 
-def gather_features(pixels: Tensor, bundle: Bundle, seed: int) -> DetectorFeatures:
+def gather_features(pixels: Tensor, bundle: Bundle, seed: int | Sequence[int]) -> DetectorFeatures:
     """What the detector measures without asking a classifier; parameters as for `gather_evidence`.
 
     BundleError, one sentence, where the bundle has no MAE or no U-Net.
@@ -148,7 +156,7 @@ def gather_features(pixels: Tensor, bundle: Bundle, seed: int) -> DetectorFeatur
     batch, size, device = len(pixels), mae.patch, pixels.device
     masks = detection_masks(bundle, device)
     times = torch.tensor([AMV_T, INSTABILITY_T], device=device).repeat_interleave(batch)
-    noise = fixed_noise((2 * batch, *pixels.shape[1:]), seed, device)
+    noise = fixed_noise(pixels.shape, seed, device).repeat(2, 1, 1, 1)
     light, strong = denoise_once(pixels.repeat(2, 1, 1, 1), times, diffusion, noise).split(batch)
     before, after = masked_views(torch.cat([pixels, light]), masks, mae).split(batch)
     prediction = predict_hidden(before, masks, mae)

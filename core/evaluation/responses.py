@@ -206,9 +206,8 @@ def _rounded(values: Tensor) -> list[float]:
 
 
 def batches(count: int) -> list[np.ndarray]:
-    """Indices in batches that suit the hardware: on a CPU the U-Net is fastest while a batch fits its cache."""
-    size = 4 if compute.device().type == "cpu" else 128
-    return np.array_split(np.arange(count), max(1, -(-count // size)))
+    """Indices in batches that suit the hardware."""
+    return np.array_split(np.arange(count), max(1, -(-count // compute.batch_size())))
 
 
 def _ssim(first: Tensor, second: Tensor) -> float:

@@ -1,5 +1,7 @@
 """Denoising diffusion (Ho et al. 2020) around diffusers' U-Net, on pixels in [0, 1]."""
 
+from collections.abc import Sequence
+
 import torch
 from diffusers.models import UNet2DModel
 from diffusers.utils import logging as diffusers_logging
@@ -58,13 +60,15 @@ class Diffusion(nn.Module):
         return ((clean + 1) / 2).clamp(0, 1)
 
 
-def fixed_noise(shape: torch.Size | tuple[int, ...], seed: int, device: torch.device) -> Tensor:
-    """(B, C, H, W) standard normal noise, the same for every image of the batch.
+def fixed_noise(shape: torch.Size | tuple[int, ...], seed: int | Sequence[int], device: torch.device) -> Tensor:
+    """(B, C, H, W) standard normal noise, the same for every image of the batch that has the same seed.
 
-    Drawn per image shape and not per batch, so that an image's result doesn't depend on its neighbours.
+    Drawn per image shape and not per batch, so that an image's result doesn't depend on its neighbours. `seed` is that
+    of all images, or (B,) of each image's own.
     """
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn((1, *shape[1:]), generator=generator).to(device).expand(shape)
+    seeds = seed if isinstance(seed, Sequence) else [seed]
+    drawn = {one: torch.randn((1, *shape[1:]), generator=torch.Generator().manual_seed(one)) for one in set(seeds)}
+    return torch.cat([drawn[one] for one in seeds]).to(device).expand(shape)
 
 
 def denoise_once(pixels: Tensor, t: Tensor, diffusion: Diffusion, noise: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from pages.shared.log import LOG
 from pages.shared.words import plain
-from pages.shared.worker import LOG
 
 UNEXPECTED = (
     "Something went wrong on our side, and it has been written to the server's log. "

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pages.shared.runtime import bundle, heavy_work, work_aside
+from pages.shared.runtime import bundle, heavy_work, heavy_work_together, work_aside
 from pages.shared.session import Session
+from pages.shared.worker import Batch
 
 if TYPE_CHECKING:
     from core import Examination, Prediction, Scan, Window
@@ -35,14 +36,17 @@ def target_examination(session: Session) -> Examination:
 
 
 def _examined(session: Session, scan: Scan, frame: int, window: Window | None, classifier: str | None) -> Examination:
-    from core import examine
+    from core.compute import batch_size
+    from core.defence.pipeline import Request, examine_batch
 
     # Not within the work: it is done in another thread, and a session belongs to the thread of its page.
     name, seed = session.bundle, session.seed
-    return heavy_work(
-        "Examining the scan …",
-        lambda: examine(scan, bundle(name), frame=frame, window=window, classifier=classifier, seed=seed),
+    batch: Batch[Request, Examination] = Batch(
+        kind=("examination", name, classifier),
+        most=batch_size(),
+        work=lambda requests: examine_batch(requests, bundle(name), classifier=classifier),
     )
+    return heavy_work_together("Examining the scan …", Request(scan, frame, window, seed), batch)
 
 
 def answer_of(exam: Examination) -> Prediction:

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pages.shared.errors import UNEXPECTED
-from pages.shared.worker import LOG, LogLine
+from pages.shared.log import LOG, LogLine
 
 if TYPE_CHECKING:
     from pages.shared.worker import Worker

@@ -5,15 +5,17 @@ from __future__ import annotations
 import atexit
 import gc
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
+from pages.shared.log import LOG, LogLine, start_logging
 from pages.shared.memory_scrubber import MemoryScrubber
 from pages.shared.shutdown import end_in_time
-from pages.shared.worker import LOG, LogLine, Worker, start_logging
+from pages.shared.worker import Batch, Worker
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from core import Bundle
 
 T = TypeVar("T")
+R = TypeVar("R")
 DEFAULT_BUNDLE = "brain-mri"
 POLL_SECONDS = 0.3
 # Threads that only wait for other processes.
@@ -97,9 +100,26 @@ def _spare_from_collection() -> None:
 
 def heavy_work(doing: str, work: Callable[[], T]) -> T:
     """Do some work in this visitor's turn, showing `doing`, or who is ahead; the log holds `doing`, too."""
-    worker, message = engine().worker, st.empty()
     line = LogLine(doing.removesuffix(" …"))
-    future = worker.submit(line.timed(work))
+    return _in_turn(doing, engine().worker.submit(line.timed(work)), line)
+
+
+def heavy_work_together(doing: str, request: R, batch: Batch[R, T]) -> T:
+    """The same for what is done for several visitors at once: the result for this one's request."""
+    line = LogLine(doing.removesuffix(" …"))
+    logged: Batch[tuple[R, LogLine], T] = Batch(batch.kind, batch.most, lambda pairs: _timed(batch.work, pairs))
+    return _in_turn(doing, engine().worker.submit_together((request, line), logged), line)
+
+
+def _timed(work: Callable[[Sequence[R]], Sequence[T]], pairs: Sequence[tuple[R, LogLine]]) -> Sequence[T]:
+    run = partial(work, [request for request, _ in pairs])
+    for _, line in pairs:
+        run = line.timed(run)  # type: ignore[assignment]  # what comes of it takes nothing, either
+    return run()
+
+
+def _in_turn(doing: str, future: Future[T], line: LogLine) -> T:
+    worker, message = engine().worker, st.empty()
     future.add_done_callback(line.end)
     try:
         while not wait([future], POLL_SECONDS).done:

@@ -1,107 +1,26 @@
-"""The thread that does all heavy work, and the log of what was done and of what went wrong there."""
+"""The thread that does all heavy work."""
 
 from __future__ import annotations
 
-import json
-import logging
-import sys
 import threading
-import time
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime
-from typing import TypeVar
-
-import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
+from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
-LOG = logging.getLogger("purescan")
-NOBODY = "nobody"
+R = TypeVar("R")
 
 
-class JsonLines(logging.Formatter):
-    """Each record as one line of JSON.
+class Batch(NamedTuple, Generic[R, T]):
+    """Work that is done for several visitors at once.
 
-    Of an error it holds the kind and the places in the code: its message may quote a file's name or a path.
+    kind: only what is of one kind is done together; most: how many at most; work: the requests of some visitors → a
+    result for each, in that order.
     """
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        made = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        line = {"time": made, "level": record.levelname.lower(), "event": record.msg, **getattr(record, "facts", {})}
-        if record.exc_info and record.exc_info[0]:
-            frames = traceback.walk_tb(record.exc_info[2])
-            line["error"] = record.exc_info[0].__name__
-            line["at"] = [f"{frame.f_globals.get('__name__')}:{number}" for frame, number in frames]
-        return json.dumps(line)
-
-
-def start_logging() -> None:
-    """Write the log to the server's standard error, once a process."""
-    if not any(isinstance(handler.formatter, JsonLines) for handler in LOG.handlers):
-        handler = logging.StreamHandler(sys.__stderr__)
-        handler.setFormatter(JsonLines())
-        LOG.addHandler(handler)
-        LOG.setLevel(logging.INFO)
-
-
-class LogLine:
-    """What one piece of work comes to in the log: what it was, for whom, how long it waited and ran, how it ended.
-
-    Parameters
-    ----------
-    what : str
-        The work in words of the program: no name, no path, nothing from a file.
-    """
-
-    def __init__(self, what: str) -> None:
-        self._what, self._visitor = what, _visitor()
-        self._queued, self._waited = time.monotonic(), 0.0
-        self._ran = 0.0
-        self._begun = False
-
-    def begin(self) -> None:
-        """Note that its turn has come; of several turns the first counts."""
-        if not self._begun:
-            self._begun, self._waited = True, time.monotonic() - self._queued
-
-    def timed(self, work: Callable[[], T]) -> Callable[[], T]:
-        """`work`, with its waiting and running noted."""
-
-        def run() -> T:
-            self.begin()
-            start = time.monotonic()
-            try:
-                return work()
-            finally:
-                self._ran = time.monotonic() - start
-
-        return run
-
-    def end(self, future: Future) -> None:
-        """Write the line of work that was queued by itself."""
-        if future.cancelled():
-            self.begin()
-            self.write("left", 0.0)
-        else:
-            self.write("failed" if future.exception() else "done", self._ran, future.exception())
-
-    def write(self, ended: str, ran: float, error: BaseException | None = None, **facts: int) -> None:
-        """Write the line."""
-        seconds = {"waited_s": round(self._waited, 3), "ran_s": round(ran, 3)}
-        line = {"what": self._what, "visitor": self._visitor, **seconds, "ended": ended, **facts}
-        if error is not None:
-            line["error"] = type(error).__name__
-        LOG.info("work", extra={"facts": line})
-
-
-def _visitor() -> str:
-    """The random number of the visitor whose script runs: it tells visits apart and names nobody."""
-    if get_script_run_ctx(suppress_warning=True) is None:
-        return NOBODY
-    return getattr(st.session_state.get("session"), "visitor", NOBODY)
+    kind: Hashable
+    most: int
+    work: Callable[[Sequence[R]], Sequence[T]]
 
 
 class Worker:
@@ -115,6 +34,8 @@ class Worker:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="heavy-work")
         self._lock = threading.Lock()
         self._pending: list[Future] = []
+        # What waits to be done together with others of its kind, in order of arrival.
+        self._requests: dict[Future, tuple[Hashable, Any]] = {}
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
         """Queue some work."""
@@ -124,15 +45,61 @@ class Worker:
         future.add_done_callback(self._forget)
         return future
 
+    def submit_together(self, request: R, batch: Batch[R, T]) -> Future[T]:
+        """Queue a request; when its turn comes, those of its kind that wait behind it are done with it."""
+        answer: Future[T] = Future()
+        with self._lock:
+            self._pending.append(answer)
+            self._requests[answer] = batch.kind, request
+            self._pool.submit(self._take_turn, answer, batch)
+        answer.add_done_callback(self._forget)
+        return answer
+
     def submit_aside(self, work: Callable[[], T]) -> Future[T]:
         """Queue some work that is over at once, and that nobody is told to stand behind."""
         return self._pool.submit(work)
 
     def ahead(self, future: Future) -> int:
-        """How many stand before this one in the queue."""
+        """How many are done before this one: those before it in the queue, and those whom others took along."""
         with self._lock:
-            return self._pending.index(future) if future in self._pending else 0
+            if future.running() or future not in self._pending:
+                return 0
+            place = self._pending.index(future)
+            return place + sum(other.running() for other in self._pending[place:])
+
+    def _take_turn(self, first: Future[T], batch: Batch[R, T]) -> None:
+        if taken := self._taken(first, batch):
+            _answer(taken, batch.work)
+
+    def _taken(self, first: Future[T], batch: Batch[R, T]) -> dict[Future[T], R]:
+        """What to do now; nothing where an earlier turn took the first one along, or its visitor has left."""
+        taken: dict[Future[T], R] = {}
+        with self._lock:
+            if first not in self._requests:
+                return taken
+            for answer in [answer for answer, (kind, _) in self._requests.items() if kind == batch.kind]:
+                if len(taken) < batch.most:
+                    _, request = self._requests.pop(answer)
+                    if answer.set_running_or_notify_cancel():
+                        taken[answer] = request
+        return taken
 
     def _forget(self, future: Future) -> None:
         with self._lock:
             self._pending.remove(future)
+            self._requests.pop(future, None)
+
+
+def _answer(taken: dict[Future[T], R], work: Callable[[Sequence[R]], Sequence[T]]) -> None:
+    """Give each visitor the result for his request. What fails for several is done for each alone."""
+    try:
+        answers = list(zip(taken, work(list(taken.values())), strict=True))
+    except BaseException as error:  # as in a pool: whoever waits must hear of it
+        if len(taken) == 1:
+            next(iter(taken)).set_exception(error)
+            return
+        for answer, request in taken.items():
+            _answer({answer: request}, work)
+    else:
+        for answer, result in answers:
+            answer.set_result(result)

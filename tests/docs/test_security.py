@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.scans import limits
-from pages.shared.worker import JsonLines, LogLine
+from pages.shared.log import JsonLines, LogLine
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")

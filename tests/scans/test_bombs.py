@@ -62,6 +62,7 @@ def test_bombs_are_refused_within_memory_and_time(name: str) -> None:
     assert load_scan(dicom(ramp())).frame_count == 1  # the next one is served
 
 
+@pytest.mark.slow
 def test_a_little_memory_is_enough_for_a_little_scan_and_not_for_a_large_one() -> None:
     reader = Reader(memory=100 * bombs.MEBIBYTE)
     try:
@@ -72,6 +73,7 @@ def test_a_little_memory_is_enough_for_a_little_scan_and_not_for_a_large_one() -
         reader.close()
 
 
+@pytest.mark.slow
 def test_errors_of_other_threads_are_written_while_a_file_is_opened(capfd: pytest.CaptureFixture[str]) -> None:
     opening = threading.Thread(target=READER.open, args=(bombs.tiff_of_pages(2000), "pages.tif"))
     opening.start()
@@ -83,6 +85,7 @@ def test_errors_of_other_threads_are_written_while_a_file_is_opened(capfd: pytes
     assert capfd.readouterr().err.count("a traceback") == lines > 1
 
 
+@pytest.mark.slow
 def test_what_takes_too_long_is_ended(quick: Reader) -> None:
     quick.open(dicom(ramp()), "warm")
     start = time.monotonic()
@@ -91,6 +94,7 @@ def test_what_takes_too_long_is_ended(quick: Reader) -> None:
     assert time.monotonic() - start < 2
 
 
+@pytest.mark.slow
 def test_cancelling_ends_the_process_and_frees_the_place() -> None:
     reader = Reader(at_once=1)
     try:
@@ -106,6 +110,7 @@ def test_cancelling_ends_the_process_and_frees_the_place() -> None:
         reader.close()
 
 
+@pytest.mark.slow
 def test_a_reader_that_was_killed_is_started_again() -> None:
     reader = Reader()
     try:

@@ -25,7 +25,7 @@ from pydicom import uid
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-MUTATIONS_EACH = int(os.environ.get("PURESCAN_MUTATIONS", "60"))
+MUTATIONS_EACH = int(os.environ.get("PURESCAN_MUTATIONS", "50"))
 SECONDS_EACH = 5.0
 MEMORY_GROWTH = 1500 * 2**20
 _STARTS = [b"", b"\0" * 128 + b"DICM", b"PK\x03\x04", b"\x1f\x8b\x08", b"\x89PNG\r\n\x1a\n", b"II*\0"]
@@ -150,6 +150,7 @@ def test_mutated_files_open_or_are_refused_in_a_sentence(name: str) -> None:
     assert grown < MEMORY_GROWTH
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(name=st.sampled_from(sorted(SEEDS)), permille=st.integers(0, 1000))
 def test_any_truncation(name: str, permille: int) -> None:
@@ -157,12 +158,14 @@ def test_any_truncation(name: str, permille: int) -> None:
     outcome(data[: permille * len(data) // 1000], "cut")
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(start=st.sampled_from(_STARTS), rest=st.binary(max_size=400))
 def test_any_bytes(start: bytes, rest: bytes) -> None:
     outcome(start + rest, "bytes")
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(
     rows=st.integers(0, 65535),

@@ -28,7 +28,6 @@ from core.scans.windowing import FULL_RANGE, Window, full_window, identity_windo
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 _PILLOW_NAMES = {"WebP": "WEBP"}
-_FRAME_BY_FRAME = (TIFF,)
 
 RANGE_NOTE = "The picture uses a part of its range only, so it is shown from its lowest to its highest value."
 
@@ -104,10 +103,10 @@ def _decoded(data: bytes, kind: str, name: str, notes: list[str]) -> tuple[np.nd
 def _with_pillow(data: bytes, kind: str, name: str, notes: list[str]) -> tuple[np.ndarray, str | None]:
     with Image.open(BytesIO(data), formats=[_PILLOW_NAMES.get(kind, kind)]) as image:
         check_size(name, 1, image.height, image.width, len(image.getbands()))
-        if kind not in _FRAME_BY_FRAME and getattr(image, "is_animated", False):
+        if kind != TIFF and getattr(image, "is_animated", False):
             # To count them, Pillow would read them all.
             notes.append("The picture is an animation; its first frame is shown.")
-        count = int(getattr(image, "n_frames", 1)) if kind in _FRAME_BY_FRAME else 1
+        count = int(getattr(image, "n_frames", 1)) if kind == TIFF else 1
         check_size(name, count, image.height, image.width, len(image.getbands()))
         frames = _pages(image, count, name, notes)
         derived = png_kind(image.info)

@@ -1,7 +1,6 @@
 """`make run` says where the app is when it is there, and one sentence where the port is taken."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +11,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="There is no make on this machine.")
 
 
 def make_run(port: int) -> subprocess.Popen:

@@ -1,8 +1,10 @@
 """Sessions: how many are kept, for how long, and what becomes of them."""
 
 import asyncio
+import contextlib
 import os
 import signal
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -14,6 +16,17 @@ from core.encryption.worker_process import RequestError
 from tests.encryption.raw_requests import authenticated, raw, refused, token
 
 LINEAR = PRESETS["linear"]
+
+
+@contextlib.asynccontextmanager
+async def running_store() -> AsyncIterator[SessionStore]:
+    """Give a store with one worker, in this process, whose limits can be changed."""
+    store = SessionStore(workers=1)
+    await store.start()
+    try:
+        yield store
+    finally:
+        await store.stop()
 
 
 def test_a_closed_session_is_gone_and_opens_anew_for_its_client(server, heads, opened):
@@ -42,18 +55,16 @@ def test_a_session_that_nobody_uses_makes_room(heads, monkeypatch):
     monkeypatch.setattr(session_store, "MAX_SESSIONS", 1)
 
     async def run() -> None:
-        store = SessionStore(workers=1)
-        await store.start()
-        with Client(LINEAR, heads["linear"].shape) as client:
-            first, _ = await store.open(client.context_bytes())
-            with pytest.raises(RequestError, match="no place free"):
-                await store.open(client.context_bytes())
-            monkeypatch.setattr(session_store, "KEPT_SECONDS", 0.0)
-            second, _ = await store.open(client.context_bytes())
-        assert store.token(second)
-        with pytest.raises(RequestError, match="This session is gone"):
-            store.token(first)
-        await store.stop()
+        async with running_store() as store:
+            with Client(LINEAR, heads["linear"].shape) as client:
+                first, _ = await store.open(client.context_bytes())
+                with pytest.raises(RequestError, match="no place free"):
+                    await store.open(client.context_bytes())
+                monkeypatch.setattr(session_store, "KEPT_SECONDS", 0.0)
+                second, _ = await store.open(client.context_bytes())
+            assert store.token(second)
+            with pytest.raises(RequestError, match="This session is gone"):
+                store.token(first)
 
     asyncio.run(run())
 
@@ -71,33 +82,29 @@ def test_a_session_that_remembers_too_much_is_opened_anew(heads, monkeypatch):
     monkeypatch.setattr(session_store, "MAX_REQUESTS", 2)
 
     async def run() -> None:
-        store = SessionStore(workers=1)
-        await store.start()
-        with Client(LINEAR, heads["linear"].shape) as client:
-            name, _ = await store.open(client.context_bytes())
-        for nonce in "ab":
-            await store.spend_nonce(name, nonce)
-        with pytest.raises(RequestError, match="This session is gone"):
-            await store.spend_nonce(name, "c")
-        await store.stop()
+        async with running_store() as store:
+            with Client(LINEAR, heads["linear"].shape) as client:
+                name, _ = await store.open(client.context_bytes())
+            for nonce in "ab":
+                await store.spend_nonce(name, nonce)
+            with pytest.raises(RequestError, match="This session is gone"):
+                await store.spend_nonce(name, "c")
 
     asyncio.run(run())
 
 
 def test_idle_sessions_are_dropped(heads, monkeypatch):
     async def run() -> None:
-        store = SessionStore(workers=1)
-        await store.start()
-        with Client(LINEAR, heads["linear"].shape) as client:
-            name, _ = await store.open(client.context_bytes())
-        await store.close_idle()
-        assert store.health()["sessions"] == 1 and store.token(name)
-        monkeypatch.setattr(session_store, "IDLE_SECONDS", -1)
-        await store.close_idle()
-        assert store.health()["sessions"] == 0
-        with pytest.raises(RequestError, match="This session is gone"):
-            store.token(name)
-        await store.stop()
+        async with running_store() as store:
+            with Client(LINEAR, heads["linear"].shape) as client:
+                name, _ = await store.open(client.context_bytes())
+            await store.close_idle()
+            assert store.health()["sessions"] == 1 and store.token(name)
+            monkeypatch.setattr(session_store, "IDLE_SECONDS", -1)
+            await store.close_idle()
+            assert store.health()["sessions"] == 0
+            with pytest.raises(RequestError, match="This session is gone"):
+                store.token(name)
 
     asyncio.run(run())
 
@@ -106,16 +113,14 @@ def test_a_worker_that_hangs_is_started_again(heads, monkeypatch):
     monkeypatch.setattr("core.encryption.worker_process.WORK_SECONDS", 0.3)
 
     async def run() -> None:
-        store = SessionStore(workers=1)
-        await store.start()
-        (before,) = store.health()["workers"]
-        with Client(LINEAR, heads["linear"].shape) as client:
-            name, _ = await store.open(client.context_bytes())
-        os.kill(before, signal.SIGSTOP)
-        with pytest.raises(RequestError, match="This session is gone"):
-            await store.mean(name)
-        assert store.health()["workers"] != [before] and store.health()["sessions"] == 0
-        await store.stop()
+        async with running_store() as store:
+            (before,) = store.health()["workers"]
+            with Client(LINEAR, heads["linear"].shape) as client:
+                name, _ = await store.open(client.context_bytes())
+            os.kill(before, signal.SIGSTOP)
+            with pytest.raises(RequestError, match="This session is gone"):
+                await store.mean(name)
+            assert store.health()["workers"] != [before] and store.health()["sessions"] == 0
 
     asyncio.run(run())
 
@@ -124,11 +129,9 @@ def test_who_waits_for_long_is_told(heads, monkeypatch):
     monkeypatch.setattr("core.encryption.worker_process.WAIT_SECONDS", 0.1)
 
     async def run() -> None:
-        store = SessionStore(workers=1)
-        await store.start()
-        await store._workers[0]._turn.acquire()
-        with pytest.raises(RequestError, match="too much to do; try again"):
-            await store.open(b"")
-        await store.stop()
+        async with running_store() as store:
+            await store._workers[0]._turn.acquire()
+            with pytest.raises(RequestError, match="too much to do; try again"):
+                await store.open(b"")
 
     asyncio.run(run())

@@ -93,6 +93,14 @@ def test_names_below_a_sequence_count_too() -> None:
     assert scan.tags["Tube voltage"] == "70 kV" and "Body part" not in scan.tags
 
 
+def test_names_in_a_damaged_attribute_count_too() -> None:
+    data = dicom(FOUR, PatientID=SECRET, BodyPartExamined=SECRET.upper(), KVP="70")
+    damaged = data.replace(b"\x10\x00\x20\x00LO", b"\x10\x00\x20\x00ZZ")
+    assert damaged != data
+    scan = load_scan(damaged)
+    assert scan.tags["Tube voltage"] == "70 kV" and "Body part" not in scan.tags
+
+
 def test_medical_words_and_parts_of_numbers_take_nothing_away() -> None:
     described = {"StudyDescription": "Brain, 120 kV", "SeriesTime": "101010.120", "PatientWeight": "120"}
     scan = load_scan(dicom(FOUR, **described, BodyPartExamined="BRAIN", KVP="120", BurnedInAnnotation="YES",

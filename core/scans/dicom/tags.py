@@ -60,6 +60,8 @@ _CODED = {
     "Modality", "BodyPartExamined", "ScanningSequence", "SequenceVariant", "MRAcquisitionType", "ImageType",
     "PhotometricInterpretation", "LossyImageCompression", "BurnedInAnnotation",
 }  # fmt: skip
+# More than any name has.
+_DAMAGED_BYTES = 4096
 _WORD = re.compile(r"[^\W_]{3,}")
 # Free texts all the same, as nothing else says which machine made the scan, and how.
 TEXTS = {"Manufacturer", "ManufacturerModelName", "SequenceName"}
@@ -122,7 +124,10 @@ def _texts_of(ds: Dataset, tag: BaseTag, described: bool) -> Iterator[str]:
     try:
         element = ds[tag]
     except (KeyError, NotImplementedError, TypeError, ValueError):
-        # A damaged value is not worth losing the scan for.
+        # A damaged value is not worth losing the scan for, and its bytes may still spell a name.
+        raw = ds.get_item(tag)
+        if raw is not None and isinstance(raw.value, bytes):
+            yield raw.value[:_DAMAGED_BYTES].decode("latin-1")
         return
     if element.VR == "SQ":
         for item in element.value:

@@ -1,6 +1,8 @@
 PORT ?= 8501
-PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name))))
+# Left empty: the first Python here that fits.
+PYTHON ?=
 DATA ?=
+PER_SITE ?=
 CELLS ?=
 TILES ?=
 PY := .venv/bin/python
@@ -16,10 +18,10 @@ help: ## say what make can do
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 # Streamlit itself says where the app is, once it listens there.
+run: export PORT := $(PORT)
 run: .venv/app ## serve the app on 127.0.0.1:8501 (another port: make run PORT=8600)
-	@$(PY) -c "import socket; socket.create_server(('127.0.0.1', $(PORT)))" 2>/dev/null || \
-	    { echo "Port $(PORT) is not free: stop what uses it, or take another: make run PORT=8600" >&2; exit 2; }
-	@$(PY) -m streamlit run app.py --server.address 127.0.0.1 --server.port $(PORT)
+	@$(PY) tests/port.py "$$PORT"
+	@$(PY) -m streamlit run app.py --server.address 127.0.0.1 --server.port "$$PORT"
 
 test: .venv/test chromium ## run every test, the browser ones included
 	$(TESTS)
@@ -44,9 +46,9 @@ format: .venv/test ## bring the code into the house's style
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-tables: .venv/app ## measure every figure again (DATA=FILE.npz, CELLS=FILE.zip for blood cells, TILES=FILE.zip for lung tissue)
+tables: .venv/app ## measure every figure again (DATA=FILE.npz or several, CELLS=FILE.zip for blood cells, TILES=FILE.zip for lung tissue)
 	@test -n "$(DATA)$(CELLS)$(TILES)" || { echo "Say what to measure on: make tables DATA=FILE.npz CELLS=FILE.zip TILES=FILE.zip"; exit 2; }
-	$(if $(DATA),$(PY) -m training.publish.tables --data $(DATA))
+	$(if $(DATA),$(PY) -m training.publish.tables --data $(DATA) $(if $(PER_SITE),--per-site $(PER_SITE)))
 	$(if $(CELLS),$(PY) -m training.publish.tables --data $(CELLS) --bundle blood-cells)
 	$(if $(TILES),$(PY) -m training.publish.tables --data $(TILES) --bundle lung-histology)
 

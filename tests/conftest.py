@@ -14,9 +14,15 @@ from tests.cells import NAME, write_bundle
 SAMPLES = Path(__file__).resolve().parent.parent / "assets" / "samples"
 
 
+LONGEST = ("test_attack.py", "test_audit.py", "test_memory.py", "test_shutdown.py")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The browser's tests come last: once Playwright has started, no other test of the process can call asyncio.run."""
-    items.sort(key=lambda item: "browser" in item.path.parts)
+    """The browser's tests come last: once Playwright has started, no other test of the process can call asyncio.run.
+
+    Of these the longest files first: the other process would have nothing to do beside one at the end.
+    """
+    items.sort(key=lambda item: ("browser" in item.path.parts, item.path.name not in LONGEST))
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,28 @@
 #!/bin/sh
-# Make .venv; Debian keeps venv in a package of its own, so get that where we may.
+# Make .venv with the Python that is named, else with the first one here that fits: CI runs 3.11, the fast tests were run
+# with 3.12 and 3.13 as well. Debian keeps venv in a package of its own, so get that where we may.
 set -eu
-python=${1:?which python}
 [ -x .venv/bin/python ] && .venv/bin/python -m pip --version >/dev/null 2>&1 && exit 0
-"$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || {
-    echo "Purescan needs Python 3.11, 3.12 or 3.13; $python is another. Try: make PYTHON=/path/to/python3.11" >&2
+
+fits() {
+    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+}
+
+# A name that is found may still not run, as pyenv's do for the versions that aren't switched on.
+first() {
+    for name in python3.11 python3.12 python3.13 python3; do
+        if fits "$name"; then
+            echo "$name"
+            return
+        fi
+    done
+    echo "Purescan needs Python 3.11, 3.12 or 3.13, and none is found here; name one: make run PYTHON=/path/to/python3.13" >&2
+    return 1
+}
+
+python=${1:-$(first)}
+fits "$python" || {
+    echo "Purescan needs Python 3.11, 3.12 or 3.13, and $python is none of these" >&2
     exit 1
 }
 rm -rf .venv

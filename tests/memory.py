@@ -10,15 +10,16 @@ from pathlib import Path
 
 def held(process: int) -> int:
     """Return the bytes that a process and all below it hold; what several share counts once."""
-    return sum(_proportional(one) for one in _with_children(process))
+    return sum(_proportional(one) for one in family(process))
 
 
-def _with_children(process: int) -> Iterator[int]:
+def family(process: int) -> Iterator[int]:
+    """Yield the numbers of a process and of all below it."""
     yield process
     for task in Path(f"/proc/{process}/task").glob("*/children"):
         with suppress(OSError):
             for child in task.read_text(encoding="ascii").split():
-                yield from _with_children(int(child))
+                yield from family(int(child))
 
 
 def _proportional(process: int) -> int:

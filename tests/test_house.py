@@ -117,6 +117,26 @@ def test_pages_hold_no_tensor_arithmetic():
     assert not [shown(path) for path in python_files("app.py", "pages") if "torch" in libraries(path)]
 
 
+def test_who_draws_charts_has_loaded_what_plotly_needs_whole():
+    drawing = [path for path in python_files("pages") if "plotly" in libraries(path)]
+    charts = ROOT / "pages" / "shared" / "charts.py"
+    assert "pandas" in libraries(charts) and len(drawing) > 1
+    for path in drawing:
+        assert path == charts or any(name.startswith("pages.shared.charts") for name in imports(path)), shown(path)
+
+
+def test_pictures_reach_the_browser_as_they_are():
+    # Left to choose, Streamlit makes a JPEG of every picture without transparency.
+    calls = [
+        (shown(path), node.lineno, {word.arg for word in node.keywords})
+        for path in python_files("pages")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "image"
+    ]
+    assert len(calls) > 20
+    assert not [(path, line) for path, line, words in calls if "output_format" not in words]
+
+
 def test_what_is_imported_is_declared():
     app, tests = set(pins("requirements.txt")), set(pins("tests/requirements.txt"))
     own = {path.removesuffix(".py") for path in APP} | {"tests"}

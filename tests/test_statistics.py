@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from core.statistics import auc, auc_interval, bootstrap_interval, tpr_at_false_alarms
+from core.statistics import auc, auc_interval, bootstrap_interval, calibration_error, tpr_at_false_alarms
 
 
 def test_interval_holds_the_mean_and_widens_with_larger_groups():
@@ -37,3 +37,21 @@ def test_auc_interval_surrounds_the_auc():
     low, high = auc_interval(clean, attacked, [str(i // 2) for i in range(120)])
     assert low < auc(clean, attacked) < high < low + 0.2
     assert auc_interval(np.zeros(10), np.ones(10), [str(i) for i in range(10)]) == (1, 1)
+
+
+def test_an_auc_over_other_images_resamples_their_groups_too():
+    random = np.random.default_rng(0)
+    clean, attacked = random.normal(0, 1, 40), random.normal(1, 1, 40)
+    groups = np.arange(40) // 2
+    paired = auc_interval(clean, attacked, groups)
+    assert auc_interval(clean, attacked[::-1], groups, attacked_groups=groups[::-1]) == paired
+    low, high = auc_interval(clean, attacked[:10], groups, attacked_groups=100 + groups[:10])
+    assert low < auc(clean, attacked[:10]) < high
+
+
+def test_the_calibration_error_by_hand():
+    """Two scans nine tenths sure and one of them right: off by .4. The other two are as sure as they are right."""
+    confidence, hits = np.array([0.9, 0.9, 0.5, 0.5]), np.array([1, 0, 1, 0])
+    error, (low, high) = calibration_error(confidence, hits, ["a", "b", "c", "d"])
+    assert error == pytest.approx(0.2)
+    assert low <= error <= high

@@ -11,7 +11,7 @@ def condition_name(settings: AttackSettings) -> str:
         return "clean"
     if settings.method in CORRUPTIONS:
         return f"{settings.method} {settings.severity}"
-    return f"{settings.method} {settings.eps:g}/255"
+    return f"{settings.method} {radius_words(settings)}"
 
 
 def condition_title(settings: AttackSettings) -> str:
@@ -22,7 +22,12 @@ def condition_title(settings: AttackSettings) -> str:
         return f"{METHODS[settings.method].title}, severity {settings.severity}"
     steps = f"-{longest_run(settings)}" if settings.steps or settings.method == "pgd" else ""
     knowing = f" with EOT-{settings.eot} through the defence" if settings.white_box else ""
-    return f"{METHODS[settings.method].title.split(' (')[0]}{steps}{knowing}, {settings.eps:g}/255"
+    return f"{METHODS[settings.method].title.split(' (')[0]}{steps}{knowing}, {radius_words(settings)}"
+
+
+def radius_words(settings: AttackSettings) -> str:
+    """Return ``8/255``, ``ℓ2 1`` or ``ℓ1 12``: how far an attack may go."""
+    return f"{settings.eps:g}/255" if settings.norm == "linf" else f"ℓ{settings.norm[1:]} {settings.eps:g}"
 
 
 def pixels_under(settings: AttackSettings, network: nn.Module, pixels: Tensor, labels: Tensor, seed: int) -> Tensor:

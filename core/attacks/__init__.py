@@ -1,6 +1,6 @@
 """One attack family a file; each attack is a generator of steps, on pixels in [0, 1], with ε in 1/255."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -50,8 +50,9 @@ def attack_scan(
     seed: int = 0,
     frame: int | None = None,
     window: Window | None = None,
+    watch: Callable[[AttackStep], object] | None = None,
 ) -> Scan:
-    """Attack the classifier's own answer to a frame, as `window` shows it.
+    """Attack the classifier's own answer to a frame, as `window` shows it; `watch` is given every step.
 
     Returns
     -------
@@ -66,6 +67,8 @@ def attack_scan(
     pixels = attackable_pixels(scan, bundle, frame, window)
     for step in attack_pixels(pixels, bundle, settings, classifier=classifier, seed=seed):
         last = step
+        if watch:
+            watch(step)
     return attacked_scan(scan, last.attacked, bundle, settings, last.index + 1, classifier=classifier)
 
 
@@ -74,7 +77,7 @@ def attackable_pixels(scan: Scan, bundle: Bundle, frame: int | None = None, wind
     shown = scan.frame(frame, window)
     if reason := wrong_kind(scan, shown, bundle):
         raise ValueError(reason)
-    return prepare(shown, bundle.resolution, bundle.channels)
+    return prepare(shown, bundle.resolution, bundle.channels, scan.spacing)
 
 
 def attack_pixels(
@@ -96,10 +99,12 @@ def attack_pixels(
     yield from attack_steps(attack_target(bundle, name, settings, seed), pixels, labels, settings, seed)
 
 
-def attack_target(bundle: Bundle, classifier: str, settings: AttackSettings, seed: int = 0) -> Model:
-    """What the attacker faces: the classifier alone, or the whole defence."""
+def attack_target(
+    bundle: Bundle, classifier: str, settings: AttackSettings, seed: int = 0, known_noise: bool = False
+) -> Model:
+    """What the attacker faces: the classifier alone, or the whole defence, whose noise may be known."""
     if sees_defence(settings):
-        return DefendedModel(bundle, classifier, seed, straight_through=settings.method == "bpda")
+        return DefendedModel(bundle, classifier, seed, settings.method == "bpda", known_noise)
     return bundle.classifiers[classifier]
 
 
@@ -163,6 +168,7 @@ def attacked_scan(
         description=description,
         modality=bundle.written_modality,
         source=scan,
+        prepared=True,
     )
     return load_scan(file, name=f"{scan.name} (attacked)")
 

@@ -25,9 +25,9 @@ from core.attacks.gradient import (
     attack_loss,
     loss_and_gradient,
     per_pixel,
-    project,
     random_start,
     steepest,
+    within,
 )
 
 LOSSES = ("ce", "dlr")
@@ -179,9 +179,9 @@ def _ascent(
             stalled = per_pixel(step_sizes.judge(step))
             now, before = torch.where(stalled, top, now), torch.where(stalled, top, before)
             gradient = torch.where(stalled, top_gradient, gradient)
-        ahead = _within(now + per_pixel(step_sizes.size) * steepest(gradient, norm), pixels, size, norm)
+        ahead = within(now + per_pixel(step_sizes.size) * steepest(gradient, norm), pixels, size, norm)
         pull = 1 if step == 0 else 0.75
-        now, before = _within(now + pull * (ahead - now) + (1 - pull) * (now - before), pixels, size, norm), now
+        now, before = within(now + pull * (ahead - now) + (1 - pull) * (now - before), pixels, size, norm), now
         if step == steps - 1:
             last = look(model, now[rows], eot)
             best.offer(rows, now[rows], objective(last, row_labels), fooled(last, row_labels, target))
@@ -216,7 +216,3 @@ class _StepSizes:
         self.size = torch.where(self._halved, self.size / 2, self.size)
         self._rises, self._top_then, self._since = torch.zeros_like(self._rises), self._top, step
         return self._halved
-
-
-def _within(points: Tensor, pixels: Tensor, size: float, norm: str) -> Tensor:
-    return (pixels + project(points - pixels, size, norm)).clamp(0, 1)

@@ -1,7 +1,8 @@
 """AutoAttack: strong attacks of different kinds in turn, on what nothing has fooled yet (Croce & Hein 2020)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from torch import Tensor
 
@@ -19,6 +20,7 @@ from core.attacks.fab import fab
 from core.attacks.gradient import AttackStep, Model
 from core.attacks.square import square
 
+Stage = Callable[..., Iterator[AttackStep]]
 SQUARES_A_STEP = 50
 
 
@@ -81,16 +83,68 @@ def autoattack(
     check_counts(usual, apgd_steps, fab_steps, square_steps, restarts, eot)
     checked_radius(eps, norm, ("linf", "l2"), "AutoAttack")
     refuse_target(target, "AutoAttack")
-    generators = per_image_generators(generator, len(pixels))
     clean = look(model, pixels, eot)
-    losses = ("ce", "dlr") if clean.shape[1] > 2 else ("ce",)
-    stages = [partial(apgd, steps=apgd_steps, loss=loss, until_fooled=True) for loss in losses]
-    stages += [partial(fab, steps=fab_steps), partial(square, steps=square_steps)]
+    stages: list[Stage] = [
+        *_ascents(clean, apgd_steps),
+        partial(fab, steps=fab_steps),
+        partial(square, steps=square_steps),
+    ]
+    settings = {"eps": eps, "norm": norm, "restarts": restarts, "eot": eot}
+    yield from _in_turn(stages, model, pixels, labels, generator, clean, settings)
 
-    def attempt(rows: Tensor, stage: Callable[..., Iterator[AttackStep]]) -> Iterator[AttackStep]:
+
+def autoattack_rand_yields(steps: int, norm: str, classes: int) -> int:
+    """Return how many steps the version for random defences yields at most."""
+    return (2 if classes > 2 else 1) * steps
+
+
+def autoattack_rand(
+    model: Model,
+    pixels: Tensor,
+    labels: Tensor,
+    *,
+    eps: float,
+    generator: Generators,
+    norm: str = "linf",
+    steps: int = 100,
+    restarts: int = 1,
+    eot: int = 20,
+    target: int | None = None,
+    **_: object,
+) -> Iterator[AttackStep]:
+    """The version for defences that draw random numbers: APGD alone, each gradient averaged over `eot` calls.
+
+    FAB and Square are left out: a border that moves at every call misleads them. Parameters, steps and errors as for
+    `autoattack`.
+    """
+    check_counts(steps, restarts, eot)
+    checked_radius(eps, norm, ("linf", "l2"), "AutoAttack")
+    refuse_target(target, "AutoAttack")
+    clean = look(model, pixels, eot)
+    settings = {"eps": eps, "norm": norm, "restarts": restarts, "eot": eot}
+    yield from _in_turn(_ascents(clean, steps), model, pixels, labels, generator, clean, settings)
+
+
+def _ascents(clean: Tensor, steps: int) -> list[Stage]:
+    """APGD on each loss that a model with such logits has."""
+    losses = ("ce", "dlr") if clean.shape[1] > 2 else ("ce",)
+    return [partial(apgd, steps=steps, loss=loss, until_fooled=True) for loss in losses]
+
+
+def _in_turn(
+    stages: Sequence[Stage],
+    model: Model,
+    pixels: Tensor,
+    labels: Tensor,
+    generator: Generators,
+    clean: Tensor,
+    settings: Mapping[str, Any],
+) -> Iterator[AttackStep]:
+    generators = per_image_generators(generator, len(pixels))
+
+    def attempt(rows: Tensor, stage: Stage) -> Iterator[AttackStep]:
         own = [generators[row] for row in rows.tolist()]
-        settings = {"eps": eps, "norm": norm, "restarts": restarts, "eot": eot}
         return stage(model, pixels[rows], labels[rows], generator=own, **settings)
 
     attempts = [partial(attempt, stage=stage) for stage in stages]
-    yield from run_restarts(attempts, model, pixels, labels, eot=eot, clean=clean)
+    yield from run_restarts(attempts, model, pixels, labels, eot=settings["eot"], clean=clean)

@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from core.attacks.apgd import apgd
-from core.attacks.autoattack import autoattack, autoattack_yields
+from core.attacks.autoattack import autoattack, autoattack_rand, autoattack_rand_yields, autoattack_yields
 from core.attacks.corruptions import SEVERITIES, corruption
 from core.attacks.cw import cw, cw_yields
 from core.attacks.deepfool import deepfool, deepfool_yields
-from core.attacks.detector_aware import detector_aware
+from core.attacks.detector_aware import detector_aware, feature_hiding, orthogonal
 from core.attacks.ead import ead, ead_yields
 from core.attacks.fab import fab
 from core.attacks.gradient import AttackStep, fgsm, pgd
+from core.attacks.low_frequency import low_frequency
 from core.attacks.patch import patch
 from core.attacks.rays import rays
 from core.attacks.square import square
@@ -42,13 +43,29 @@ class Attack(NamedTuple):
 
 
 _GRADIENT = ("steps", "step_size", "restarts", "eot", "target")
+_SHRINKING = ("steps", "step_size", "target")
 _EVERY_NORM = ("linf", "l2", "l1")
 
 ATTACKS = {
     "fgsm": Attack("FGSM (Goodfellow et al. 2015)", fgsm, 1, _EVERY_NORM, ("eot", "target")),
     "pgd": Attack("PGD (Madry et al. 2018)", pgd, 40, _EVERY_NORM, _GRADIENT),
+    "low-frequency": Attack(
+        "Low-frequency PGD (Guo et al. 2019)",
+        low_frequency,
+        40,
+        _EVERY_NORM,
+        ("steps", "step_size", "eot", "target"),
+    ),
     "apgd": Attack("APGD (Croce and Hein 2020)", apgd, 100, ("linf", "l2"), ("steps", "restarts", "eot", "target")),
     "autoattack": Attack("AutoAttack (Croce and Hein 2020)", autoattack, 100, ("linf", "l2"), yields=autoattack_yields),
+    "autoattack-rand": Attack(
+        "AutoAttack-rand (Croce and Hein 2020)",
+        autoattack_rand,
+        100,
+        ("linf", "l2"),
+        ("steps", "restarts", "eot"),
+        yields=autoattack_rand_yields,
+    ),
     "fab": Attack("FAB (Croce and Hein 2020)", fab, 100, ("linf", "l2"), ("steps", "restarts", "eot")),
     "square": Attack(
         "Square (Andriushchenko et al. 2020)", square, 5000, ("linf", "l2"), ("steps", "restarts", "target")
@@ -70,13 +87,10 @@ ATTACKS = {
     "patch": Attack("Patch (Brown et al. 2017)", patch, 40, (), ("steps", "target")),
     "bpda": Attack("BPDA and EOT (Athalye et al. 2018)", pgd, 40, _EVERY_NORM, _GRADIENT, True),
     "detector-aware": Attack(
-        "Detector-aware (Bryniarski et al. 2022)",
-        detector_aware,
-        40,
-        _EVERY_NORM,
-        ("steps", "step_size", "target"),
-        True,
+        "Detector-aware (Bryniarski et al. 2022)", detector_aware, 40, _EVERY_NORM, _SHRINKING, True
     ),
+    "orthogonal": Attack("Orthogonal PGD (Bryniarski et al. 2022)", orthogonal, 40, _EVERY_NORM, _SHRINKING, True),
+    "feature-hiding": Attack("Feature hiding (Yao et al. 2021)", feature_hiding, 40, _EVERY_NORM, _SHRINKING, True),
 }
 CORRUPTIONS = {
     name: Attack(name.replace("-", " ").capitalize(), corruption(name), 1, (), ("severity",)) for name in SEVERITIES

@@ -9,6 +9,7 @@ from core.bundles import Bundle
 from core.bundles.calibration import NOTHING
 from core.defence.decision import decide
 from core.detection.scores import Evidence, gather_evidence
+from core.models.diffusion import fixed_noise
 from core.purification.ddim import PURIFY_STEPS, purify
 
 
@@ -28,6 +29,9 @@ class DefendedModel:
     seed : int
         The detector's noise is that of `examine` at this seed; the purifier's is drawn anew in every call, as the
         attacker can't know it (hence EOT, Athalye et al. 2018).
+    known_noise : bool
+        The purifier's noise, too, is that of `examine` at this seed: the attacker knows it, and the model is the same
+        at every call.
     straight_through : bool
         Take purification for the identity in the backward pass (BPDA, Athalye et al. 2018, section 4.1).
 
@@ -37,24 +41,49 @@ class DefendedModel:
         The bundle has no defence, or no thresholds for this classifier.
     """
 
-    def __init__(self, bundle: Bundle, classifier: str, seed: int = 0, straight_through: bool = False):
-        self.bundle, self.seed, self.straight_through = bundle, seed, straight_through
+    def __init__(
+        self,
+        bundle: Bundle,
+        classifier: str,
+        seed: int = 0,
+        straight_through: bool = False,
+        known_noise: bool = False,
+    ):
+        self.bundle, self.seed, self.straight_through, self.known_noise = bundle, seed, straight_through, known_noise
+        self.classifier = classifier
         self.network, self.limits = bundle.classifiers[classifier], bundle.limits_of(classifier)
+        self.robust = bundle.classifiers[bundle.answering(classifier, flagged=True)]
         assert bundle.diffusion is not None, "A bundle that has limits has all networks of the defence."
         self.diffusion = bundle.diffusion
         self.generator = torch.Generator().manual_seed(seed + 1)
-        self._decided: tuple[Tensor, Tensor, Tensor] | None = None
+        self._decided: tuple[Tensor, ...] | None = None
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        overruled, t_star = self.decide(pixels.detach())
+        overruled, t_star, flagged = self.decide(pixels.detach())
         logits = self.network(pixels)
         if not overruled.any():
             return logits
-        return logits.index_put((overruled,), self.network(self.purified(pixels[overruled], t_star[overruled])))
+        estimates = self.purified(pixels[overruled], t_star[overruled])
+        return logits.index_put((overruled,), self.answered(estimates, flagged[overruled]))
+
+    @property
+    def clean_scores(self) -> Mapping[str, list[float]]:
+        """Score → its values on the calibration scans, which an attacker may know."""
+        return self.bundle.calibrations[self.classifier].clean
+
+    def answered(self, estimates: Tensor, flagged: Tensor) -> Tensor:
+        """(B, classes) logits of estimates, by the classifier that answers where the scan was flagged (B,), or not."""
+        logits = self.network(estimates)
+        if self.robust is self.network or not flagged.any():
+            return logits
+        return logits.index_put((flagged,), self.robust(estimates[flagged]))
 
     def purified(self, pixels: Tensor, t_star: Tensor) -> Tensor:
-        """An estimate (B, C, H, W) of each image from fresh noise at its t* (B,)."""
-        noise = torch.randn(pixels.shape, generator=self.generator).to(pixels.device)
+        """An estimate (B, C, H, W) of each image at its t* (B,), from fresh noise or the known one."""
+        if self.known_noise:
+            noise = fixed_noise(pixels.shape, self.seed, pixels.device)
+        else:
+            noise = torch.randn(pixels.shape, generator=self.generator).to(pixels.device)
         if not self.straight_through:
             return purify(pixels, t_star, PURIFY_STEPS, self.diffusion, noise)
         with torch.no_grad():
@@ -62,16 +91,17 @@ class DefendedModel:
         return pixels + change
 
     @torch.no_grad()
-    def decide(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Which images are answered on their estimate (B,), and the t* (B,) of each, 0 where it isn't flagged."""
+    def decide(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Which images are answered on their estimate (B,), the t* of each, 0 where there is none, and which are
+        flagged."""
         # EOT asks about the same pixels several times in a row, and only the purifier's noise changes between.
         if self._decided is None or not torch.equal(self._decided[0], pixels):
             evidence = self.evidence(pixels)
             scores = {name: values.tolist() for name, values in evidence.scores.items()}
             certainty = evidence.logits.softmax(1).amax(1).tolist()
             made = decide(scores, certainty, evidence.scope_distance.tolist(), self.limits)
-            overruled, t_star = (torch.from_numpy(found).to(pixels.device) for found in (made.overruled, made.t_star))
-            self._decided = (pixels, overruled, t_star)
+            found = (torch.from_numpy(part).to(pixels.device) for part in (made.overruled, made.t_star, made.flagged))
+            self._decided = (pixels, *found)
         return self._decided[1:]
 
     def evidence(self, pixels: Tensor) -> Evidence:
@@ -79,12 +109,12 @@ class DefendedModel:
         return gather_evidence(pixels, self.bundle, self.network, self.seed)
 
     def alarm(self, evidence: Evidence) -> Tensor:
-        """(B,) above 0 where the image is flagged and its own answer doesn't stand; differentiable.
+        """(B,) above 0 where the image is flagged or altered and its own answer doesn't stand; differentiable.
 
         The logarithm of the largest ratio of a score to its threshold, or of certainty and instability to what is
         borderline, whichever is smaller: it is enough to pass by one of the two.
         """
-        flag = _largest(evidence.scores, self.limits.thresholds)
+        flag = _largest({name: evidence.scores[name] for name in self.limits.thresholds}, self.limits.thresholds)
         if self.limits.borderline == NOTHING:
             return flag
         answer = {"certainty": evidence.logits.softmax(1).amax(1), "instability": evidence.scores["instability"]}

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 NORMS = ("linf", "l2", "l1")
+HALVINGS = 30  # after which float32 tells no difference
 Model = Callable[[Tensor], Tensor]  # (B, C, H, W) in [0, 1] → (B, classes) logits
 Loss = Callable[[Tensor], Tensor]  # (B, classes) logits → (B,)
 
@@ -62,8 +63,8 @@ def fgsm(
     """One step of full length along the gradient, from the image itself. Parameters as for `pgd`."""
     size = radius(eps, norm)
     seen = loss_and_gradient(model, pixels, partial(attack_loss, labels=labels, target=target), eot)
-    attacked = pixels + project(size * steepest(seen.gradient, norm), size, norm)
-    yield AttackStep(0, seen.loss, attacked.clamp(0, 1), seen.logits)
+    attacked = within(pixels + size * steepest(seen.gradient, norm, pixels), pixels, size, norm)
+    yield AttackStep(0, seen.loss, attacked, seen.logits)
 
 
 def pgd(
@@ -128,8 +129,7 @@ def pgd(
             attacked = start
         for step in range(steps):
             seen = loss_and_gradient(model, attacked, objective, eot)
-            moved = attacked + stride * steepest(seen.gradient, norm)
-            attacked = (pixels + project(moved - pixels, size, norm)).clamp(0, 1)
+            attacked = within(attacked + stride * steepest(seen.gradient, norm, attacked), pixels, size, norm)
             shown = attacked
             if step == steps - 1 and restarts > 1:
                 best, best_loss = _better(model, attacked, labels, target, best, best_loss)
@@ -137,19 +137,33 @@ def pgd(
             yield AttackStep(restart * steps + step, seen.loss, shown, seen.logits)
 
 
-def steepest(gradient: Tensor, norm: str) -> Tensor:
+def steepest(gradient: Tensor, norm: str, attacked: Tensor | None = None) -> Tensor:
     """Return the direction of unit length in `norm` along which a linear loss grows fastest.
 
-    For ℓ1 that of the top 1 % of pixels.
+    For ℓ1 that of the top 1 % of pixels (Tramèr & Boneh 2019, section 4): among those that can still move that way
+    from where the image is, if `attacked` (B, C, H, W) says so. The black around a scan would take most steps in vain.
     """
     if norm == "linf":
         return gradient.sign()
+    if norm == "l1" and attacked is not None:
+        stuck = ((gradient < 0) & (attacked <= 0)) | ((gradient > 0) & (attacked >= 1))
+        gradient = gradient.masked_fill(stuck, 0)
     flat = gradient.flatten(1)
     if norm == "l1":
         kept = flat.abs().topk(max(1, flat.shape[1] // 100), dim=1)
         flat = torch.zeros_like(flat).scatter(1, kept.indices, flat.gather(1, kept.indices).sign())
         return (flat / flat.abs().sum(1, keepdim=True).clamp_min(1e-12)).view_as(gradient)
     return (flat / flat.norm(dim=1, keepdim=True).clamp_min(1e-12)).view_as(gradient)
+
+
+def within(points: Tensor, pixels: Tensor, size: float, norm: str) -> Tensor:
+    """Return points (B, C, H, W) brought into the ball of radius `size` (pixel units) around `pixels`, and into [0, 1].
+
+    For ℓ∞ and ℓ1 the nearest point of both.
+    """
+    delta = points - pixels
+    delta = _project_l1_in_range(delta, pixels, size) if norm == "l1" else project(delta, size, norm)
+    return (pixels + delta).clamp(0, 1)
 
 
 def project(delta: Tensor, size: float, norm: str) -> Tensor:
@@ -177,6 +191,24 @@ def _project_l1(flat: Tensor, size: float) -> Tensor:
     active = (descending * ranks > excess).sum(1, keepdim=True)
     shrink = (excess.gather(1, active - 1) / active).clamp_min(0)
     return flat.sign() * (magnitudes - shrink).clamp_min(0)
+
+
+def _project_l1_in_range(delta: Tensor, pixels: Tensor, size: float) -> Tensor:
+    """The nearest change in the ℓ1 ball that leaves `pixels` in [0, 1] (Croce & Hein 2021, section 3).
+
+    Projecting onto the one and then the other gives away most of the radius where many pixels are black.
+    """
+    change = delta.flatten(1)
+    room = torch.where(change > 0, 1 - pixels.flatten(1), pixels.flatten(1))
+    sizes = torch.minimum(change.abs(), room)
+    low, high = torch.zeros_like(sizes[:, :1]), change.abs().amax(1, keepdim=True)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        outside = torch.minimum((change.abs() - middle).clamp_min(0), room).sum(1, keepdim=True) > size
+        low, high = torch.where(outside, middle, low), torch.where(outside, high, middle)
+    shrunk = torch.minimum((change.abs() - high).clamp_min(0), room)
+    sizes = torch.where(sizes.sum(1, keepdim=True) > size, shrunk, sizes)
+    return (change.sign() * sizes).view_as(delta)
 
 
 def attack_loss(logits: Tensor, labels: Tensor, target: int | None = None) -> Tensor:

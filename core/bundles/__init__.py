@@ -1,6 +1,6 @@
 """weights/<name>/ → Bundle: everything learned for one clinical task, checked before it is used."""
 
-from core.bundles.bundle import Bundle, BundleError, Content, Expert, content_of, diffusion_of, mae_of
+from core.bundles.bundle import Bundle, BundleError, Content, Expert, content_of, diffusion_of, mae_of, weights_record
 from core.bundles.loading import (
     ARCHITECTURES,
     WEIGHTS,
@@ -24,4 +24,5 @@ __all__ = [
     "in_float32",
     "load_bundle",
     "mae_of",
+    "weights_record",
 ]

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from core.bundles.calibration import Calibration, Limits
+from core.models.acquisition import AcquisitionNetwork
 from core.models.diffusion import Diffusion
 from core.models.mae import MaskedAutoencoder
 
+MASKS = 4  # of a bundle that says nothing else
 OTHER = "OT"  # a DICOM Modality that says nothing of what is shown (PS3.3 C.7.3.1.1.1)
 
 
@@ -31,6 +33,8 @@ class Content:
         (R, Q) training scans in these components.
     amv_weight, amv_bias : Tensor
         (2D,) and (): ridge regression from features to the logarithm of a clean scan's attention variation.
+    agreement_weight, agreement_bias : Tensor or None
+        The same for its agreement (`core.detection.scores.agreement`); None where nobody measured it.
     """
 
     centre: Tensor
@@ -38,6 +42,8 @@ class Content:
     references: Tensor
     amv_weight: Tensor
     amv_bias: Tensor
+    agreement_weight: Tensor | None = None
+    agreement_bias: Tensor | None = None
 
     def distance(self, features: Tensor) -> Tensor:
         """(B, 2D) features → (B,) distance to the nearest training scan, in standard deviations."""
@@ -47,6 +53,12 @@ class Content:
     def usual_variation(self, features: Tensor) -> Tensor:
         """(B, 2D) features → (B,) the attention variation that clean scans of such content have."""
         return (features @ self.amv_weight + self.amv_bias).exp()
+
+    def usual_agreement(self, features: Tensor) -> Tensor | None:
+        """(B, 2D) features → (B,) the agreement that clean scans of such content have, where that is known."""
+        if self.agreement_weight is None or self.agreement_bias is None:
+            return None
+        return (features @ self.agreement_weight + self.agreement_bias).exp()
 
 
 class Expert(NamedTuple):
@@ -81,6 +93,10 @@ class Bundle:
         None where the bundle can't tell whether a scan is in its scope.
     hashes : mapping of str to str
         File → SHA-256 in hex.
+    acquisition : Module or None
+        Tells plane and sequence from the picture; None where files alone have to tell.
+    planes, sequences : tuple of str
+        Those that the bundle is calibrated for, and gives no answer but on them; empty where it takes all.
     facts : mapping
         The rest of bundle.json: detection settings, provenance, measured figures.
     """
@@ -101,6 +117,9 @@ class Bundle:
     content: Content | None
     hashes: Mapping[str, str]
     facts: Mapping[str, Any]
+    acquisition: AcquisitionNetwork | None = None
+    planes: tuple[str, ...] = ()
+    sequences: tuple[str, ...] = ()
 
     @property
     def lacks(self) -> str | None:
@@ -116,6 +135,11 @@ class Bundle:
             f"The bundle {self.name} holds no {' and no '.join(missing)}, so it can't detect attacks, purify what was "
             "attacked, or tell whether a picture is in its scope; choose a bundle that holds them."
         )
+
+    @property
+    def mask_count(self) -> int:
+        """How many masks the detector takes; together they hide every patch once. Part of the calibration."""
+        return self.facts.get("mae", {}).get("masks", MASKS)
 
     @property
     def written_modality(self) -> str:
@@ -137,6 +161,15 @@ class Bundle:
     def experts(self, classifier: str) -> tuple[Expert, ...]:
         """Who sits in a mixture, in the order of its gate; empty where a classifier is no mixture."""
         return tuple(Expert(**entry) for entry in self.facts["classifiers"][classifier].get("experts", ()))
+
+    def answering(self, classifier: str, flagged: bool) -> str:
+        """Which classifier answers on the estimate of a scan.
+
+        An attack is made for the classifier that it is to mislead. On a flagged scan another one answers that was
+        trained against attacks, where bundle.json names one under ``robust``; otherwise the classifier itself.
+        """
+        robust = self.facts["classifiers"].get(classifier, {}).get("robust", classifier)
+        return robust if flagged else classifier
 
     def classifier_name(self, name: str | None) -> str:
         """`name`, or the default where None; BundleError where the bundle has no such classifier."""
@@ -166,3 +199,11 @@ def content_of(bundle: Bundle) -> Content:
     if bundle.content is None:
         raise BundleError(bundle.lacks)
     return bundle.content
+
+
+def weights_record(bundle: Bundle, classifier: str) -> dict[str, str]:
+    """File → SHA-256 of everything trained that this classifier's figures depend on: not the other classifiers."""
+    own = {bundle.answering(classifier, flagged) for flagged in (False, True)}
+    others = {entry["file"] for name, entry in bundle.facts["classifiers"].items() if name not in own}
+    trained = {file: sha256 for file, sha256 in bundle.hashes.items() if file.endswith(".safetensors")}
+    return {file: sha256 for file, sha256 in trained.items() if file not in others}

@@ -1,7 +1,7 @@
 """What a bundle knows of its calibration scans, and the limits that decisions need."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -42,6 +42,8 @@ class Responses:
         Distance to the training scans.
     estimates : mapping of int to list of int
         t* → class of the classifier on the estimate that purification at this t* makes.
+    robust : mapping of int to list of int
+        The same of the classifier that answers on flagged scans (`Bundle.answering`); empty where that is no other.
     ssim : mapping of int to list of float
         t* → structural similarity of this estimate to the scan before any change.
     seconds : mapping of str to float
@@ -55,9 +57,27 @@ class Responses:
     estimates: Mapping[int, list[int]]
     ssim: Mapping[int, list[float]]
     seconds: Mapping[str, float]
+    robust: Mapping[int, list[int]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.undefended)
+
+    def part(self, places: Sequence[int]) -> "Responses":
+        """The responses to some of the scans, in that order."""
+
+        def chosen(values: list) -> list:
+            return [values[place] for place in places]
+
+        return Responses(
+            undefended=chosen(self.undefended),
+            certainty=chosen(self.certainty),
+            scores={name: chosen(values) for name, values in self.scores.items()},
+            scope=chosen(self.scope),
+            estimates={t: chosen(values) for t, values in self.estimates.items()},
+            ssim={t: chosen(values) for t, values in self.ssim.items()},
+            seconds=self.seconds,
+            robust={t: chosen(values) for t, values in self.robust.items()},
+        )
 
     @classmethod
     def joined(cls, parts: Sequence["Responses"]) -> "Responses":
@@ -81,12 +101,14 @@ class Responses:
             seconds={
                 stage: sum(part.seconds[stage] * len(part) for part in parts) / whole for stage in parts[0].seconds
             },
+            robust=merged("robust"),
         )
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Responses":
         """From what `dataclasses.asdict` and JSON made of it: JSON knows no whole numbers as keys."""
-        by_t = {name: {int(t): values for t, values in record[name].items()} for name in ("estimates", "ssim")}
+        known = [name for name in ("estimates", "ssim", "robust") if name in record]
+        by_t = {name: {int(t): values for t, values in record[name].items()} for name in known}
         return cls(**{**record, **by_t})
 
 
@@ -105,18 +127,46 @@ class Calibration:
     conditions : mapping of str to Responses
         ``clean``, an attack (such as ``pgd 8/255``) or a benign change (such as ``gamma 2``, the number being its
         severity) → the answers to the same scans.
+    sites, sequences : list of str
+        Where each was taken, and under which MR sequence; empty where the data didn't say.
     """
 
     groups: list[str]
     digests: list[str]
     labels: list[int]
     conditions: Mapping[str, Responses]
+    sites: list[str] = field(default_factory=list)
+    sequences: list[str] = field(default_factory=list)
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Calibration":
         """From what `dataclasses.asdict` and JSON made of it."""
         conditions = {name: Responses.from_json(answers) for name, answers in record["conditions"].items()}
         return cls(**{**record, "conditions": conditions})
+
+    @cached_property
+    def places(self) -> dict[str, list[int]]:
+        """Site → which of the scans were taken there; empty where one site, or none, is told."""
+        names = sorted(set(self.sites))
+        if len(names) < 2:
+            return {}
+        return {name: [place for place, site in enumerate(self.sites) if site == name] for name in names}
+
+    def part(self, places: Sequence[int]) -> "Calibration":
+        """The record of some of the scans, in that order, under the conditions that all scans were answered under."""
+
+        def chosen(values: list) -> list:
+            return [values[place] for place in places] if values else []
+
+        whole = {name: answers for name, answers in self.conditions.items() if len(answers) == len(self.labels)}
+        return Calibration(
+            groups=chosen(self.groups),
+            digests=chosen(self.digests),
+            labels=chosen(self.labels),
+            conditions={name: answers.part(places) for name, answers in whole.items()},
+            sites=chosen(self.sites),
+            sequences=chosen(self.sequences),
+        )
 
     @property
     def clean(self) -> Mapping[str, list[float]]:
@@ -155,22 +205,26 @@ class Limits:
     Attributes
     ----------
     thresholds : mapping of str to float
-        A scan with any score above its threshold is flagged.
+        A scan with any score above its threshold is flagged, or altered where the score is one of `altered`.
     scope_limit : float
         A scan farther than this from the training scans is refused.
     ladder : tuple of (float, int)
         (largest attention variation, t*), ascending.
     borderline : Borderline
-        A flagged scan whose answer is no surer and no less stable than this keeps it; none by default.
+        A purified scan whose answer is no surer and no less stable than this keeps it; none by default.
+    altered : tuple of str
+        The scores that ask whether anything was added to the pixels, be it noise or an attack: what they find is
+        purified without alarm. Empty where the bundle was calibrated for one question alone.
     """
 
     thresholds: Mapping[str, float]
     scope_limit: float
     ladder: tuple[tuple[float, int], ...]
     borderline: Borderline = NOTHING
+    altered: tuple[str, ...] = ()
 
     def t_star(self, variation: float) -> int:
-        """t* for a flagged scan from its attention variation.
+        """t* for a scan that is to be purified, from its attention variation.
 
         Nie et al. 2022 (section 3.2) ask for a t* that is large enough to wash the perturbation out and no larger,
         which needs the perturbation's size. Attention variation grows with it (MAE-Pure, figure 4), so the ladder,

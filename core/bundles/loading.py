@@ -14,6 +14,7 @@ from torch import nn
 from core import compute
 from core.bundles.bundle import Bundle, BundleError, Content
 from core.bundles.calibration import Borderline, Calibration, Limits
+from core.models.acquisition import AcquisitionNetwork
 from core.models.diffusion import Diffusion
 from core.models.experts import resnet_mixture
 from core.models.mae import MaskedAutoencoder
@@ -98,6 +99,9 @@ def _load(name: str, folder: Path, facts: Mapping[str, Any], dtype: torch.dtype)
         content=_content(folder / known["content"]) if known["content"] else None,
         hashes=facts["files"],
         facts=facts,
+        acquisition=_acquisition(folder, facts),
+        planes=tuple(facts.get("planes", ())),
+        sequences=tuple(facts.get("sequences", ())),
     )
 
 
@@ -124,6 +128,12 @@ def _diffusion(folder: Path, facts: Mapping[str, Any], dtype: torch.dtype) -> Di
     return _placed(diffusion, dtype)
 
 
+def _acquisition(folder: Path, facts: Mapping[str, Any]) -> AcquisitionNetwork | None:
+    if "acquisition" not in facts:
+        return None
+    return _placed(_filled(AcquisitionNetwork(), folder / facts["acquisition"]["file"]), torch.float32)
+
+
 def _content(path: Path) -> Content:
     return Content(**{key: value.float().to(compute.device()) for key, value in load_file(path).items()})
 
@@ -134,6 +144,7 @@ def _limits(entry: Mapping[str, Any]) -> Limits:
         scope_limit=entry["scope_limit"],
         ladder=tuple((float("inf") if largest is None else largest, t) for largest, t in entry["ladder"]),
         borderline=Borderline(**entry["borderline"]),
+        altered=tuple(entry.get("altered", ())),
     )
 
 

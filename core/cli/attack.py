@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace, command: str) -> int:
     seconds = time.perf_counter() - start
     if arguments.out.suffix.lower() == ".dcm":
         description = describe_attack(settings, bundle, step.index + 1, classifier=name)
-        how = {"kind": "attacked", "modality": bundle.written_modality, "source": scan}
+        how = {"kind": "attacked", "modality": bundle.written_modality, "source": scan, "prepared": True}
         write_derived_dicom(arguments.out, displayable(after), description=description, **how)
     else:
         write_derived_png(arguments.out, displayable(after), "attacked")

@@ -6,17 +6,29 @@ from typing import Any
 
 from core.attacks import METHODS, find_method
 from core.bundles import load_bundle
-from core.cli.options import attack_settings, budget_options, common_options, positive
+from core.cli.options import (
+    attack_settings,
+    budget_options,
+    chosen_profile,
+    common_options,
+    positive,
+    profile_option,
+    profile_record,
+)
 from core.cli.output import print_json, progress_bar, warn_of_missing_models
+from core.defence.profile import with_profile
 from core.purification.catalogue import PURIFIERS, find_purifier
 from core.purification.settings import PurifySettings
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Declare the command."""
-    shared = [common_options(), budget_options()]
+    shared = [common_options(), budget_options(), profile_option()]
     parser = commands.add_parser("evaluate", parents=shared, help="measure the defence over a data set")
-    parser.add_argument("--data", required=True, type=Path, help=".npz or .zip")
+    parser.add_argument(
+        "--data", required=True, type=Path, nargs="+", metavar="FILE", help=".npz or .zip; several are measured as one"
+    )
+    parser.add_argument("--per-site", type=positive, metavar="N", help="at most so many scans of each site")
     parser.add_argument(
         "--purifier", default="adaptive", help=f"of what is flagged; one of: {', '.join(PURIFIERS)} (default adaptive)"
     )
@@ -31,8 +43,9 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace, command: str) -> int:
     """Measure, and print the report."""
     # Here and not above: scikit-learn takes a second to load, and `examine` has no use for it.
-    from core.evaluation.datasets import load_for
+    from core.evaluation.datasets import load_joined
     from core.evaluation.evaluation import evaluate, settings_record
+    from core.evaluation.selection import per_site
 
     attack = attack_settings(arguments, arguments.attack)
     if attack.method:
@@ -42,9 +55,10 @@ def run(arguments: argparse.Namespace, command: str) -> int:
     purifier = PurifySettings(arguments.purifier)
     find_purifier(purifier)
     bundle = load_bundle(arguments.bundle)
+    profile = chosen_profile(arguments, bundle)
     warn_of_missing_models(bundle)
-    data = load_for(bundle, arguments.data)
-    data = data.split("val") if arguments.split == "val" else data
+    data = load_joined(bundle, arguments.data, "val" if arguments.split == "val" else None)
+    data = per_site(data, arguments.per_site, arguments.seed)
     data = data.limited(arguments.limit, arguments.seed)
     passes = 2 if arguments.attack else 1
     with progress_bar(passes * len(data), "image") as bar:
@@ -56,11 +70,20 @@ def run(arguments: argparse.Namespace, command: str) -> int:
             purifier=purifier,
             seed=arguments.seed,
             resume=arguments.resume,
+            profile=profile,
             progress=bar.update,
         )
     report["settings"] = settings_record(
-        data, bundle, arguments.classifier, attack, arguments.split, arguments.seed, command, purifier
+        data,
+        with_profile(bundle, profile),
+        arguments.classifier,
+        attack,
+        arguments.split,
+        arguments.seed,
+        command,
+        purifier,
     )
+    report["settings"]["profile"] = profile_record(profile)
     if arguments.json:
         print_json("evaluate", report)
     else:
@@ -76,4 +99,8 @@ def evaluation_text(report: dict[str, Any]) -> str:
     for score, figures in report["detection"].items():
         low, high = figures["auc_interval"]
         lines.append(f"{f'AUC {score}':28} {figures['auc']:7.3f}  [{low:.3f}, {high:.3f}]")
+    for site, shares in report.get("sites", {}).items():
+        lines.append(f"at {site}, n = {shares['n']}")
+        for name, (low, high) in shares["intervals"].items():
+            lines.append(f"  {name:26} {shares[name]:7.2%}  [{low:.2%}, {high:.2%}]")
     return "\n".join(lines)

@@ -1,8 +1,12 @@
 """Options that several commands take, and the numbers that they accept."""
 
 import argparse
+from pathlib import Path
+from typing import Any
 
 from core.attacks import NORMS, AttackSettings
+from core.bundles import Bundle, BundleError
+from core.defence.profile import Profile, check_profile, read_profile
 
 
 def natural(text: str) -> int:
@@ -28,6 +32,37 @@ def common_options() -> argparse.ArgumentParser:
     options.add_argument("--seed", type=natural, default=0)
     options.add_argument("--json", action="store_true", help="print nothing but JSON")
     return options
+
+
+def profile_option() -> argparse.ArgumentParser:
+    """That of every command that decides with thresholds."""
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument("--profile", type=Path, metavar="FILE", help="a site's thresholds, as `calibrate` wrote them")
+    return options
+
+
+def chosen_profile(arguments: argparse.Namespace, bundle: Bundle) -> Profile | None:
+    """The profile that was asked for, if any; ProfileError where it is none, or not for what it shall be used with."""
+    if arguments.profile is None:
+        return None
+    if bundle.lacks:
+        raise BundleError(bundle.lacks)
+    profile = read_profile(arguments.profile)
+    check_profile(profile, bundle, bundle.classifier_name(arguments.classifier))
+    return profile
+
+
+def profile_record(profile: Profile | None) -> dict[str, Any] | None:
+    """What an answer says of the profile that it was made with; None where there is none."""
+    if profile is None:
+        return None
+    return {
+        "scans": profile.scans,
+        "made": profile.made.isoformat(),
+        "alpha": {name: group.alpha for name, group in profile.groups.items()},
+        "bound": {name: group.bound for name, group in profile.groups.items()},
+        "promise": profile.promise,
+    }
 
 
 def budget_options() -> argparse.ArgumentParser:

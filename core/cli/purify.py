@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace, command: str) -> int:
     after = steps[-1].estimate
     description = describe_purification(settings, bundle, steps[0].t, arguments.seed)
     arguments.out.mkdir(exist_ok=True)
-    how = {"kind": "purified", "modality": bundle.written_modality, "source": scan}
+    how = {"kind": "purified", "modality": bundle.written_modality, "source": scan, "prepared": True}
     write_derived_dicom(files[0], displayable(after), description=description, **how)
     write_derived_png(files[1], displayable(after), "purified")
     if arguments.frames:

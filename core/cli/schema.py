@@ -1,6 +1,7 @@
 """What every command prints with --json, declared once as JSON Schema (draft 2020-12).
 
-`examine` prints one such object a file, each on a line of its own; the others print one.
+`examine` prints one such object a file, each on a line of its own, and with --all that of ``examine --all``; the others
+print one.
 """
 
 from typing import Any
@@ -15,6 +16,7 @@ _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 _COUNT = {"type": "integer", "minimum": 0}
 _COUNT_OR_NULL = {"type": ["integer", "null"]}
 _FLAG = {"type": "boolean"}
+_FLAG_OR_NULL = {"type": ["boolean", "null"]}
 
 
 def _map(values: dict[str, Any]) -> dict[str, Any]:
@@ -27,6 +29,22 @@ def _record(**fields: dict[str, Any]) -> dict[str, Any]:
 
 _INTERVAL = {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}
 
+_PROFILE = _record(scans=_COUNT, made=_TEXT, alpha=_map(_SHARE), bound=_map(_SHARE), promise=_TEXT)
+
+_CERTIFICATE = _record(
+    label=_TEXT,
+    agrees=_FLAG,
+    radius=_NUMBER_OR_NULL,
+    grey_levels=_record(one_pixel=_NUMBER, every_pixel=_NUMBER),
+    sigma=_NUMBER,
+    t=_COUNT,
+    draws=_COUNT,
+    drawn=_COUNT,
+    agreeing=_COUNT,
+    bound=_SHARE,
+    confidence=_SHARE,
+)
+
 EXAMINE = _record(
     file=_TEXT,
     bundle=_TEXT,
@@ -36,12 +54,50 @@ EXAMINE = _record(
     probabilities=_map(_SHARE),
     flagged=_FLAG,
     flagged_by={"type": "array", "items": _TEXT},
+    altered=_FLAG_OR_NULL,
+    altered_by={"type": "array", "items": _TEXT},
     scores=_map(_NUMBER),
     thresholds=_map(_NUMBER),
     purified=_FLAG,
     stands=_FLAG,
     t_star=_COUNT_OR_NULL,
+    plane=_TEXT_OR_NULL,
+    plane_source=_TEXT_OR_NULL,
+    sequence=_TEXT_OR_NULL,
+    sequence_source=_TEXT_OR_NULL,
+    rests_on={"anyOf": [_record(inside=_SHARE, size=_SHARE, of=_TEXT, method=_TEXT), {"type": "null"}]},
     seconds=_map(_NUMBER),
+    profile={"anyOf": [_PROFILE, {"type": "null"}]},
+    certificate={"anyOf": [_CERTIFICATE, {"type": "null"}]},
+)
+
+# With --all: all slices of one scan.
+EXAMINE_ALL = _record(
+    file=_TEXT,
+    bundle=_TEXT,
+    classifier=_TEXT,
+    series=_COUNT,
+    series_count=_COUNT,
+    volume=_COUNT,
+    volume_count=_COUNT,
+    plane=_TEXT_OR_NULL,
+    sequence=_TEXT_OR_NULL,
+    spacing={"anyOf": [{"type": "array", "items": _NUMBER, "minItems": 3, "maxItems": 3}, {"type": "null"}]},
+    left_out={"type": "array", "items": _TEXT},
+    slices={
+        "type": "array",
+        "items": _record(
+            frame=_COUNT,
+            label=_TEXT_OR_NULL,
+            probability=_NUMBER_OR_NULL,
+            flagged=_FLAG,
+            altered=_FLAG_OR_NULL,
+            refused=_TEXT_OR_NULL,
+        ),
+    },
+    summary=_TEXT,
+    seconds=_NUMBER,
+    profile={"anyOf": [_PROFILE, {"type": "null"}]},
 )
 
 # What every command says that makes another scan of one.
@@ -84,6 +140,7 @@ EVALUATE = _record(
     attacked_accuracy=_NUMBER_OR_NULL,
     defended_clean_accuracy=_SHARE,
     defended_attacked_accuracy=_NUMBER_OR_NULL,
+    defended_attacked_of_right=_NUMBER_OR_NULL,
     intervals=_map(_INTERVAL),
     detection=_map(
         _record(
@@ -96,6 +153,8 @@ EVALUATE = _record(
     ),
     flagged_clean=_SHARE,
     flagged_attacked=_NUMBER_OR_NULL,
+    altered_clean=_NUMBER_OR_NULL,
+    altered_attacked=_NUMBER_OR_NULL,
     flagged_successful=_NUMBER_OR_NULL,
     flagged_label_kept=_NUMBER_OR_NULL,
     ssim_purified=_NUMBER_OR_NULL,
@@ -111,12 +170,38 @@ EVALUATE = _record(
             "weights_sha256",
             "thresholds",
             "borderline",
+            "profile",
             "split",
             "seed",
             "device",
             "versions",
         ],
     },
+)
+# Of a data set alone that states sites or sequences: the shares of each.
+EVALUATE["properties"] |= dict.fromkeys(
+    ("sites", "sequences"), _map({"type": "object", "required": ["n", "intervals"]})
+)
+
+CALIBRATE = _record(
+    bundle=_TEXT,
+    classifier=_TEXT,
+    files=_COUNT,
+    scans=_COUNT,
+    refused=_COUNT,
+    duplicates=_COUNT,
+    same_volume=_COUNT,
+    made_here=_COUNT,
+    unreadable=_COUNT,
+    flagged_as_shipped=_COUNT,
+    altered_as_shipped=_COUNT_OR_NULL,
+    thresholds_as_shipped=_map(_NUMBER),
+    thresholds=_map(_NUMBER),
+    alpha=_map(_SHARE),
+    bound=_map(_SHARE),
+    promise=_TEXT,
+    out=_TEXT,
+    seconds=_NUMBER,
 )
 
 FAULTS = _record(
@@ -170,9 +255,11 @@ ENCRYPT = _record(
 
 SCHEMAS = {
     "examine": EXAMINE,
+    "examine --all": EXAMINE_ALL,
     "attack": ATTACK,
     "purify": PURIFY,
     "evaluate": EVALUATE,
+    "calibrate": CALIBRATE,
     "faults": FAULTS,
     "encrypt": ENCRYPT,
 }

@@ -19,24 +19,31 @@ class Decisions:
     ----------
     above : mapping of str to ndarray
         Score → (N,) bool, whether it is above its threshold.
-    flagged, refused : ndarray
-        (N,) bool; refused is what lies too far from the training scans.
+    flagged, altered, refused : ndarray
+        (N,) bool; altered is by the scores of `Limits.altered`, and says nothing of flagged; refused is what lies too
+        far from the training scans.
     kept_borderline : ndarray
-        (N,) bool: flagged, and the classifier's own answer is the decision all the same, as it is borderline.
+        (N,) bool: purified, and the classifier's own answer is the decision all the same, as it is borderline.
     t_star : ndarray
-        (N,) int, 0 where not flagged.
+        (N,) int, 0 where there is nothing to purify.
     """
 
     above: Mapping[str, NDArray[np.bool_]]
     flagged: NDArray[np.bool_]
+    altered: NDArray[np.bool_]
     refused: NDArray[np.bool_]
     kept_borderline: NDArray[np.bool_]
     t_star: NDArray[np.int_]
 
     @property
+    def purified(self) -> NDArray[np.bool_]:
+        """(N,) whether the scan is purified: it is flagged, altered, or both."""
+        return self.flagged | self.altered
+
+    @property
     def overruled(self) -> NDArray[np.bool_]:
         """(N,) whether the decision is the answer to the estimate and not to the scan itself."""
-        return self.flagged & ~self.kept_borderline
+        return self.purified & ~self.kept_borderline
 
 
 def decide(
@@ -64,15 +71,18 @@ def decide(
     each = [limits] * count if isinstance(limits, Limits) else limits
     names = dict.fromkeys(name for own in each for name in own.thresholds)
     above = {name: _above(scores, name, each) for name in names}
-    flagged = np.any(list(above.values()), axis=0) if above else np.zeros(count, dtype=bool)
-    kept, t_star = np.zeros(count, dtype=bool), np.zeros(count, dtype=int)
-    if flagged.any():
+    flagged, altered, kept = (np.zeros(count, dtype=bool) for _ in range(3))
+    for name, passed in above.items():
+        asks_altered = np.array([name in own.altered for own in each])
+        flagged, altered = flagged | (passed & ~asks_altered), altered | (passed & asks_altered)
+    t_star, purified = np.zeros(count, dtype=int), flagged | altered
+    if purified.any():
         sure = np.asarray(certainty, dtype=float) <= [own.borderline.certainty for own in each]
-        kept = flagged & sure & (_values(scores, "instability") <= [own.borderline.instability for own in each])
+        kept = purified & sure & (_values(scores, "instability") <= [own.borderline.instability for own in each])
         variation = _values(scores, "amv").tolist()
-        t_star = np.array([own.t_star(value) if hit else 0 for own, value, hit in zip(each, variation, flagged)])
+        t_star = np.array([own.t_star(value) if hit else 0 for own, value, hit in zip(each, variation, purified)])
     refused = scope > [own.scope_limit for own in each]
-    return Decisions(above, flagged, refused, kept, t_star)
+    return Decisions(above, flagged, altered, refused, kept, t_star)
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,7 @@ class RecordedDecisions(Decisions):
     """The same, and what follows from recorded answers.
 
     answers: (N,) class of the defended classifier, `REFUSED` where it gives none; ssim: (N,) of the estimates to the
-    scans before any change, NaN where not flagged.
+    scans before any change, NaN where not purified.
     """
 
     answers: NDArray[np.int_]
@@ -88,13 +98,28 @@ class RecordedDecisions(Decisions):
 
 
 def decide_recorded(responses: Responses, limits: Limits | Sequence[Limits]) -> RecordedDecisions:
-    """Detect, purify what is flagged, classify, decide: all from recorded answers."""
+    """Detect, purify what is flagged or altered, classify, decide: all from recorded answers."""
     made = decide(responses.scores, responses.certainty, responses.scope, limits)
     levels = list(enumerate(made.t_star.tolist()))
-    purified = [responses.estimates[t][place] if t else REFUSED for place, t in levels]
+    by = [(responses.robust or responses.estimates) if flagged else responses.estimates for flagged in made.flagged]
+    purified = [by[place][t][place] if t else REFUSED for place, t in levels]
     answers = np.where(made.overruled, purified, responses.undefended)
     ssim = np.array([responses.ssim[t][place] if t else np.nan for place, t in levels])
     return RecordedDecisions(**vars(made), answers=np.where(made.refused, REFUSED, answers), ssim=ssim)
+
+
+def joint_scores(responses: Responses, limits: Sequence[Limits]) -> NDArray[np.float64]:
+    """(N,) the largest score of each scan in units of its threshold; limits: (N,) of each scan's own.
+
+    Above 1 where the scan is altered, or, with limits that don't ask that, where it is flagged.
+    """
+    if len(limits) != len(responses):
+        raise ValueError(f"The joint decision needs one set of limits a scan: {len(responses)}, not {len(limits)}.")
+    ratios = [
+        max(responses.scores[name][i] / own.thresholds[name] for name in own.altered or own.thresholds)
+        for i, own in enumerate(limits)
+    ]
+    return np.array(ratios)
 
 
 def _above(scores: Mapping[str, ArrayLike], name: str, each: Sequence[Limits]) -> NDArray[np.bool_]:

@@ -12,10 +12,16 @@ Scores = Mapping[str, np.ndarray]
 
 FOLDS = 5
 FEWEST_SCANS = 50
+FEWEST_AT_SITE = 20  # of fewer scans no share of 5 % can be told
 FALSE_ALARM_BUDGET = 0.05
 # The budget is joint. Where it is spent follows from what each score can do: instability separates best and hardly
 # minds benign changes, attention variation does mind them, and the reconstruction error is blind to attacks.
 SHARES = {"mae_error": 0.02, "amv": 0.08, "instability": 0.9}
+# Where the record has `agreement`, which is a reconstruction score that sees, the detector is asked two questions, each
+# with a budget of its own. Was anything added to the pixels? Benign changes may count, as what is added is purified
+# without alarm. Does the answer hang on it? That is the alarm, and it spares them.
+ALTERED_SHARES = {"amv": 0.5, "agreement": 0.5}
+MISLEADING_SHARES = {"instability": 1.0}
 # A fifth of the budget is kept back, as scans that the thresholds have not seen pass them a little more often.
 CALIBRATED_FALSE_ALARMS = 0.8 * FALSE_ALARM_BUDGET
 BENIGN_FALSE_ALARMS = 0.1
@@ -26,12 +32,21 @@ STEADY = (0.005, 0.01, 0.02, 0.04, 0.06)  # few and far between, so that a fold 
 LABELS_KEPT = 0.97
 
 
-def folds(groups: Sequence[str], seed: int = 0) -> np.ndarray:
-    """(N,) fold of each scan in [0, FOLDS); a group never spans two folds."""
-    names = sorted(set(groups))
-    order = np.random.default_rng(seed).permutation(len(names))
-    fold_of = {names[index]: position % FOLDS for position, index in enumerate(order)}
+def folds(groups: Sequence[str], sites: Sequence[str] = (), seed: int = 0) -> np.ndarray:
+    """(N,) fold of each scan in [0, FOLDS); a group never spans two folds, and each site's are dealt out evenly."""
+    home_of = dict(zip(groups, sites or [""] * len(groups)))
+    fold_of: dict[str, int] = {}
+    random = np.random.default_rng(seed)
+    for home in sorted(set(home_of.values())):
+        names = sorted(group for group, site in home_of.items() if site == home)
+        for index in random.permutation(len(names)):
+            fold_of[names[index]] = len(fold_of) % FOLDS
     return np.array([fold_of[group] for group in groups])
+
+
+def calibration_folds(calibration: Calibration) -> np.ndarray:
+    """(N,) the fold of each calibration scan."""
+    return folds(calibration.groups, calibration.sites)
 
 
 def fitted_limits(calibration: Calibration, kept: np.ndarray | slice = slice(None)) -> Limits:
@@ -41,36 +56,67 @@ def fitted_limits(calibration: Calibration, kept: np.ndarray | slice = slice(Non
         return {name: np.array(values)[kept] for name, values in scores.items()}
 
     benign = calibration.benign.values()
-    thresholds = fit_thresholds(arrays(calibration.clean), [arrays(answers.scores) for answers in benign])
+    clean = arrays(calibration.clean)
+    sites = at_sites(clean, np.array(calibration.sites)[kept] if calibration.places else np.array([]))
+    spared = [arrays(answers.scores) for answers in benign]
+    altered = tuple(ALTERED_SHARES) if asks_altered(calibration.clean) else ()
+    if altered:
+        thresholds = fit_thresholds(clean, (), sites, ALTERED_SHARES)
+        thresholds |= fit_thresholds(clean, spared, sites, MISLEADING_SHARES)
+    else:
+        thresholds = fit_thresholds(clean, spared, sites)
     amv = {eps: arrays(calibration.attacked[f"pgd {eps}/255"])["amv"] for eps, _ in LADDER}
     farthest = float(np.array(calibration.conditions["clean"].scope)[kept].max())
-    limits = Limits(thresholds, SCOPE_MARGIN * farthest, fit_ladder(amv))
+    limits = Limits(thresholds, SCOPE_MARGIN * farthest, fit_ladder(amv), altered=altered)
     return replace(limits, borderline=fit_borderline(benign, limits, kept))
+
+
+def asks_altered(clean: Mapping[str, object]) -> bool:
+    """Whether scores tell what was altered apart from what is misleading; clean: by score."""
+    return ALTERED_SHARES.keys() <= clean.keys()
 
 
 def cross_fitted_limits(calibration: Calibration) -> list[Limits]:
     """For each calibration scan the limits that are fitted without its fold."""
-    fold_of = folds(calibration.groups)
+    fold_of = calibration_folds(calibration)
     fitted = [fitted_limits(calibration, fold_of != fold) for fold in range(FOLDS)]
     return [fitted[fold] for fold in fold_of]
 
 
-def fit_thresholds(clean: Scores, benign: Sequence[Scores] = ()) -> dict[str, float]:
-    """Thresholds that together flag at most `CALIBRATED_FALSE_ALARMS` of the clean scans, and `BENIGN_FALSE_ALARMS` of
-    each benign set."""
-    if len(clean["amv"]) < FEWEST_SCANS:
+def at_sites(clean: Scores, homes: np.ndarray) -> list[Scores]:
+    """The scores of each site that has `FEWEST_AT_SITE` scans or more; homes: (N,) where each scan was taken."""
+    names, counts = np.unique(homes, return_counts=True)
+    return [
+        {score: values[homes == name] for score, values in clean.items()}
+        for name, count in zip(names, counts)
+        if count >= FEWEST_AT_SITE
+    ]
+
+
+def fit_thresholds(
+    clean: Scores,
+    benign: Sequence[Scores] = (),
+    sites: Sequence[Scores] = (),
+    shares: Mapping[str, float] = SHARES,
+) -> dict[str, float]:
+    """Thresholds that together flag at most `CALIBRATED_FALSE_ALARMS` of the clean scans, of all and of each site, and
+    `BENIGN_FALSE_ALARMS` of each benign set."""
+    if len(next(iter(clean.values()))) < FEWEST_SCANS:
         raise ValueError(f"There are too few calibration scans to fit thresholds; bring at least {FEWEST_SCANS}.")
-    populations = ((clean, CALIBRATED_FALSE_ALARMS), *((scores, BENIGN_FALSE_ALARMS) for scores in benign))
-    spends = np.arange(2 * BENIGN_FALSE_ALARMS, 0, -0.0005)
+    populations = [(scores, CALIBRATED_FALSE_ALARMS) for scores in (clean, *sites)]
+    populations += [(scores, BENIGN_FALSE_ALARMS) for scores in benign]
+    # The last of them spends nothing: of a site of few scans one above each threshold may be too many.
+    spends = np.append(np.arange(2 * BENIGN_FALSE_ALARMS, 0, -0.0005), 0.0)
     candidates = {
         name: np.max([np.quantile(scores[name], 1 - spends * share) for scores, _ in populations], axis=0).tolist()
-        for name, share in SHARES.items()
+        for name, share in shares.items()
     }
-    for place in range(len(spends)):
-        thresholds = {name: values[place] for name, values in candidates.items()}
-        if all(joint_false_alarms(scores, thresholds) <= allowed for scores, allowed in populations):
-            return thresholds
-    raise ValueError("No thresholds keep the false alarms within their budget: too many scans share their scores.")
+    offered = ({name: values[place] for name, values in candidates.items()} for place in range(len(spends)))
+    return next(
+        thresholds
+        for thresholds in offered
+        if all(joint_false_alarms(scores, thresholds) <= allowed for scores, allowed in populations)
+    )
 
 
 def joint_false_alarms(clean: Scores, thresholds: Mapping[str, float]) -> float:
@@ -89,7 +135,7 @@ def fit_ladder(attacked_amv: Mapping[int, np.ndarray]) -> tuple[tuple[float, int
 
 
 def fit_borderline(benign: Iterable[Responses], limits: Limits, kept: np.ndarray | slice = slice(None)) -> Borderline:
-    """The least instability of `STEADY` with which `LABELS_KEPT` of the flagged benign scans keep their labels.
+    """The least instability of `STEADY` with which `LABELS_KEPT` of the purified benign scans keep their labels.
 
     The least, as whoever knows the defence gains by every answer that stands; the largest where none is enough.
     """
@@ -98,7 +144,7 @@ def fit_borderline(benign: Iterable[Responses], limits: Limits, kept: np.ndarray
         decisions = decide_recorded(answers, limits)
         turned, unsure = decisions.answers != answers.undefended, np.array(answers.certainty) <= UNSURE
         needed = np.where(turned, np.where(unsure, answers.scores["instability"], np.inf), 0.0)
-        found.append(needed[kept][(decisions.flagged & ~decisions.refused)[kept]])
+        found.append(needed[kept][(decisions.purified & ~decisions.refused)[kept]])
     needed = np.concatenate(found)
     enough = (steady for steady in STEADY if (needed <= steady).sum() >= LABELS_KEPT * len(needed))
     return Borderline(UNSURE, next(enough, STEADY[-1]))

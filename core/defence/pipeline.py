@@ -1,7 +1,7 @@
 """The one path of a scan: prepare → detect → (purify) → classify; a bundle of classifiers alone has no more to do."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,9 +9,10 @@ from torch import Tensor
 
 from core import compute
 from core.bundles import Bundle, diffusion_of
+from core.defence.acquisition import acquisition_of
 from core.defence.decision import Decisions, decide
 from core.defence.examination import Detection, Examination, Prediction, Purification, PurifyStep
-from core.defence.scope import not_finite, out_of_scope, wrong_kind
+from core.defence.scope import not_finite, out_of_scope, wrong_acquisition, wrong_kind
 from core.detection.scores import Evidence, gather_evidence
 from core.models.diffusion import fixed_noise
 from core.purification.ddim import PURIFY_STEPS, purify_steps
@@ -45,6 +46,9 @@ class _Stopwatch:
         return self.lap(exams, "total")
 
 
+Judge = Callable[[list[Examination], Bundle, str, _Stopwatch], list[Examination]]
+
+
 def examine(
     scan: Scan,
     bundle: Bundle,
@@ -71,7 +75,7 @@ def examine(
     -------
     Examination
         With neither detection nor purification where the bundle can do neither (`Bundle.lacks`): the classifier's
-        answer is then given to any scan that `wrong_kind` lets pass.
+        answer is then given to any scan that `wrong_kind` and `wrong_acquisition` let pass.
 
     Raises
     ------
@@ -95,12 +99,24 @@ def examine_batch(requests: Sequence[Request], bundle: Bundle, *, classifier: st
     list of Examination
         In the order of the requests. The seconds of what is shared, and the total, are the whole batch's.
     """
+    return _judged(requests, bundle, classifier, _classified if bundle.lacks else _defended)
+
+
+@torch.no_grad()
+def answer_batch(requests: Sequence[Request], bundle: Bundle, *, classifier: str | None = None) -> list[Examination]:
+    """The classifier's own answers alone, refused by what the file says, without detection: soon, and not the decision.
+
+    Parameters, order and errors are those of `examine_batch`.
+    """
+    return _judged(requests, bundle, classifier, _classified)
+
+
+def _judged(requests: Sequence[Request], bundle: Bundle, classifier: str | None, judge: Judge) -> list[Examination]:
     watch = _Stopwatch()
     name = bundle.classifier_name(classifier)
     scope_limit = None if bundle.lacks else bundle.limits_of(name).scope_limit
     # What is known so far: each stage adds to it, and the first that refuses a scan is its last.
     known = watch.lap([_prepared(request, bundle, scope_limit) for request in requests], "prepare")
-    judge = _classified if bundle.lacks else _defended
     accepted = [exam for exam in known if exam.refused is None]
     judged = iter(judge(accepted, bundle, name, watch) if accepted else ())
     return watch.finish([next(judged) if exam.refused is None else exam for exam in known])
@@ -110,16 +126,20 @@ def _prepared(request: Request, bundle: Bundle, scope_limit: float | None) -> Ex
     scan = request.scan
     index = scan.default_frame if request.frame is None else request.frame
     shown = scan.frame(index, request.window)
-    return Examination(
+    exam = Examination(
         file=scan.name,
         bundle=bundle.name,
         frame_index=index,
         frame=shown,
-        pixels=prepare(shown, bundle.resolution, bundle.channels)[0].numpy(),
+        pixels=prepare(shown, bundle.resolution, bundle.channels, scan.spacing)[0].numpy(),
         seed=request.seed,
         scope_limit=scope_limit,
         refused=wrong_kind(scan, shown, bundle),
+        spacing=scan.spacing,
     )
+    plane, sequence = acquisition_of(exam, scan, bundle)
+    exam = replace(exam, plane=plane, sequence=sequence)
+    return replace(exam, refused=exam.refused or wrong_acquisition(exam, bundle, "tags"))
 
 
 def _pixels(exams: Sequence[Examination]) -> Tensor:
@@ -127,10 +147,11 @@ def _pixels(exams: Sequence[Examination]) -> Tensor:
 
 
 def _classified(exams: list[Examination], bundle: Bundle, name: str, watch: _Stopwatch) -> list[Examination]:
-    """With the classifier's answer as the decision: the bundle can't detect attacks."""
+    """With the classifier's answer as the decision: the bundle can't detect attacks, or isn't asked to."""
     judged = []
     for exam, logits in zip(exams, bundle.classifiers[name](_pixels(exams)).split(1)):
-        answer, reason = _prediction(logits, bundle, name), not_finite(logits)
+        answer = _prediction(logits, bundle, name)
+        reason = not_finite(logits) or wrong_acquisition(exam, bundle, "picture")
         judged.append(replace(exam, undefended=answer, prediction=None if reason else answer, refused=reason))
     return watch.lap(judged, "classify")
 
@@ -156,6 +177,7 @@ def _decided(exam: Examination, evidence: Evidence, bundle: Bundle, name: str) -
     reason = not_finite(evidence.logits, evidence.scope_distance, *evidence.scores.values())
     if decision.refused[0]:
         reason = reason or out_of_scope(distance, limits.scope_limit, bundle.title)
+    reason = reason or wrong_acquisition(exam, bundle, "picture")
     measured = replace(
         exam,
         undefended=undefended,
@@ -173,7 +195,8 @@ def _purified(exam: Examination, bundle: Bundle, name: str, t_star: int, watch: 
     noise = fixed_noise(pixels.shape, exam.seed, pixels.device)
     steps = tuple(purify_steps(pixels, t_star, PURIFY_STEPS, diffusion_of(bundle), noise))
     [exam] = watch.lap([exam], "purify")
-    answer = _prediction(bundle.classifiers[name](steps[-1].estimate), bundle, name)
+    answering = bundle.answering(name, exam.flagged)
+    answer = _prediction(bundle.classifiers[answering](steps[-1].estimate), bundle, answering)
     decision = exam.prediction if exam.detection and exam.detection.kept_borderline else answer
     made = Purification(t_star, tuple(_record(step) for step in steps), answer)
     [exam] = watch.lap([replace(exam, purification=made, prediction=decision)], "classify")
@@ -189,16 +212,20 @@ def _detection(
     evidence: Evidence, scores: dict[str, float], decision: Decisions, bundle: Bundle, classifier: str
 ) -> Detection:
     clean, limits = bundle.calibrations[classifier].clean, bundle.limits_of(classifier)
+    above = [name for name, passed in decision.above.items() if passed[0]]
     below = {name: sum(value < score for value in clean[name]) for name, score in scores.items()}
     return Detection(
         scores=scores,
         thresholds=limits.thresholds,
         percentiles={name: 100 * count / len(clean[name]) for name, count in below.items()},
-        flagged_by=tuple(name for name, above in decision.above.items() if above[0]),
+        flagged_by=tuple(name for name in above if name not in limits.altered),
+        altered_by=tuple(name for name in above if name in limits.altered),
+        asks_altered=bool(limits.altered),
         kept_borderline=bool(decision.kept_borderline[0]),
         reconstruction=evidence.reconstruction[0].cpu().numpy(),
         error_map=evidence.error_map[0].cpu().numpy(),
         attention_map=evidence.attention_map[0].cpu().numpy(),
+        added_map=evidence.added_map[0].cpu().numpy(),
     )
 
 

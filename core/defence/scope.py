@@ -4,6 +4,7 @@ import numpy as np
 from torch import Tensor
 
 from core.bundles import Bundle
+from core.defence.examination import Acquired, Examination
 from core.scans import Scan
 
 CLEARLY_COLOURED = 24 / 255  # difference between the channels of a pixel
@@ -25,6 +26,27 @@ def wrong_kind(scan: Scan, frame: np.ndarray, bundle: Bundle) -> str | None:
     if bundle.channels == 3 and not is_colourful(frame, FEWEST_COLOURED):
         return f"Not a picture this model was made for: it is grey, and “{bundle.title}” takes colour pictures only."
     return None
+
+
+def wrong_acquisition(exam: Examination, bundle: Bundle, source: str) -> str | None:
+    """Why a slice of a plane or a sequence that the bundle isn't calibrated for is refused, in one sentence, or None.
+
+    A bundle that declares none takes all, and what is unknown is taken. Only what is known from `source`, ``'tags'`` or
+    ``'picture'``, counts: a picture is judged once it is known to be a scan of the kind, as a photograph has no plane.
+    """
+    for told, covered, kind in ((exam.plane, bundle.planes, "slices"), (exam.sequence, bundle.sequences, "scans")):
+        if told and told.source == source and covered and told.name not in covered:
+            return (
+                f"Not a scan this model was made for: {_evidence(told)} {told.name}, and “{bundle.title}” has been "
+                f"calibrated for {' or '.join(covered)} {kind} only."
+            )
+    return None
+
+
+def _evidence(told: Acquired) -> str:
+    if told.probability is None:
+        return "the file's tags say"
+    return f"the picture looks, with a probability of {told.probability:.0%},"
 
 
 def is_colourful(frame: np.ndarray, share: float = MOST_COLOURED) -> bool:

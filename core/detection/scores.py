@@ -1,6 +1,9 @@
-"""Three scores that tell an attacked scan from a clean one, and how far a scan is from what the bundle knows.
+"""The scores that tell an attacked scan from a clean one, and how far a scan is from what the bundle knows.
 
-mae_error    mean reconstruction error of hidden patches: MedFedPure's detector.
+mae_error    mean reconstruction error of hidden patches: MedFedPure's detector. Blind by arithmetic: 8/255 adds .001 to
+             an error of .02 that content moves by as much.
+agreement    the part of that error which the denoiser, too, holds to be foreign, where it is least; in units of what is
+             usual for a scan of such content. Of bundles alone that were calibrated with it.
 amv          attention-matrix variation (MAE-Pure) of the MAE encoder, against a lightly denoised copy of the scan
              itself, as the clean scan is never known; in units of what is usual for a scan of such content.
 instability  Jensen-Shannon divergence between the classifier's answers to the scan and to a denoised copy.
@@ -11,29 +14,33 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad, unfold
 
 from core.bundles import Bundle, content_of, diffusion_of, mae_of
 from core.models.diffusion import denoise_once, fixed_noise
 from core.models.mae import Encoding, MaskedAutoencoder, complementary_masks, patchify, unpatchify, visible_patches
 
-SCORES = ("mae_error", "amv", "instability")
-MASKS = 4
 AMV_T = 5
 INSTABILITY_T = 40
+LEAST_SHARE = 0.25  # of the patches: an attack adds to all of them, content stands out in some
+AROUND = 2  # patches to each side
+ADDED_ANYHOW, ADDED_LIMIT = 1 / 255, 3 / 255  # where maps of what was added begin and end, for every scan
+AGREEMENT_OFFSET, AGREEMENT_FLOOR = 5e-5, 1e-6
 
 
 class Evidence(NamedTuple):
     """What the detector sees in a batch.
 
     scores: name → (B,); reconstruction (B, C, H, W) in [0, 1]; error_map (B, H, W) pixel units; attention_map
-    (B, rows, columns); scope_distance (B,); logits and denoised_logits (B, classes) of the undefended classifier on the
-    pixels and on their denoised copy.
+    and added_map (B, rows, columns), the latter in pixel units, see `added_map`; scope_distance (B,); logits and
+    denoised_logits (B, classes) of the undefended classifier on the pixels and on their denoised copy.
     """
 
     scores: Mapping[str, Tensor]
     reconstruction: Tensor
     error_map: Tensor
     attention_map: Tensor
+    added_map: Tensor
     scope_distance: Tensor
     logits: Tensor
     denoised_logits: Tensor
@@ -47,16 +54,17 @@ class Evidence(NamedTuple):
 class DetectorFeatures(NamedTuple):
     """What the detector sees in a batch without asking a classifier.
 
-    pixels and denoised, their copy from t = 40: (B, C, H, W); mae_error and amv (B,); the rest as in `Evidence`.
+    pixels and denoised, their copy from t = 40: (B, C, H, W); scores: name → (B,), without instability; the rest as in
+    `Evidence`.
     """
 
     pixels: Tensor
     denoised: Tensor
-    mae_error: Tensor
-    amv: Tensor
+    scores: Mapping[str, Tensor]
     reconstruction: Tensor
     error_map: Tensor
     attention_map: Tensor
+    added_map: Tensor
     scope_distance: Tensor
 
 
@@ -105,13 +113,44 @@ def attention_variation(before: MaskedViews, after: MaskedViews, masks: Tensor) 
     """
     score = by_patch = torch.zeros((), device=masks.device)
     for first, second in zip(before.attention, after.attention):
-        moved = (first.float() - second.float()).square()  # (B, M, heads, 1 + K, 1 + K)
-        score = score + moved.sum((-1, -2)).sqrt().mean((1, 2))
-        by_patch = by_patch + moved[..., 1:, :].sum(-1).sqrt().mean(2)  # (B, M, K)
+        moved = torch.linalg.vector_norm(first.float() - second, dim=-1)  # (B, M, heads, 1 + K)
+        score = score + torch.linalg.vector_norm(moved, dim=-1).mean((1, 2))
+        by_patch = by_patch + moved[..., 1:].mean(2)  # (B, M, K)
     shown = visible_patches(masks).expand(len(by_patch), -1, -1)
     sums = torch.zeros(len(by_patch), masks.shape[1], device=by_patch.device)
     sums = sums.scatter_add(1, shown.flatten(1), by_patch.flatten(1))
     return score, sums / (~masks).sum(0)
+
+
+def shared_error(pixels: Tensor, prediction: Tensor, light: Tensor, size: int) -> Tensor:
+    """(B, N) per patch the mean of (x − p)(x − l), pixel units².
+
+    x the scan, p the MAE's prediction (B, N, C·p·p) while the patch is hidden, l the one-step denoised copy. What
+    neither of them expects of such a scan is large in both errors and of one sign, and so is the product; what only one
+    of them misses is not.
+    """
+    scan, cleaned = patchify(pixels, size), patchify(light, size)
+    return ((scan - prediction) * (scan - cleaned)).mean(2)
+
+
+def agreement(by_patch: Tensor) -> Tensor:
+    """(B,) what a quarter of the patches' shared errors (B, N) lie below, with an offset and at least a small floor.
+
+    It is negative for most clean scans, hence the offset: the logarithm is taken of it later.
+    """
+    return (by_patch.quantile(LEAST_SHARE, dim=1) + AGREEMENT_OFFSET).clamp_min(AGREEMENT_FLOOR)
+
+
+def added_map(by_patch: Tensor) -> Tensor:
+    """(B, rows, columns) how much was added around each patch, pixel units, from the products (B, N) of `agreement`.
+
+    The score with the patches about a place alone, five by five: a quarter of them lie below. Its root is as long as
+    what was added; less `ADDED_ANYHOW`, as much of a clean scan seems foreign to both, too.
+    """
+    batch, side = len(by_patch), int(by_patch.shape[1] ** 0.5)
+    framed = pad(by_patch.view(batch, 1, side, side), (AROUND,) * 4, mode="replicate")
+    around = unfold(framed, 2 * AROUND + 1).view(batch, -1, side, side)
+    return (around.quantile(LEAST_SHARE, dim=1).clamp_min(0).sqrt() - ADDED_ANYHOW).clamp_min(0)
 
 
 def instability(first: Tensor, second: Tensor) -> Tensor:
@@ -136,7 +175,8 @@ def detection_masks(bundle: Bundle, device: torch.device) -> Tensor:
 
     BundleError, one sentence, where the bundle has no MAE.
     """
-    return complementary_masks(mae_of(bundle).patch_count, MASKS, torch.Generator().manual_seed(0)).to(device)
+    count = bundle.mask_count
+    return complementary_masks(mae_of(bundle).patch_count, count, torch.Generator().manual_seed(0)).to(device)
 
 
 def gather_evidence(pixels: Tensor, bundle: Bundle, classifier: nn.Module, seed: int | Sequence[int]) -> Evidence:
@@ -164,14 +204,21 @@ def gather_features(pixels: Tensor, bundle: Bundle, seed: int | Sequence[int]) -
     kind = content_features(after)
     side = int(mae.patch_count**0.5)
     reconstruction = unpatchify(prediction, size, bundle.channels)
+    shared = shared_error(pixels, prediction, light, size)
+    scores = {
+        "mae_error": (prediction - patchify(pixels, size)).square().mean((1, 2)),
+        "amv": variation / content.usual_variation(kind),
+    }
+    if (usual := content.usual_agreement(kind)) is not None:
+        scores["agreement"] = agreement(shared) / usual
     return DetectorFeatures(
         pixels=pixels,
         denoised=strong,
-        mae_error=(prediction - patchify(pixels, size)).square().mean((1, 2)),
-        amv=variation / content.usual_variation(kind),
+        scores=scores,
         reconstruction=reconstruction.clamp(0, 1),
         error_map=(reconstruction - pixels).abs().mean(1),
         attention_map=by_patch.view(batch, side, side),
+        added_map=added_map(shared),
         scope_distance=content.distance(kind),
     )
 
@@ -180,10 +227,11 @@ def evidence_for(classifier: nn.Module, features: DetectorFeatures) -> Evidence:
     """The evidence where this classifier is the one that may have been attacked."""
     logits, denoised = classifier(torch.cat([features.pixels, features.denoised])).split(len(features.pixels))
     return Evidence(
-        scores={"mae_error": features.mae_error, "amv": features.amv, "instability": instability(logits, denoised)},
+        scores={**features.scores, "instability": instability(logits, denoised)},
         reconstruction=features.reconstruction,
         error_map=features.error_map,
         attention_map=features.attention_map,
+        added_map=features.added_map,
         scope_distance=features.scope_distance,
         logits=logits,
         denoised_logits=denoised,

@@ -67,7 +67,8 @@ class Calls:
         connection.connect()
         # Kept by itself: the connection lets go of it before the answer's body has been read.
         line = connection.sock
-        clock = threading.Timer(seconds, _cut, (line,))
+        late = threading.Event()
+        clock = threading.Timer(seconds, _end_late, (line, late))
         clock.daemon = True
         try:
             with self._lock:
@@ -78,13 +79,19 @@ class Calls:
             clock.start()
             yield connection
             # What was cut off may look whole: headers end where the connection does.
-            if self._ended or not clock.is_alive():
+            if self._ended or late.is_set():
                 raise ConnectionAbortedError
         finally:
             clock.cancel()
             with self._lock:
                 self._open.discard(line)
             connection.close()
+
+
+def _end_late(line: socket.socket, late: threading.Event) -> None:
+    # Noted first: who reads from the connection goes on as soon as it is cut.
+    late.set()
+    _cut(line)
 
 
 def _cut(line: socket.socket) -> None:

@@ -35,7 +35,14 @@ async def serve(listener: socket.socket, store: SessionStore) -> None:
         await uvicorn.Server(_configuration(store)).serve([listener])
     finally:
         idle.cancel()
-        await store.stop()
+        # A task of its own: uvicorn passes Ctrl-C on, and that cancels whatever this one still waits for.
+        await _to_the_end(asyncio.create_task(store.stop()))
+
+
+async def _to_the_end(task: asyncio.Task[None]) -> None:
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
 
 
 def _configuration(store: SessionStore) -> uvicorn.Config:

@@ -60,6 +60,13 @@ class WorkerProcess:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
+        # From Python 3.13 on its pipes may close after that, and complain where the event loop ends first.
+        pipe, answers = self._process.stdin, self._process.stdout
+        assert pipe is not None and answers is not None
+        pipe.close()
+        with contextlib.suppress(OSError):
+            await pipe.wait_closed()
+        await answers.read()
 
     async def ask(self, action: str, session: str, *bodies: bytes) -> tuple[bytes, float]:
         """Return the worker's answer and how many seconds it took.

@@ -5,6 +5,7 @@ import hashlib
 import io
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from core.bundles import Bundle
+from core.scans.geometry import Geometry
 from core.scans.preparation import prepare
 
 SPLITS = {"0": "train", "1": "val", "2": "test", "train": "train", "val": "val", "test": "test"}
@@ -48,6 +50,10 @@ class Dataset:
     masks, has_mask : Tensor or None
         (N, R, R) bool, True within the outlined lesion, and (N,) bool, whether an image has an outline; None where the
         file holds no outlines.
+    sites, sequences : tuple of str
+        Where each image was taken, and under which MR sequence; empty where the file doesn't say.
+    collections : tuple of str
+        Name of the file that each image comes from, without its ending.
     """
 
     pixels: Tensor
@@ -57,19 +63,55 @@ class Dataset:
     sha256: str
     masks: Tensor | None = None
     has_mask: Tensor | None = None
+    sites: tuple[str, ...] = ()
+    sequences: tuple[str, ...] = ()
+    collections: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @classmethod
+    def joined(cls, parts: Sequence["Dataset"]) -> "Dataset":
+        """Several data sets as one: a collection is the site of images that state none, and without outlines none has.
+
+        Groups are told apart by collection, as two files may use one name for different things.
+        """
+        if len(parts) == 1:
+            return parts[0]
+        names = [name for part in parts for name in part.collections]
+        sites = [site for part in parts for site in part.sites or part.collections]
+        groups = [group for part in parts for group in part.groups]
+        splits = tuple(split for part in parts for split in part.splits) if all(part.splits for part in parts) else ()
+        masks, has_mask = _joined_outlines(parts)
+        return cls(
+            pixels=torch.cat([part.pixels for part in parts]),
+            labels=torch.cat([part.labels for part in parts]),
+            groups=tuple(f"{name} {group}" for name, group in zip(names, groups)),
+            splits=splits,
+            sha256=" ".join(part.sha256 for part in parts),
+            sites=tuple(sites),
+            sequences=tuple(each for part in parts for each in part.sequences or ("not stated",) * len(part)),
+            collections=tuple(names),
+            masks=masks,
+            has_mask=has_mask,
+        )
+
     def subset(self, indices: np.ndarray) -> "Dataset":
         """The images at `indices`, in that order."""
         chosen = torch.as_tensor(indices)
+
+        def picked(column: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(column[i] for i in indices) if column else ()
+
         return Dataset(
             pixels=self.pixels[chosen],
             labels=self.labels[chosen],
-            groups=tuple(self.groups[i] for i in indices),
-            splits=tuple(self.splits[i] for i in indices) if self.splits else (),
+            groups=picked(self.groups),
+            splits=picked(self.splits),
             sha256=self.sha256,
+            sites=picked(self.sites),
+            sequences=picked(self.sequences),
+            collections=picked(self.collections),
             masks=None if self.masks is None else self.masks[chosen],
             has_mask=None if self.has_mask is None else self.has_mask[chosen],
         )
@@ -92,9 +134,24 @@ class Dataset:
         return self.subset(np.sort(np.random.default_rng(seed).permutation(len(self))[:limit]))
 
 
+def _joined_outlines(parts: Sequence[Dataset]) -> tuple[Tensor | None, Tensor | None]:
+    if all(part.masks is None for part in parts):
+        return None, None
+    nothing = [torch.zeros(len(part), *part.pixels.shape[2:], dtype=torch.bool) for part in parts]
+    masks = [none if part.masks is None else part.masks for part, none in zip(parts, nothing)]
+    has_mask = [none[:, 0, 0] if part.has_mask is None else part.has_mask for part, none in zip(parts, nothing)]
+    return torch.cat(masks), torch.cat(has_mask)
+
+
 def load_for(bundle: Bundle, path: Path | str) -> Dataset:
     """A data set as a bundle's models take it; parameters and errors as of `load_dataset`."""
     return load_dataset(path, bundle.classes, bundle.resolution, bundle.channels, tuple(bundle.facts.get("codes", ())))
+
+
+def load_joined(bundle: Bundle, paths: Sequence[Path], split: str | None = None) -> Dataset:
+    """Several data sets as one, see `Dataset.joined`, or one split of each; errors as of `load_for`."""
+    parts = (load_for(bundle, path) for path in paths)
+    return Dataset.joined([part.split(split) if split else part for part in parts])
 
 
 def load_dataset(
@@ -106,8 +163,9 @@ def load_dataset(
     ----------
     path : path
         .npz with `image` (N, H, W) or (N, H, W, 3) uint8 and `label` (N,), optionally `group` and `split` (0 train,
-        1 val, 2 test), `has_mask` (N,) and `mask` (N, H, ⌈W / 8⌉) uint8, the outlined lesions with their bits packed
-        along the last axis; or .zip with index.csv (file, label, group, split) and the pictures it names.
+        1 val, 2 test), `site`, `sequence` (N,), and `mask` (N, H, ⌈W / 8⌉) uint8, the outlined lesions with their bits
+        packed along the last axis, with `has_mask` (N,); without it an image whose mask is empty has none; or .zip with
+        index.csv (file, label, group, split) and the pictures it names.
     classes : tuple of str
         The bundle's; a .zip's labels are one of these names, or their index.
     resolution, channels : int
@@ -126,11 +184,13 @@ def load_dataset(
     try:
         frames, labels, groups, splits = _read_npz(path) if path.suffix == ".npz" else _read_zip(path, classes, codes)
         masks, has_mask = _read_masks(path, frames, resolution) if path.suffix == ".npz" else (None, None)
+        sites, sequences = _read_origins(path) if path.suffix == ".npz" else ((), ())
     except DatasetError:
         raise
     except _UNREADABLE as error:
         raise DatasetError(f"{path.name} can't be read as a data set ({error}); it should be .npz or .zip.") from error
-    if len({len(frames), len(labels), len(groups), len(splits) or len(labels)}) > 1:
+    stated = (column for column in (splits, sites, sequences) if column)
+    if len({len(labels), *map(len, (frames, groups, *stated))}) > 1:
         raise DatasetError(f"The fields of {path.name} differ in length; each needs one entry an image.")
     if not len(labels) or min(labels) < 0 or max(labels) >= len(classes):
         raise DatasetError(f"The labels of {path.name} don't fit the bundle's {len(classes)} classes.")
@@ -142,6 +202,9 @@ def load_dataset(
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         masks=masks,
         has_mask=has_mask,
+        sites=sites,
+        sequences=sequences,
+        collections=(path.stem,) * len(labels),
     )
 
 
@@ -167,15 +230,22 @@ def _read_npz(path: Path) -> tuple[list[np.ndarray], list[int], tuple[str, ...],
     return frames, labels, tuple(map(str, groups)), tuple(SPLITS.get(str(split), str(split)) for split in splits)
 
 
+def _read_origins(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Site and sequence of each image; empty where the file doesn't say."""
+    with np.load(path) as archive:
+        sites, sequences = (archive[name].tolist() if name in archive else () for name in ("site", "sequence"))
+    return tuple(map(str, sites)), tuple(map(str, sequences))
+
+
 def _read_masks(path: Path, frames: list[np.ndarray], resolution: int) -> tuple[Tensor | None, Tensor | None]:
     """(N, R, R) and (N,) bool; None and None where the file holds no outlines."""
     with np.load(path) as archive:
-        given = [name for name in ("mask", "has_mask") if name in archive]
-        if not given:
+        if "mask" not in archive:
+            if "has_mask" in archive:
+                raise DatasetError(f"{path.name} holds 'has_mask' alone; outlines need 'mask'.")
             return None, None
-        if len(given) == 1:
-            raise DatasetError(f"{path.name} holds '{given[0]}' alone; outlines need both 'mask' and 'has_mask'.")
-        packed, has_mask = archive["mask"], archive["has_mask"].astype(bool)
+        packed = archive["mask"]
+        has_mask = archive["has_mask"].astype(bool) if "has_mask" in archive else packed.any((1, 2))
     count, (height, width) = len(frames), frames[0].shape[:2] if frames else (0, 0)
     wanted = (count, height, -(-width // 8))
     if packed.dtype != np.uint8 or packed.shape != wanted or has_mask.shape != (count,):
@@ -188,14 +258,12 @@ def _read_masks(path: Path, frames: list[np.ndarray], resolution: int) -> tuple[
 
 
 def _prepared_mask(mask: np.ndarray, resolution: int) -> np.ndarray:
-    """(H, W) bool → (R, R) bool, padded as `prepare` pads the image, and resampled to the nearest pixel."""
-    height, width = mask.shape
-    if height == width == resolution:
-        return mask
-    side = max(height, width)
-    top, left = (side - height) // 2, (side - width) // 2
-    square = np.pad(mask, ((top, side - height - top), (left, side - width - left)))
-    return np.asarray(Image.fromarray(square).resize((resolution, resolution), Image.Resampling.NEAREST))
+    """(H, W) bool → (R, R) bool, placed as `prepare` places the image, resampled to the nearest pixel."""
+    rows, columns = Geometry.of(mask.shape).placed(resolution)
+    square = np.zeros((resolution, resolution), dtype=bool)
+    size = columns.stop - columns.start, rows.stop - rows.start
+    square[rows, columns] = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
+    return square
 
 
 def _read_zip(

@@ -10,9 +10,10 @@ import torch
 
 from core import compute
 from core.attacks import AttackSettings, sees_defence
-from core.bundles import Bundle, BundleError
+from core.bundles import Bundle, BundleError, weights_record
 from core.bundles.calibration import Limits
 from core.defence.fitting import cross_fitted_limits
+from core.defence.profile import Profile, with_profile
 from core.evaluation.datasets import Dataset, image_digest
 from core.evaluation.responses import ADAPTIVE, CLEAN, Notebook, Progress, collect
 from core.evaluation.summary import summary
@@ -31,6 +32,7 @@ def evaluate(
     purifier: PurifySettings = ADAPTIVE,
     seed: int = 0,
     resume: Path | None = None,
+    profile: Profile | None = None,
     progress: Progress = lambda images: None,
 ) -> dict[str, Any]:
     """Answer every image, clean and attacked, with and without the defence.
@@ -45,6 +47,8 @@ def evaluate(
         the same.
     resume : Path, optional
         A file in which answers are kept as they come; an evaluation that was cut off goes on from it.
+    profile : Profile, optional
+        A site's thresholds, for every image. It doesn't say which scans it was fitted on: bring others.
     progress : callable
         Called with the number of images done since the last call.
 
@@ -60,6 +64,7 @@ def evaluate(
         one sentence.
     """
     name, purifier = bundle.classifier_name(classifier), purifier_in_force(bundle, purifier)
+    bundle = with_profile(bundle, profile)
     if bundle.lacks and sees_defence(attack):
         raise BundleError(bundle.lacks)
     run = {"attack": asdict(attack), "seed": seed, "classifier": name, "data": data.sha256, "n": len(data)}
@@ -70,16 +75,26 @@ def evaluate(
     collected = partial(collect, data, bundle, name, purifier=purifier, seed=seed, notebook=notebook, progress=progress)
     clean = collected(CLEAN)
     attacked = collected(attack) if attack.method else None
-    return summary(data.labels.numpy(), data.groups, own_limits(data, bundle, name), clean, attacked)
+    limits = own_limits(data, bundle, name, profile)
+    return summary(data.labels.numpy(), data.groups, limits, clean, attacked, columns_of(data))
 
 
-def own_limits(data: Dataset, bundle: Bundle, classifier: str) -> list[Limits]:
-    """The limits for each image: fitted without its fold where it was a calibration scan, else the bundle's own."""
+def columns_of(data: Dataset) -> dict[str, tuple[str, ...]]:
+    """What figures are stated by as well: ``sites`` and ``sequences``, where the data set tells them."""
+    return {kind: column for kind, column in (("sites", data.sites), ("sequences", data.sequences)) if column}
+
+
+def own_limits(data: Dataset, bundle: Bundle, classifier: str, profile: Profile | None = None) -> list[Limits]:
+    """The limits for each image: fitted without its fold where it was a calibration scan, else the bundle's own.
+
+    With a profile all have its thresholds; what the profile leaves alone is as without it.
+    """
     if bundle.lacks:
         return [NO_LIMITS] * len(data)
     calibration = bundle.calibrations[classifier]
     fitted = dict(zip(calibration.digests, cross_fitted_limits(calibration)))
-    return [fitted.get(image_digest(pixels), bundle.limits_of(classifier)) for pixels in data.pixels]
+    own = [fitted.get(image_digest(pixels), bundle.limits_of(classifier)) for pixels in data.pixels]
+    return [profile.applied_to(limits) for limits in own] if profile else own
 
 
 def limits_in_force(bundle: Bundle, classifier: str) -> Limits:
@@ -94,13 +109,6 @@ def purifier_in_force(bundle: Bundle, purifier: PurifySettings) -> PurifySetting
     if purifier not in (ADAPTIVE, NO_PURIFIER):
         raise BundleError(bundle.lacks)
     return NO_PURIFIER
-
-
-def weights_record(bundle: Bundle, classifier: str) -> dict[str, str]:
-    """File → SHA-256 of everything trained that this classifier's figures depend on: not the other classifiers."""
-    others = {entry["file"] for name, entry in bundle.facts["classifiers"].items() if name != classifier}
-    trained = {file: sha256 for file, sha256 in bundle.hashes.items() if file.endswith(".safetensors")}
-    return {file: sha256 for file, sha256 in trained.items() if file not in others}
 
 
 def settings_record(
@@ -126,6 +134,7 @@ def settings_record(
         "data_sha256": data.sha256,
         "weights_sha256": weights_record(bundle, name),
         "thresholds": dict(limits.thresholds),
+        **({"altered": list(limits.altered)} if limits.altered else {}),
         "borderline": limits.borderline._asdict(),
         "split": split,
         "seed": seed,

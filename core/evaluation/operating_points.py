@@ -1,9 +1,9 @@
-"""What a choice of thresholds costs on the calibration scans, how well each score separates, and the same live.
+"""What a choice of thresholds costs on the calibration scans, and how well each score separates.
 
 Every figure on a calibration scan is made with limits that were fitted without its fold.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -11,15 +11,12 @@ import numpy as np
 import torch
 from sklearn.metrics import roc_curve
 
-from core import compute
-from core.attacks import CORRUPTIONS, AttackSettings, attack_pixels, attackable_pixels
+from core.attacks import CORRUPTIONS
 from core.bundles import Bundle, mae_of
 from core.bundles.calibration import NOTHING, Calibration, Limits, Responses
-from core.defence.decision import decide_recorded
-from core.defence.fitting import FOLDS, cross_fitted_limits, folds
-from core.detection.scores import SCORES, detection_masks
-from core.evaluation.responses import respond
-from core.scans import Scan
+from core.defence.decision import decide_recorded, joint_scores
+from core.defence.fitting import FOLDS, calibration_folds, cross_fitted_limits
+from core.detection.scores import detection_masks
 from core.statistics import auc, auc_interval, bootstrap_interval
 
 JOINT = "joint"
@@ -66,12 +63,14 @@ class OperatingPoint:
         Of the clean scans, those that are flagged.
     misses : Share
         Of all attacked scans, those that fooled the classifier (which was right before) and were not flagged.
-    flagged : Share
-        Of all attacked scans.
+    flagged, altered : Share
+        Of all attacked scans; altered is None where the bundle doesn't ask.
+    altered_clean : Share or None
+        Of the clean scans.
     defended_clean, defended_attacked, undefended_attacked : Share
         Accuracies; a refusal counts as wrong.
     label_kept : Share or None
-        Of the scans that were flagged under the condition and not refused, those whose label is still as the
+        Of the scans that were purified under the condition and not refused, those whose label is still as the
         classifier had given it; None where there are none.
     turned_wrong, turned_right : int
         Of the same scans, those whose answer is right undefended and wrong defended, and the other way round. A label
@@ -80,7 +79,7 @@ class OperatingPoint:
         Of the same scans, those whose answer is wrong and stands as it is borderline, where purification would put it
         right.
     seconds : float
-        Mean time a clean scan: detection, and purification where it is flagged.
+        Mean time a clean scan: detection, and purification where it comes to that.
     """
 
     false_alarms: Share
@@ -94,6 +93,8 @@ class OperatingPoint:
     turned_right: int
     let_stand: int
     seconds: float
+    altered: Share | None = None
+    altered_clean: Share | None = None
 
 
 class Roc(NamedTuple):
@@ -145,7 +146,7 @@ def thresholds_at(
         if not 0 <= percentile <= 100:
             raise ValueError(f"The percentile of {name} must be from 0 to 100, not {percentile}.")
     fitted = cross_fitted_limits(calibration) if fitted is None else fitted
-    fold_of = folds(calibration.groups)
+    fold_of = calibration_folds(calibration)
     clean = {name: np.array(calibration.clean[name]) for name in percentiles}
     moved = [
         {name: float(np.percentile(clean[name][fold_of != fold], at)) for name, at in percentiles.items()}
@@ -167,11 +168,11 @@ def operating_point(calibration: Calibration, condition: str, limits: Sequence[L
     before, after = decide_recorded(clean, limits), decide_recorded(changed, limits)
     overruled = decide_recorded(changed, [replace(own, borderline=NOTHING) for own in limits])
     right, unfooled = np.array(clean.undefended) == labels, np.array(changed.undefended) == labels
-    purified, mended = after.flagged & ~after.refused, after.answers == labels
+    purified, mended = after.purified & ~after.refused, after.answers == labels
     kept = after.answers == np.array(changed.undefended)
-    false_alarms = _share(before.flagged, groups)
+    asked = all(own.altered for own in limits)
     return OperatingPoint(
-        false_alarms=false_alarms,
+        false_alarms=_share(before.flagged, groups),
         misses=_share(right & ~unfooled & ~after.flagged, groups),
         flagged=_share(after.flagged, groups),
         defended_clean=_share(before.answers == labels, groups),
@@ -181,8 +182,20 @@ def operating_point(calibration: Calibration, condition: str, limits: Sequence[L
         turned_wrong=int((unfooled & ~mended)[purified].sum()),
         turned_right=int((~unfooled & mended)[purified].sum()),
         let_stand=int((~mended & (overruled.answers == labels)).sum()),
-        seconds=clean.seconds["detect"] + false_alarms.value * clean.seconds["purify"],
+        seconds=clean.seconds["detect"] + float(before.purified.mean()) * clean.seconds["purify"],
+        altered=_share(after.altered, groups) if asked else None,
+        altered_clean=_share(before.altered, groups) if asked else None,
     )
+
+
+def operating_points_by_site(
+    calibration: Calibration, condition: str, limits: Sequence[Limits]
+) -> dict[str, OperatingPoint]:
+    """Site → what `operating_point` says of its scans alone; empty where the record tells of one site or none."""
+    return {
+        site: operating_point(calibration.part(places), condition, [limits[place] for place in places])
+        for site, places in calibration.places.items()
+    }
 
 
 def _share(hits: np.ndarray, groups: np.ndarray) -> Share:
@@ -202,8 +215,9 @@ def roc(calibration: Calibration, condition: str, score: str, limits: Sequence[L
     Parameters
     ----------
     score : str
-        A detection score, or `JOINT` for the decision itself: all thresholds are multiplied by the same factor, which
-        runs from large to small; the curve passes through the operating point where it is 1.
+        A detection score, or `JOINT` for the decision itself, flagged or, where the bundle asks that, altered: all its
+        thresholds are multiplied by the same factor, which runs from large to small; the curve passes through the
+        operating point where it is 1.
     limits : sequence of Limits
         (N,) of each calibration scan's own; for `JOINT` only.
 
@@ -218,7 +232,7 @@ def roc(calibration: Calibration, condition: str, score: str, limits: Sequence[L
     elif score in answers[0].scores:
         clean, changed = (np.array(part.scores[score]) for part in answers)
     else:
-        raise ValueError(f"There is no score named {score!r}; choose one of: {', '.join([*SCORES, JOINT])}.")
+        raise ValueError(f"There is no score named {score!r}; choose one of: {', '.join([*answers[0].scores, JOINT])}.")
     truth = np.r_[np.zeros(len(clean)), np.ones(len(changed))]
     false_alarms, detected, _ = roc_curve(truth, np.r_[clean, changed])
     area = auc(clean, changed)
@@ -226,64 +240,8 @@ def roc(calibration: Calibration, condition: str, score: str, limits: Sequence[L
     return Roc(false_alarms, detected, area, auc_interval(clean, changed, calibration.groups))
 
 
-def joint_scores(responses: Responses, limits: Sequence[Limits]) -> np.ndarray:
-    """(N,) the largest score of each scan in units of its threshold: above 1 where the scan is flagged."""
-    if len(limits) != len(responses):
-        raise ValueError(f"The joint decision needs one set of limits a scan: {len(responses)}, not {len(limits)}.")
-    ratios = [
-        max(responses.scores[name][i] / threshold for name, threshold in own.thresholds.items())
-        for i, own in enumerate(limits)
-    ]
-    return np.array(ratios)
-
-
 def hidden_pixels(bundle: Bundle) -> np.ndarray:
     """(M, H, W) bool: the pixels that each of the detector's masks hides. Each pixel is hidden exactly once."""
     masks = detection_masks(bundle, torch.device("cpu")).numpy()
     side, size = round(masks.shape[1] ** 0.5), mae_of(bundle).patch
     return masks.reshape(-1, side, side).repeat(size, axis=1).repeat(size, axis=2)
-
-
-class Trial(NamedTuple):
-    """One scan before and after an attack on it.
-
-    classes by name: `answer` before, `attacked` after, `defended` after with the whole defence, None where refused;
-    flagged_clean, flagged_attacked: the detector's verdict; scores: of the attacked scan.
-    """
-
-    scan: str
-    answer: str
-    attacked: str
-    defended: str | None
-    flagged_clean: bool
-    flagged_attacked: bool
-    scores: Mapping[str, float]
-
-
-def trial_steps(
-    scan: Scan, bundle: Bundle, settings: AttackSettings, *, classifier: str | None = None, seed: int = 0
-) -> Iterator[Trial | None]:
-    """Attack the classifier's own answer to a scan and judge both: None for each step of the attack, then the trial.
-
-    Raises
-    ------
-    ValueError
-        A parameter out of range, a scan that the bundle doesn't take, or a bundle without a detector; one sentence.
-    """
-    name = bundle.classifier_name(classifier)
-    limits = [bundle.limits_of(name)]
-    before = after = attackable_pixels(scan, bundle).to(compute.device())
-    for step in attack_pixels(before, bundle, settings, classifier=name, seed=seed):
-        after = step.attacked
-        yield None
-    answers = [respond(pixels, before, bundle, name, seed) for pixels in (before, after)]
-    clean, changed = (decide_recorded(part, limits) for part in answers)
-    yield Trial(
-        scan=scan.name,
-        answer=bundle.classes[answers[0].undefended[0]],
-        attacked=bundle.classes[answers[1].undefended[0]],
-        defended=None if changed.refused[0] else bundle.classes[changed.answers[0]],
-        flagged_clean=bool(clean.flagged[0]),
-        flagged_attacked=bool(changed.flagged[0]),
-        scores={score: values[0] for score, values in answers[1].scores.items()},
-    )

@@ -96,7 +96,8 @@ def collect_all(
             before = data.pixels[indices].to(compute.device())
             after = before
             if attack.method:
-                target = attack_target(bundle, next(iter(notebooks)), attack, seed + first)
+                # The detector's noise is that which it will be asked with; random starts differ from batch to batch.
+                target = attack_target(bundle, next(iter(notebooks)), attack, seed)
                 labels = data.labels[indices].to(before.device)
                 for step in attack_steps(target, before, labels, attack, seed + first):
                     after = step.attacked
@@ -144,7 +145,7 @@ def respond_all(
     ssim = {t: [round(_ssim(a, b), 4) for a, b in zip(images.cpu(), before.cpu())] for t, images in estimates.items()}
     made = len(LADDER) if purifier == ADAPTIVE else 1
     shared = {"detect": detected - start, "purify": (purified - detected) / made}
-    return {name: _answers(bundle.classifiers[name], features, estimates, ssim, shared) for name in classifiers}
+    return {name: _answers(name, bundle, features, estimates, ssim, shared) for name in classifiers}
 
 
 def _answers_alone(network: nn.Module, pixels: Tensor) -> Responses:
@@ -156,14 +157,15 @@ def _answers_alone(network: nn.Module, pixels: Tensor) -> Responses:
 
 
 def _answers(
-    network: nn.Module,
+    name: str,
+    bundle: Bundle,
     features: DetectorFeatures,
     estimates: Mapping[int, Tensor],
     ssim: Mapping[int, list[float]],
     shared: Mapping[str, float],
 ) -> Responses:
     """One classifier's part; `shared` are the seconds that the batch took without it."""
-    start = time.perf_counter()
+    start, network, robust = time.perf_counter(), bundle.classifiers[name], bundle.answering(name, flagged=True)
     evidence = evidence_for(network, features)
     detected = time.perf_counter() - start
     undefended, certainty = _answered(evidence.logits)
@@ -172,13 +174,18 @@ def _answers(
         certainty=certainty,
         scores={name: _rounded(values) for name, values in evidence.scores.items()},
         scope=_rounded(evidence.scope_distance),
-        estimates={t: network(estimate).argmax(1).tolist() for t, estimate in estimates.items()},
+        estimates=_classes(network, estimates),
+        robust=_classes(bundle.classifiers[robust], estimates) if robust != name else {},
         ssim=ssim,
         seconds={
             "detect": (shared["detect"] + detected) / len(features.pixels),
             "purify": shared["purify"] / len(features.pixels),
         },
     )
+
+
+def _classes(network: nn.Module, estimates: Mapping[int, Tensor]) -> dict[int, list[int]]:
+    return {t: network(estimate).argmax(1).tolist() for t, estimate in estimates.items()}
 
 
 def _answered(logits: Tensor) -> tuple[list[int], list[float]]:

@@ -12,6 +12,7 @@ import numpy as np
 from core.bundles import Bundle, BundleError
 
 FILE = "gates.json"
+CLEAN = "clean"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,14 @@ class GateRecord:
     def mean(self, condition: str) -> np.ndarray:
         """(K,) the mean weight of each expert over the scans."""
         return self.conditions[condition].mean(0)
+
+    def shift(self, condition: str) -> np.ndarray:
+        """(K,) how much more each expert counts than on the same scans clean, on average, in [-1, 1]."""
+        return self.mean(condition) - self.mean(CLEAN)
+
+    def spread(self) -> np.ndarray:
+        """(K,) how much each expert's weight differs from clean scan to clean scan: its standard deviation."""
+        return self.conditions[CLEAN].std(0)
 
 
 class Projection(NamedTuple):

@@ -12,7 +12,7 @@ from core import compute
 from core.attacks import AttackSettings, attack_pixels, longest_run
 from core.bundles import Bundle
 from core.defence.examination import Prediction
-from core.models.experts import MixtureOfExperts, Opinions, without
+from core.models.experts import MixtureOfExperts, Opinions, combine, without
 from core.purification.catalogue import purified_pixels
 from core.purification.settings import PurifySettings
 
@@ -61,6 +61,29 @@ class MixtureView(NamedTuple):
     output: MixtureOutput
 
 
+class GateChange(NamedTuple):
+    """What became of a gate between two scans of the same K experts, such as one and its attacked copy.
+
+    points: (K,) how much more each expert counts, in [-1, 1], summing to zero; turned: how many of those at work answer
+    with another class; held: the answer to the second scan with the weights of the first: where it names the class that
+    the mixture names, the gate is not what turned the answer.
+    """
+
+    points: tuple[float, ...]
+    turned: int
+    held: Prediction
+
+    @property
+    def largest(self) -> int:
+        """Whose weight changes most."""
+        return max(range(len(self.points)), key=lambda place: abs(self.points[place]))
+
+    @property
+    def most(self) -> float:
+        """By how much, in [0, 1]."""
+        return abs(self.points[self.largest])
+
+
 class GatePathPoint(NamedTuple):
     """eps: how far along the path, in 1/255; view: the scan at that place, and what the experts make of it."""
 
@@ -85,6 +108,20 @@ def run_mixture_on_purified(pixels: np.ndarray, bundle: Bundle, classifier: str,
     """The same after one-step denoising, which asks for no thresholds; `seed` draws its noise."""
     estimate = purified_pixels(_batch(pixels), bundle, PURIFIER, seed=seed)
     return run_mixture(_array(estimate), bundle, classifier)
+
+
+def gate_change(before: MixtureOutput, after: MixtureOutput) -> GateChange:
+    """How a gate and its experts answer to another scan; both outputs with the same experts at work."""
+    points = tuple(now - then for then, now in zip(before.weights, after.weights, strict=True))
+    turned = sum(
+        then.label != now.label
+        for then, now, weight in zip(before.experts, after.experts, after.weights, strict=True)
+        if weight
+    )
+    weights, logits = before.opinions.weights, after.opinions.logits
+    held = Opinions(weights, logits, combine(weights, logits))
+    answer = _output(held, tuple(after.answer.probabilities), after.answer.classifier, after.names).answer
+    return GateChange(points, turned, answer)
 
 
 def attacked(

@@ -5,21 +5,22 @@ lightness rises (or, for signed maps, rises on both sides of black) with the val
 """
 
 import io
+from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
 from PIL import Image
 
+from core.scans.geometry import Geometry, Spacing
 from core.scans.preparation import to_native
 
 SEQUENTIAL = "plasma"
 DIVERGING = "berlin"  # black in the middle: what didn't change stays as dark as the background of a scan
 LEAST_SIDE = 640
 THUMBNAIL_SIDE = 256
-MOST_SIDE = 1536  # a scan may have 64 megapixels; coloured in full, they would take gigabytes
+# A scan may have 64 megapixels; coloured in full, they would take gigabytes. Streamlit shrinks what is wider than 1460.
+MOST_SIDE = 1440
 _LEGEND_SHAPE = (10, 512)
-
-Spacing = tuple[float, float, float] | None
 
 
 def scan_png(frame: np.ndarray, spacing: Spacing = None) -> bytes:
@@ -29,18 +30,18 @@ def scan_png(frame: np.ndarray, spacing: Spacing = None) -> bytes:
 
 def model_png(pixels: np.ndarray, shape: tuple[int, ...], spacing: Spacing = None) -> bytes:
     """(C, H, W) in [0, 1] at a bundle's resolution → PNG with the outline of the frame of `shape` it was made from."""
-    return scan_png(at_native(pixels, shape), spacing)
+    return scan_png(at_native(pixels, shape, spacing), spacing)
 
 
-def at_native(pixels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def at_native(pixels: np.ndarray, shape: tuple[int, ...], spacing: Spacing = None) -> np.ndarray:
     """(C, H, W) at a bundle's resolution → (H, W), or (H, W, 3), with the outline of the frame of `shape`."""
-    planes = [to_native(plane, _shown(shape)) for plane in pixels]
+    planes = [to_native(plane, _shown(shape), spacing) for plane in pixels]
     return planes[0] if len(planes) == 1 else np.stack(planes, axis=-1)
 
 
 def thumbnail_png(pixels: np.ndarray, shape: tuple[int, ...], spacing: Spacing = None) -> bytes:
     """`model_png` in small, for a strip of many: its longest side is 256 pixels."""
-    picture = Image.fromarray(_bytes(at_native(pixels, shape)))
+    picture = Image.fromarray(_bytes(at_native(pixels, shape, spacing)))
     width, height = _size(picture.size, spacing)
     scale = THUMBNAIL_SIDE / max(width, height)
     return _png(picture.resize((max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.BICUBIC))
@@ -61,35 +62,34 @@ def overlay_png(frame: np.ndarray, values: np.ndarray, limit: float, opacity: fl
         In [0, 1], at `limit`; below it goes with the square root of the value, so that 0 hides nothing.
     """
     frame = _shrunk(frame)
-    strength = np.clip(to_native(values, frame.shape) / limit, 0, 1)
+    strength = np.clip(to_native(values, frame.shape, spacing) / limit, 0, 1)
     colours = matplotlib.colormaps[SEQUENTIAL](strength)[..., :3]
     grey = frame if frame.ndim == 3 else np.repeat(frame[..., None], 3, axis=-1)
     alpha = (opacity * np.sqrt(strength))[..., None]
     return _encoded(_bytes(grey * (1 - alpha) + colours * alpha), spacing)
 
 
+def strength_png(values: np.ndarray, limit: float, shape: tuple[int, ...], spacing: Spacing = None) -> bytes:
+    """A map (rows, columns) of any square size, not negative, for a frame of `shape`: grey, and white at `limit`."""
+    return _png(Image.fromarray(_bytes(to_native(values, _shown(shape), spacing) / limit)))
+
+
 def residual_png(
     before: np.ndarray, after: np.ndarray, limit: float, shape: tuple[int, ...], spacing: Spacing = None
 ) -> bytes:
     """`after` − `before`, both (C, H, W) in [0, 1], mean over channels; the colours end at ±`limit`."""
-    signed = to_native((after - before).mean(0), _shown(shape))
+    signed = to_native((after - before).mean(0), _shown(shape), spacing)
     colours = matplotlib.colormaps[DIVERGING](np.clip(signed / limit, -1, 1) / 2 + 0.5)[..., :3]
     return _encoded(_bytes(colours), spacing)
 
 
-def signed_overlay_png(
-    frame: np.ndarray, before: np.ndarray, after: np.ndarray, limit: float, spacing: Spacing = None
-) -> bytes:
-    """`after` − `before`, both (C, H, W) in [0, 1], mean over channels, in colours over the frame they were made from.
+def visible_gain(before: np.ndarray, after: np.ndarray, gains: Sequence[int]) -> int:
+    """The largest of rising `gains` by which 97 % of the changes between two images stay within ±0.5, else the least.
 
-    The colours end at ±`limit`; the smaller the change, the more of the frame is seen.
+    Both (C, H, W) in [0, 1]; the change is the mean over channels, as in `residual_png`, which 0.5 / gain limits.
     """
-    frame = _shrunk(frame)
-    signed = np.clip(to_native((after - before).mean(0), frame.shape) / limit, -1, 1)
-    colours = matplotlib.colormaps[DIVERGING](signed / 2 + 0.5)[..., :3]
-    grey = frame if frame.ndim == 3 else np.repeat(frame[..., None], 3, axis=-1)
-    alpha = np.abs(signed)[..., None]
-    return _encoded(_bytes(grey * (1 - alpha) + colours * alpha), spacing)
+    high = float(np.percentile(np.abs((after - before).mean(0)), 97))
+    return max((gain for gain in gains if gain * high <= 0.5), default=gains[0])
 
 
 def legend_png(signed: bool = False) -> bytes:
@@ -97,6 +97,12 @@ def legend_png(signed: bool = False) -> bytes:
     ramp = np.linspace(0, 1, _LEGEND_SHAPE[1])
     colours = matplotlib.colormaps[DIVERGING if signed else SEQUENTIAL](ramp)[None, :, :3]
     return _png(Image.fromarray(np.repeat(_bytes(colours), _LEGEND_SHAPE[0], axis=0)))
+
+
+def colours(signed: bool = False) -> list[list[int]]:
+    """The same in 256 steps, [red, green, blue] each."""
+    ramp = matplotlib.colormaps[DIVERGING if signed else SEQUENTIAL](np.linspace(0, 1, 256))
+    return _bytes(ramp[:, :3]).tolist()
 
 
 def bytes_png(data: bytes) -> bytes:
@@ -144,17 +150,12 @@ def _encoded(image: np.ndarray, spacing: Spacing) -> bytes:
 
 
 def _size(size: tuple[int, int], spacing: Spacing) -> tuple[int, int]:
-    """(width, height) on screen: as in the body; no side below the scan's own, none above `MOST_SIDE`."""
-    width, height = float(size[0]), float(size[1])
-    if spacing:
-        _, row, column = spacing
-        width, height = (width * column / row, height) if column > row else (width, height * row / column)
-    longest = max(width, height)
-    scale = min(max(1.0, LEAST_SIDE / longest), MOST_SIDE / longest)
-    return max(1, round(width * scale)), max(1, round(height * scale))
+    """(width, height) on screen of a picture of `size`: as in the body, and as the models take it."""
+    width, height = size
+    return Geometry.of((height, width), spacing).drawn(LEAST_SIDE, MOST_SIDE)
 
 
 def _png(picture: Image.Image) -> bytes:
     stream = io.BytesIO()
-    picture.save(stream, "PNG", compress_level=3)
+    picture.save(stream, "PNG", compress_level=1)
     return stream.getvalue()

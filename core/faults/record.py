@@ -117,7 +117,8 @@ class WorstRow:
     """One round of the worst-case search: `index` from 0, on top of the rounds before.
 
     `silent`: only flips that leave every answer finite. `element` of `tensor`, and its `bit`; loss in nats; `tried`
-    candidates in `seconds`; `detected`: whether the guard notices the set so far, and whether it `repaired` it.
+    candidates in `seconds`; `detected`: whether the guard notices the set so far, and whether it `repaired` it;
+    `non_finite`: share of answers without numbers, None in records from before this was noted.
     """
 
     silent: bool
@@ -133,6 +134,7 @@ class WorstRow:
     seconds: float
     detected: bool
     repaired: bool
+    non_finite: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,10 +211,8 @@ class Study:
         Of the type that `STUDIES` names.
     n, seed : int
         Validation scans, and what drew them and the faults.
-    command : str
-        What measured it.
-    made_with : str
-        SHA-256 of the classifier's weights file as it was then.
+    command, made_with : str
+        What measured it, and the SHA-256 of the classifier's weights file as it was then.
     """
 
     rows: tuple[Any, ...]

@@ -33,7 +33,8 @@ def labelled_samples(bundle: Bundle) -> Samples:
     known = [(sample, label) for sample, label in samples if label is not None]
     if not known:
         raise ValueError(f"The bundle {bundle.name} brings no sample scans; name a data set with --data.")
-    frames = [load_scan(str(sample.path)).frame() for sample, _ in known]
-    pixels = torch.cat([prepare(frame, bundle.resolution, bundle.channels) for frame in frames])
+    scans = [load_scan(str(sample.path)) for sample, _ in known]
+    size = bundle.resolution, bundle.channels
+    pixels = torch.cat([prepare(scan.frame(), *size, scan.spacing) for scan in scans])
     labels = torch.tensor([label for _, label in known], device=compute.device())
     return Samples(pixels.to(compute.device()), labels)

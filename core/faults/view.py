@@ -23,7 +23,7 @@ from core.faults.parts import network_parts
 from core.faults.ranges import Ranges, learn_ranges
 from core.faults.recompute import Recompute
 from core.faults.samples import labelled_samples
-from core.faults.sites import Fault, damaged, fault_sites
+from core.faults.sites import Fault, activation_sites, damaged, fault_sites
 from core.models.mae import MaskedAutoencoder
 from core.scans import Scan, Window
 from core.scans.samples import sample_scans
@@ -159,6 +159,11 @@ def largest_weight(network: nn.Module, tensor: str) -> int:
 def random_place(count: int, seed: int) -> int:
     """One of 0 to `count` - 1."""
     return int(torch.randint(count, (1,), generator=torch.Generator().manual_seed(seed)))
+
+
+def activation_sizes(network: nn.Module, pixels: np.ndarray) -> dict[str, int]:
+    """Name → number of elements of what can be hit when (C, H, W) pixels run through a network."""
+    return activation_sites(network, torch.from_numpy(pixels)[None].to(compute.device()))
 
 
 def random_faults(network: nn.Module, pixels: np.ndarray, settings: CampaignSettings, draw: int) -> tuple[Fault, ...]:

@@ -34,13 +34,15 @@ class SearchStep:
     """One round.
 
     index: from 0; fault: what was flipped in this round, on top of the rounds before; accuracy: share of scans, in
-    [0, 1], answered with `labels` after it (a non-finite answer is wrong); loss: mean cross-entropy in nats, each scan
-    counting at most `LARGEST_LOSS`; done: whether the search ends here; tried: candidates whose damage was computed.
+    [0, 1], answered with `labels` after it (a non-finite answer is wrong); non_finite: share of scans, in [0, 1], whose
+    answer is no number; loss: mean cross-entropy in nats, each scan counting at most `LARGEST_LOSS`; done: whether the
+    search ends here; tried: candidates whose damage was computed.
     """
 
     index: int
     fault: Fault
     accuracy: float
+    non_finite: float
     loss: float
     done: bool
     tried: int
@@ -100,22 +102,23 @@ def worst_case_steps(
         proposals = [fault for fault in _proposals(private, pixels, labels, names, form) if fault not in kept]
         screened = few.ranked(proposals)
         finals = everything.ranked([fault for _, fault in screened], FINALISTS)
-        if not finals or not finals[0][0] < everything.before:
+        if not finals or not finals[0][0][:2] < everything.before[:2]:
             return
         damage, fault = finals[0]
         kept.append(fault)
         flip_weights(private, [fault])
         done = index + 1 == budget or damage.accuracy <= chance
-        yield SearchStep(index, fault, damage.accuracy, -damage.gain, done, few.tried)
+        yield SearchStep(index, fault, damage.accuracy, damage.non_finite, -damage.gain, done, few.tried)
         if done:
             return
 
 
 class _Damage(NamedTuple):
-    """Smaller is worse: share of right answers, then the loss with a minus."""
+    """Smaller is worse: share of right answers, then the loss with a minus; share of answers without numbers."""
 
     accuracy: float
     gain: float
+    non_finite: float
 
 
 class _Trials:
@@ -136,9 +139,9 @@ class _Trials:
             if self._silent and not logits.isfinite().all():
                 continue
             found.append((_damage(logits, self._labels), fault))
-            if len(found) == most or found[-1][0] == _Damage(0.0, -LARGEST_LOSS):
+            if len(found) == most or found[-1][0][:2] == (0.0, -LARGEST_LOSS):
                 break  # enough, or nothing can be worse
-        return sorted(found, key=lambda pair: pair[0])
+        return sorted(found, key=lambda pair: pair[0][:2])
 
     def _logits_with(self, fault: Fault) -> Tensor:
         flip_weights(self._network, [fault])
@@ -153,7 +156,7 @@ def _damage(logits: Tensor, labels: Tensor) -> _Damage:
     right = finite & (logits.argmax(1) == labels)
     losses = functional.cross_entropy(logits, labels, reduction="none").clamp_max(LARGEST_LOSS)
     losses = torch.where(finite, losses, LARGEST_LOSS)
-    return _Damage(right.float().mean().item(), -losses.mean().item())
+    return _Damage(right.float().mean().item(), -losses.mean().item(), 1 - finite.float().mean().item())
 
 
 def _proposals(network: nn.Module, pixels: Tensor, labels: Tensor, names: list[str], form: str) -> list[Fault]:

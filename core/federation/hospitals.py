@@ -1,6 +1,9 @@
-"""Invented hospitals: a collection dealt out as unevenly as hospitals see patients, and shown as each would scan it."""
+"""Hospitals: the real sites of several collections, or invented ones that share one collection out among themselves.
 
-from collections.abc import Sequence
+Invented ones are dealt images as unevenly as hospitals see patients, and show them as each would scan them.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -19,11 +22,11 @@ class Hospital:
     Attributes
     ----------
     name, description : str
-        What the site is called, and in one sentence how its scanner differs.
+        What the site is called, and in one sentence what it is or how its scanner differs.
     indices : tuple of int
         Its images, as places in the collection that was dealt out.
     gain, gamma : float
-        A pixel x in [0, 1] becomes gain · x^gamma.
+        A pixel x in [0, 1] becomes gain · x^gamma; as these and the next two stand, scans stay as they were taken.
     coarseness : float
         Pixels of the collection in one pixel of this scanner, along each side; at least 1.
     noise : float
@@ -33,10 +36,10 @@ class Hospital:
     name: str
     description: str
     indices: tuple[int, ...]
-    gain: float
-    gamma: float
-    coarseness: float
-    noise: float
+    gain: float = 1.0
+    gamma: float = 1.0
+    coarseness: float = 1.0
+    noise: float = 0.0
 
 
 class Profile(TypedDict):
@@ -124,6 +127,26 @@ def make_hospitals(
         Hospital(indices=tuple(np.flatnonzero(site[member] == place).tolist()), **profile)
         for place, profile in enumerate(PROFILES[:count])
     )
+
+
+def real_hospitals(
+    sites: Sequence[str], known: Mapping[str, tuple[str, str]], smallest: int = 100
+) -> tuple[Hospital, ...]:
+    """The sites where the scans of several collections were taken, each with its own scans as they are.
+
+    Parameters
+    ----------
+    sites : sequence of str
+        (N,) where each image was taken.
+    known : mapping of str to (str, str)
+        Site → what it is called, and what it is in one sentence; a site that isn't in it goes by its own name.
+    smallest : int
+        Images that a site needs: one with fewer can't train anything of its own, and takes no part.
+    """
+    homes = np.asarray(sites)
+    named = {site: known.get(site, (site, "A site of the collection.")) for site in sorted(set(sites))}
+    places = {site: tuple(np.flatnonzero(homes == site).tolist()) for site in named}
+    return tuple(Hospital(*named[site], own) for site, own in places.items() if len(own) >= smallest)
 
 
 def site_look(pixels: Tensor, hospital: Hospital, generator: torch.Generator) -> Tensor:

@@ -82,7 +82,12 @@ class Agreement:
 
 
 def agreement(
-    pixels: np.ndarray, bundle: Bundle, settings: PurifySettings, seeds: Iterable[int], classifier: str | None = None
+    pixels: np.ndarray,
+    bundle: Bundle,
+    settings: PurifySettings,
+    seeds: Iterable[int],
+    classifier: str | None = None,
+    flagged: bool = False,
 ) -> Iterator[SeedResult | None]:
     """Purify one scan once per seed.
 
@@ -94,6 +99,8 @@ def agreement(
         Each draws all the noise of one purification.
     classifier : str, optional
         One of the bundle's; its default where none is given.
+    flagged : bool
+        Whether the scan is, which decides who answers on the estimates (`Bundle.answering`).
 
     Yields
     ------
@@ -106,11 +113,13 @@ def agreement(
         Unknown method, or a parameter out of range; one sentence.
     """
     name = bundle.classifier_name(classifier)
+    answering = bundle.answering(name, flagged)
     batch = torch.from_numpy(pixels).unsqueeze(0).to(compute.device())
     for seed in seeds:
         for step in purifier_steps(batch, bundle, settings, classifier=name, seed=seed):
             estimate = step.estimate.detach()
             yield None
         with torch.no_grad():
-            probabilities = bundle.classifiers[name](estimate)[0].softmax(0).tolist()
-        yield SeedResult(seed, Prediction(name, dict(zip(bundle.classes, probabilities))), estimate[0].cpu().numpy())
+            probabilities = bundle.classifiers[answering](estimate)[0].softmax(0).tolist()
+        answer = Prediction(answering, dict(zip(bundle.classes, probabilities)))
+        yield SeedResult(seed, answer, estimate[0].cpu().numpy())

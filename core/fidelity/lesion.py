@@ -53,9 +53,11 @@ class Lesion:
     edge_before, edge_after : float
         Edge sharpness, pixel units a pixel: mean gradient along the normal of the outline, within one pixel of it,
         counted towards the side it has in the clean scan (after the acutance of Rangayyan et al. 1997).
+    size_before, size_after : int
+        Pixels of a fixed segmentation before and after: those further from the clean ring's mean than half of the
+        clean contrast, towards their side, joined to the outline, within it and the ring.
     dice : float
-        Dice coefficient, in [0, 1], of a fixed segmentation before and after: pixels further from the clean ring's
-        mean than half of the clean contrast, towards their side, joined to the outline, within it and the ring.
+        Dice coefficient of these two segmentations, in [0, 1].
     invented_pixels : int
         How many pixels outside the outline show a structure that the clean scan has not; see `invented_regions`.
     verdict : str
@@ -70,6 +72,8 @@ class Lesion:
     cnr_after: float
     edge_before: float
     edge_after: float
+    size_before: int
+    size_after: int
     dice: float
     invented_pixels: int
     verdict: str
@@ -121,7 +125,8 @@ def lesion(before: np.ndarray, after: np.ndarray, outline: np.ndarray) -> Lesion
     place = _find(before, outline.astype(bool))
     contrasts = [_contrast(image, place) for image in (before, after)]
     edges = _edge_sharpness(before, after, place.outline)
-    dice = _dice(*(_segment(image, before, contrasts[0], place) for image in (before, after)))
+    segments = [_segment(image, before, contrasts[0], place) for image in (before, after)]
+    dice = _dice(*segments)
     near = ndimage.binary_dilation(place.outline, iterations=MARGIN)
     invented = int(np.count_nonzero(_grown_regions(before, after, ~near)))
     return Lesion(
@@ -133,6 +138,8 @@ def lesion(before: np.ndarray, after: np.ndarray, outline: np.ndarray) -> Lesion
         cnr_after=_over_deviation(contrasts[1], after[place.ring]),
         edge_before=edges[0],
         edge_after=edges[1],
+        size_before=int(np.count_nonzero(segments[0])),
+        size_after=int(np.count_nonzero(segments[1])),
         dice=dice,
         invented_pixels=invented,
         verdict=verdict(contrast_change(*contrasts), edges, dice, invented),
@@ -202,7 +209,7 @@ def _find(before: np.ndarray, outline: np.ndarray) -> _Place:
     """Where to measure, read from the (H, W) clean scan alone, so that both images are measured alike."""
     if not outline.any():
         raise ValueError("The outline is empty, so there is no lesion to measure.")
-    ring = ndimage.binary_dilation(outline, iterations=RING) & ~outline & _head(before)
+    ring = ndimage.binary_dilation(outline, iterations=RING) & ~outline & head(before)
     if not ring.any():
         raise ValueError("Nothing of the head surrounds the outline, so the lesion's contrast can't be measured.")
     level = before[ring].mean()
@@ -212,8 +219,8 @@ def _find(before: np.ndarray, outline: np.ndarray) -> _Place:
     return _Place(outline, ring, outline | ring, np.where(outline, np.where(excess >= 0, 1, -1), majority))
 
 
-def _head(image: np.ndarray) -> np.ndarray:
-    """(H, W) bool: all but the air around the head."""
+def head(image: np.ndarray) -> np.ndarray:
+    """(H, W) grey in [0, 1] → (H, W) bool: all but the air around the head."""
     return ndimage.binary_fill_holes(image > AIR)
 
 
@@ -261,10 +268,10 @@ def _dice(first: np.ndarray, second: np.ndarray) -> float:
 
 def _grown_regions(before: np.ndarray, after: np.ndarray, where: np.ndarray | bool = True) -> np.ndarray:
     """(H, W) images → (H, W) int32 numbers of the regions in which structure grew."""
-    (smooth, structure), (smooth_after, structure_after) = _structure(before), _structure(after)
+    (smooth, own), (smooth_after, own_after) = structure(before), structure(after)
     # The pixel itself must have moved too: beside something that faded away, the structure alone would grow.
-    moved = np.minimum.reduce(np.sign(structure_after) * [structure_after - structure, smooth_after - smooth])
-    grown = (np.minimum(moved, np.abs(structure_after)) > STRUCTURE) & _head(after)
+    moved = np.minimum.reduce(np.sign(own_after) * [own_after - own, smooth_after - smooth])
+    grown = (np.minimum(moved, np.abs(own_after)) > STRUCTURE) & head(after)
     regions, count = ndimage.label(grown & where)
     large = np.flatnonzero(np.bincount(regions.ravel(), minlength=count + 1)[1:] >= STRUCTURE_AREA) + 1
     numbers = np.zeros(count + 1, dtype=np.int32)
@@ -272,7 +279,7 @@ def _grown_regions(before: np.ndarray, after: np.ndarray, where: np.ndarray | bo
     return numbers[regions]
 
 
-def _structure(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The smoothed image, and what it has more or less of than its surroundings."""
+def structure(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(H, W) grey, smoothed by two pixels, and what that has more or less of than the same smoothed by six."""
     smooth = ndimage.gaussian_filter(image, STRUCTURE_SIGMA)
     return smooth, smooth - ndimage.gaussian_filter(image, 3 * STRUCTURE_SIGMA)

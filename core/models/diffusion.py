@@ -1,5 +1,6 @@
 """Denoising diffusion (Ho et al. 2020) around diffusers' U-Net, on pixels in [0, 1]."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -42,6 +43,12 @@ class Diffusion(nn.Module):
         """() ᾱ_t, float32."""
         return self._alphas[t]
 
+    def matching_step(self, sigma: float) -> int:
+        """The step t whose noise is to its signal as noise of standard deviation `sigma` is to pixels in [0, 1]."""
+        # In [−1, 1] units the same noise is twice as large.
+        ratios = ((1 - self._alphas) / self._alphas).sqrt() / 2
+        return int((ratios.log() - math.log(sigma)).abs().argmin())
+
     def diffuse(self, pixels: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """Forward process, eq. 4 of Ho et al.: (B, C, H, W) in [0, 1] and t (B,) → the noisy image in [−1, 1] units."""
         alpha = self._alphas.to(t.device)[t].view(-1, 1, 1, 1)
@@ -58,6 +65,11 @@ class Diffusion(nn.Module):
         alpha = self._alphas.to(t.device)[t].view(-1, 1, 1, 1)
         clean = (noisy - (1 - alpha).sqrt() * noise) / alpha.sqrt()
         return ((clean + 1) / 2).clamp(0, 1)
+
+    def noise_between(self, noisy: Tensor, t: Tensor, pixels: Tensor) -> Tensor:
+        """The noise that leads from (B, C, H, W) pixels in [0, 1] to `noisy` at t (B,): eq. 4 of Ho et al. for ε."""
+        alpha = self._alphas.to(t.device)[t].view(-1, 1, 1, 1)
+        return (noisy - alpha.sqrt() * (2 * pixels - 1)) / (1 - alpha).sqrt()
 
 
 def fixed_noise(shape: torch.Size | tuple[int, ...], seed: int | Sequence[int], device: torch.device) -> Tensor:
@@ -78,3 +90,12 @@ def denoise_once(pixels: Tensor, t: Tensor, diffusion: Diffusion, noise: Tensor)
     """
     noisy = diffusion.diffuse(pixels, t, noise)
     return diffusion.estimate(noisy, t, diffusion.predict_noise(noisy, t))
+
+
+def denoise_noisy(noisy: Tensor, t: Tensor, diffusion: Diffusion) -> Tensor:
+    """The same for pixels that carry the noise already, at the level of t (B,): see `Diffusion.matching_step`.
+
+    `noisy` (B, C, H, W) in pixel units, beyond [0, 1] where the noise leads there; the estimate is in [0, 1].
+    """
+    scaled = diffusion.diffuse(noisy, t, torch.zeros_like(noisy))
+    return diffusion.estimate(scaled, t, diffusion.predict_noise(scaled, t))

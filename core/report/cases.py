@@ -1,8 +1,7 @@
 """One scan of a cohort: what the pipeline decides, and what purification does to it whether it was flagged or not."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,32 +12,17 @@ from core.defence.examination import Examination
 from core.defence.pipeline import examine
 from core.fidelity.agreement import Agreement, agreement
 from core.fidelity.metrics import fidelity
+from core.fidelity.region import Region
+from core.fidelity.region_fidelity import RegionFidelity
 from core.purification.ddim import PURIFY_STEPS
 from core.purification.settings import PurifySettings
+from core.report.regions import measured_region, outlined_region, region_numbers
+from core.report.sources import Source
 from core.scans import Scan, ScanError, load_scan
 from core.scans.preparation import prepare
 
-
-@dataclass(frozen=True)
-class Source:
-    """Where a case comes from.
-
-    Attributes
-    ----------
-    name : str
-        File name to show.
-    sha256 : str
-        Of the content, hex.
-    read : callable
-        → bytes, the content of the file; it isn't kept in memory between two readings.
-    reference : Path or None
-        The clean scan that this one was made from, where it is known.
-    """
-
-    name: str
-    sha256: str
-    read: Callable[[], bytes]
-    reference: Path | None = None
+# The worst first: a right answer that purification turned, one of which nobody knows, and a wrong one put right.
+EFFECTS = BROKEN, CHANGED, RESTORED, KEPT = ("broken", "changed", "restored", "kept")
 
 
 @dataclass(frozen=True)
@@ -76,12 +60,14 @@ class CaseEvidence:
         Noise level of the purification, by the pipeline's own rule; None, as all the following, where the scan is
         refused.
     estimate : ndarray or None
-        (C, H, W) in [0, 1]: purified with the first seed. Where the scan was flagged, what the decision rests on,
-        unless its own answer stands.
+        (C, H, W) in [0, 1]: purified with the first seed. Where the scan is flagged or altered, what the decision
+        rests on, unless its own answer stands.
     seeds : Agreement or None
         What every seed came to, the first one's answer first.
     reference : ndarray or None
         (C, H, W) in [0, 1]: the clean scan, where it is known.
+    region : Region or None
+        What the cohort's own files outline on that frame.
     """
 
     scan: Scan
@@ -90,6 +76,7 @@ class CaseEvidence:
     estimate: np.ndarray | None = None
     seeds: Agreement | None = None
     reference: np.ndarray | None = None
+    region: Region | None = None
 
 
 @dataclass(frozen=True)
@@ -108,10 +95,10 @@ class Case:
         The pipeline's decision, and its probability in [0, 1].
     undefended, undefended_probability
         The classifier on the scan as it is.
-    flagged, flagged_by, scores, thresholds
-        What the detector said.
+    flagged, flagged_by, altered, altered_by, scores, thresholds
+        What the detector said; altered is None where the bundle doesn't ask.
     kept_borderline : bool
-        Whether the scan's own answer is the decision although it is flagged.
+        Whether the scan's own answer is the decision although it is purified.
     t_star : int or None
         Noise level of the purification that the audit did, flagged or not.
     purified, purified_probability
@@ -120,12 +107,18 @@ class Case:
         `core.fidelity.metrics.Fidelity` from the scan to the estimate.
     to_clean, input_to_clean : mapping of str to float or None
         The same from the clean scan to the estimate, and from the clean scan to the scan, where it is known.
+    region : mapping or None
+        `core.report.regions.region_numbers`: what purification did in a region of interest, where there is one.
     agreement : float or None
         Share of the seeds in [0, 1] whose estimate has the label of the first.
     spread : float or None
         Mean over the pixels of their standard deviation over the seeds, pixel units.
     seconds : float or None
         What the pipeline took to decide.
+    truth : str or None
+        The class that the scan is known to be of.
+    remark : str
+        What reviewers noted.
     """
 
     name: str
@@ -147,9 +140,14 @@ class Case:
     fidelity: Mapping[str, float] | None = None
     to_clean: Mapping[str, float] | None = None
     input_to_clean: Mapping[str, float] | None = None
+    region: Mapping[str, Any] | None = None
     agreement: float | None = None
     spread: float | None = None
     seconds: float | None = None
+    altered: bool | None = None
+    altered_by: tuple[str, ...] = ()
+    truth: str | None = None
+    remark: str = ""
 
     @property
     def changed(self) -> bool:
@@ -157,11 +155,19 @@ class Case:
         return self.purified is not None and self.purified != self.undefended
 
     @property
+    def effect(self) -> str:
+        """What purification did to the answer, one of `EFFECTS`: where the truth is known, whether for good or ill."""
+        if not self.changed:
+            return KEPT
+        known = {self.purified: RESTORED, self.undefended: BROKEN}
+        return known.get(self.truth, CHANGED) if self.truth else CHANGED
+
+    @property
     def excess(self) -> float | None:
-        """The largest score in units of its threshold: above 1 the scan is flagged."""
+        """The largest score in units of its threshold: above 1 the scan is flagged, or altered."""
         if not self.scores or not self.thresholds:
             return None
-        return max(score / self.thresholds[name] for name, score in self.scores.items())
+        return max(self.scores[name] / limit for name, limit in self.thresholds.items())
 
     def numbers(self) -> dict[str, Any]:
         """All of it but the name, which may tell who the patient is."""
@@ -170,12 +176,16 @@ class Case:
     @classmethod
     def from_numbers(cls, numbers: Mapping[str, Any], name: str) -> "Case":
         """The case again, under the name that its file has today; TypeError where the numbers are no case's."""
-        return cls(**{**numbers, "name": name, "flagged_by": tuple(numbers["flagged_by"])})
+        by = {key: tuple(numbers.get(key, ())) for key in ("flagged_by", "altered_by")}
+        return cls(**{**numbers, "name": name, **by})
 
 
 def worst_first(cases: list[Case]) -> list[Case]:
-    """Changed answers first, then by falling damage (SSIM to the scan); what has no estimate comes last."""
-    return sorted(cases, key=lambda case: (case.fidelity is None, not case.changed, _ssim(case), case.name))
+    """Answers that were broken, then other changed ones, then by falling damage (SSIM to the scan).
+
+    What has no estimate comes last.
+    """
+    return sorted(cases, key=lambda case: (case.fidelity is None, EFFECTS.index(case.effect), _ssim(case), case.name))
 
 
 def _ssim(case: Case) -> float:
@@ -207,24 +217,27 @@ def case_evidence(source: Source, bundle: Bundle, settings: AuditSettings) -> Ca
     purifier = PurifySettings("diffpure-ddim", t=t_star, steps=PURIFY_STEPS)
     seeds = range(settings.seed, settings.seed + settings.seeds)
     together = Agreement()
-    results = [result for result in agreement(exam.pixels, bundle, purifier, seeds, name) if result]
+    results = [result for result in agreement(exam.pixels, bundle, purifier, seeds, name, exam.flagged) if result]
     for result in results:
         together.take(result)
-    return CaseEvidence(scan, exam, t_star, results[0].estimate, together, _reference(source, bundle))
+    region = outlined_region(source.outlines, scan, exam.frame_index)
+    return CaseEvidence(scan, exam, t_star, results[0].estimate, together, _reference(source, bundle), region)
 
 
 def _reference(source: Source, bundle: Bundle) -> np.ndarray | None:
     if source.reference is None:
         return None
-    return prepare(load_scan(source.reference).frame(), bundle.resolution, bundle.channels)[0].numpy()
+    scan = load_scan(source.reference)
+    return prepare(scan.frame(), bundle.resolution, bundle.channels, scan.spacing)[0].numpy()
 
 
 def summarised(source: Source, evidence: CaseEvidence) -> Case:
     """The numbers of a case."""
     exam = evidence.exam
-    facts: dict[str, Any] = {"seconds": exam.seconds["total"], "refused": exam.refused}
+    facts: dict[str, Any] = {"seconds": exam.seconds["total"], "refused": exam.refused, "truth": source.truth}
     if exam.detection:
         facts |= {"flagged": exam.detection.flagged, "flagged_by": exam.detection.flagged_by}
+        facts |= {"altered": exam.detection.altered, "altered_by": exam.detection.altered_by}
         facts |= {"kept_borderline": exam.kept_borderline}
         facts |= {"scores": dict(exam.detection.scores), "thresholds": dict(exam.detection.thresholds)}
     if exam.undefended:
@@ -237,7 +250,17 @@ def summarised(source: Source, evidence: CaseEvidence) -> Case:
         facts |= {"agreement": evidence.seeds.shares[answer.label]}
         facts |= {"spread": None if spread is None else float(spread.mean())}
         facts |= _distances(exam.pixels, evidence.estimate, evidence.reference)
+        region = evidence.region
+        facts |= {"region": region and region_numbers(region, measured_in(evidence, region))}
     return Case(source.name, source.sha256, **facts)
+
+
+def measured_in(evidence: CaseEvidence, region: Region) -> RegionFidelity | str:
+    """What purification did in a region of the case's frame, from the clean scan where that is known, or why that can't
+    be said."""
+    before = evidence.exam.pixels if evidence.reference is None else evidence.reference
+    assert evidence.estimate is not None, "a refused scan has no estimate"
+    return measured_region(region, before, evidence.estimate, evidence.scan.spacing)
 
 
 def _distances(pixels: np.ndarray, estimate: np.ndarray, clean: np.ndarray | None) -> dict[str, Mapping[str, float]]:

@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,14 @@ from core.evaluation.evaluation import weights_record
 from core.evaluation.journal import Journal, cache_folder, fingerprint
 from core.fidelity.metrics import Fidelity
 from core.purification.ddim import PURIFY_STEPS
-from core.report.cases import AuditSettings, Case, Source, examined_case
+from core.report.cases import AuditSettings, Case, examined_case
+from core.report.regions import NUMBERS, OutlineFile, may_outline
+from core.report.sources import Source
 from core.scans import ScanError, limits, sample_scans
-from core.scans.archive import read_folder, unpack
-from core.scans.sniffing import ZIP, sniff
+from core.scans.archive import Contents, gunzip, pack, read_folder, unpack
+from core.scans.loading import sort_files
+from core.scans.memory.content import Buffer, Content
+from core.scans.sniffing import DICOM, GZIP, ZIP, sniff
 from core.scans.text import one_line
 
 COHORT = Path(__file__).resolve().parents[2] / "assets" / "cohort"
@@ -31,16 +33,24 @@ def sample_cohort() -> tuple[Source, ...]:
     known = {path.name: path for path in clean}
     pairs = json.loads((COHORT / "references.json").read_text(encoding="utf-8"))["references"]
     attacked = [(COHORT / file, known.get(reference)) for file, reference in pairs.items()]
-    return tuple(_file(path, path.name, reference) for path, reference in [*((p, None) for p in clean), *attacked])
+    together = [*((path, None) for path in clean), *attacked]
+    return tuple(replace(_file(path, path.name, known), truth=_drawn_as(known or path)) for path, known in together)
+
+
+def _drawn_as(sample: Path) -> str:
+    """The class that a synthetic sample was drawn as, by its name: 'no-tumour-03.dcm' is of 'no tumour'."""
+    return sample.stem.rpartition("-")[0].replace("-", " ")
 
 
 def folder_cohort(folder: Path) -> tuple[Source, ...]:
     """Every file below a folder as a scan of its own; ScanError where it holds none, or too much."""
-    return tuple(_file(folder / name, name) for name, _ in read_folder(folder, folder.name))
+    return tuple(_file(folder / name, name) for name, _ in _all_files(read_folder(folder, folder.name)))
 
 
-def uploaded_cohort(files: Sequence[tuple[str, bytes]]) -> tuple[Source, ...]:
+def uploaded_cohort(files: Sequence[tuple[str, bytes]], discs: bool = False) -> tuple[Source, ...]:
     """Uploaded files, named, as scans; of a ZIP archive each file in it, within the bounds of all archives.
+
+    `discs`: of an archive that holds DICOM those that are no scans are left out.
 
     Raises
     ------
@@ -49,29 +59,96 @@ def uploaded_cohort(files: Sequence[tuple[str, bytes]]) -> tuple[Source, ...]:
     """
     sources: list[Source] = []
     for name, data in files:
-        sources += _packed(name, data) if sniff(data) == ZIP else [_uploaded(name, data)]
+        sources += _packed(name, data, discs) if sniff(data) == ZIP else [_uploaded(name, data)]
         if len(sources) > limits.MAX_FILES:
             raise ScanError(f"These are more than {limits.MAX_FILES} files: audit them in parts.")
     return tuple(sources)
+
+
+def study_cohort(files: Sequence[tuple[str, bytes]]) -> tuple[Source, ...]:
+    """Uploaded files, as `uploaded_cohort` takes them; files of one DICOM series are one scan.
+
+    Of a series `examine` takes the middle slice, as of any volume. A DICOM SEG, an RTSTRUCT or a NIfTI mask is no scan,
+    but outlines something on the others. Of an archive that holds DICOM what is no scan is left out: a patient CD
+    brings a viewer and its logs. ScanError also where the files can't be looked through in time.
+    """
+    sources = uploaded_cohort(files, discs=True)
+    facts = sort_files(source.read() for source in sources)
+    outlines = tuple(
+        OutlineFile(source.name, source.read, source.sha256, own.reference)
+        for source, own in zip(sources, facts, strict=True)
+        if own.outlines
+    )
+    series: dict[object, list[Source]] = {}
+    for place, (source, own) in enumerate(zip(sources, facts, strict=True)):
+        if not own.outlines:
+            series.setdefault(own.series or place, []).append(source)
+    if sources and not series:
+        raise ScanError("These files outline scans but hold none: add the scans that they were made on.")
+    scans = [_together(parts) for parts in series.values()]
+    return tuple(
+        replace(scan, outlines=tuple(file for file in outlines if may_outline(file, scan.name, len(scans) == 1)))
+        for scan in scans
+    )
+
+
+def _together(parts: list[Source]) -> Source:
+    """The files of one series as one scan."""
+    if len(parts) == 1:
+        return parts[0]
+    name = f"{one_line(parts[0].name, 40)} and {len(parts) - 1} more"
+    digest = _sha256("".join(part.sha256 for part in parts).encode("ascii"))
+    left_out = sum(part.left_out for part in parts)
+    return Source(name, digest, lambda: packed(parts), files=len(parts), left_out=left_out)
+
+
+def packed(parts: Sequence[Source]) -> memoryview:
+    """Several files as one archive; ScanError where they are more than may be opened at once."""
+    return pack([(part.name, part.read()) for part in parts], parts[0].name).view
 
 
 def _uploaded(name: str, data: bytes) -> Source:
     return Source(_shown(name), _sha256(data), lambda: data)
 
 
-def _packed(name: str, data: bytes) -> list[Source]:
-    # Unpacked once for the checks and the digests. Held packed, as a cohort may be many times as large unpacked.
-    return [
-        Source(_shown(file), digest, partial(_member, data, file, digest))
-        for file, digest in [(file, _sha256(content)) for file, content in unpack(data, name)]
-    ]
+def _packed(name: str, data: bytes, discs: bool) -> list[Source]:
+    contents, left_out = unpack(data, name), 0
+    if discs and any(content.kind == DICOM for _, content in contents.files):
+        scans = Contents([(file, content) for file, content in contents.files if _may_be_scan(content)])
+        left_out = len(contents.files) - len(scans.files) + len(contents.errors)
+        contents = scans
+    sources = []
+    for file, content in _all_files(contents):
+        sources.append(Source(_shown(file), _sha256(content.view), partial(_unpacked, content)))
+        content.let_go()
+    if left_out:
+        sources[0] = replace(sources[0], left_out=left_out)
+    return sources
 
 
-def _member(data: bytes, name: str, sha256: str) -> bytes:
-    """The content of one file of an archive that was checked before; names need not be unique, digests are."""
-    with zipfile.ZipFile(BytesIO(data)) as archive:
-        contents = (archive.read(entry) for entry in archive.infolist() if entry.filename == name)
-        return next(content for content in contents if _sha256(content) == sha256)
+def _may_be_scan(content: Content) -> bool:
+    if content.kind != GZIP:
+        return content.kind is not None
+    try:
+        return gunzip(content, "", limits.MAX_ARCHIVE_BYTES)[1] != GZIP
+    except ScanError:
+        return False
+    finally:
+        content.let_go()
+
+
+def _unpacked(content: Content) -> Buffer:
+    """What a file of an archive holds; the archive stays packed, as a cohort may be many times as large unpacked."""
+    view = content.view
+    content.let_go()
+    return view
+
+
+def _all_files(contents: Contents) -> list[tuple[str, Content]]:
+    # Whoever audits a cohort wants none of it left out in silence.
+    if contents.errors:
+        raise contents.errors[0]
+    return contents.files
 
 
 def _file(path: Path, name: str, reference: Path | None = None) -> Source:
@@ -82,7 +159,7 @@ def _shown(name: str) -> str:
     return one_line(name) or "unnamed"
 
 
-def _sha256(data: bytes) -> str:
+def _sha256(data: Buffer) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
@@ -92,10 +169,11 @@ def run_record(sources: Sequence[Source], bundle: Bundle, settings: AuditSetting
     limits_today, diffusion = bundle.limits_of(name), bundle.diffusion
     assert diffusion is not None, "a bundle without has no limits"
     scans = [[source.sha256, source.reference and _sha256(source.reference.read_bytes())] for source in sources]
+    outlines = {file.sha256 for source in sources for file in source.outlines}
     return {
         # Cases that an earlier version of this program kept with other numbers must not be taken for this one's.
-        "numbers": [field.name for kind in (Case, Fidelity) for field in fields(kind)],
-        "cohort": fingerprint({"scans": sorted(scans, key=str)}),
+        "numbers": [*(field.name for kind in (Case, Fidelity) for field in fields(kind)), *NUMBERS],
+        "cohort": fingerprint({"scans": sorted(scans, key=str), "outlines": sorted(outlines)}),
         "bundle": bundle.name,
         "weights_sha256": weights_record(bundle, name),
         "classifier": name,
@@ -109,7 +187,7 @@ def run_record(sources: Sequence[Source], bundle: Bundle, settings: AuditSetting
 
 
 class CaseStore:
-    """Finished cases of one cohort on this machine's disk: numbers and digests, no pixels and no file names.
+    """Finished cases of one cohort on this machine's disk: numbers, digests and remarks, no pixels and no file names.
 
     The names are those of the files that are there today, as an upload's name may tell who the patient is.
 

@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
@@ -16,7 +17,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from PIL import Image
 
 from core.explanation import overlays
-from core.report.cases import Case, CaseEvidence, worst_first
+from core.report.cases import BROKEN, RESTORED, Case, CaseEvidence, worst_first
 
 NOTICE = "Purescan is not a medical device. It must not be used for diagnosis or treatment."
 ESTIMATE = "What a purifier returns is an estimate, never the patient’s scan."
@@ -25,7 +26,7 @@ GAIN = 5
 MEASURES = {
     "ssim": "SSIM", "ms_ssim": "MS-SSIM", "psnr": "PSNR (dB)", "nmi": "NMI", "gmsd": "GMSD", "l2": "ℓ2", "linf": "ℓ∞",
 }  # fmt: skip
-_MAPPINGS = ("scores", "thresholds", "fidelity", "to_clean", "input_to_clean")
+_MAPPINGS = ("scores", "thresholds", "fidelity", "to_clean", "input_to_clean", "region")
 _FORMULAE = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -86,7 +87,7 @@ def cases_csv(cases: Sequence[Case], run: Mapping[str, Any]) -> str:
 
 def _row(case: Case, run: Mapping[str, Any]) -> dict[str, Any]:
     numbers = case.numbers()
-    row = {"name": _harmless(case.name), "answer_changed": case.changed}
+    row = {"name": _harmless(case.name), "answer_changed": case.changed, "answer": case.effect}
     for name, value in numbers.items():
         if name in _MAPPINGS and value is None:
             continue
@@ -138,6 +139,7 @@ def report_html(
         shown=[(case, _data_uris(pictures[case.sha256])) for case in ordered if case.sha256 in pictures],
         legend=_data_uri(overlays.legend_png(signed=True)),
         figures=figures(cases),
+        regions={case.sha256: region_words(case) for case in ordered if case.region},
         run=run,
         versions=versions(),
         title=title,
@@ -152,9 +154,21 @@ def report_html(
     )
 
 
+def region_words(case: Case) -> str:
+    """What purification did in the case's region, in a few words; empty where it has none."""
+    region = case.region
+    if not region:
+        return ""
+    if "problem" in region:
+        return "can’t be measured"
+    left = region["contrast"]
+    return region["verdict"] if left is None else f"{region['verdict']}, {100 * left:.0f} % of its contrast left"
+
+
 def figures(cases: Sequence[Case]) -> dict[str, Any]:
     """Counts over a cohort, and the middle and the worst SSIM of the estimate to the scan (None where there is none).
 
+    `restored` and `broken` count the changed answers of scans whose truth is known: for good, and for ill.
     `changed_unflagged` counts the scans that nothing was found against and whose answer purification would change:
     harm where there was nothing to mend.
     """
@@ -167,7 +181,10 @@ def figures(cases: Sequence[Case]) -> dict[str, Any]:
         "measured": len(measured),
         "flagged": sum(case.flagged for case in measured),
         "changed": sum(case.changed for case in measured),
-        "changed_unflagged": sum(case.changed and not case.flagged for case in measured),
+        "restored": sum(case.effect == RESTORED for case in measured),
+        "broken": sum(case.effect == BROKEN for case in measured),
+        "changed_unflagged": sum(case.changed and not case.flagged and not case.altered for case in measured),
+        "regions": Counter(case.region["verdict"] for case in measured if case.region and "verdict" in case.region),
         "divided": sum(case.agreement is not None and case.agreement < 1 for case in measured),
         "ssim_median": median(ssim) if ssim else None,
         "ssim_worst": min(ssim, default=None),

@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
+from core.scans.geometry import Geometry
 from core.scans.markers import KINDS, PNG_KEY, SOFTWARE
 from core.scans.scan import Scan
 
@@ -29,6 +30,7 @@ def derived_dicom(
     description: str,
     modality: str = "MR",
     source: Scan | None = None,
+    prepared: bool = False,
     extra: dict[str, Any] | None = None,
 ) -> bytes:
     """Pixels as a DICOM file of 16 bits with an identity window.
@@ -53,6 +55,9 @@ def derived_dicom(
         (0008,0060) Modality; that of `source` goes before it.
     source : Scan, optional
         The scan that the pixels come from; gives the modality and, where the size is the same, the pixel spacing.
+    prepared : bool
+        Whether the pixels are a frame of `source` as `core.scans.preparation.prepare` makes it: their spacing then
+        follows from that of `source`, whatever its size.
     extra : dict, optional
         More attributes by keyword. Those that describe the pixels cannot be replaced.
 
@@ -71,7 +76,7 @@ def derived_dicom(
         raise ValueError(f"kind is one of {', '.join(KINDS)}, not {kind!r}.")
     ds = _identity()
     _describe(ds, kind, description, source.modality or modality if source else modality)
-    _add_spacing(ds, stored, source)
+    _add_spacing(ds, stored, source, prepared)
     _add_extra(ds, extra or {})
     _add_pixels(ds, stored)
     file = io.BytesIO()
@@ -140,10 +145,15 @@ def _describe(ds: Dataset, kind: str, description: str, modality: str) -> None:
     ds.ContributingEquipmentSequence = Sequence([equipment])
 
 
-def _add_spacing(ds: Dataset, stored: np.ndarray, source: Scan | None) -> None:
-    if source is None or source.spacing is None or source.values.shape[1:3] != stored.shape[:2]:
+def _add_spacing(ds: Dataset, stored: np.ndarray, source: Scan | None, prepared: bool) -> None:
+    if source is None or source.spacing is None:
         return
-    ds.PixelSpacing = [f"{distance:.10g}" for distance in source.spacing[1:]]
+    shape, distances = source.values.shape[1:3], source.spacing[1:]
+    if prepared:
+        distances = (Geometry.of(shape, source.spacing).pixel(len(stored), source.spacing),) * 2
+    elif shape != stored.shape[:2]:
+        return
+    ds.PixelSpacing = [f"{distance:.10g}" for distance in distances]
 
 
 def _add_pixels(ds: Dataset, stored: np.ndarray) -> None:

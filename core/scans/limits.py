@@ -8,14 +8,17 @@ from core.scans.scan import ScanError
 
 MEBIBYTE = 2**20
 
-MAX_UPLOAD_BYTES = 200 * MEBIBYTE
-"""Size of one file, or of all the files of a folder together."""
+MAX_UPLOAD_BYTES = 500 * MEBIBYTE
+"""Size of one file, or of several that are brought together."""
 
 MAX_FRAME_PIXELS = 32_000_000
 """Rows times columns of one frame; the largest mammograms have 28 million pixels."""
 
-MAX_VALUES = 256_000_000
-"""Frames times rows times columns times channels: 1 GB once in 32-bit floats."""
+MAX_SCAN_BYTES = 540 * MEBIBYTE
+"""What the pixels of one scan may take, in the type that holds them."""
+
+MAX_VALUES = MAX_SCAN_BYTES
+"""Frames times rows times columns times channels: what is larger is too large at a byte each."""
 
 MAX_FRAMES = 20_000
 """Frames of one scan."""
@@ -38,8 +41,8 @@ RATIO_FREE_BYTES = 4 * MEBIBYTE
 MAX_INFLATED_BYTES = 600 * MEBIBYTE
 """Size of a deflated DICOM file once inflated, or of the first volume of a gzipped NIfTI file."""
 
-MAX_MEMORY_BYTES = 1000 * MEBIBYTE
-"""What opening a file may take: the files that fit are far larger than a study of a thousand slices."""
+MAX_MEMORY_BYTES = 900 * MEBIBYTE
+"""What opening a file may take beside the file itself: its pixels, and what it takes to decode them."""
 
 MAX_SECONDS = 20.0
 """How long opening a file may take."""

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+from core.scans.dicom.attributes import value_of
 
 SOFTWARE = "Purescan"
 KINDS = ("synthetic", "attacked", "purified")
@@ -21,11 +24,10 @@ def derived_kind(ds: Dataset) -> str | None:
     The sign is (0018,1020) Software Versions together with the fourth value of (0008,0008) Image Type, which the
     standard leaves to the writer (PS3.3 C.7.6.1.1.2).
     """
-    versions = ds.get("SoftwareVersions") or ""
-    versions = versions if isinstance(versions, str) else "\\".join(map(str, versions))
-    image_type = ds.get("ImageType") or []
-    image_type = [image_type] if isinstance(image_type, str) else list(image_type)
-    if not versions.startswith(SOFTWARE) or len(image_type) < 4:
+    versions = value_of(ds, "SoftwareVersions")
+    versions = "\\".join(map(str, versions)) if isinstance(versions, MultiValue) else str(versions or "")
+    image_type = value_of(ds, "ImageType")
+    if not versions.startswith(SOFTWARE) or not isinstance(image_type, MultiValue) or len(image_type) < 4:
         return None
     kind = str(image_type[3]).lower()
     return kind if kind in KINDS else None

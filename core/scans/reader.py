@@ -10,10 +10,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, TypeVar
 
 from core.scans import limits, wire
-from core.scans.scan import Scan, ScanError
+from core.scans.memory.shared import SharedMemory
+from core.scans.outlines.outline import Outline, Target
+from core.scans.scan import Scan, ScanError, Series
+from core.scans.sorting import FileFacts
 
 ROOT = Path(__file__).resolve().parents[2]
 GRACE_SECONDS = 5.0
@@ -21,7 +27,9 @@ GRACE_SECONDS = 5.0
 
 END_SECONDS = 0.2
 
-Source = bytes | memoryview | Path
+Source = bytes | memoryview | SharedMemory | Path
+Answer = TypeVar("Answer")
+Receive = Callable[[socket.socket, dict[str, Any]], Answer]
 
 
 class Reader:
@@ -74,17 +82,39 @@ class Reader:
         """Return the scan in a file; the same as `begin(source, name).finish()`."""
         return self.begin(source, name).finish()
 
-    def begin(self, source: Source, name: str) -> Opening:
+    def begin(self, source: Source, name: str, series: int | None = None, volume: int = 0) -> Opening:
         """Return the opening of a file, which can be cancelled.
 
         Parameters
         ----------
-        source : bytes, memoryview or Path
+        source : bytes, memoryview, SharedMemory or Path
             The content of a file, or the path of a file or a folder.
         name : str
             Name of the scan.
+        series : int, optional
+            Which of the series that `begin_list` finds, from 0; the first by default.
+        volume : int
+            Which of its volumes, from 0.
         """
-        return Opening(self, source, name, next(self._numbers))
+        return Opening(self, source, {"name": name, "list": False, "series": series, "volume": volume})
+
+    def begin_list(self, source: Source, name: str, thumbnails: bool = False) -> Opening:
+        """Return the listing of the series in a file or a folder, with a picture of each where wanted."""
+        return Opening(self, source, {"name": name, "list": True, "thumbnails": thumbnails})
+
+    def begin_sort(self, archive: Source, name: str) -> Opening:
+        """Return the sorting of the files in an archive: `Opening.sorted_files` waits for it."""
+        return Opening(self, archive, {"name": name, "list": False, "sort": True})
+
+    def outline(self, source: Source, name: str, target: Target) -> Opening:
+        """Return the opening of a file that outlines something on a scan: `Opening.outlined` waits for it."""
+        placement = target.placement and asdict(target.placement)
+        facts = {"shape": target.shape, "thickness": target.thickness, "placement": placement}
+        return Opening(self, source, {"name": name, "list": False, "target": facts})
+
+    def number(self) -> int:
+        """A number that no opening has had."""
+        return next(self._numbers)
 
     def order(self, verb: str, number: int, connection: socket.socket | None = None) -> None:
         """Tell the process to open or kill; it is started again where it has died. Raise OSError where it can't be."""
@@ -129,8 +159,9 @@ class Reader:
 class Opening:
     """A file that is being opened."""
 
-    def __init__(self, reader: Reader, source: Source, name: str, number: int) -> None:
-        self._reader, self._source, self._name, self._number = reader, source, name, number
+    def __init__(self, reader: Reader, source: Source, request: dict[str, Any]) -> None:
+        self._reader, self._source, self._request = reader, source, request
+        self._name, self._number = request["name"], reader.number()
         self._cancelled = threading.Event()
         self._started = False
 
@@ -149,11 +180,27 @@ class Opening:
         ScanError
             One sentence that says what is wrong and what to do; nothing else is ever raised.
         """
+        return self._wait(wire.receive_scan)
+
+    def listed(self) -> tuple[Series, ...]:
+        """Wait for the series, where these were asked for; raise ScanError as `finish` does."""
+        return self._wait(lambda _, facts: wire.received_series(facts))
+
+    def sorted_files(self) -> tuple[FileFacts, ...]:
+        """Wait for what the files are, where that was asked for; raise ScanError as `finish` does."""
+        return self._wait(lambda _, facts: tuple(map(FileFacts.from_facts, facts["files"])))
+
+    def outlined(self) -> tuple[Outline, ...]:
+        """Wait for the outlines, where these were asked for; raise ScanError as `finish` does."""
+        shape = self._request["target"]["shape"]
+        return self._wait(lambda connection, facts: wire.receive_outlines(connection, facts, shape))
+
+    def _wait(self, receive: Receive[Answer]) -> Answer:
         while not self._reader.places.acquire(timeout=0.1):
             self._raise_if_cancelled()
         start = time.monotonic()
         try:
-            return self._answer(attempts=2)
+            return self._answer(receive, attempts=2)
         except ScanError:
             raise
         except MemoryError as error:
@@ -164,7 +211,7 @@ class Opening:
         finally:
             self._reader.places.release()
 
-    def _answer(self, attempts: int) -> Scan:
+    def _answer(self, receive: Receive[Answer], attempts: int) -> Answer:
         mine, other = socket.socketpair()
         with mine:
             with other:
@@ -179,21 +226,20 @@ class Opening:
                 # Where it was the reader that died, and not the process that it forked, nothing has been tried yet.
                 if attempts == 1 or not self._reader.died():
                     raise
-                return self._answer(attempts - 1)
+                return self._answer(receive, attempts - 1)
             if "refused" in facts:
                 raise ScanError(str(facts["refused"]))
-            return wire.receive_scan(mine, facts)
+            return receive(mine, facts)
 
     def _ask(self, connection: socket.socket) -> None:
-        path, content = "", memoryview(b"")
-        if isinstance(self._source, Path):
-            path = os.path.abspath(self._source)
-        else:
-            content = memoryview(self._source)
-        reader = self._reader
-        request = {"name": self._name, "path": path, "size": len(content)}
-        wire.send_facts(connection, request | {"memory": reader.memory, "seconds": reader.seconds})
-        connection.sendall(content)
+        reader, source = self._reader, self._source
+        request = self._request | {"memory": reader.memory, "seconds": reader.seconds}
+        if isinstance(source, Path):
+            wire.send_facts(connection, request | {"path": os.path.abspath(source)})
+            return
+        content = SharedMemory.of(source)
+        wire.send_facts(connection, request | {"path": "", "size": content.length})
+        content.send(connection)
 
     def _raise_if_cancelled(self) -> None:
         if self._cancelled.is_set():

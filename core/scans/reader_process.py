@@ -3,8 +3,8 @@
 python -m core.scans.reader_process
 
 Decoders written in C crash, hang and ask for gigabytes; here they end a process that holds nothing else. Standard input
-is a socket. The order `open N` brings one end of another with it, on which the file comes in and the scan goes out;
-`kill N` ends what was opened under that number.
+is a socket. The order `open N` brings one end of another with it, over which the file comes in and the scan goes out,
+both as memory that is handed over; `kill N` ends what was opened under that number.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 from core.scans import limits, wire
-from core.scans.decoding import decode_source
-from core.scans.scan import Scan, ScanError
+from core.scans.decoding import decode_source, list_source, outline_source, sort_source
+from core.scans.memory.shared import SharedMemory
+from core.scans.outlines.outline import Outline, Target
+from core.scans.scan import Scan, ScanError, Series
 
 
 def serve(orders: socket.socket) -> None:
@@ -52,26 +55,39 @@ def _answer(connection: socket.socket) -> None:
     """Answer one request and end the process, whatever happens."""
     try:
         try:
-            scan = _opened(connection)
+            answer = _opened(connection)
         except ScanError as error:
             wire.send_facts(connection, {"refused": str(error)})
         else:
-            wire.send_scan(connection, scan)
+            if isinstance(answer, Scan):
+                wire.send_scan(connection, answer)
+            elif isinstance(answer, dict):
+                wire.send_facts(connection, answer)
+            elif isinstance(answer[0], Outline):
+                wire.send_outlines(connection, answer)
+            else:
+                wire.send_facts(connection, wire.series_facts(answer))
     except BaseException:
         # Nobody reads a traceback here; the other end takes silence for an answer.
         pass
     os._exit(0)
 
 
-def _opened(connection: socket.socket) -> Scan:
+def _opened(connection: socket.socket) -> Scan | tuple[Series, ...] | tuple[Outline, ...] | dict[str, Any]:
     request = wire.receive_facts(connection)
-    content = wire.receive_bytes(connection, request["size"])
-    source = Path(request["path"]) if request["path"] else content
+    source = Path(request["path"]) if request["path"] else SharedMemory.receive(connection, request["size"]).view
     _limit(request["memory"], request["seconds"], _computing_seconds(source))
-    return decode_source(source, request["name"])
+    if request.get("target"):
+        placement = wire.received_placement(request["target"]["placement"])
+        return outline_source(source, request["name"], Target.from_facts(request["target"], placement))
+    if request.get("sort") and isinstance(source, memoryview):
+        return {"files": sort_source(source, request["name"])}
+    if request["list"]:
+        return list_source(source, request["name"], request["thumbnails"])
+    return decode_source(source, request["name"], request["series"], request["volume"])
 
 
-def _computing_seconds(source: bytes | Path) -> int:
+def _computing_seconds(source: memoryview | Path) -> int:
     """Return how long a file of this size may keep a core busy: a small one isn't worth the time of a study."""
     if isinstance(source, Path):
         if not source.is_file():

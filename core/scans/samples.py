@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,6 +28,8 @@ class Sample:
         The file, for `load_scan`.
     bundle : str
         The bundle that it is there to try: another has no use for it.
+    picture : pathlib.Path or None
+        A small PNG of what it shows.
     """
 
     key: str
@@ -35,61 +38,72 @@ class Sample:
     origin: str
     path: Path
     bundle: str = BRAIN
+    picture: Path | None = None
 
 
-# All of them for brain-mri, some to be refused by it. Key, title, description, where it lies: a file below an installed
-# package, or one of our own assets (assets/samples/README.md).
+# All of them for brain-mri, the last to be refused by it. Key, title, description, where it lies: a file below an
+# installed package, or one of our own assets (assets/samples/README.md).
 _REAL = (
+    ("mni152", "MNI152 brain template", "The average of 152 healthy T1-weighted MR brains, as NIfTI.",
+     None, "mni152.nii.gz"),
     ("mr-small", "MR slice", "A small MR slice that comes with pydicom.",
      "pydicom", "data/test_files/MR_small.dcm"),
-    ("ct-small", "CT slice", "A small CT slice in Hounsfield units that comes with pydicom.",
-     "pydicom", "data/test_files/CT_small.dcm"),
     ("emri-small", "MR, enhanced multi-frame", "Ten MR frames in one file, from pydicom-data.",
      "data_store", "data/emri_small.dcm"),
-    ("liver", "Segmentation, multi-frame", "A binary segmentation in frames, from pydicom-data.",
-     "data_store", "data/liver.dcm"),
-    ("mni152", "MNI152 brain template", "The average of 152 T1-weighted MR brains, as NIfTI.",
-     None, "mni152.nii.gz"),
     ("example4d", "Diffusion MR volume", "A diffusion-weighted MR brain, as 4-D NIfTI, from nibabel.",
      "nibabel", "tests/data/example4d.nii.gz"),
+    ("ct-small", "CT slice", "A small CT slice in Hounsfield units, from pydicom: to be refused.",
+     "pydicom", "data/test_files/CT_small.dcm"),
+    ("liver", "Segmentation, multi-frame", "A binary segmentation in frames, from pydicom-data: to be refused.",
+     "data_store", "data/liver.dcm"),
 )  # fmt: skip
+_TEXTS = ("samples.json", "real.json")  # by training.recipes.samples and training.publish.real_samples
 
 
 def sample_scans(bundle: str | None = None) -> tuple[Sample, ...]:
-    """Return the samples that are on this disk, ours first, or those for one bundle; nothing is ever downloaded."""
-    return tuple(sample for sample in (*_synthetic(), *_real()) if bundle in (None, sample.bundle))
+    """Return the samples on this disk, real ones first, or those for one bundle; nothing is ever downloaded."""
+    ours = _ours()
+    drawn = [sample for sample in ours if sample.origin == "synthetic"]
+    real = [sample for sample in ours if sample.origin == "real"] + _installed()
+    return tuple(sample for sample in (*real, *drawn) if bundle in (None, sample.bundle))
 
 
-def _synthetic() -> list[Sample]:
-    texts = _texts()
+def _ours() -> list[Sample]:
+    texts = {name: text for file in _TEXTS for name, text in _texts(file).items() if isinstance(text, dict)}
     samples = []
-    for path in sorted(_ASSETS.glob("*.dcm")):
+    for path in sorted(path for path in _ASSETS.glob("*.*") if path.suffix in (".dcm", ".png")):
         text = texts.get(path.name, {})
-        text = text if isinstance(text, dict) else {}
         title = str(text.get("title", path.stem.replace("-", " ").replace("_", " ").capitalize()))
         about, bundle = str(text.get("description", "")), str(text.get("bundle", BRAIN))
-        samples.append(Sample(path.stem, title, about, "synthetic", path, bundle))
+        origin = "real" if text.get("origin") == "real" else "synthetic"
+        samples.append(Sample(path.stem, title, about, origin, path, bundle, _picture(path.stem)))
     return samples
 
 
-def _texts() -> dict[str, object]:
+def _texts(file: str) -> dict[str, object]:
     try:
-        texts = json.loads((_ASSETS / "samples.json").read_text(encoding="utf-8"))
+        texts = json.loads((_ASSETS / file).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return texts if isinstance(texts, dict) else {}
 
 
-def _real() -> list[Sample]:
+def _installed() -> list[Sample]:
     samples = []
     for key, title, description, package, file in _REAL:
         folder = _folder(package) if package else _ASSETS
         path = folder / file if folder else None
         if path is not None and path.is_file():
-            samples.append(Sample(key, title, description, "real", path))
+            samples.append(Sample(key, title, description, "real", path, picture=_picture(key)))
     return samples
 
 
+def _picture(key: str) -> Path | None:
+    path = _ASSETS / "pictures" / f"{key}.png"
+    return path if path.is_file() else None
+
+
+@cache
 def _folder(package: str) -> Path | None:
     """Return where a package lies; finding it does not import it."""
     spec = find_spec(package)

@@ -9,6 +9,9 @@ DICOM, NIFTI, GZIP, ZIP = "DICOM", "NIfTI", "gzip", "ZIP"
 PNG, JPEG, TIFF, BMP, WEBP, GIF = "PNG", "JPEG", "TIFF", "BMP", "WebP", "GIF"
 RASTERS = (PNG, JPEG, TIFF, BMP, WEBP, GIF)
 
+HEAD_BYTES = 4096
+"""Enough to tell what a file is."""
+
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", PNG),
     (b"\xff\xd8\xff", JPEG),
@@ -38,6 +41,7 @@ _REFUSED = (
     (b"\xfd7zXZ", "an xz archive", "pack the files as ZIP"),
     (b"BZh", "a bzip2 archive", "pack the files as ZIP"),
     (b"\x28\xb5\x2f\xfd", "a Zstandard archive", "pack the files as ZIP"),
+    (b"\x1f\x8b", "a gzipped file without a scan in it", "unpack it and upload what is inside"),
     (b"\x89HDF", "an HDF5 file", "convert the volume to NIfTI"),
     (b"CDF", "a NetCDF or MINC file", "convert the volume to NIfTI"),
     (b"NRRD", "an NRRD volume", "convert it to NIfTI"),
@@ -130,7 +134,7 @@ def _brand(brand: bytes) -> tuple[str, str]:
 
 
 def _text(data: bytes) -> tuple[str, str] | None:
-    head = data[:4096]
+    head = data[:HEAD_BYTES]
     if any(byte < 9 or 13 < byte < 27 for byte in head):
         return None
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:256].lower()

@@ -153,21 +153,33 @@ def range_window(low: float, high: float, name: str) -> Window:
 
 def full_window(values: np.ndarray, valid: np.ndarray | None = None) -> Window:
     """Return the window from the lowest to the highest of `values` (any shape) where `valid`."""
-    chosen = _chosen(values, valid)
-    return range_window(float(chosen.min()), float(chosen.max()), FULL_RANGE)
+    low, high = extremes(values, valid)
+    return range_window(low, high, FULL_RANGE)
 
 
 def robust_window(values: np.ndarray, valid: np.ndarray | None = None) -> Window:
     """Return the window between the 0.5 and 99.5 percentiles of `values` (any shape) where `valid`."""
-    chosen = _chosen(values, valid).ravel()
-    step = max(1, chosen.size // _SAMPLE_SIZE)
-    low, high = np.percentile(chosen[::step], (0.5, 99.5))
+    step = max(1, values.size // _SAMPLE_SIZE)
+    chosen = values.reshape(-1)[::step]
+    if valid is not None:
+        usable = chosen[valid.reshape(-1)[::step]]
+        chosen = usable if usable.size else chosen
+    low, high = np.percentile(chosen, (0.5, 99.5))
     if not high > low:
-        return range_window(float(chosen.min()), float(chosen.max()), ROBUST_RANGE)
+        return range_window(*extremes(values, valid), ROBUST_RANGE)
     return range_window(float(low), float(high), ROBUST_RANGE)
 
 
-def _chosen(values: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
-    if valid is None or not valid.any():
-        return values
-    return values[valid]
+def extremes(values: np.ndarray, valid: np.ndarray | None = None) -> tuple[float, float]:
+    """Return the least and the largest of `values` (F, …) where `valid`, or of all where nothing is."""
+    parts = [slice(index, index + 1) for index in range(len(values))]  # a copy of one frame at a time
+    found = [_ends(values[part], None if valid is None else valid[part]) for part in parts]
+    known = [ends for ends in found if ends is not None]
+    if not known:
+        return extremes(values)
+    return min(low for low, _ in known), max(high for _, high in known)
+
+
+def _ends(frame: np.ndarray, valid: np.ndarray | None) -> tuple[float, float] | None:
+    chosen = frame if valid is None else frame[valid]
+    return (float(chosen.min()), float(chosen.max())) if chosen.size else None

@@ -135,6 +135,11 @@ class PurificationTrajectory:
         frames = self.frames
         return frames[min(int(share * (len(frames) - 1) + 0.5), len(frames) - 1)]
 
+    def before(self, frame: Frame) -> Frame | None:
+        """The frame before one of the trajectory's; None where it is the input."""
+        earlier = [other for other in self.frames if other.step < frame.step]
+        return earlier[-1] if earlier else None
+
     def turn(self) -> Frame | None:
         """The first frame from which on the answer is the one it ends with; None where it never was another."""
         frames = self.frames

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from pages.attack.words import FIRST_ATTACK, NO_DEFENCE, NOT_ASKED, knowledge
 from pages.shared.session import Session
+from pages.shared.visit.budgets import BUDGETS
 from pages.shared.words import NORMS, heading, sign
 
 if TYPE_CHECKING:
@@ -19,23 +19,6 @@ ALONE, WHOLE = "Classifier", "Whole defence"
 ATTACKERS, BENIGN = "Attack", "Benign change"
 
 
-@dataclass(frozen=True)
-class Budget:
-    """The slider of ε: its range, its step and where it starts."""
-
-    low: float
-    high: float
-    step: float
-    start: float
-
-
-BUDGETS = {
-    "linf": Budget(0.5, 16.0, 0.5, 8.0),
-    "l2": Budget(0.1, 8.0, 0.1, 2.0),
-    "l1": Budget(1.0, 200.0, 1.0, 60.0),
-}
-
-
 def possible_settings(settings: AttackSettings | None, models: Bundle) -> AttackSettings:
     """What the visitor last set up; the attack that the page begins with where that asks for what the bundle lacks."""
     from core.attacks import AttackSettings, sees_defence
@@ -43,6 +26,29 @@ def possible_settings(settings: AttackSettings | None, models: Bundle) -> Attack
     if settings and not (models.lacks and sees_defence(settings)):
         return settings
     return AttackSettings(FIRST_ATTACK, eps=BUDGETS["linf"].start)
+
+
+def begin_with(settings: AttackSettings, seed: int) -> None:
+    """Set all that is asked for as these settings have it."""
+    from core.attacks import CORRUPTIONS, METHODS
+
+    method, benign = settings.method or FIRST_ATTACK, settings.method in CORRUPTIONS
+    usual = METHODS[method].steps_in(settings.norm)
+    values = {
+        "kind": BENIGN if benign else ATTACKERS,
+        "benign" if benign else "method": method,
+        "severity": settings.severity,
+        "target": WHOLE if settings.white_box else ALONE,
+        f"norm-{method}": settings.norm,
+        f"eps-{settings.norm}": settings.eps,
+        f"steps-{method}-{usual}": settings.steps or usual,
+        "restarts": settings.restarts,
+        "eot": settings.eot,
+        "seed": seed,
+    }
+    if not (benign or METHODS[method].sees_defence):
+        values["method-alone"] = method
+    st.session_state.update({f"attack-{name}": value for name, value in values.items()})
 
 
 def draw_controls(session: Session, models: Bundle, label: str, locked: bool) -> None:

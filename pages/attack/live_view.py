@@ -1,4 +1,4 @@
-"""An attack while it runs and after: the picture, the difference, and the probability."""
+"""An attack while it runs and after: the picture and the probability."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.attack.charts import FEWEST_STEPS, draw_charts
-from pages.attack.state import AttackRun
-from pages.attack.verdict import summary
+from pages.attack.state import AttackRun, begin
 from pages.shared.examinations import answer_of
 from pages.shared.job_status import Progress, draw_job_status, follow
-from pages.shared.pictures import averaged, draw_large_number
+from pages.shared.pictures import draw_large_number
+from pages.shared.story import cards
+from pages.shared.visit.steps import asks_for_step, place_asked
 from pages.shared.words import counted, length, number, percent, sign
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
     from core import Examination, Scan
     from core.trajectories.attack import Snapshot
+    from pages.shared.session import Session
 
-DIFFERENCE_GAIN = 20
 # On two cores, drawing and the browser take their time from the attack, and charts take most of it.
 CHART_SECONDS = 2.0
 
@@ -58,7 +59,7 @@ def draw_end(attack_run: AttackRun) -> None:
     steps = attack_run.trajectory.steps
     draw_job_status(attack_run, f" after {counted(steps)}")
     if attack_run.outcome:
-        st.markdown(f"**{summary(attack_run, attack_run.outcome.examination)}**")
+        st.markdown(f"**{cards.sentence(attack_run.before, attack_run.outcome.examination)}**")
     if steps:
         st.caption(f"{counted(steps)} in {attack_run.begun.seconds:.1f} s of computing.")
 
@@ -69,19 +70,7 @@ def draw_snapshot(attack_run: AttackRun, snapshot: Snapshot) -> None:
 
     name = "Original" if snapshot.step == 0 else f"After step {snapshot.step:,}"
     picture = overlays.model_png(snapshot.pixels, attack_run.before.frame.shape, attack_run.scan.spacing)
-    st.image(picture, name, "stretch", alt=f"Scan {attack_run.scan.name}. {name}")
-
-
-def draw_difference(attack_run: AttackRun, snapshot: Snapshot) -> None:
-    """What the steps so far have changed, amplified, with signed colours."""
-    from core.explanation import overlays
-
-    title = f"Difference × {DIFFERENCE_GAIN}{averaged(snapshot.pixels)}: brighter is red, darker is blue"
-    limit, shape = 0.5 / DIFFERENCE_GAIN, attack_run.before.frame.shape
-    picture = overlays.residual_png(
-        attack_run.trajectory.snapshots[0].pixels, snapshot.pixels, limit, shape, attack_run.scan.spacing
-    )
-    st.image(picture, title, "stretch", alt=f"{title}, after step {snapshot.step}")
+    st.image(picture, name, "stretch", output_format="PNG", alt=f"Scan {attack_run.scan.name}. {name}")
 
 
 def draw_original(before: Examination, scan: Scan) -> None:
@@ -89,7 +78,7 @@ def draw_original(before: Examination, scan: Scan) -> None:
     from core.explanation import overlays
 
     picture = overlays.model_png(before.pixels, before.frame.shape, scan.spacing)
-    st.image(picture, "Original", "stretch", alt=f"Scan {scan.name}. Original")
+    st.image(picture, "Original", "stretch", output_format="PNG", alt=f"Scan {scan.name}. Original")
 
 
 def draw_idle(before: Examination, scan: Scan) -> None:
@@ -112,6 +101,18 @@ def draw_steps(attack_run: AttackRun) -> None:
     steps = [snapshot.step for snapshot in snapshots]
     chosen = st.select_slider("Look at step", steps, attack_run.snapshot.step, key=key)
     attack_run.position = steps.index(chosen)
+
+
+def look_as_asked(session: Session, attack_run: AttackRun | None, before: Examination) -> None:
+    """Attack where the address asks for a step of it, and look at that."""
+    if not asks_for_step(session):
+        return
+    if attack_run is None or (attack_run.settings, attack_run.seed) != (session.attack, session.attack_seed):
+        begin(session, before)
+        st.rerun()
+    if not attack_run.running:
+        place = place_asked(session, [snapshot.step for snapshot in attack_run.trajectory.snapshots])
+        attack_run.position = attack_run.position if place is None else place
 
 
 def draw_size(attack_run: AttackRun, snapshot: Snapshot) -> None:

@@ -6,19 +6,23 @@ from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
-from pages.attack import live_view, teacher, verdict
+from pages.attack import classroom, live_view, verdict
 from pages.attack.charts import draw_charts
-from pages.attack.controls import draw_controls, possible_settings
+from pages.attack.controls import begin_with, draw_controls, possible_settings
 from pages.attack.state import AttackRun, Outcome, begin, current_attack_run, judge
 from pages.attack.words import in_short
 from pages.shared.empty_states import draw_problem, draw_start
+from pages.shared.errors import end_page
 from pages.shared.examinations import answer_of, target_examination
 from pages.shared.job_status import draw_stop
+from pages.shared.regions.share import answer_shares
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.scan_settings import draw_slice
 from pages.shared.session import Session, current_session
+from pages.shared.story import cards
 from pages.shared.tours import draw_tour
-from pages.shared.tours.steps import ATTACK
+from pages.shared.tours.places import ATTACK
+from pages.shared.visit.address import go_to
 from pages.shared.words import plain
 
 if TYPE_CHECKING:
@@ -27,15 +31,11 @@ if TYPE_CHECKING:
     from core import Examination, Scan
 
 
-def draw_top(session: Session, attack_run: AttackRun | None) -> None:
-    """The title, and the way into the teacher's mode and out of it."""
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        shown = attack_run.settings if attack_run else session.attack
-        title = in_short(shown) if session.teaching and shown else "Attack a scan"
-        st.title(title, anchor=False, width="content")
-        # No toggle: it would keep the focus, and arrow keys that go to a widget step nowhere.
-        label, icon = ("Leave teacher’s mode", "close") if session.teaching else ("Teacher’s mode", "co_present")
-        st.button(label, icon=f":material/{icon}:", on_click=session.switch_teaching, key="teacher", shortcut="Alt+T")
+def draw_title(session: Session, attack_run: AttackRun | None) -> None:
+    """What the page does; to a class, which attack it is."""
+    shown = attack_run.settings if attack_run else session.attack
+    title = in_short(shown) if session.visit.class_view and shown else "Attack a scan"
+    st.title(title, anchor=False, width="content")
 
 
 def places(running: bool, width: Literal["stretch", "content"] = "stretch") -> tuple[DeltaGenerator, DeltaGenerator]:
@@ -73,24 +73,25 @@ def draw_now(attack_run: AttackRun) -> None:
         live_view.draw_size(attack_run, snapshot)
 
 
-def draw_teacher(session: Session, attack_run: AttackRun | None, before: Examination, target: Scan) -> None:
+def draw_to_class(session: Session, attack_run: AttackRun | None, before: Examination, target: Scan) -> None:
     """One picture, one number, the keys, and at the end the verdict."""
     running = attack_run is not None and attack_run.running
-    with st.container(horizontal=True, vertical_alignment="top"):
+    with st.container(horizontal=True, vertical_alignment="center"):
+        draw_title(session, attack_run)
         draw_button(session, attack_run, before)
         keys = st.empty() if running else st.container(horizontal=True, horizontal_alignment="right")
     rest, live = places(running)
     if attack_run is None:
         with rest:
-            teacher.draw_original(before, target)
+            classroom.draw_original(before, target)
     elif running:
         with live.container():
-            live_view.follow_attack(attack_run, teacher.draw_stage)
+            live_view.follow_attack(attack_run, classroom.draw_stage)
     else:
         with keys:
-            teacher.draw_keys(session, attack_run)
+            classroom.draw_keys(attack_run)
         with rest:
-            teacher.draw_stage(attack_run, session.difference)
+            classroom.draw_result(session, attack_run)
             live_view.draw_end(attack_run)
 
 
@@ -127,12 +128,14 @@ def draw_outcome(session: Session, attack_run: AttackRun, outcome: Outcome | Non
     if outcome is None:
         return
     st.header("The verdict", anchor=False)
-    verdict.draw_verdict(attack_run, outcome)
+    with st.container(key="verdict"):
+        asked = cards.draw_story(session, attack_run.before, outcome.examination)
     if verdict.draw_exits(attack_run, outcome):
-        session.take_attacked(outcome.scan, attack_run.before)
-        st.switch_page("pages/examine/page.py")
+        session.take_attacked(outcome.scan, attack_run.before, attack_run.settings, attack_run.seed)
+        go_to("examine")
     st.header("What was changed", anchor=False)
-    verdict.draw_change(attack_run, outcome)
+    verdict.draw_change(session, attack_run, outcome)
+    answer_shares(session, asked)
 
 
 session = current_session()
@@ -140,22 +143,28 @@ wait_until_ready()
 draw_problem(session)
 if session.scan is None:
     draw_start("Attack")
-    st.stop()
+    end_page()
 
 draw_tour(session, ATTACK)
+if session.visit.asked.pop("attack", None) and session.attack:
+    begin_with(session.attack, session.attack_seed)
 session.attack = possible_settings(session.attack, bundle(session.bundle))
 before, target = target_examination(session), session.origin or session.scan
 attack_run = current_attack_run(session)
 running = attack_run is not None and attack_run.running
-draw_top(session, attack_run)
+if not session.visit.class_view:
+    draw_title(session, attack_run)
 if before.undefended is None:
     st.error(f"{plain(before.refused or '')} Choose another scan in the sidebar.", icon=":material/error:")
-    st.stop()
+    end_page()
 if session.origin is not None:
     st.caption(f"The open scan is an attacked copy; the attack begins again from {plain(target.name)}.")
 if attack_run and not running:
     judge(session, attack_run)
-(draw_teacher if session.teaching else draw_all)(session, attack_run, before, target)
+live_view.look_as_asked(session, attack_run, before)
+(draw_to_class if session.visit.class_view else draw_all)(session, attack_run, before, target)
+if attack_run and not running and attack_run.outcome:
+    session.visit.step = str(attack_run.snapshot.step)
 if running:
     # The attack has ended while it was being drawn: the buttons change, and the verdict comes.
     st.rerun()

@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pages.shared.examinations import answer_of
+from pages.shared.examinations import answer_of, profile_in_force, with_thresholds
 from pages.shared.page_state import PageState
 from pages.shared.runtime import bundle, exact_bundle, heavy_work
 from pages.shared.session import AttackedCopy
+from pages.shared.story.climb import keep_climb
 from pages.shared.words import counted
 
 if TYPE_CHECKING:
     from core import Examination, Prediction, Scan, Window
     from core.attacks import AttackSettings, AttackStep
+    from core.defence.profile import Profile
     from core.fidelity.metrics import Distance
     from core.trajectories.attack import AttackTrajectory, Snapshot
     from pages.shared.session import Session
@@ -44,6 +46,8 @@ class AttackRun(PageState):
         The target, and its result.
     settings, seed
         How it is attacked.
+    profile : Profile or None
+        The site's thresholds that defend it, where they aren't the bundle's own.
     trajectory : AttackTrajectory
         How it went so far.
     outcome : Outcome or None
@@ -59,6 +63,7 @@ class AttackRun(PageState):
     settings: AttackSettings
     seed: int
     trajectory: AttackTrajectory
+    profile: Profile | None = None
     outcome: Outcome | None = None
     position: int | None = None
 
@@ -106,7 +111,6 @@ def begin(session: Session, before: Examination) -> None:
     network = None if sees_defence(settings) else bundle(before.bundle).classifiers[answer.classifier]
     label = list(answer.probabilities).index(answer.label)
     trajectory = AttackTrajectory(before.pixels, label, answer.confidence, settings.norm, network)
-    steps = _steps(scan, frame, window, before, settings, seed)
     attack_run = AttackRun(
         choices=session.target_choices(),
         scan=scan,
@@ -116,25 +120,25 @@ def begin(session: Session, before: Examination) -> None:
         settings=settings,
         seed=seed,
         trajectory=trajectory,
+        profile=profile_in_force(session),
     )
-    session.keep(attack_run).start(steps, trajectory.take)
+    session.keep(attack_run).start(_steps(attack_run), trajectory.take)
 
 
-def _steps(
-    scan: Scan, frame: int, window: Window | None, before: Examination, settings: AttackSettings, seed: int
-) -> Iterator[AttackStep]:
+def _steps(run: AttackRun) -> Iterator[AttackStep]:
     from core.attacks import attack_pixels, attackable_pixels, sees_defence
 
-    models = (exact_bundle if sees_defence(settings) else bundle)(before.bundle)
-    pixels = attackable_pixels(scan, models, frame, window)
-    yield from attack_pixels(pixels, models, settings, classifier=answer_of(before).classifier, seed=seed)
+    models = with_thresholds((exact_bundle if sees_defence(run.settings) else bundle)(run.before.bundle), run.profile)
+    pixels = attackable_pixels(run.scan, models, run.frame, run.window)
+    yield from attack_pixels(pixels, models, run.settings, classifier=run.answer.classifier, seed=run.seed)
 
 
 def judge(session: Session, attack_run: AttackRun) -> None:
     """Write the attacked scan, read it back, and examine what was read; nothing where no step was taken."""
     if attack_run.outcome is None and attack_run.trajectory.result is not None:
-        attack_run.outcome = heavy_work("Examining the attacked scan …", lambda: _judged(attack_run))
-        session.attacked_copy = AttackedCopy(attack_run.outcome.scan, attack_run.before)
+        done = attack_run.outcome = heavy_work("Examining the attacked scan …", lambda: _judged(attack_run))
+        session.attacked_copy = AttackedCopy(done.scan, attack_run.before, attack_run.settings, attack_run.seed)
+        keep_climb(session, done.scan, attack_run.trajectory)
 
 
 def _judged(attack_run: AttackRun) -> Outcome:
@@ -144,7 +148,8 @@ def _judged(attack_run: AttackRun) -> Outcome:
     from core.scans import derived_dicom, derived_png
 
     attack_run.trajectory.finish()
-    result, before, models = attack_run.trajectory.result, attack_run.before, bundle(attack_run.before.bundle)
+    result, before = attack_run.trajectory.result, attack_run.before
+    models = with_thresholds(bundle(before.bundle), attack_run.profile)
     assert result is not None
     attacked = displayable(result)
     dicom = derived_dicom(
@@ -153,6 +158,7 @@ def _judged(attack_run: AttackRun) -> Outcome:
         description=describe(attack_run),
         modality=models.written_modality,
         source=attack_run.scan,
+        prepared=True,
     )
     scan = load_scan(dicom, name=f"{attack_run.scan.name} (attacked)")
     exam = examine(scan, models, classifier=attack_run.answer.classifier, seed=before.seed)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.shared.charts import COLOURS, CONFIG, FLOOR, theme
+from pages.shared.charts import CONFIG, FLOOR, palette
 from pages.shared.words import hover, number
 
 if TYPE_CHECKING:
     from core.report.cases import Case
 
 HEIGHT = 240
-KEPT, CHANGED = "kept", "changed"
+SYMBOLS = {"kept": "circle", "restored": "diamond", "broken": "x", "changed": "x"}
 # A row without points keeps its place.
 NOWHERE: list[float | None] = [None]
 TICKS = [0.01, 0.1, 1, 10, 100, 1000]
@@ -48,15 +48,21 @@ def draw_charts(cases: list[Case]) -> None:
                 key=f"audit-{title}",
                 alt=f"{title}: from {number(min(values))} to {number(max(values))} over {len(values)} scans",
             )
-    st.caption("One point a scan: a circle where purification kept the answer, a cross where it changed it.")
+    st.caption("One point a scan, by what purification did to its answer.")
 
 
 def dots(cases: list[Case], values: list[float], threshold: float | None, logarithmic: bool) -> go.Figure:
-    """A row for the answers that were kept, one for those that changed; a dashed line at the threshold."""
-    blue, orange, ink = COLOURS[theme()]
+    """A row for the answers that were kept, one for each way in which others changed; a dashed line at the threshold.
+
+    Where nothing changed there is a row that says so by its emptiness.
+    """
+    colours, ink = palette()
     figure = go.Figure()
-    for changed, title, colour, symbol in ((False, KEPT, blue, "circle"), (True, CHANGED, orange, "x")):
-        chosen = [index for index, case in enumerate(cases) if case.changed is changed]
+    shown = [effect for effect in SYMBOLS if any(case.effect == effect for case in cases)]
+    shown += ["changed"] if shown == ["kept"] else []
+    for title in shown:
+        colour, symbol = colours[list(SYMBOLS).index(title)], SYMBOLS[title]
+        chosen = [index for index, case in enumerate(cases) if case.effect == title]
         figure.add_box(
             x=[max(values[index], FLOOR) if logarithmic else values[index] for index in chosen] or NOWHERE,
             text=[hover(cases[index].name) for index in chosen], name=title, orientation="h", boxpoints="all", jitter=1,
@@ -72,6 +78,6 @@ def dots(cases: list[Case], values: list[float], threshold: float | None, logari
         )  # fmt: skip
     scale = {"type": "log", "tickvals": TICKS} if logarithmic else {"type": "linear", "nticks": 5}
     figure.update_xaxes(tickfont=font, **scale)
-    figure.update_yaxes(tickfont=font, autorange="reversed", categoryorder="array", categoryarray=[KEPT, CHANGED])
+    figure.update_yaxes(tickfont=font, autorange="reversed", categoryorder="array", categoryarray=shown)
     figure.update_layout(showlegend=False, margin={"l": 8, "r": 16, "t": 28, "b": 8})
     return figure

@@ -5,22 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from pages.audit.state import AuditState
 from pages.shared.downloads import file_stem
-from pages.shared.runtime import bundle, engine
+from pages.shared.log import LOG
+from pages.shared.runtime import engine
 from pages.shared.worker import Worker
 
 if TYPE_CHECKING:
     from core import Bundle
-    from core.report.cases import Case, Source
+    from core.report.cases import Case
     from core.report.rendering import Pictures
     from pages.shared.session import Session
 
 PICTURED = 12
+PATIENCE = 90.0  # seconds: the browser gives a file up after 180
 
 
 def draw_downloads(session: Session, audit: AuditState) -> None:
@@ -28,7 +31,7 @@ def draw_downloads(session: Session, audit: AuditState) -> None:
     from core.report.cohort import run_record
     from core.report.rendering import cases_csv
 
-    worker, models = engine().worker, bundle(audit.bundle)
+    worker, models = engine().worker, audit.models
     names = session.write_names = _draw_choice(session)
     with st.container(horizontal=True):
         st.download_button(
@@ -77,22 +80,14 @@ def exported_title(audit: AuditState, names: bool) -> str:
 
 
 def report(audit: AuditState, worker: Worker, models: Bundle, names: bool = False) -> str:
-    """The report; each case is computed in a turn of its own, so that other visitors get theirs in between."""
-    from core.report.cases import case_evidence
+    """The report, with pictures of the worst cases: all that could be made within `PATIENCE` seconds."""
     from core.report.cohort import run_record
-    from core.report.rendering import draw_pictures, report_html
+    from core.report.rendering import report_html
 
-    order = audit.in_order()
-    pictured = [index for index in order if audit.cases[index].fidelity][:PICTURED]
-    settings = replace(audit.settings, seeds=2)  # pictures show the first seed's estimate alone
-
-    def draw(source: Source) -> Pictures:
-        return draw_pictures(case_evidence(source, models, settings))
-
-    sources = [audit.sources[index] for index in pictured]
-    pictures = {source.sha256: worker.submit(partial(draw, source)).result() for source in sources}
+    cases = exported(audit, names)
+    pictures = _pictures(audit, worker, models)
     return report_html(
-        exported(audit, names),
+        cases,
         pictures,
         run_record(audit.sources, models, audit.settings),
         title=models.title,
@@ -100,6 +95,32 @@ def report(audit: AuditState, worker: Worker, models: Bundle, names: bool = Fals
         total=len(audit.sources),
         made=datetime.now(UTC),
     )
+
+
+def _pictures(audit: AuditState, worker: Worker, models: Bundle) -> dict[str, Pictures]:
+    """SHA-256 of the worst cases → their pictures, each made in a turn of its own: others get theirs in between.
+
+    A case whose pictures can't be made, or not in time, is left without: a report is never lost to a picture.
+    """
+    from core.report.cases import case_evidence
+    from core.report.rendering import draw_pictures
+
+    settings = replace(audit.settings, seeds=2)  # pictures show the first seed's estimate alone
+    until = monotonic() + PATIENCE
+    worst = [index for index in audit.in_order() if audit.cases[index].fidelity][:PICTURED]
+    for source in (audit.sources[index] for index in worst):
+        if source.sha256 in audit.pictures:
+            continue
+        made = worker.submit(partial(lambda source: draw_pictures(case_evidence(source, models, settings)), source))
+        try:
+            audit.pictures[source.sha256] = made.result(max(0.0, until - monotonic()))
+        except TimeoutError:
+            made.cancel()
+        except Exception:
+            LOG.exception("A picture of a report could not be made.")
+    shown = {audit.sources[index].sha256 for index in worst}
+    audit.pictures = {sha256: picture for sha256, picture in audit.pictures.items() if sha256 in shown}
+    return dict(audit.pictures)
 
 
 def file_name(audit: AuditState, ending: str, names: bool = False) -> str:

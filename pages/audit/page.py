@@ -7,13 +7,16 @@ import streamlit as st
 from pages.audit.case import draw_case
 from pages.audit.charts import draw_charts
 from pages.audit.files import draw_downloads
-from pages.audit.source import choose_cohort
+from pages.audit.source import about_files, choose_cohort
 from pages.audit.state import AuditState, begin
 from pages.audit.table import CASE, draw_figures, draw_live_table, draw_table
 from pages.shared.empty_states import draw_missing_models, draw_problem
+from pages.shared.errors import end_page
 from pages.shared.job_status import Progress, draw_job_status, draw_stop, follow
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.session import Session, current_session
+from pages.shared.tours import draw_tour
+from pages.shared.tours.places import AUDIT
 
 
 def draw_buttons(audit: AuditState) -> None:
@@ -33,7 +36,7 @@ def draw_state(audit: AuditState) -> None:
     draw_job_status(audit, then="What is finished is kept; Resume goes on with the rest.")
     known = len(audit.store.known)
     kept = f" Of these, {known} were finished in an earlier run and kept on this machine." if known else ""
-    st.markdown(f"**{done} of {total}** scans are done.{kept}")
+    st.markdown(f"**{done} of {total}** scans are done.{kept} {about_files(audit.sources)}")
     settings = audit.settings
     st.caption(
         f"Classifier {settings.classifier} · every scan purified with the seeds {settings.seed} to "
@@ -91,6 +94,7 @@ def draw_audit(session: Session, audit: AuditState) -> None:
 session = current_session()
 wait_until_ready()
 draw_problem(session)
+draw_tour(session, AUDIT)
 st.title("Audit a cohort", anchor=False)
 st.markdown(
     "Every scan goes through the pipeline, and every scan is purified as well, flagged or not: so one sees what "
@@ -98,8 +102,8 @@ st.markdown(
 )
 if bundle(session.bundle).lacks:
     draw_missing_models(bundle(session.bundle))
-    st.stop()
+    end_page()
 audit = choose_cohort(session)
 if audit is None:
-    st.stop()
+    end_page()
 draw_audit(session, audit)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from pages.shared.examinations import profile_in_force, with_thresholds
 from pages.shared.page_state import PageState
 from pages.shared.runtime import bundle, heavy_work
 
 if TYPE_CHECKING:
-    from core.report.cases import AuditSettings, Case, CaseEvidence, Source
+    from core import Bundle
+    from core.defence.profile import Profile
+    from core.fidelity.region import Region
+    from core.fidelity.region_fidelity import RegionFidelity
+    from core.report.cases import AuditSettings, Case, CaseEvidence
     from core.report.cohort import CaseStore
+    from core.report.rendering import Pictures
+    from core.report.sources import Source
     from pages.shared.session import Session
 
 SAMPLES = "Sample cohort"
@@ -33,8 +40,16 @@ class AuditState(PageState):
         Where finished cases are kept.
     cases : dict of int to Case
         Place in the cohort → what is done.
+    profile : Profile or None
+        The site's thresholds, where they aren't the bundle's own.
     opened : tuple of int and CaseEvidence, or None
         The case that is looked at; only one is kept, so that memory stays flat.
+    pictures : dict of str to Pictures
+        SHA-256 of the worst cases → what a report draws of them: a second report needn't compute them again.
+    remarks : dict of int to str
+        Place in the cohort → what reviewers noted in the audit that is made again.
+    measured : tuple or None
+        In which region of it was measured last, and what was found.
     """
 
     title: str
@@ -43,7 +58,16 @@ class AuditState(PageState):
     settings: AuditSettings
     store: CaseStore
     cases: dict[int, Case]
+    profile: Profile | None = None
     opened: tuple[int, CaseEvidence] | None = None
+    pictures: dict[str, Pictures] = field(default_factory=dict)
+    remarks: dict[int, str] = field(default_factory=dict)
+    measured: tuple[Region, RegionFidelity | str] | None = None
+
+    @property
+    def models(self) -> Bundle:
+        """The bundle, with the thresholds that hold here."""
+        return with_thresholds(bundle(self.bundle), self.profile)
 
     @property
     def ours(self) -> bool:
@@ -60,9 +84,16 @@ class AuditState(PageState):
         return True
 
     def take(self, finished: tuple[int, Case]) -> None:
-        """Note one more case."""
+        """Note one more case, with what was remarked on it before."""
         index, case = finished
         self.cases[index] = case
+        if remark := self.remarks.get(index):
+            self.keep(index, replace(case, remark=remark))
+
+    def keep(self, index: int, case: Case) -> None:
+        """Put a case in the place of what was known of it, on disk too."""
+        self.cases[index] = case
+        self.store.keep(case)
 
     def in_order(self) -> list[int]:
         """Places of the cases that are done, worst first."""
@@ -83,13 +114,14 @@ def open_audit(
     from core.report.cases import AuditSettings
 
     name, classifier, seed = session.bundle, bundle(session.bundle).classifier_name(session.classifier), session.seed
-    choices = (*choices, name, classifier, seed)
+    profile = profile_in_force(session)
+    choices = (*choices, name, classifier, seed, profile and profile.key)
     audit = session.current(AuditState, choices)
     # Always drawn: a message that comes and goes would move what follows, and the table would forget its order.
     with st.container():
         if audit is None:
             settings = AuditSettings(classifier, seed)
-            opened = heavy_work("Opening the cohort …", lambda: _opened(choices, title, find, name, settings))
+            opened = heavy_work("Opening the cohort …", lambda: _opened(choices, title, find, name, settings, profile))
             audit = session.keep(opened)
     return audit
 
@@ -100,11 +132,12 @@ def _opened(
     find: Callable[[], tuple[Source, ...]],
     name: str,
     settings: AuditSettings,
+    profile: Profile | None,
 ) -> AuditState:
     from core.report.cohort import CaseStore
 
     sources = find()
-    store = CaseStore(sources, bundle(name), settings)
+    store = CaseStore(sources, with_thresholds(bundle(name), profile), settings)
     return AuditState(
         choices=choices,
         title=title,
@@ -113,6 +146,7 @@ def _opened(
         settings=settings,
         store=store,
         cases=dict(store.known),
+        profile=profile,
     )
 
 
@@ -121,20 +155,10 @@ def begin(audit: AuditState) -> None:
     from core.report.cohort import cohort_cases
 
     if audit.complete:
+        audit.remarks = {index: case.remark for index, case in audit.cases.items() if case.remark}
+        audit.pictures.clear()
         audit.store.forget()
         audit.cases = {}
         audit.opened = None
-    steps = cohort_cases(audit.sources, bundle(audit.bundle), audit.settings, audit.store, done=set(audit.cases))
+    steps = cohort_cases(audit.sources, audit.models, audit.settings, audit.store, done=set(audit.cases))
     audit.start(steps, audit.take)
-
-
-def evidence_of(audit: AuditState, index: int) -> CaseEvidence:
-    """Everything about one case, computed again from its file: no pictures are kept."""
-    from core.report.cases import case_evidence
-
-    with st.container():  # always drawn, as above
-        if audit.opened is None or audit.opened[0] != index:
-            source, models = audit.sources[index], bundle(audit.bundle)
-            result = heavy_work("Opening the case …", lambda: case_evidence(source, models, audit.settings))
-            audit.opened = (index, result)
-    return audit.opened[1]

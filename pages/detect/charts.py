@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, NamedTuple
 
 import plotly.graph_objects as go
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from core.evaluation.operating_points import Roc, Share
 
 HEIGHT = 460
+AS_SHIPPED = "as shipped"
 
 
 class Cloud(NamedTuple):
@@ -34,9 +36,16 @@ class Line(NamedTuple):
 
 
 def scatter(
-    clouds: Sequence[Cloud], names: tuple[str, str], thresholds: Mapping[str, float], here: tuple[float, float] | None
+    clouds: Sequence[Cloud],
+    names: tuple[str, str],
+    thresholds: Mapping[str, float],
+    here: tuple[float, float] | None,
+    before: Mapping[str, float] | None = None,
 ) -> go.Figure:
-    """Sets of scans over two scores, with lines at the thresholds and a big diamond for this scan."""
+    """Sets of scans over two scores, with lines at the thresholds and a big diamond for this scan.
+
+    `before`: thresholds that held before, as dotted lines; those of today are dashed.
+    """
     colours, ink = palette()
     background = BACKGROUNDS[theme()]
     figure = go.Figure()
@@ -44,9 +53,13 @@ def scatter(
         marker = {"symbol": symbol, "size": 9, "opacity": 0.8, "color": colour, "line": {"width": 1.5, "color": colour}}
         xs, ys = ([max(value, FLOOR) for value in values] for values in (cloud.across, cloud.up))
         figure.add_scatter(x=xs, y=ys, mode="markers", marker=marker, name=cloud.title)
-    line = {"dash": "dash", "width": 2, "color": ink}
-    figure.add_vline(x=thresholds[names[0]], line=line)
-    figure.add_hline(y=thresholds[names[1]], line=line)
+    moved = {name: limit for name, limit in (before or {}).items() if limit != thresholds[name]}
+    for limits, dash in ((moved, "dot"), (thresholds, "dash")):
+        line = {"dash": dash, "width": 2, "color": ink}
+        if names[0] in limits:
+            figure.add_vline(x=limits[names[0]], line=line)
+        if names[1] in limits:
+            figure.add_hline(y=limits[names[1]], line=line)
     if here:
         across, up = (max(value, FLOOR) for value in here)
         figure.add_scatter(
@@ -58,15 +71,34 @@ def scatter(
             x=math.log10(across), y=math.log10(up), text="<b>this scan</b>", showarrow=False, yshift=26,
             font={"size": 16, "color": ink}, bgcolor=faded(background, 0.85),
         )  # fmt: skip
-    text = {"text": "threshold", "showarrow": False, "yanchor": "bottom", "font": {"size": 14, "color": ink}}
-    column, row = (math.log10(thresholds[name]) for name in names)
-    figure.add_annotation(x=column, y=0, yref="paper", xanchor="left", xshift=4, **text)
-    figure.add_annotation(x=1, y=row, xref="paper", xanchor="right", **text)
+    for axis, name in enumerate(names):
+        if before is None:
+            _write_threshold(figure, thresholds[name], "threshold", axis)
+        else:
+            _write_threshold(figure, thresholds[name], "yours" if name in moved else "as shipped, and yours", axis)
+        if name in moved:
+            _write_threshold(figure, moved[name], AS_SHIPPED, axis)
     titles = [{"text": f"{score_words(name).name}: {score_words(name).axis}"} for name in names]
     ticks = [0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50]
     figure.update_xaxes(type="log", title=titles[0], tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
     figure.update_yaxes(type="log", title=titles[1], dtick=1, exponentformat="power")
     return finished(figure, ink)
+
+
+def _write_threshold(figure: go.Figure, limit: float, said: str, axis: int) -> None:
+    """What a line stands for, at its end; on a logarithmic axis Plotly places texts by exponent.
+
+    Lines as shipped bear theirs at the other end, as both may lie close together.
+    """
+    other = said == AS_SHIPPED
+    text = {"text": said, "showarrow": False, "font": {"size": 14, "color": palette()[1]}}
+    text |= {"bgcolor": faded(BACKGROUNDS[theme()], 0.85)}
+    if axis:
+        side = {"x": 1, "xanchor": "right", "xshift": -4} if other else {"x": 0, "xanchor": "left", "xshift": 4}
+        figure.add_annotation(y=math.log10(limit), xref="paper", yanchor="bottom", **side, **text)
+    else:
+        end = {"y": 1, "yanchor": "top"} if other else {"y": 0, "yanchor": "bottom"}
+        figure.add_annotation(x=math.log10(limit), yref="paper", xanchor="right", xshift=-4, **end, **text)
 
 
 def roc_chart(curves: Mapping[str, Roc]) -> go.Figure:
@@ -78,7 +110,7 @@ def roc_chart(curves: Mapping[str, Roc]) -> go.Figure:
     figure.add_scatter(
         x=[0, 100], y=[0, 100], mode="lines", name="guessing", line={"width": 1, "color": ink}, hoverinfo="skip"
     )
-    for (title, curve), colour, dash in zip(curves.items(), colours, DASHES):
+    for (title, curve), colour, dash in zip(curves.items(), cycle(colours), (*DASHES, "longdash")):
         figure.add_scatter(
             x=100 * curve.false_alarms, y=100 * curve.detected, mode="lines", name=title,
             line={"width": 3.5, "color": colour, "dash": dash}, cliponaxis=False,

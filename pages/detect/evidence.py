@@ -2,67 +2,99 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
 from pages.detect.record import score_text
-from pages.shared.examinations import answer_of
-from pages.shared.pictures import draw_legend
-from pages.shared.words import number, plain, score_words, standing
+from pages.shared.examinations import answer_of, reliability_of
+from pages.shared.pictures import draw_added, draw_legend
+from pages.shared.visit.stage import say
+from pages.shared.words import names_of, number, plain, score_words, standing
 
 if TYPE_CHECKING:
     from core import Bundle, Detection, Examination, Scan
+    from core.evaluation.reliability import Reliability
 
 GREY = 0.5
+PARTS = {2: ("a half", "both"), 4: ("a quarter", "the four")}
 OPACITY = 0.85
 
 
-def draw_evidence(exam: Examination, scan: Scan, bundle: Bundle) -> None:
-    """The verdict, the combined maps, and the masks."""
+def draw_evidence(
+    exam: Examination,
+    scan: Scan,
+    bundle: Bundle,
+    draw_among: Callable[[Detection], None],
+    before: Examination | None = None,
+) -> None:
+    """The verdict, where the scan lies among those recorded, which `draw_among` draws, the maps, and the masks.
+
+    before: the scan before it was attacked, where that is known.
+    """
     if exam.refused:
+        say(plain(exam.refused))
         record = " What the detector measured is shown for the record." if exam.detection else ""
         st.error(f"{plain(exam.refused)}{record}", icon=":material/error:")
     if exam.detection is None:
         return
-    calibration = bundle.calibrations[answer_of(exam).classifier]
-    _draw_scores(exam.detection, len(calibration.labels))
-    st.header("Over the scan", anchor=False)
-    _draw_maps(exam, exam.detection, scan)
-    st.header("Mask by mask", anchor=False)
+    known = reliability_of(bundle, answer_of(exam).classifier)
+    _draw_scores(exam.detection, known)
+    st.subheader("Among the recorded scans", anchor=False)
+    draw_among(exam.detection)
+    st.subheader("Over the scan", anchor=False)
+    _draw_maps(exam, exam.detection, scan, before)
+    st.subheader("Mask by mask", anchor=False)
+    part, count = PARTS.get(bundle.mask_count, ("a part", "the"))
     st.markdown(
-        "Each mask hides a quarter of the patches, and each patch is hidden exactly once. The network predicts what it "
-        "does not see; the four errors together are the error map above."
+        f"Each mask hides {part} of the patches, and each patch is hidden exactly once. The network predicts what it "
+        f"does not see; {count} errors together are the error map above."
     )
     _draw_masks(exam, exam.detection, scan, bundle)
 
 
-def _draw_scores(detection: Detection, count: int) -> None:
-    if detection.flagged:
-        names = " and ".join(score_words(name).name.lower() for name in detection.flagged_by)
-        st.markdown(f"**This scan is flagged:** {names} above the threshold.")
-    else:
-        st.markdown("**This scan is not flagged:** no score is above its threshold.")
+def verdict(detection: Detection) -> str:
+    """Whether the scan is flagged and, where the bundle asks that, altered, and by which scores."""
+    flagged = f"flagged:** {names_of(detection.flagged_by)} above the threshold."
+    if detection.altered is None:
+        return f"**This scan is {flagged if detection.flagged else 'not flagged:** no score is above its threshold.'}"
+    altered = f"altered:** {names_of(detection.altered_by)} above the threshold."
+    altered = altered if detection.altered else "not altered:** nothing was found to be added."
+    flagged = flagged if detection.flagged else "not flagged:** the answer doesn’t hang on details too small to see."
+    return f"**This scan is {altered} **It is {flagged}"
+
+
+def _draw_scores(detection: Detection, known: Reliability) -> None:
+    said = verdict(detection)
+    if not say(said):
+        st.markdown(said)
     grid = st.grid(len(detection.scores), min_column_width=220)
-    for name, score in detection.scores.items():
+    for name in sorted(detection.scores, key=lambda name: name in known.blind):
         with grid.container(border=True, height="stretch", gap="xsmall"):
             st.markdown(f"**{score_words(name).name}**")
-            st.subheader(score_text(score), anchor=False)
+            st.subheader(score_text(detection.scores[name]), anchor=False)
             if name in detection.flagged_by:
-                st.badge("Above its threshold", icon=":material/warning:", color="orange")
+                st.badge("Above: alarm", icon=":material/warning:", color="orange")
+            elif name in detection.altered_by:
+                st.badge("Above: altered", icon=":material/blur_on:", color="orange")
+            elif name in known.blind:
+                st.badge("Doesn’t tell attacks", icon=":material/visibility_off:", color="gray")
             else:
                 st.badge("Below its threshold", icon=":material/check_circle:", color="green")
-            st.markdown(
-                f"Threshold {number(detection.thresholds[name])}; {standing(detection.percentiles[name], count)}."
-            )
+            limit = detection.thresholds.get(name)
+            cut = "No threshold" if limit is None else f"Threshold {number(limit)}"
+            st.markdown(f"{cut}; {standing(detection.percentiles[name], known.count)}.")
 
 
-def _draw_maps(exam: Examination, detection: Detection, scan: Scan) -> None:
+def _draw_maps(exam: Examination, detection: Detection, scan: Scan, before: Examination | None) -> None:
     from core.explanation import overlays
 
     grid = st.grid(3, min_column_width=140)
-    grid.image(overlays.scan_png(exam.frame, scan.spacing), "The scan", "stretch", alt=f"Scan {scan.name}")
+    grid.image(
+        overlays.scan_png(exam.frame, scan.spacing), "The scan", "stretch", output_format="PNG", alt=f"Scan {scan.name}"
+    )
     maps = (
         ("Reconstruction error", detection.error_map, "grey levels"),
         ("Attention variation", detection.attention_map, "moved per patch"),
@@ -71,13 +103,16 @@ def _draw_maps(exam: Examination, detection: Detection, scan: Scan) -> None:
         limit = overlays.map_limit(values)
         with grid.cell():
             picture = overlays.overlay_png(exam.frame, values, limit, OPACITY, scan.spacing)
-            st.image(picture, title, "stretch", alt=f"Scan {scan.name} with its {title.lower()} over it")
+            st.image(
+                picture, title, "stretch", output_format="PNG", alt=f"Scan {scan.name} with its {title.lower()} over it"
+            )
             draw_legend("0", f"{number(limit)} {unit}", signed=False)
     st.caption(
         "Bright in the first map: the network could not predict the place from what surrounds it. Bright in the "
         "second: its attention moves when the scan is lightly denoised. Each map has its own scale, so that a clean "
         "scan has bright places, too; the decision rests on the scores above."
     )
+    draw_added({"This scan": exam} if before is None else {"Original": before, "Attacked": exam}, scan)
 
 
 def _draw_masks(exam: Examination, detection: Detection, scan: Scan, bundle: Bundle) -> None:
@@ -98,7 +133,13 @@ def _draw_masks(exam: Examination, detection: Detection, scan: Scan, bundle: Bun
                 ("Predicted", overlays.model_png(predicted, shape, scan.spacing)),
                 ("Error", error),
             ):
-                st.image(picture, title, "stretch", alt=f"Mask {index} of scan {scan.name}: {title.lower()}")
+                st.image(
+                    picture,
+                    title,
+                    "stretch",
+                    output_format="PNG",
+                    alt=f"Mask {index} of scan {scan.name}: {title.lower()}",
+                )
     st.caption(
         "Seen: hidden patches are grey. Predicted: the prediction fills the hidden patches, the rest is the scan."
     )

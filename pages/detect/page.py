@@ -2,51 +2,68 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from pages.detect.evidence import draw_evidence
 from pages.detect.operating_point import draw_thresholds
 from pages.detect.record import open_record
 from pages.detect.roc import draw_roc
-from pages.detect.tables import draw_benign, draw_scatter, draw_stress
-from pages.detect.trials import current_trials, draw_trials
+from pages.detect.scatter import draw_scatter
+from pages.detect.site import draw_site
+from pages.detect.tables import draw_benign, draw_stress
+from pages.detect.trials import TrialsState, current_trials, draw_trials
 from pages.shared.empty_states import draw_missing_models, draw_problem
-from pages.shared.examinations import examination
+from pages.shared.errors import end_page
+from pages.shared.examinations import examination, profile_in_force, target_examination
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.session import Session, current_session
 from pages.shared.tours import draw_tour
-from pages.shared.tours.steps import DETECT
+from pages.shared.tours.places import DETECT
+from pages.shared.visit.sections import choose, choose_asked, note_section
+from pages.shared.visit.stage import lay_stage, say
+from pages.shared.words import plain
 
-SCAN, SCORES, THRESHOLDS, ROC = "This scan", "Scores", "Thresholds", "ROC"
-STRESS, BENIGN, RECOMPUTE = "Stress", "Benign changes", "Recompute"
-SECTIONS = (SCAN, SCORES, THRESHOLDS, ROC, STRESS, BENIGN, RECOMPUTE)
+if TYPE_CHECKING:
+    from core import Detection
+
+SCAN, RECORDED, NOW = "This scan", "Recorded studies", "Measured now"
+SCORES, THRESHOLDS, ROC, STRESS, BENIGN = "Scores", "Thresholds", "ROC", "Stress", "Benign changes"
+RECOMPUTE, SITE = "Recompute", "Your scanner"
+NONE_YET = "No scan is chosen yet. **→** leads to what is recorded."
+SECTIONS = {RECORDED: (SCORES, THRESHOLDS, ROC, STRESS, BENIGN), NOW: (RECOMPUTE, SITE)}
+PART, KEYS = "detect-part", {RECORDED: "detect-section", NOW: "detect-now"}
 
 
 def draw_scan(session: Session) -> None:
     """The evidence in the scan that is open."""
     if session.scan is None:
+        st.header("This scan: none chosen yet", anchor=False)
+        say(NONE_YET)
         st.info(
-            "Choose a sample or upload a scan in the sidebar to see its evidence. The other sections need no scan.",
+            "Choose a sample or upload a scan in the sidebar to see its evidence. The other parts need no scan.",
             icon=":material/info:",
         )
         return
-    draw_evidence(examination(session), session.scan, bundle(session.bundle))
-
-
-def draw_section(session: Session, section: str) -> None:
-    """The section that is looked at; the others cost nothing."""
+    st.header(f"This scan: {plain(session.scan.name)}", anchor=False)
     models = bundle(session.bundle)
-    classifier = models.classifier_name(session.classifier)
-    trials = current_trials(session, classifier)
-    if section == SCAN:
-        draw_scan(session)
-        return
-    if section == RECOMPUTE:
-        draw_trials(session, classifier, trials)
-        return
-    record = open_record(models, classifier)
+    record = open_record(models, models.classifier_name(session.classifier))
+
+    def draw_among(detection: Detection) -> None:
+        draw_scatter(record, detection, profile_in_force(session))
+
+    before = target_examination(session) if session.origin else None
+    draw_evidence(examination(session), session.scan, models, draw_among, before)
+
+
+def draw_recorded(session: Session, section: str) -> None:
+    """A study of the bundle's calibration scans."""
+    models = bundle(session.bundle)
+    record = open_record(models, models.classifier_name(session.classifier))
+    st.header(f"{section}, recorded on {len(record.calibration.labels)} scans", anchor=False)
     if section == SCORES:
-        draw_scatter(record, examination(session).detection if session.scan else None)
+        draw_scatter(record, None, profile_in_force(session))
     elif section == THRESHOLDS:
         draw_thresholds(record)
     elif section == ROC:
@@ -57,16 +74,38 @@ def draw_section(session: Session, section: str) -> None:
         draw_benign(record)
 
 
+def draw_now(session: Session, section: str) -> None:
+    """The detector on other scans, now: the samples, or those of the visitor's scanner."""
+    models = bundle(session.bundle)
+    classifier = models.classifier_name(session.classifier)
+    if section == RECOMPUTE:
+        st.header("On the sample scans, now", anchor=False)
+        draw_trials(session, classifier, current_trials(session, classifier))
+    else:
+        st.header("On your scanner’s scans, now", anchor=False)
+        draw_site(session, open_record(models, classifier))
+
+
 session = current_session()
 wait_until_ready()
 draw_problem(session)
 draw_tour(session, DETECT)
-st.title("Judge the detector", anchor=False)
+within = {name: {PART: part, KEYS[part]: name} for part, names in SECTIONS.items() for name in names}
+with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+    st.title("Judge the detector", anchor=False, width="content")
+    if not bundle(session.bundle).lacks:
+        choose_asked("detect", {SCAN: {PART: SCAN}} | within)
+        part = choose("Part", (SCAN, *SECTIONS), PART)
 if bundle(session.bundle).lacks:
     draw_missing_models(bundle(session.bundle))
-    st.stop()
-section = st.segmented_control(
-    "Section", SECTIONS, default=SCAN, required=True, key="detect-section", label_visibility="collapsed",
-    persist_state="session",
-)  # fmt: skip
-draw_section(session, section or SCAN)
+    end_page()
+if part == SCAN:
+    note_section("")
+    lay_stage(session)
+    draw_scan(session)
+else:
+    section = choose("Section", SECTIONS[part], KEYS[part])
+    note_section(section)
+    trials = session.state_of(TrialsState)
+    lay_stage(session, running=section == RECOMPUTE and trials is not None and trials.running)
+    draw_recorded(session, section) if part == RECORDED else draw_now(session, section)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from pages.shared.records import draw_command
 from pages.shared.words import SPLITS, method_title, number, plain, score_words
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from core.bundles.calibration import Calibration, Limits
     from core.evaluation.operating_points import Condition, OperatingPoint, Roc, Share
 
-JOINT_WORDS = "All three together"
+JOINT_WORDS, ALTERED_WORDS = "All three together", "Altered: both together"
 
 
 @dataclass(frozen=True)
@@ -166,4 +167,4 @@ def draw_source(record: Record, *remarks: str, judged: bool = True) -> None:
         f"{plain(record.classifier)}. {' '.join([*how, *remarks])}"
     )
     if command := facts.get("command"):
-        st.caption(f"Made by `{str(command).replace('`', '')}`")
+        draw_command(str(command))

@@ -1,4 +1,4 @@
-"""Scores, stress and benign changes: the recorded scans in charts and tables."""
+"""Stress and benign changes: the recorded scans in charts and tables."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.detect import charts
+from pages.detect.benign_chart import benign_bars, benign_height
+from pages.detect.findings import benign_told, stress_told
 from pages.detect.record import (
     Record,
     condition_title,
@@ -15,60 +17,17 @@ from pages.detect.record import (
     full_text,
     method_title,
     operating_point_of,
-    pick_condition,
-    score_text,
+    share_text,
 )
-from pages.shared.charts import CONFIG
-from pages.shared.words import number, plain, score_words
+from pages.shared.records import draw_finding
+from pages.shared.visit.stage import draw_chart
+from pages.shared.words import plain
 
 if TYPE_CHECKING:
-    from core import Detection
     from core.evaluation.operating_points import Condition
 
-ACROSS, UP = "amv", "instability"
 STRESSED = "pgd"
 STRESS_EPS = (0.5, 1, 2, 4, 8, 16)
-
-
-def draw_scatter(record: Record, detection: Detection | None) -> None:
-    """Clean, attacked and benignly changed scans over two scores, and this scan among them."""
-    pickers = st.grid(2, min_column_width=220)
-    with pickers.cell():
-        attack = pick_condition("Attack", record.attacks, "scatter-attack", "pgd 4/255")
-    with pickers.cell():
-        benign = pick_condition("Benign change", record.benign, "scatter-benign", "gaussian-noise 1")
-    clouds = [_cloud(record, "clean", "clean")]
-    for symbol, condition in (("attacked", attack), ("benign", benign)):
-        if condition:
-            clouds.append(_cloud(record, condition.name, f"{symbol}: {condition_title(condition)}"))
-    thresholds = record.bundle.limits[record.classifier].thresholds
-    here = (detection.scores[ACROSS], detection.scores[UP]) if detection else None
-    st.plotly_chart(
-        charts.scatter(clouds, (ACROSS, UP), thresholds, here),
-        height=charts.HEIGHT + 60,
-        config=CONFIG,
-        key="scatter",
-        alt="Scores of the calibration scans, with the thresholds as dashed lines",
-    )
-    if here:
-        st.markdown(
-            f"This scan: {score_words(ACROSS).name.lower()} **{score_text(here[0])}** (threshold "
-            f"{number(thresholds[ACROSS])}), {score_words(UP).name.lower()} **{score_text(here[1])}** (threshold "
-            f"{number(thresholds[UP])}). Scans right of, or above, a dashed line are flagged."
-        )
-    else:
-        st.markdown("Scans right of, or above, a dashed line are flagged. Choose a scan to see where it lies.")
-    draw_source(
-        record,
-        "The dashed lines are the bundle’s own thresholds.",
-        "Scores below the axis are drawn on its lowest line, as a logarithmic axis has no 0.",
-        judged=False,
-    )
-
-
-def _cloud(record: Record, condition: str, title: str) -> charts.Cloud:
-    scores = record.calibration.conditions[condition].scores
-    return charts.Cloud(title, scores[ACROSS], scores[UP])
 
 
 def draw_stress(record: Record) -> None:
@@ -81,16 +40,17 @@ def draw_stress(record: Record) -> None:
         return
     strengths = sorted(known)
     costs = [operating_point_of(record, known[eps].name) for eps in strengths]
-    named = (
+    draw_finding(stress_told(dict(zip(strengths, costs))))
+    named: tuple[tuple[str, str], ...] = (
         ("undefended accuracy", "undefended_attacked"),
         ("defended accuracy", "defended_attacked"),
         ("flagged", "flagged"),
     )
+    named += (("altered", "altered"),) if all(cost.altered for cost in costs) else ()
     lines = [charts.Line(title, strengths, [getattr(cost, name) for cost in costs]) for title, name in named]
-    st.plotly_chart(
+    draw_chart(
         charts.stress_chart(lines),
-        height=charts.HEIGHT,
-        config=CONFIG,
+        charts.HEIGHT,
         key="stress",
         alt="Undefended accuracy, defended accuracy and share flagged over ε of PGD",
     )
@@ -98,7 +58,8 @@ def draw_stress(record: Record) -> None:
         {"ε": f"{eps:g}/255"} | {line.title.capitalize(): full_text(line.shares[place]) for line in lines}
         for place, eps in enumerate(strengths)
     ]
-    st.table(rows, hide_index=True)
+    with st.expander("All figures over ε", icon=":material/table:"):
+        st.table(rows, hide_index=True)
     draw_source(record, "The attacker knows the classifier, and nothing about the defence. A refusal counts as wrong.")
 
 
@@ -109,19 +70,21 @@ def _stresses(entry: Condition) -> bool:
 def draw_benign(record: Record) -> None:
     """What the detector makes of changes that nobody meant ill by."""
     from core.attacks import CORRUPTIONS
+    from core.defence.fitting import FALSE_ALARM_BUDGET
 
     st.markdown(
         "Scanners and file formats change scans, too. Such a change should not be called an attack; and where it is, "
         "the label should stay as it was."
     )
     rows = []
-    for entry in record.benign:
-        cost = operating_point_of(record, entry.name)
+    costs = [operating_point_of(record, entry.name) for entry in record.benign]
+    for entry, cost in zip(record.benign, costs):
         rows.append(
             {
                 "Change": method_title(entry.method),
                 "Severity": f"{entry.strength:g}",
                 "Flagged": f"{count_text(cost.flagged)}: {full_text(cost.flagged)}",
+                **({"Altered": f"{count_text(cost.altered)}: {full_text(cost.altered)}"} if cost.altered else {}),
                 "Label kept": count_text(cost.label_kept),
                 "Turned wrong": f"{cost.turned_wrong}",
                 "Turned right": f"{cost.turned_right}",
@@ -130,13 +93,22 @@ def draw_benign(record: Record) -> None:
             }
         )
     if rows:
-        st.table(rows, hide_index=True)
+        draw_finding(benign_told(list(zip(record.benign, costs)), FALSE_ALARM_BUDGET))
+        names = [condition_title(entry) for entry in record.benign]
+        draw_chart(
+            benign_bars(names, [cost.flagged for cost in costs], FALSE_ALARM_BUDGET),
+            benign_height(len(names)), key="benign",
+            alt="Scans flagged after benign changes: "
+            + "; ".join(f"{name} {share_text(cost.flagged)}" for name, cost in zip(names, costs)),
+        )  # fmt: skip
+        with st.expander("All figures of the benign changes", icon=":material/table:"):
+            st.table(rows, hide_index=True)
     missing = [method_title(name) for name in CORRUPTIONS if name not in {entry.method for entry in record.benign}]
     if missing:
         st.info(f"Not recorded in this bundle yet: {plain(', '.join(missing))}.", icon=":material/info:")
     draw_source(
         record,
-        "Label kept: of the flagged scans that were not refused, those whose answer is still what the classifier "
+        "Label kept: of the purified scans that were not refused, those whose answer is still what the classifier "
         "had said before. Turned wrong, turned right: of the same scans, those whose answer was right before and is "
         "wrong now, and the other way round.",
     )

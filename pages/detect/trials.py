@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.detect.record import score_text
+from pages.shared.examinations import models_in_force, samples
 from pages.shared.job_status import Progress, draw_job_status, draw_stop, follow
 from pages.shared.page_state import PageState
-from pages.shared.pickers import samples
-from pages.shared.runtime import bundle
 from pages.shared.session import Session
+from pages.shared.visit.stage import say, staged
 from pages.shared.words import heading, method_title, number, score_words
 
 if TYPE_CHECKING:
+    from core import Bundle
     from core.attacks import AttackSettings
-    from core.evaluation.operating_points import Trial
+    from core.evaluation.trials import Trial
 
+STANDS = "Answer stands, defended"
 # Those that take seconds a scan; the Attack page has them all.
 METHODS = ("pgd", "fgsm", "apgd", "cw", "deepfool")
 
@@ -44,25 +46,30 @@ class TrialsState(PageState):
             self.done.append(trial)
 
 
-def _steps(paths: list[str], name: str, classifier: str, settings: AttackSettings, seed: int) -> Iterator[Trial | None]:
+def _steps(
+    paths: list[str], models: Bundle, classifier: str, settings: AttackSettings, seed: int
+) -> Iterator[Trial | None]:
     from core import load_scan
-    from core.evaluation.operating_points import trial_steps
+    from core.evaluation.trials import trial_steps
 
-    models = bundle(name)
     for path in paths:
         yield from trial_steps(load_scan(path), models, settings, classifier=classifier, seed=seed)
 
 
 def _begin(session: Session, classifier: str, settings: AttackSettings) -> None:
-    paths, name = [str(sample.path) for sample in samples().values() if sample.origin == "synthetic"], session.bundle
-    state = session.keep(TrialsState(choices=(name, classifier), settings=settings))
-    steps = _steps(paths, name, classifier, settings, session.seed)
+    paths = [str(sample.path) for sample in samples().values() if sample.origin == "synthetic"]
+    state = session.keep(TrialsState(choices=_choices(session, classifier), settings=settings))
+    steps = _steps(paths, models_in_force(session), classifier, settings, session.seed)
     state.start(steps, state.take, total=len(paths))
+
+
+def _choices(session: Session, classifier: str) -> tuple[object, ...]:
+    return session.bundle, classifier, session.profile and session.profile.key
 
 
 def current_trials(session: Session, classifier: str) -> TrialsState | None:
     """The visitor's test; one of another bundle or classifier is stopped and forgotten."""
-    return session.current(TrialsState, (session.bundle, classifier))
+    return session.current(TrialsState, _choices(session, classifier))
 
 
 def draw_trials(session: Session, classifier: str, trials: TrialsState | None) -> None:
@@ -113,21 +120,29 @@ def draw_result(trials: TrialsState) -> None:
     done = trials.done
     if not done:
         return
-    counts = (
+    counts: tuple[tuple[str, int], ...] = (
         ("Flagged before the attack", sum(trial.flagged_clean for trial in done)),
         ("Fooled, undefended", sum(trial.attacked != trial.answer for trial in done)),
         ("Flagged after the attack", sum(trial.flagged_attacked for trial in done)),
-        ("Answer stands, defended", sum(trial.defended == trial.answer for trial in done)),
+        (STANDS, sum(trial.defended == trial.answer for trial in done)),
     )
-    grid = st.grid(4, min_column_width=165)
-    for title, count in counts:
-        grid.metric(title, f"{count} of {len(done)}", border=True)
+    if done[0].altered_attacked is not None:
+        counts += (
+            ("Altered before the attack", sum(bool(trial.altered_clean) for trial in done)),
+            ("Altered after the attack", sum(bool(trial.altered_attacked) for trial in done)),
+        )
+    flagged = sum(trial.flagged_attacked for trial in done)
+    say(f"**{flagged} of {len(done)}** attacked sample scans are flagged, and {dict(counts)[STANDS]} answers stand.")
+    with staged():
+        grid = st.grid(len(counts), min_column_width=165)
+        for title, count in counts:
+            grid.metric(title, f"{count} of {len(done)}", border=True)
     _draw_rows(trials)
-    settings = trials.settings
+    settings, whose = trials.settings, "the site profile’s" if trials.choices[2] else "the bundle’s own"
     assert settings.method
     st.caption(
         f"n = {len(done)} of {trials.total} synthetic samples, {method_title(settings.method)}, "
-        f"ε = {number(settings.eps)}/255, classifier {trials.choices[1]} with the bundle’s own thresholds, "
+        f"ε = {number(settings.eps)}/255, classifier {trials.choices[1]} with {whose} thresholds, "
         f"computed now, {trials.begun.seconds:.1f} s. So few scans make no accuracy. "
         "The attack aims away from the first answer."
     )
@@ -140,6 +155,7 @@ def _draw_rows(trials: TrialsState) -> None:
             "Before": heading(trial.answer),
             "Undefended": heading(trial.attacked),
             "Flagged": "yes" if trial.flagged_attacked else "no",
+            **({} if trial.altered_attacked is None else {"Altered": "yes" if trial.altered_attacked else "no"}),
             "Defended": heading(trial.defended) if trial.defended else "refused",
         }
         | {score_words(name).name: score_text(value) for name, value in trial.scores.items()}

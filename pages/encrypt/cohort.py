@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from pages.encrypt import controls
 from pages.encrypt.controls import HEADS, chosen_preset, chosen_server
 from pages.encrypt.state import COHORT
 from pages.shared import job_status
+from pages.shared.charts import BACKGROUNDS, finished, palette, theme
 from pages.shared.jobs import watch
-from pages.shared.words import kilobytes, number, percent, plain
+from pages.shared.records import draw_command, draw_finding, draw_unrecorded
+from pages.shared.visit.stage import draw_chart, progress_place
+from pages.shared.words import heading, kilobytes, number, percent, plain
 
 if TYPE_CHECKING:
     from core.evaluation.encrypted import EncryptionRecord, Summary
@@ -37,7 +42,7 @@ def draw_live(session: Session, state: EncryptState) -> None:
             st.rerun()
     if asking:
         st.button("Stop", icon=":material/stop:", on_click=state.stop, key="encrypt-stop", shortcut="Esc")
-        bar = st.empty()
+        bar = progress_place()
         watch(state.job, lambda: bar.progress(len(state.cohort) / state.total, _progress(state)))
         st.rerun()
     if state.doing == COHORT and state.job:
@@ -71,11 +76,14 @@ def draw_recorded(record: EncryptionRecord | None) -> None:
     if record is None:
         draw_lack()
         return
+    draw_finding(told(record.heads.values()))
     st.table([_head_row(kind, preset, found) for (kind, preset), found in record.heads.items()], hide_index=True)
     st.caption(
         "A label can only change where the two largest logits lie closer together than the error; the last column "
         "counts those further apart than 0.001."
     )
+    told_about = "; ".join(f"{name} {share(values['accuracy'])}" for name, values in record.configurations.items())
+    draw_chart(accuracy_bars(record.configurations), 280, key="configurations", alt=f"Accuracy: {told_about}")
     st.header("Four ways to learn and to ask", anchor=False)
     rows = [
         {"Configuration": name[:1].upper() + name[1:]}
@@ -89,13 +97,47 @@ def draw_recorded(record: EncryptionRecord | None) -> None:
         "tokens. The paper loses 6.1 points with encrypted tokens (96.12 to 90.02 %)."
     )
     st.caption(f"n = {record.n} validation scans, seed {record.seed}. Intervals: 95 %.")
-    st.caption(f"Made by `{record.command}`")
+    draw_command(record.command)
+
+
+def told(heads: Iterable[Summary]) -> str:
+    """How much of the answers encryption changes, at most; from the figures."""
+    known = list(heads)
+    worst = min(known, key=lambda found: found.same_clear / max(found.clear, 1))
+    moved = max(abs(found.encrypted["accuracy"].value - found.plain["accuracy"].value) for found in known)
+    return (
+        f"Encryption keeps the answer of at least **{worst.same_clear:,} of {worst.clear:,}** scans that are not on "
+        f"the edge between classes, and moves the accuracy by **{100 * moved:.1f} points** at most."
+    )
+
+
+def accuracy_bars(configurations: Mapping[str, Mapping[str, Measured]]) -> go.Figure:
+    """The accuracy of each way to learn and to ask, with its interval."""
+    colours, ink = palette()
+    found = [values["accuracy"] for values in configurations.values()]
+    shares = [100 * one.value for one in found]
+    names, places = [heading(name) for name in configurations], list(range(len(found)))
+    figure = go.Figure()
+    figure.add_bar(
+        x=shares, y=places, orientation="h", hoverinfo="skip", marker={"color": colours[0]},
+        text=[f"<b>{value:.1f} %</b>" for value in shares], textposition="inside", insidetextanchor="start",
+        textfont={"size": 15, "color": BACKGROUNDS[theme()]},
+        error_x={
+            "array": [100 * one.high - value for one, value in zip(found, shares)],
+            "arrayminus": [value - 100 * one.low for one, value in zip(found, shares)],
+            "color": ink, "thickness": 2,
+        },
+    )  # fmt: skip
+    figure.update_xaxes(title={"text": "accuracy (%), recorded; a line is its 95 % interval"}, range=[0, 104])
+    figure = finished(figure, ink)
+    figure.update_yaxes(tickvals=places, ticktext=names, range=[len(names) - 0.5, -0.5])
+    figure.update_layout(showlegend=False, bargap=0.3)
+    return figure
 
 
 def draw_lack() -> None:
-    """That nothing was measured with the weights of today, and what measures it."""
-    text = "Nothing is recorded for these weights; run `python -m training.measure.encrypted --data FILE`."
-    st.info(text, icon=":material/info:")
+    """That nothing was measured with the weights of today, and to developers what measures it."""
+    draw_unrecorded("Nothing is recorded for these weights.", "python -m training.measure.encrypted --data FILE")
 
 
 def _head_row(kind: str, preset: str, found: Summary) -> dict[str, str]:

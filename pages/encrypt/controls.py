@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from pages.shared.visit.asked import refuse
 from pages.shared.words import kilobytes, number
 
 if TYPE_CHECKING:
@@ -21,6 +22,33 @@ HEAD_HELP = (
 )
 OWN = "The app’s own, a separate process"
 LISTED = "PURESCAN_ENCRYPTION_SERVERS"
+
+
+def take_asked(session: Session, state: EncryptState) -> None:
+    """Choose the head and the encryption parameters that the address asks for."""
+    from core.encryption import PRESETS, default_preset
+
+    asked, wrong = session.visit.asked, {}
+    head, preset = (asked.pop(name, None) for name in ("head", "preset"))
+    if head is not None:
+        if head in ("", *HEADS):
+            session.head = st.session_state["encrypt-head"] = head or next(iter(HEADS))
+        else:
+            wrong["head"] = head
+    if preset is not None:
+        if not preset or (preset in PRESETS and PRESETS[preset].depth):
+            own = default_preset(state.head(session.head).shape).name
+            session.preset = "" if preset == own else preset
+            st.session_state[f"encrypt-preset-{session.head}"] = preset or own
+        else:
+            wrong["preset"] = preset
+    refuse(session, wrong)
+
+
+def note_choices(session: Session) -> None:
+    """Have head and parameters stand in the address, where they aren't what the page begins with."""
+    head = session.head if session.head != next(iter(HEADS)) else ""
+    session.visit.words = {"head": head, "preset": session.preset}
 
 
 def draw_controls(session: Session, state: EncryptState, locked: bool) -> None:
@@ -72,25 +100,27 @@ def chosen_server(session: Session) -> Server:
     return Server(session.server) if session.server in listed_servers() else shared_server()
 
 
-def draw_prices() -> None:
-    """What precision, depth and security cost, preset by preset."""
+def draw_prices(state: EncryptState) -> None:
+    """What precision, depth and security cost, preset by preset; of the one that was asked with, what it has cost."""
     from core.encryption import PRESETS
 
+    answer = state.answer
+    paid = {state.preset: answer} if answer else {}
     rows = [
         {
-            "Preset": preset.name,
+            "Preset": f"{preset.name}, as asked above" if preset.name in paid else preset.name,
             "Degree": f"{preset.degree:,}",
             "Modulus, bits": str(preset.modulus_bits),
             "Security, bits": str(preset.security),
             "Multiplications": str(preset.depth),
             "Error of a logit, at most": number(preset.precision) if preset.depth else "adds only",
-            "Up": kilobytes(preset.upload_kb),
-            "Down": kilobytes(preset.download_kb),
-            "Keys, once": kilobytes(preset.keys_kb),
+            "Up": kilobytes(paid.get(preset.name, preset).upload_kb),
+            "Down": kilobytes(paid.get(preset.name, preset).download_kb),
+            "Keys, once": kilobytes(paid.get(preset.name, preset).keys_kb),
         }
         for preset in PRESETS.values()
     ]
-    st.table(rows, hide_index=True)
+    st.dataframe(rows, hide_index=True)  # where it is wider than the page, keys can scroll it
     st.caption(
         "Security is that of the HomomorphicEncryption.org standard (2018) for the degree and the whole modulus. A "
         "deeper or more precise computation needs a larger modulus, and that a larger degree."

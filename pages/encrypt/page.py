@@ -13,12 +13,15 @@ from pages.shared.examinations import examination
 from pages.shared.jobs import watch
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.session import Session, current_session
+from pages.shared.visit.sections import pick_section
+from pages.shared.visit.stage import lay_stage, progress_place
 from pages.shared.words import plain
 
 ONE, COHORT, WHY = "Ask", "Cohort", "Why bother"
 SECTIONS = (ONE, COHORT, WHY)
 STAGE_COUNT = 4
 NONE_HERE = "This bundle holds no vision transformer, whose token is what is encrypted here; choose another bundle."
+IDLE_TO_CLASS = "Can a server answer about a scan that it can’t read? **Space** asks it."
 IDLE = "Press **Encrypt and ask**: the server answers on numbers that it can’t read."
 
 
@@ -34,7 +37,7 @@ def draw_ask(session: Session, state: EncryptState) -> None:
     with grid.cell(column_span=2):
         if asking:
             st.button("Stop", icon=":material/stop:", on_click=state.stop, key="encrypt-stop", shortcut="Esc")
-            bar = st.empty()
+            bar = progress_place()
             watch(state.job, lambda: bar.progress(len(state.steps) / STAGE_COUNT, "Client, server, client …"))
             st.rerun()
         if state.doing == ASK and state.job:
@@ -42,13 +45,11 @@ def draw_ask(session: Session, state: EncryptState) -> None:
         if state.answer:
             stages.draw_answer(state, state.answer)
         elif not state.steps:
+            stages.draw_scan_to_class(state, IDLE_TO_CLASS)
             st.markdown(IDLE)
     stages.draw_stages(state)
-    if state.answer:
-        st.header("What it took", anchor=False)
-        stages.draw_times(state)
     st.header("What precision and depth cost", anchor=False)
-    controls.draw_prices()
+    controls.draw_prices(state)
 
 
 def ask(session: Session, state: EncryptState) -> None:
@@ -79,6 +80,8 @@ def draw_sections(session: Session, classifier: str, section: str) -> None:
     """What was asked for; what is recorded needs no scan of the visitor's."""
     from core.evaluation.encrypted import read_encryption
 
+    known = session.state_of(EncryptState)
+    lay_stage(session, running=known is not None and known.running)
     record = None if section == ONE else read_encryption(bundle(session.bundle), classifier)
     if section == COHORT:
         cohort.draw_recorded(record)
@@ -90,12 +93,14 @@ def draw_sections(session: Session, classifier: str, section: str) -> None:
         st.error(f"{plain(before.refused or '')} Choose another scan in the sidebar.", icon=":material/error:")
         return
     state = current_state(session, classifier)
+    controls.take_asked(session, state)
     if section == COHORT:
         cohort.draw_live(session, state)
     elif section == WHY:
         why.draw_why(state, record)
     else:
         draw_ask(session, state)
+    controls.note_choices(session)
 
 
 session = current_session()
@@ -103,8 +108,7 @@ wait_until_ready()
 draw_problem(session)
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
     st.title("Ask without showing", anchor=False, width="content")
-    how = {"label_visibility": "collapsed", "persist_state": "session"}
-    section = st.segmented_control("Section", SECTIONS, default=ONE, required=True, key="encrypt-section", **how)
+    section = pick_section("encrypt", SECTIONS)
 classifier = chosen_classifier(session)
 if classifier:
-    draw_sections(session, classifier, section or ONE)
+    draw_sections(session, classifier, section)

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from pages.shared.charts import COLOURS
+from pages.shared.visit.stage import on_stage, say, staged
 from pages.shared.words import heading, kilobytes, number, percent, plain
 
 if TYPE_CHECKING:
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
 
 TOKEN_HEIGHT = 150
 SHOWN_BYTES = 48
-PLACES = {
-    "keygen": "Client: make keys",
-    "encrypt": "Client: encrypt",
-    "server": "Server: compute",
-    "decrypt": "Client: decrypt",
-}
 
 
 def draw_answer(state: EncryptState, answer: EncryptedPrediction) -> None:
@@ -30,16 +25,60 @@ def draw_answer(state: EncryptState, answer: EncryptedPrediction) -> None:
 
     share = float(shares(answer.encrypted_logits).max())
     label = state.models.classes[answer.label_encrypted]
+    if on_stage():
+        draw_to_class(state, answer, f"{plain(heading(label))}, {percent(share)}")
     st.header(f"{plain(heading(label))} · {percent(share)}", anchor=False)
     if answer.label_encrypted == answer.label_plain:
         st.badge("Same answer as in the clear", icon=":material/check_circle:", color="green")
     else:
         clear = plain(state.models.classes[answer.label_plain])
         st.badge(f"In the clear: {clear}", icon=":material/swap_horiz:", color="orange")
+    st.markdown(f"The server computed it on numbers that it can’t read, in {1000 * answer.seconds['server']:.1f} ms.")
+    _draw_whose(state)
+
+
+def _draw_whose(state: EncryptState) -> None:
+    """Which network answered, where it isn't the one of the other pages: its confidence is another."""
+    other = state.before.undefended
+    if other is None or other.classifier == state.classifier:
+        return
     st.markdown(
-        f"The server computed it on {kilobytes(answer.upload_kb)} that it can’t read, in "
-        f"{1000 * answer.seconds['server']:.1f} ms."
+        f"It is the answer of **{plain(state.classifier)}**, the vision transformer: its last layers, on one token, "
+        f"are small enough for encrypted arithmetic. On the other pages **{plain(other.classifier)}** answers, "
+        f"here {plain(other.label)} · {percent(other.confidence)}: trained apart, and so another confidence."
     )
+
+
+def draw_scan_to_class(state: EncryptState, sentence: str) -> bool:
+    """The scan, before anything is asked; whether there is a class to show it to."""
+    from core.explanation import overlays
+
+    shown = on_stage()
+    if shown:
+        say(sentence)
+        with staged():
+            about, exam = "The scan stays with you", state.before
+            picture = overlays.model_png(exam.pixels, exam.frame.shape, exam.spacing)
+            st.image(picture, about, "stretch", output_format="PNG", alt=f"Scan {exam.file}")
+    return shown
+
+
+def draw_to_class(state: EncryptState, answer: EncryptedPrediction, said: str) -> None:
+    """What stays, and all that the server sees of it, side by side."""
+    from core.explanation import overlays
+
+    same = "the answer in the clear" if answer.label_encrypted == answer.label_plain else "not the answer in the clear"
+    server = next(step for step in state.steps if step.stage == "server")
+    say(
+        f"**{said}**: {same}, computed in {_ms(server)} on numbers that the server can’t read. "
+        f"{_size(server.bytes_up)} up, {_size(server.bytes_down)} down."
+    )
+    scan = overlays.model_png(state.before.pixels, state.before.frame.shape, state.before.spacing)
+    with staged():
+        grid = st.grid(2, min_column_width=250, gap="medium")
+        grid.image(scan, "The scan stays with you", "stretch", output_format="PNG", alt=f"Scan {state.before.file}")
+        about = "All that the server sees of it"
+        grid.image(overlays.bytes_png(server.sent), about, "stretch", output_format="PNG", alt=f"{about}: noise")
 
 
 def draw_stages(state: EncryptState) -> None:
@@ -60,8 +99,8 @@ def draw_stages(state: EncryptState) -> None:
 def _draw_client(state: EncryptState, steps: dict[str, EncryptStep]) -> None:
     from core.explanation import overlays
 
-    picture = overlays.thumbnail_png(state.before.pixels, state.before.frame.shape)
-    st.image(picture, "The scan stays with you", 130, alt=f"Scan {state.before.file}")
+    picture = overlays.thumbnail_png(state.before.pixels, state.before.frame.shape, state.before.spacing)
+    st.image(picture, "The scan stays with you", 130, output_format="PNG", alt=f"Scan {state.before.file}")
     alt = "The scan as 768 numbers, its class token: bars from "
     low, high = float(state.token.min()), float(state.token.max())
     how = {"height": TOKEN_HEIGHT, "config": {"displayModeBar": False}, "key": "encrypt-token"}
@@ -83,7 +122,11 @@ def _draw_server(steps: dict[str, EncryptStep]) -> None:
         return
     step = steps["server"]
     st.image(
-        overlays.bytes_png(step.sent), "All that it sees of the scan", "stretch", alt="The ciphertext’s bytes: noise"
+        overlays.bytes_png(step.sent),
+        "All that it sees of the scan",
+        "stretch",
+        output_format="PNG",
+        alt="The ciphertext’s bytes: noise",
     )
     st.code(" ".join(f"{byte:02x}" for byte in step.sent[-SHOWN_BYTES:]), language=None, wrap_lines=True)
     st.markdown(f"**{_size(step.bytes_up)}** up, **{_size(step.bytes_down)}** down, computed in **{_ms(step)}**.")
@@ -106,20 +149,6 @@ def _draw_back(state: EncryptState) -> None:
         "of the key."
     )
     st.caption("The keys were made for this question and have been dropped.")
-
-
-def draw_times(state: EncryptState) -> None:
-    """Stage by stage: where, how long, what crossed."""
-    rows = [
-        {
-            "Stage": PLACES[step.stage],
-            "Time": _ms(step),
-            "Up": _size(step.bytes_up) if step.bytes_up else "nothing",
-            "Down": _size(step.bytes_down) if step.bytes_down else "nothing",
-        }
-        for step in state.steps
-    ]
-    st.table(rows, hide_index=True)
 
 
 def token_bars(token) -> go.Figure:

@@ -47,6 +47,8 @@ class EncryptState(PageState):
         What was sent → the last step of its inversion.
     asked : Server or None
         What was asked last.
+    preset : str
+        With which encryption parameters the last question was asked.
     """
 
     classifier: str
@@ -58,6 +60,7 @@ class EncryptState(PageState):
     totals: Summary | None = None
     leaks: dict[str, Leak] = field(default_factory=dict)
     asked: Server | None = field(default=None, repr=False)
+    preset: str = ""
 
     @property
     def models(self) -> Bundle:
@@ -90,7 +93,7 @@ class EncryptState(PageState):
 
     def ask(self, kind: str, preset: Preset, server: Server) -> None:
         """Encrypt the token with new keys, and ask the server."""
-        self.steps = []
+        self.steps, self.preset = [], preset.name
         # A worker of its own: a server that doesn't answer must keep no other visitor waiting.
         self.start(_ask_steps(self, kind, preset, server), self.steps.append, doing=ASK, worker=Worker())
         self.asked = server

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.encrypt.cohort import draw_lack
+from pages.encrypt.stages import draw_scan_to_class
 from pages.shared import job_status
 from pages.shared.jobs import watch
+from pages.shared.visit.stage import say, staged
 from pages.shared.words import decibels, kilobytes
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ ABOUT = {
         "a scan that has such a token."
     ),
 }
+FIRST = "What does a hospital give away that sends no scan, but what was computed from it? **Space** tries it."
 SEED = 0
 
 
@@ -77,17 +80,37 @@ def _draw_live(state: EncryptState, what: str, place: DeltaGenerator) -> None:
 
 def draw_leak(state: EncryptState, leak: Leak | None) -> None:
     """The scan, what was recovered, and how much of it that shows."""
+
+    outline = state.before.frame.shape, state.before.spacing
+    if leak is None:
+        if draw_scan_to_class(state, FIRST):
+            return
+    else:
+        say(f"The scan, recovered from what was sent: **{decibels(leak.quality.psnr)}** PSNR, {_kept(leak)}.")
+    with staged():
+        _draw_leak(state, leak, outline)
+
+
+def _kept(leak: Leak) -> str:
+    return f"SSIM {leak.quality.ssim:.2f}, where 1 is the scan itself"
+
+
+def _draw_leak(state: EncryptState, leak: Leak | None, outline: tuple) -> None:
     from core.explanation import overlays
 
-    shape = state.before.frame.shape
     grid = st.grid(3, min_column_width=240, gap="medium")
-    grid.image(overlays.model_png(state.before.pixels, shape), "The scan, which stays", "stretch", alt="The scan")
+    grid.image(
+        overlays.model_png(state.before.pixels, *outline),
+        "The scan, which stays",
+        "stretch",
+        output_format="PNG",
+        alt="The scan",
+    )
     if leak is None:
         return
     about = f"Recovered, step {leak.index + 1}"
-    grid.image(
-        overlays.model_png(leak.estimate, shape), about, "stretch", alt=f"Recovered scan, {decibels(leak.quality.psnr)}"
-    )
+    picture = overlays.model_png(leak.estimate, *outline)
+    grid.image(picture, about, "stretch", output_format="PNG", alt=f"Recovered scan, {decibels(leak.quality.psnr)}")
     with grid.cell():
         st.metric("PSNR", decibels(leak.quality.psnr), border=True)
         st.metric("SSIM", f"{leak.quality.ssim:.3f}", border=True)

@@ -35,6 +35,8 @@ def draw_title(scan: Scan) -> None:
 def draw_about(scan: Scan, bundle: Bundle) -> None:
     """Notes, allow-listed tags, and what it takes to do this again."""
     for note in scan.notes:
+        if note in scan.left_out:
+            continue  # said above the scan
         st.markdown(f":material/info: {plain(note)}")
     grid = st.grid(2, min_column_width=380)
     with grid.cell():

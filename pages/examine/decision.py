@@ -6,26 +6,44 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.shared.words import heading, number, percent, plain, score_words, standing, timings
+from pages.examine.sentences import draw_sentences
+from pages.shared.examinations import reliability_of
+from pages.shared.regions import region_here
+from pages.shared.regions.share import Asked, draw_share
+from pages.shared.story.cards import ATTACKED, BEFORE, PURIFIED
+from pages.shared.words import heading, names_of, number, percent, plain, score_words, standing, timings
 
 if TYPE_CHECKING:
     from core import Bundle, Detection, Examination, Prediction
+    from core.evaluation.reliability import Reliability
+    from pages.shared.session import Session
+
+GIVEN = "As it was given"
+OFFER = "Outline the lesion in the viewer, and how much of the answer rests on it stands here."
 
 
-def draw_decision(exam: Examination, bundle: Bundle, before: Prediction | None) -> None:
-    """Draw the card. `before` is the answer to the scan before it was attacked, where that is known."""
+def draw_decision(session: Session, exam: Examination, bundle: Bundle, before: Prediction | None) -> list[Asked]:
+    """Draw the card; what is still to be asked for it.
+
+    `before` is the answer to the scan before it was attacked, where that is known.
+    """
+    asked: list[Asked] = []
     classifier = exam.undefended.classifier if exam.undefended else bundle.default_classifier
+    known = reliability_of(bundle, classifier) if classifier in bundle.calibrations else None
     with st.container(border=True, key="decision"):
         if exam.prediction is None:
             _draw_refused(exam)
         else:
             _draw_answer(exam)
+            asked = draw_share(session, exam.decided_on, exam.prediction.classifier)
+            if region_here(session) is None:
+                st.caption(OFFER)
             _draw_answers(exam, before)
-        if exam.prediction and exam.detection is None:
-            st.info(plain(bundle.lacks or ""), icon=":material/info:")
-        if exam.detection:
-            _draw_why(exam.detection, len(bundle.calibrations[classifier].groups), exam.prediction is None)
+        draw_sentences(exam, bundle, known)
+        if exam.detection and known:
+            _draw_why(exam.detection, known, exam.prediction is None)
         st.caption(f"Classifier {classifier} · seed {exam.seed} · {timings(exam.seconds)}")
+    return asked
 
 
 def _draw_refused(exam: Examination) -> None:
@@ -43,12 +61,13 @@ def _draw_answer(exam: Examination) -> None:
     prediction = exam.prediction
     assert prediction
     with st.container(horizontal=True):
+        # Nothing stands here where nothing was found: a badge of approval would seem to be the answer's.
         if exam.detection is None:
             st.badge("Not checked for manipulation", icon=":material/help:", color="gray")
         elif exam.detection.flagged:
             st.badge("Flagged: may have been manipulated", icon=":material/warning:", color="orange")
-        else:
-            st.badge("Not flagged", icon=":material/check_circle:", color="green")
+        elif exam.detection.altered:
+            st.badge("Altered, no alarm", icon=":material/blur_on:", color="gray")
         if exam.kept_borderline:
             st.badge("Borderline answer", icon=":material/balance:", color="orange")
     st.title(heading(prediction.label), anchor=False)
@@ -59,11 +78,9 @@ def _draw_answer(exam: Examination) -> None:
 
 def _draw_answers(exam: Examination, before: Prediction | None) -> None:
     """The answers side by side, where there is more than one."""
-    answers = {"Original": before, "Undefended": exam.undefended}
-    if exam.purification and exam.kept_borderline:
-        answers["Purified"] = exam.purification.answer
+    answers = {BEFORE: before, ATTACKED if before else GIVEN: exam.undefended}
     if exam.purification:
-        answers["Defended"] = exam.prediction
+        answers[PURIFIED] = exam.purification.answer
     known = {title: answer for title, answer in answers.items() if answer}
     if len(known) < 2:
         return
@@ -77,9 +94,12 @@ def _draw_answers(exam: Examination, before: Prediction | None) -> None:
         if exam.kept_borderline:
             st.markdown(_borderline_words(exam.purification.answer, exam.prediction))
         elif exam.undefended.label == exam.prediction.label:
-            st.markdown("Undefended and defended answer agree: purification did not change the decision.")
+            st.markdown("Both answers agree: purification did not change the decision.")
         else:
-            st.markdown("**The answers differ.** The defended one is the decision; read it with the evidence below.")
+            st.markdown("**The answers differ.** The one after purification decides; read it with the evidence below.")
+        robust = exam.purification.answer.classifier
+        if robust != exam.undefended.classifier:
+            st.markdown(f"The purified estimate was put to **{plain(robust)}**, which was trained against attacks.")
 
 
 def _borderline_words(purified: Prediction, decision: Prediction) -> str:
@@ -91,18 +111,33 @@ def _borderline_words(purified: Prediction, decision: Prediction) -> str:
     )
 
 
-def _draw_why(detection: Detection, count: int, refused: bool) -> None:
+def _draw_why(detection: Detection, known: Reliability, refused: bool) -> None:
+    """Each score and where it stands; what raised the alarm comes first, and what tells nothing last."""
     if refused:
         st.markdown("**What the detector measured**, for the record:")
     elif detection.flagged:
-        names = " and ".join(score_words(name).name.lower() for name in detection.flagged_by)
         verb = "is" if len(detection.flagged_by) == 1 else "are"
-        st.markdown(f"**Why flagged:** {names} {verb} above the threshold.")
+        st.markdown(f"**Why flagged:** {names_of(detection.flagged_by)} {verb} above the threshold.")
+    elif detection.altered:
+        verb = "is" if len(detection.altered_by) == 1 else "are"
+        st.markdown(f"**Why altered:** {names_of(detection.altered_by)} {verb} above the threshold.")
     else:
         st.markdown("**Why not flagged:** every score is below its threshold.")
-    lines = []
-    for name, percentile in detection.percentiles.items():
-        above = name in detection.flagged_by
-        mark = ":orange[:material/warning:] above," if above else ":green[:material/check:] below,"
-        lines.append(f"- **{score_words(name).name}**: {mark} {standing(percentile, count)}")
-    st.markdown("\n".join(lines))
+    found = (*detection.flagged_by, *detection.altered_by)
+    first = [name for name in detection.scores if name in found]
+    first.sort(key=found.index)
+    rest = [name for name in detection.scores if name not in found]
+    rest.sort(key=lambda name: name in known.blind)
+    with st.expander("Every score, and where it stands among clean scans", icon=":material/straighten:"):
+        st.markdown("\n".join(f"- {_score_line(detection, name, known)}" for name in (*first, *rest)))
+
+
+def _score_line(detection: Detection, name: str, known: Reliability) -> str:
+    title, stands = score_words(name).name, standing(detection.percentiles[name], known.count)
+    if name in detection.flagged_by:
+        return f"**{title}**: :orange[:material/warning:] above, {stands}"
+    if name in detection.altered_by:
+        return f"**{title}**: :material/blur_on: above, {stands}"
+    if name in known.blind:
+        return f":gray[{title}: doesn’t tell attacked from clean scans here, and is shown for the record; {stands}]"
+    return f"**{title}**: :material/check: below, {stands}"

@@ -1,23 +1,27 @@
 """Examine: one scan, one decision, and the evidence it rests on."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from pages.examine import about, decision, score_charts
+from pages.examine import about, certificate, decision, picture, region, score_charts, series, study
 from pages.shared import pictures
 from pages.shared import scan_settings as settings
 from pages.shared.empty_states import draw_problem, draw_start
-from pages.shared.examinations import examination, target_examination
+from pages.shared.errors import end_page
+from pages.shared.examinations import examination, reliability_of, target_examination
+from pages.shared.regions import region_state
+from pages.shared.regions.share import answer_shares
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.session import current_session
 from pages.shared.tours import draw_tour
-from pages.shared.tours.steps import EXAMINE
+from pages.shared.tours.places import EXAMINE
 
 
-def section(title: str, focus: str, current: str | None) -> None:
-    """A heading; where the tour points at this part, it says so."""
-    st.header(title, anchor=False)
-    if focus == current:
-        st.badge("The tour is here", icon=":material/tour:", color="blue")
+def section(title: str, part: str) -> DeltaGenerator:
+    """A part of the page under its heading, which a tour may point at."""
+    container = st.container(key=f"part-{part}")
+    container.header(title, anchor=False)
+    return container
 
 
 session = current_session()
@@ -25,38 +29,54 @@ wait_until_ready()
 draw_problem(session)
 if session.scan is None:
     draw_start("Examine")
-    st.stop()
+    end_page()
 
-focus = draw_tour(session, EXAMINE)
+draw_tour(session, EXAMINE)
 models, scan = bundle(session.bundle), session.scan
 about.draw_title(scan)
+study.draw_study(session, scan)
 halves = st.grid(2, min_column_width=400, gap="medium")
 with halves.cell():
-    picture = st.container()
-    settings.draw_slice(session, scan)
+    viewer = st.container()
     with st.expander("Window, seed and classifier", icon=":material/tune:"):
         settings.draw_window(session, scan)
         settings.draw_settings(session, models)
+with viewer.container(key="picture"):
+    known = session.examination if session.examined == session.choices() else None
+    map_is_missing = picture.draw_scan(session, scan, known, models)
+    sources = st.container()
 with halves.cell():
     exam = examination(session)
     before = target_examination(session) if session.origin else None
-    decision.draw_decision(exam, models, before.undefended if before else None)
-with picture:
-    pictures.draw_scan(exam, scan)
+    asked = decision.draw_decision(session, exam, models, before.undefended if before else None)
+# Not before: the slice that was asked for goes first.
+if series.begin_series(session, scan) or map_is_missing:
+    st.rerun()
 
+with sources:
+    region.draw_sources(session, scan, exam)
+if region_state(session).regions:
+    st.header("In the region of interest", anchor=False)
+    region.draw_region(session, scan, exam, before)
 if exam.detection:
-    section("The evidence", "evidence", focus)
-    score_charts.draw_scores(exam.detection, models, models.classifier_name(session.classifier))
+    name = models.classifier_name(session.classifier)
+    with section("The evidence", "evidence"):
+        score_charts.draw_scores(exam.detection, models, name, reliability_of(models, name).blind)
 if before:
-    section("What the attack changed", "attack", focus)
-    pictures.draw_attack(before, exam, scan)
+    with section("What the attack changed", "attack"):
+        pictures.draw_attack(before, exam, scan)
+        pictures.draw_added({"Original": before, "Attacked": exam}, scan)
 if exam.detection and not exam.refused:
-    section("What purification changed", "purification", focus)
-    if exam.purification:
-        pictures.draw_purification(exam, scan)
-        if exam.kept_borderline:
-            st.markdown("The answer is borderline and stands, so the decision doesn’t rest on this estimate.")
-    else:
-        st.markdown("Nothing: the scan was not flagged, so the classifier was given it as it is.")
-section("About this scan", "about", focus)
-about.draw_about(scan, models)
+    with section("What purification changed", "purification"):
+        if exam.purification:
+            pictures.draw_purification(exam, scan)
+            if exam.kept_borderline:
+                st.markdown("The answer is borderline and stands, so the decision doesn’t rest on this estimate.")
+        else:
+            found = "not flagged" if exam.detection.altered is None else "neither flagged nor altered"
+            st.markdown(f"Nothing: the scan was {found}, so the classifier was given it as it is.")
+certificate.draw_certificate(session, exam)
+with section("About this scan", "about"):
+    about.draw_about(scan, models)
+# Only now: the answer and its evidence don't wait for it.
+answer_shares(session, asked)

@@ -8,6 +8,8 @@ import streamlit as st
 
 from pages.experts.state import ATTACKED, CLEAN, PURIFIED, ExpertsState
 from pages.shared.runtime import heavy_work
+from pages.shared.session import current_session
+from pages.shared.visit.asked import is_pressed
 
 FIRST_EPS = 8.0
 STEPS = 40
@@ -21,19 +23,15 @@ def draw_attack(state: ExpertsState, running: bool) -> None:
         pressed = st.button(label, icon=":material/bolt:", type="primary", key="experts-attack", disabled=running)
         how = {"key": "experts-eps", "persist_state": "session", "disabled": running, "help": ABOUT}
         eps = st.slider("PGD-40 against all experts: ε, in 1/255", 0.5, 16.0, FIRST_EPS, 0.5, **how)
-    if pressed:
+    asked = is_pressed(current_session(), "experts-attack") and state.eps is None
+    if pressed or asked:
         begin_attack(state, eps)
         st.rerun()
 
 
 def begin_attack(state: ExpertsState, eps: float) -> None:
     """Attack the clean scan with PGD; whatever came of an earlier attack is dropped."""
-    state.stop()
-    for stage in (ATTACKED, PURIFIED):
-        state.stages.pop(stage, None)
-    state.attributions.clear()
-    state.attention.clear()
-    state.taken = None
+    state.forget_attack()
     state.start(_steps(state, eps), doing=ATTACKED, total=STEPS)
     state.eps = eps
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from pages.experts import classroom
 from pages.experts.opinions import draw_switches
 from pages.experts.outline import draw_agreement, draw_outline
 from pages.experts.pictures import FIRST_OPACITY, draw_maps
 from pages.experts.progress import draw_ending, follow
 from pages.experts.state import ExpertsState, Question
+from pages.shared.visit.stage import say
 from pages.shared.words import plain
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ def draw_looks(state: ExpertsState) -> None:
         if _nobody(question):
             st.warning(NONE_LEFT, icon=":material/person_off:")
         elif not maps:
+            classroom.draw_scan(state, "Where do they look? **Space** asks them.")
             st.info("Press **Show where they look**.", icon=":material/visibility:")
         else:
             shown = {stage: sign * values for stage, values in maps.items()}
@@ -131,9 +134,8 @@ def _draw_question(state: ExpertsState, question: Question, sign: int) -> None:
     without = f" without {', '.join(off)}" if off else ""
     what = AGAINST if sign < 0 else FOR
     method = METHODS[question.method]
-    st.markdown(
-        f"{method.title} ({method.source}): what **{what}** to each scan. "
-        f"{plain(who + without)}: {plain(', '.join(answers))}."
-    )
+    told = f"what **{what}** to each scan. {plain(who + without)}: {plain(', '.join(answers))}."
+    say(f"{method.title}: {told}")
+    st.markdown(f"{method.title} ({method.source}): {told}")
     if off:
         st.caption("The weights of those left are held for each scan: what would move the gate takes no part.")

@@ -7,24 +7,26 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import plotly.graph_objects as go
 
+from pages.experts.findings import points
 from pages.shared.charts import DASHES, SYMBOLS, finished, palette
 from pages.shared.words import percent, weight_text
 
 if TYPE_CHECKING:
-    from core.explanation.mixture import MixtureOutput
+    from core.explanation.mixture import GateChange, MixtureOutput
 
 BAR = 46
-AXIS = 44
+AXIS = 66
 SHAPES = ("", "/", ".", "x")
 FONT = 16
 ENDS = (20, 40, 100)
+CHANGE_ENDS = (1, 2, 5, 10, 20, 50, 100)
 
 
 class Line(NamedTuple):
-    """weights: (N,) of one expert along the path, in [0, 1]."""
+    """changes: (N,) of one expert's weight along the path, against its beginning, in [-1, 1]."""
 
     title: str
-    weights: Sequence[float]
+    changes: Sequence[float]
 
 
 def bars_height(count: int) -> int:
@@ -38,11 +40,46 @@ def axis_end(outputs: Iterable[MixtureOutput]) -> int:
     return next(end for end in ENDS if most <= end or end == ENDS[-1])
 
 
+def change_end(changes: Iterable[GateChange]) -> int:
+    """Where an axis of changes ends, in points: as near as the largest allows, so that small ones are seen."""
+    most = 100 * max(change.most for change in changes)
+    return next(end for end in CHANGE_ENDS if most <= end or end == CHANGE_ENDS[-1])
+
+
 def bars(output: MixtureOutput, switched_on: Sequence[bool], end: int, short: bool = False) -> go.Figure:
     """One bar an expert, as long as its weight; named, coloured and hatched by the class that it answers with.
 
     `end` is where the axis ends, in per cent; `short` names the class alone, without its probability.
     """
+    shares = [100 * weight if on else 0 for weight, on in zip(output.weights, switched_on)]
+    texts = [f"<b>{weight_text(weight)}</b>" if on else "" for weight, on in zip(output.weights, switched_on)]
+    figure = _bars(output, switched_on, shares, texts, short)
+    # Room right of a full bar for its text.
+    ticks = [0, end // 2, end]
+    figure.update_xaxes(
+        range=[0, end * (1.3 if short else 1.2)], tickvals=ticks, ticktext=[f"{tick} %" for tick in ticks],
+        title={"text": "weight in the gate"},
+    )  # fmt: skip
+    return figure
+
+
+def change_bars(output: MixtureOutput, switched_on: Sequence[bool], change: GateChange, end: int) -> go.Figure:
+    """One bar an expert, as long as its weight has changed, on an axis from −`end` to `end` points."""
+    shares = [100 * moved if on else 0 for moved, on in zip(change.points, switched_on)]
+    texts = [f"<b>{points(moved)}</b>" if on else "" for moved, on in zip(change.points, switched_on)]
+    figure = _bars(output, switched_on, shares, texts, short=True)
+    figure.add_vline(x=0, line={"width": 2, "color": palette()[1]})
+    # Room on both sides for the texts.
+    figure.update_xaxes(
+        range=[-1.6 * end, 1.6 * end], tickvals=[-end, 0, end], ticktext=[f"−{end}", "0", f"+{end}"], zeroline=False,
+        title={"text": "change, in points"},
+    )  # fmt: skip
+    return figure
+
+
+def _bars(
+    output: MixtureOutput, switched_on: Sequence[bool], shares: Sequence[float], texts: Sequence[str], short: bool
+) -> go.Figure:
     colours, ink = palette()
     classes = list(output.answer.probabilities)
     names, fills, shapes = [], [], []
@@ -52,19 +89,12 @@ def bars(output: MixtureOutput, switched_on: Sequence[bool], end: int, short: bo
         names.append(f"<b>{said.classifier}</b><br>{f'says {answer}' if on else 'switched off'}")
         fills.append(colours[place % len(colours)])
         shapes.append(SHAPES[place % len(SHAPES)])
-    shares = [100 * weight if on else 0 for weight, on in zip(output.weights, switched_on)]
-    texts = [f"<b>{weight_text(weight)}</b>" if on else "" for weight, on in zip(output.weights, switched_on)]
     figure = go.Figure()
     figure.add_bar(
         x=shares, y=list(range(len(names))), orientation="h", text=texts, textposition="outside", cliponaxis=False,
         textfont={"size": FONT + 2, "color": ink}, hoverinfo="skip",
         marker={"color": fills, "line": {"width": 1, "color": ink}, "pattern": {"shape": shapes, "fgcolor": ink}},
     )  # fmt: skip
-    # Room right of a full bar for its text.
-    ticks = [0, end // 2, end]
-    figure.update_xaxes(
-        range=[0, end * (1.3 if short else 1.2)], tickvals=ticks, ticktext=[f"{tick} %" for tick in ticks]
-    )
     figure = finished(figure, ink)
     font = {"size": FONT, "color": ink}
     ticks = {"tickvals": list(range(len(names))), "ticktext": names}
@@ -74,12 +104,12 @@ def bars(output: MixtureOutput, switched_on: Sequence[bool], end: int, short: bo
 
 
 def gate_lines(lines: Sequence[Line], eps: Sequence[float], now: float, end: int) -> go.Figure:
-    """The weight of every expert over ε, up to `end` per cent, and a line at the ε that is looked at."""
+    """How every expert's weight changes over ε, on an axis of ± `end` points, and a line at the ε that is looked at."""
     colours, ink = palette()
     figure = go.Figure()
     for line, (colour, question) in zip(lines, _looks([line.title for line in lines])):
         figure.add_scatter(
-            x=eps, y=[100 * weight for weight in line.weights], mode="lines+markers", name=line.title,
+            x=eps, y=[100 * change for change in line.changes], mode="lines+markers", name=line.title,
             line={"width": 3.5, "color": colours[colour], "dash": DASHES[question]},
             marker={"size": 9, "symbol": SYMBOLS[question], "color": colours[colour], "maxdisplayed": 9},
         )  # fmt: skip
@@ -90,7 +120,7 @@ def gate_lines(lines: Sequence[Line], eps: Sequence[float], now: float, end: int
         xanchor="left" if now < 4 else "right" if now > 12 else "center",
     )  # fmt: skip
     figure.update_xaxes(range=[-0.3, 16.3], dtick=2)  # no title: the legend below would lie over it
-    figure.update_yaxes(title={"text": "weight in the gate (%)"}, range=[-0.03 * end, 1.03 * end])
+    figure.update_yaxes(title={"text": "points more or less than clean"}, range=[-1.05 * end, 1.05 * end])
     figure = finished(figure, ink)
     legend = {"orientation": "h", "y": -0.12, "yanchor": "top"}
     figure.update_layout(legend=legend, margin={"l": 8, "r": 16, "t": 32, "b": 8})

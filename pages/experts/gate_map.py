@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.experts.gate_map_chart import HEIGHT, Cloud, gate_map
+from pages.experts.findings import moved_on_average, points
+from pages.experts.gate_map_chart import HEIGHT, SHIFT_HEIGHT, Cloud, gate_map, shift_bars
 from pages.experts.state import ExpertsState
 from pages.shared.charts import CONFIG
-from pages.shared.words import SPLITS, plain, weight_text
+from pages.shared.records import draw_command, draw_finding, draw_unrecorded
+from pages.shared.visit.stage import draw_chart
+from pages.shared.words import SPLITS, percent, plain
 
 if TYPE_CHECKING:
     from core import Bundle
@@ -21,20 +24,18 @@ PLANE = (
     "A gate vector is the list of one scan’s weights; the principal components are the two directions in which these "
     "lists differ most, so that this flat picture loses as little as can be."
 )
-MISSING = (
-    "The gates of the calibration scans are not recorded for this mixture and its weights of today; "
-    "run `python -m training.measure.gates --data FILE` to record them."
-)
+MISSING = "The gates of the calibration scans are not recorded for this mixture and its weights of today."
+COMMAND = "python -m training.measure.gates --data FILE --bundle {}"
 
 
 def draw_map(models: Bundle, mixture: str, state: ExpertsState | None) -> None:
     """Which ε, the map, and the mean weights."""
     from core.explanation.gates import gate_projection, read_gates
 
-    st.header("Whom the gate trusts, scan by scan", anchor=False)
+    st.header("Whom the gate trusts, recorded", anchor=False)
     record = read_gates(models, mixture)
     if record is None:
-        st.info(MISSING, icon=":material/info:")
+        draw_unrecorded(MISSING, COMMAND.format(models.name))
         return
     strengths = sorted({name.split(" ")[1] for name in record.conditions if " " in name}, key=_eps)
     how = {"required": True, "key": "map-eps", "persist_state": "session"}
@@ -43,12 +44,18 @@ def draw_map(models: Bundle, mixture: str, state: ExpertsState | None) -> None:
     conditions = {"clean": "Clean"} | {
         f"{method} {eps}": f"{name} {eps}" for method, name in METHODS.items() if f"{method} {eps}" in record.conditions
     }
+    names = [expert.name for expert in models.experts(mixture)]
+    attacks = {name: title for name, title in conditions.items() if name != "clean"}
+    if attacks:
+        draw_finding(moved_on_average(record, tuple(attacks.items()), names))
+        _draw_shifts(record, attacks, names)
     projection = gate_projection(record)
+    st.subheader("Scan by scan", anchor=False)
     _draw_scatter(models, record, projection, conditions, state)
-    _draw_means(models, mixture, record, conditions)
+    _draw_means(record, conditions, names)
     split = plain(SPLITS.get(record.split, record.split))
     st.caption(f"n = {len(record.labels)} scans, {split} split, mixture {plain(mixture)}. The attacks know its gate.")
-    st.caption(f"Made by `{record.command.replace('`', '')}`")
+    draw_command(record.command)
 
 
 def _eps(strength: str) -> float:
@@ -85,11 +92,24 @@ def _draw_scatter(
     )
 
 
-def _draw_means(models: Bundle, mixture: str, record: GateRecord, conditions: dict[str, str]) -> None:
-    st.subheader("Mean weight of each expert", anchor=False)
-    means = {title: record.mean(name) for name, title in conditions.items()}
+def _draw_shifts(record: GateRecord, attacks: dict[str, str], names: list[str]) -> None:
+    st.subheader("How far attacks move the gate, on average", anchor=False)
+    shifts = {title: record.shift(condition) for condition, title in attacks.items()}
+    told = "; ".join(
+        f"{title}: {', '.join(f'{name} {points(value)}' for name, value in zip(names, shift))}"
+        for title, shift in shifts.items()
+    )
+    draw_chart(
+        shift_bars(names, shifts), SHIFT_HEIGHT, key="gate-shifts",
+        alt=f"Change of each expert’s mean weight, in points. {told}",
+    )  # fmt: skip
+
+
+def _draw_means(record: GateRecord, conditions: dict[str, str], names: list[str]) -> None:
+    means = {title: record.mean(condition) for condition, title in conditions.items()}
     rows = [
-        {"Expert": plain(expert.name)} | {title: weight_text(mean[place]) for title, mean in means.items()}
-        for place, expert in enumerate(models.experts(mixture))
+        {"Expert": plain(name)} | {title: percent(mean[place]) for title, mean in means.items()}
+        for place, name in enumerate(names)
     ]
-    st.table(rows, hide_index=True)
+    with st.expander("Mean weight of each expert, in figures", icon=":material/table:"):
+        st.table(rows, hide_index=True)

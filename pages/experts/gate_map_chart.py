@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import plotly.graph_objects as go
-import streamlit as st
 
-from pages.shared.charts import BACKGROUNDS, finished, palette
+from pages.experts.findings import points
+from pages.shared.charts import BACKGROUNDS, finished, palette, theme
 
 if TYPE_CHECKING:
     import numpy as np
 
 HEIGHT = 600
+SHIFT_HEIGHT = 380
 FONT = 16
 LINE = 26
+HATCHES = ("", "/", "x")
 SYMBOLS = ("circle", "triangle-up", "square", "diamond-tall")
 
 
@@ -45,7 +47,7 @@ def gate_map(clouds: Sequence[Cloud], here: Sequence[tuple[str, float, float]], 
             line={"width": 3, "color": ink, "dash": "dot"},
             marker={"symbol": "diamond", "size": 20, "color": ink, "line": {"width": 2, "color": colours[1]}},
         )  # fmt: skip
-        background = BACKGROUNDS["dark" if st.context.theme.type == "dark" else "light"]
+        background = BACKGROUNDS[theme()]
         places = [place for cloud in clouds for place in cloud.places[:, 0].tolist()]
         middle = (min(places) + max(places)) / 2
         for place, (name, x, y) in enumerate(here):
@@ -58,4 +60,23 @@ def gate_map(clouds: Sequence[Cloud], here: Sequence[tuple[str, float, float]], 
             )  # fmt: skip
     figure.update_xaxes(title={"text": axes[0]}, zeroline=False)
     figure.update_yaxes(title={"text": axes[1]}, zeroline=False)
+    return finished(figure, ink)
+
+
+def shift_bars(names: Sequence[str], shifts: Mapping[str, np.ndarray]) -> go.Figure:
+    """How much more each expert counts under each attack than on the same scans clean, in points."""
+    colours, ink = palette()
+    figure = go.Figure()
+    for number, (title, shift) in enumerate(shifts.items(), 1):  # colours as on the map, where clean has the first
+        figure.add_bar(
+            x=list(names), y=100 * shift, name=title, hoverinfo="skip", textposition="outside", cliponaxis=False,
+            text=[points(value) for value in shift], textfont={"size": FONT - 3, "color": ink}, textangle=0,
+            marker={
+                "color": colours[number], "line": {"width": 1, "color": ink},
+                "pattern": {"shape": HATCHES[number - 1], "fillmode": "overlay", "fgcolor": ink, "fgopacity": 0.5},
+            },
+        )  # fmt: skip
+    figure.update_yaxes(title={"text": "points more or less than clean"}, zeroline=True, zerolinecolor=ink)
+    figure.update_xaxes(type="category")
+    figure.update_layout(bargap=0.3)
     return finished(figure, ink)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.experts import charts
+from pages.experts import charts, classroom
+from pages.experts.findings import moved, points
 from pages.experts.opinions import draw_badge, in_words
 from pages.experts.progress import draw_ending, follow
 from pages.experts.state import CLEAN, ExpertsState
 from pages.shared.charts import CONFIG
-from pages.shared.words import heading, percent, plain, weight_text
+from pages.shared.visit.stage import draw_chart, on_stage, say
+from pages.shared.words import heading, percent, plain
 
 if TYPE_CHECKING:
     from core.explanation.mixture import GatePathPoint
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 DOING = "path"
 TITLES = {"fgsm": "FGSM: one step", "pgd": "PGD: 40 steps"}
 HEIGHT = 460
+FIRST = "How far does the scan have to move until the gate trusts others? **Space** begins."
+BEGINS = "**↑** goes on, **↓** goes back."
 ABOUT = "FGSM changes every pixel at once by as much as is allowed; PGD takes small steps, and looks anew after each."
 
 
@@ -44,8 +48,11 @@ def draw_path(state: ExpertsState) -> None:
             follow(state, "Finding the direction, then asking the experts")
     with rest:
         draw_ending(state, DOING)
-        if state.path:
-            st.fragment(_draw_rung)(state)
+        if not state.path:
+            classroom.draw_scan(state, FIRST)
+        else:
+            # A fragment couldn’t draw on the stage, which lies without it.
+            (_draw_rung if on_stage() else st.fragment(_draw_rung))(state)
 
 
 def begin_path(state: ExpertsState, method: str) -> None:
@@ -67,41 +74,47 @@ def _steps(state: ExpertsState, path: list[GatePathPoint], method: str) -> Itera
 
 def _draw_rung(state: ExpertsState) -> None:
     from core.explanation import overlays
+    from core.explanation.mixture import gate_change
 
     path = state.path
     steps = [point.eps for point in path]
     eps = steps[0]
     if len(steps) > 1:
-        how = {"key": f"path-eps-{id(path)}", "format_func": "{:g}".format}
-        eps = st.select_slider("Drag ε, in 1/255", steps, **how)
+        key = f"path-eps-{id(path)}"
+        eps = st.select_slider("Drag ε, in 1/255", steps, key=key, format_func="{:g}".format)
+        if on_stage():
+            classroom.draw_keys(steps, key)
     output = path[steps.index(eps)].view.output
     everyone, end = (True,) * len(output.weights), charts.axis_end(point.view.output for point in path)
     grid = st.grid(3, min_column_width=270, gap="medium")
     with grid.cell(column_span=2):
-        answer, first = output.answer, path[0].view.output.answer
+        answer, first = output.answer, path[0].view.output
         st.header(f"{plain(heading(answer.label))} · {percent(answer.confidence)}", anchor=False)
-        draw_badge(CLEAN if eps == 0 else DOING, answer.label, first.label)
-        st.plotly_chart(
-            charts.bars(output, everyone, end), height=charts.bars_height(len(everyone)), config=CONFIG,
+        draw_badge(CLEAN if eps == 0 else DOING, answer.label, first.answer.label)
+        told = moved(first, output, gate_change(first, output)) if eps else BEGINS
+        said = f"{plain(heading(answer.label))}, {percent(answer.confidence)}"
+        if not say(f"ε = {eps:g}/255: **{said}**. {told}") and eps:
+            st.markdown(told)
+        draw_chart(
+            charts.bars(output, everyone, end), charts.bars_height(len(everyone)),
             key="path-bars", alt=f"Gate at ε = {eps:g}/255: {in_words(output, everyone)}",
         )  # fmt: skip
     with grid.cell():
         pixels, name = path[steps.index(eps)].view.pixels, f"{TITLES[state.path_method]}, ε = {eps:g}/255"
         picture = overlays.model_png(pixels, state.before.frame.shape, state.scan.spacing)
-        st.image(picture, name, "stretch", alt=f"Scan {state.scan.name}. {name}")
-    _draw_lines(path, eps, end)
+        st.image(picture, name, "stretch", output_format="PNG", alt=f"Scan {state.scan.name}. {name}")
+    _draw_lines(path, eps)
 
 
-def _draw_lines(path: list[GatePathPoint], eps: float, end: int) -> None:
-    st.subheader("The gate over ε, in 1/255", anchor=False)
-    names = path[0].view.output.names
-    lines = [
-        charts.Line(name, [point.view.output.weights[place] for point in path]) for place, name in enumerate(names)
-    ]
-    ends = "; ".join(
-        f"{line.title} from {weight_text(line.weights[0])} to {weight_text(line.weights[-1])}" for line in lines
-    )
+def _draw_lines(path: list[GatePathPoint], eps: float) -> None:
+    from core.explanation.mixture import gate_change
+
+    st.subheader("How the gate changes over ε, in 1/255", anchor=False)
+    first = path[0].view.output
+    changes = [gate_change(first, point.view.output) for point in path]
+    lines = [charts.Line(name, [change.points[place] for change in changes]) for place, name in enumerate(first.names)]
+    ends = "; ".join(f"{line.title} {points(line.changes[-1])} points" for line in lines)
     st.plotly_chart(
-        charts.gate_lines(lines, [point.eps for point in path], eps, end), height=HEIGHT, config=CONFIG,
-        key="path-lines", alt=f"Weight of every expert from ε = 0 to {path[-1].eps:g}/255: {ends}",
+        charts.gate_lines(lines, [point.eps for point in path], eps, charts.change_end(changes)), height=HEIGHT,
+        config=CONFIG, key="path-lines", alt=f"Change of every expert’s weight at ε = {path[-1].eps:g}/255: {ends}",
     )  # fmt: skip

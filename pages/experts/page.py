@@ -13,7 +13,9 @@ from pages.shared.examinations import target_examination
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.session import Session, current_session
 from pages.shared.tours import draw_tour
-from pages.shared.tours.steps import EXPERTS
+from pages.shared.tours.places import EXPERTS
+from pages.shared.visit.sections import pick_section
+from pages.shared.visit.stage import lay_stage
 from pages.shared.words import plain
 
 OPINIONS, PATH, LOOKS, MAP = "Opinions", "Drag ε", "Where they look", "Map of gates"
@@ -38,6 +40,7 @@ def draw_section(session: Session, section: str, mixture: str) -> None:
     # In a place of its own: what it says while it waits must not move what stands below.
     with st.container():
         state = opened(session, mixture) if session.scan else None
+    lay_stage(session, running=state is not None and state.running)
     if section == MAP:
         gate_map.draw_map(bundle(session.bundle), mixture, state)
     elif state is None:
@@ -61,11 +64,7 @@ if session.scan is None:
 else:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title("Open up the experts", anchor=False, width="content")
-        how = {"label_visibility": "collapsed", "persist_state": "session"}
-        chosen = st.segmented_control(
-            "Section", SECTIONS, default=OPINIONS, required=True, key="experts-section", **how
-        )
-        section = chosen or OPINIONS
+        section = pick_section("experts", SECTIONS)
 mixture = draw_picker(session)
 if mixture is not None:
     draw_section(session, section, mixture)

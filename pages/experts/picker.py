@@ -9,6 +9,7 @@ import streamlit as st
 from pages.shared.empty_states import draw_switch
 from pages.shared.runtime import bundle
 from pages.shared.session import Session, current_session
+from pages.shared.visit.asked import refuse
 from pages.shared.words import plain
 
 if TYPE_CHECKING:
@@ -28,12 +29,18 @@ def draw_picker(session: Session) -> str | None:
         st.info(NONE_HERE, icon=":material/info:")
         draw_switch(models)
         return None
+    key, asked = f"mixture-{models.name}", session.visit.asked.pop("mixture", None)
+    if asked and asked not in names:
+        refuse(session, {"mixture": asked})
+    elif asked is not None:
+        session.mixture = st.session_state[key] = asked or names[0]
     current = session.mixture if session.mixture in names else names[0]
     titles = {name: f"{TITLES.get(name, name)} · {len(models.experts(name))} experts" for name in names}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        how = {"required": True, "format_func": titles.get, "key": f"mixture-{models.name}"}
+        how = {"required": True, "format_func": titles.get, "key": key}
         session.mixture = st.segmented_control("Mixture", names, default=current, **how) or current
         draw_use(session, models, session.mixture)
+    session.visit.words = {"mixture": session.mixture if session.mixture != names[0] else ""}
     return session.mixture
 
 

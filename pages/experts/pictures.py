@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.experts.opinions import title
 from pages.shared import pictures
+from pages.shared.visit.stage import staged
 from pages.shared.words import number
 
 if TYPE_CHECKING:
@@ -36,15 +37,21 @@ def draw_maps(
     from core.fidelity.outline import ringed
 
     about = LOG_ODDS if "log odds" in unit else None
-    grid = st.grid(3, min_column_width=230, gap="medium")
+    with staged():
+        grid = st.grid(3, min_column_width=230, gap="medium")
     for stage, values in maps.items():
         limit, name, pixels = overlays.map_limit(values), title(state, stage), state.stages[stage].pixels
         if outline is not None:
             pixels, values = ringed(pixels, values, outline)
-        frame = overlays.at_native(pixels, state.before.frame.shape)
+        frame = overlays.at_native(pixels, state.before.frame.shape, state.scan.spacing)
         picture = overlays.overlay_png(frame, values, limit, opacity, state.scan.spacing)
         with grid.cell():
             st.subheader(name, anchor=False)
-            st.image(picture, width="stretch", alt=f"Scan {state.scan.name}. {name}, with the map of {whose} over it")
+            st.image(
+                picture,
+                width="stretch",
+                output_format="PNG",
+                alt=f"Scan {state.scan.name}. {name}, with the map of {whose} over it",
+            )
             st.caption(f"The colours end at {number(limit)} {unit}.", help=about)
     pictures.draw_legend("0", "the end that stands below each picture", signed=False)

@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.shared import job_status
 from pages.shared.jobs import watch
+from pages.shared.visit.stage import progress_place, say
 from pages.shared.words import counted
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ def follow(state: ExpertsState, what: str) -> None:
     job = state.job
     assert job
     st.button("Stop", icon=":material/stop:", type="primary", on_click=state.stop, key="experts-stop", shortcut="Esc")
-    place = st.empty()
+    say(f"{what} …")
+    place = progress_place()
 
     def draw() -> None:
         parts = [f"{what}: {job.count} of {counted(state.total)}", f"{job.seconds:.1f} s of computing"]

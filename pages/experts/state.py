@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import streamlit as st
+
 from pages.shared.examinations import examination, target_examination
 from pages.shared.page_state import PageState
 from pages.shared.runtime import bundle, heavy_work
@@ -60,7 +62,9 @@ class ExpertsState(PageState):
     eps : float or None
         Budget of the attack that was made here, in 1/255.
     taken : ndarray or None
-        (C, H, W) what the attack that runs has come to.
+        (C, H, W) what the attack that runs has come to, or the copy where none was made here.
+    copy : ndarray or None
+        (C, H, W) the open scan where it is an attacked copy.
     path, path_method
         The gate along ε, as far as it is known, and by which attack.
     attributions : dict
@@ -78,6 +82,7 @@ class ExpertsState(PageState):
     stages: dict[str, MixtureView]
     eps: float | None = None
     taken: np.ndarray | None = None
+    copy: np.ndarray | None = None
     path: list[GatePathPoint] = field(default_factory=list)
     path_method: str | None = None
     attributions: dict[Question, dict[str, np.ndarray]] = field(default_factory=dict)
@@ -104,13 +109,31 @@ class ExpertsState(PageState):
             self.taken = self.eps = None
         super().start(steps, *args, **how)
 
+    def forget_attack(self) -> None:
+        """Drop what came of an attack, and what was asked about it."""
+        self.stop()
+        for stage in (ATTACKED, PURIFIED):
+            self.stages.pop(stage, None)
+        self.attributions.clear()
+        self.attention.clear()
+        self.taken = self.eps = None
+
+    def show_copy(self) -> None:
+        """The open scan, an attacked copy, in the place of what was attacked here."""
+        self.forget_attack()
+        self.taken = self.copy
+
+
+def switches_key(mixture: str) -> str:
+    """Under which the browser's session keeps who is switched on."""
+    return f"experts-on-{mixture}"
+
 
 def current_state(session: Session, mixture: str) -> ExpertsState:
     """What is known of this scan and this mixture; of another one it is begun anew, and what ran is stopped."""
     scan, origin = session.scan, session.origin
     assert scan is not None
-    sha256 = origin.sha256 if origin else None
-    choices = (scan.sha256, sha256, session.frame, session.window, session.bundle, session.seed, mixture)
+    choices = (scan.key, origin and origin.key, session.frame, session.window, session.bundle, session.seed, mixture)
     return session.current(ExpertsState, choices) or session.keep(_new_state(session, mixture, choices))
 
 
@@ -119,7 +142,10 @@ def _new_state(session: Session, mixture: str, choices: tuple[object, ...]) -> E
 
     now, before = examination(session), target_examination(session)
     models, seed = bundle(session.bundle), session.seed
+    # Whoever was switched off for the last scan is asked about this one.
+    st.session_state[switches_key(mixture)] = list(range(len(models.experts(mixture))))
     clean = heavy_work("Asking the experts …", lambda: run_mixture(before.pixels, models, mixture))
+    copy = now.pixels if session.origin else None
     return ExpertsState(
         choices=choices,
         mixture=mixture,
@@ -127,5 +153,6 @@ def _new_state(session: Session, mixture: str, choices: tuple[object, ...]) -> E
         scan=session.scan,
         before=before,
         stages={CLEAN: clean},
-        taken=now.pixels if session.origin else None,
+        taken=copy,
+        copy=copy,
     )

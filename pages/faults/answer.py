@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.faults.record import open_record
+from pages.faults.recorded import open_record
 from pages.faults.state import Answer, FaultsState
-from pages.shared.examinations import examination
-from pages.shared.runtime import bundle, heavy_work
+from pages.shared.examinations import examination, models_in_force
+from pages.shared.runtime import heavy_work
 
 if TYPE_CHECKING:
     from core import Examination
@@ -37,7 +37,7 @@ def _asked(session: Session, state: FaultsState) -> str:
 def _before(session: Session, asked: str) -> Examination:
     from core.faults.view import answered
 
-    models = bundle(session.bundle)
+    models = models_in_force(session)
     if asked == models.classifier_name(session.classifier) and (models.lacks or asked in models.limits):
         return examination(session)
     scan, wanted = session.scan, {"frame": session.frame, "window": session.window, "seed": session.seed}
@@ -51,7 +51,7 @@ def _answered(
     from core.faults.view import answered_with
 
     scan, wanted = session.scan, {"frame": session.frame, "window": session.window, "seed": session.seed}
-    models, flips, mode = state.models, tuple(state.flips), state.guard
+    models, flips, mode = models_in_force(session), tuple(state.flips), state.guard
     guard = page_guard(state) if flips and mode != "off" else None
 
     def work() -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
@@ -38,34 +38,41 @@ def draw_form(state: FaultsState) -> None:
 
 def draw_bits(state: FaultsState) -> None:
     """The cells by field, and what the number is worth with and without what is flipped in it."""
-    from core.faults import FORMATS, Fault, bits_of
+    from core.faults import Fault
+
+    before, after, fields = bits_here(state)
+    _draw_values(before, after, {bit.place for bits in fields.values() for bit in bits if bit.flipped})
+    with st.container(horizontal=True, gap="small", key="faults-bits"):
+        for field, bits in fields.items():
+            with st.container(border=True, width="content", gap="xsmall"):
+                last = f" to {bits[-1].place}" if len(bits) > 1 else ""
+                st.markdown(f"**{field.capitalize()}**, bit{'s' if last else ''} {bits[0].place}{last}")
+                with st.container(horizontal=True, gap="xxsmall"):
+                    for bit in bits:
+                        fault = Fault(state.tensor, state.index, bit.place, state.form)
+                        _draw_cell(state, fault, field, bit.is_set, bit.flipped)
+
+
+class Bit(NamedTuple):
+    """One bit of the number that is looked at: its place from 0, and what it is now."""
+
+    place: int
+    is_set: bool
+    flipped: bool
+
+
+def bits_here(state: FaultsState) -> tuple[float, float, dict[str, list[Bit]]]:
+    """The number without and with what is flipped in it, and its sign, exponent and mantissa, highest bits first."""
+    from core.faults import FORMATS, bits_of
     from core.faults.view import stored_value
 
-    form = FORMATS[state.form]
-    place = (state.module, state.tensor, state.index, state.form)
+    place, form = (state.module, state.tensor, state.index, state.form), FORMATS[state.form]
     flipped = {fault.bit for fault in state.flips if _is_here(state, fault)}
     before, after = stored_value(*place), stored_value(*place, sorted(flipped))
-    bits = bits_of(before, state.form)
-    _draw_values(before, after, flipped)
-    with st.container(horizontal=True, gap="small", key="faults-bits"):
-        for field, places in _fields(state.form).items():
-            with st.container(border=True, width="content", gap="xsmall"):
-                last = f" to {places[-1]}" if len(places) > 1 else ""
-                st.markdown(f"**{field.capitalize()}**, bit{'s' if last else ''} {places[0]}{last}")
-                with st.container(horizontal=True, gap="xxsmall"):
-                    for bit in places:
-                        fault = Fault(state.tensor, state.index, bit, state.form)
-                        _draw_cell(state, fault, form.field(bit), bits[bit] != (bit in flipped), bit in flipped)
-
-
-def _fields(form: str) -> dict[str, list[int]]:
-    """Sign, exponent, mantissa → their bits, highest first, as numbers are written."""
-    from core.faults import FORMATS
-
-    fields: dict[str, list[int]] = {}
-    for bit in reversed(range(FORMATS[form].bits)):
-        fields.setdefault(FORMATS[form].field(bit), []).append(bit)
-    return fields
+    was, fields = bits_of(before, state.form), dict[str, list[Bit]]()
+    for bit in reversed(range(form.bits)):
+        fields.setdefault(form.field(bit), []).append(Bit(bit, was[bit] != (bit in flipped), bit in flipped))
+    return before, after, fields
 
 
 def _is_here(state: FaultsState, fault: Fault) -> bool:

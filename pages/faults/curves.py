@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from pages.faults import charts, study
-from pages.faults.guarded import draw_guarded
 from pages.faults.layers import draw_part
 from pages.faults.progress import draw_ending, follow
-from pages.faults.record import draw_lack, draw_source, open_record
+from pages.faults.recorded import draw_lack, draw_source, open_record
+from pages.faults.recorded.guarded import draw_guarded
 from pages.faults.state import FaultsState
-from pages.faults.words import measured
-from pages.shared.charts import CONFIG
+from pages.faults.words import measured, misses
+from pages.shared.records import draw_finding
+from pages.shared.visit.stage import draw_chart
 
 if TYPE_CHECKING:
     from core.faults.record import FaultRecord
@@ -51,7 +52,7 @@ def draw_curves(session: Session, state: FaultsState) -> None:
     rows = _recorded(record, what, state)
     if rows:
         draw_rows(what, rows, f"recorded-{what}")
-        draw_source(record.studies[what])
+        draw_source(record.studies[what], f"‘{titles[what]}’")
     _draw_live(session, state, what)
 
 
@@ -66,7 +67,7 @@ def _recorded(record: FaultRecord, what: str, state: FaultsState) -> list[Any]:
 
 
 def draw_rows(what: str, rows: list[Any], key: str) -> None:
-    """The chart of a study, and what it says in one sentence."""
+    """What a study says in one sentence, and its chart."""
     known = [row for row in rows if row.accuracy is not None]
     if not known:
         return
@@ -81,14 +82,13 @@ def draw_rows(what: str, rows: list[Any], key: str) -> None:
         figure = charts.accuracy_bars(
             [charts.Bar(_tick(what, row), _group(what, row), row) for row in shown], AXES[what]
         )
-    st.plotly_chart(figure, height=charts.HEIGHT, config=CONFIG, key=key, alt=f"Accuracy: {told}")
     worst = min(known, key=lambda row: row.accuracy)
-    numberless = max(known, key=lambda row: row.non_finite)
-    text = f"Lowest: **{_name(what, worst)}**, {measured(worst.accuracy)}"
-    text += f" (worst trial {measured(worst.worst)})." if worst.worst is not None else "."
-    if numberless.non_finite:
-        text += f" Answers that held no number: up to {measured(numberless.non_finite)} ({_name(what, numberless)})."
-    st.markdown(text)
+    lowest = f" In the worst trial {measured(worst.worst)} are right." if worst.worst is not None else ""
+    draw_finding(
+        f"Lowest: **{_name(what, worst)}**, {measured(worst.accuracy)} right "
+        f"({misses(worst.accuracy, worst.non_finite)}).{lowest}"
+    )
+    draw_chart(figure, charts.HEIGHT, key=key, alt=f"Accuracy: {told}")
 
 
 def _name(what: str, row: Any) -> str:

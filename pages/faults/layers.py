@@ -9,7 +9,7 @@ import streamlit as st
 from pages.faults import charts
 from pages.faults.place import draw_place, enter
 from pages.faults.progress import draw_ending, follow
-from pages.faults.record import open_record
+from pages.faults.recorded import open_record
 from pages.faults.state import FaultsState
 from pages.faults.study import LAYER_FLIPS, LAYERS, UNIT, live_rows, shown_layers, start_study, study_key
 from pages.faults.words import layer_title, part_title

@@ -4,38 +4,37 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.faults import compare, curves, damage, layers, verdict, worst_case
+from pages.faults import classroom, curves, damage, layers, others, verdict, worst_case
+from pages.faults.address import chosen_network, network_key, note_damage, take_asked
 from pages.faults.answer import Answer, current_answer, page_guard
 from pages.faults.bits import draw_bits, draw_form
 from pages.faults.guard import draw_scrubber, draw_switch, draw_watch
-from pages.faults.record import draw_damaged
-from pages.faults.state import FaultsState, current_state
+from pages.faults.recorded import compare, draw_damaged
+from pages.faults.state import FLIP, FaultsState, current_state
 from pages.faults.words import network_title
 from pages.shared.empty_states import draw_problem
 from pages.shared.runtime import bundle, engine, wait_until_ready
 from pages.shared.session import Session, current_session
+from pages.shared.visit.sections import pick_section
+from pages.shared.visit.stage import lay_stage, on_stage, say
 
-FLIP, CURVES, WORST, COMPARE = "Flip", "Curves", "Worst case", "Side by side"
+CURVES, WORST, COMPARE = "Curves", "Worst case", "Side by side"
 SECTIONS = (FLIP, CURVES, WORST, COMPARE)
+NO_SCAN = "No scan is chosen yet. **→** leads to what is recorded."
 PRIVATE = (
     "The damage is yours alone: it lies on a copy, and other visitors and the other pages use the sound network. It "
     "stays when you choose another scan, as broken memory would, and goes with another network, format or bundle."
 )
 
 
-def draw_network(session: Session) -> FaultsState:
+def draw_network(state: FaultsState) -> None:
     """Ask which network is damaged."""
     from core.faults.view import networks
 
-    models = bundle(session.bundle)
-    names = networks(models)
-    now = session.faulty if session.faulty in names else models.default_classifier
-    how = {"format_func": network_title, "required": True, "key": f"faults-network-{models.name}"}
+    how = {"format_func": network_title, "required": True, "key": network_key(state.models)}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        session.faulty = st.segmented_control("Network", names, default=now, **how) or now
-        state = current_state(session, session.faulty)
+        st.segmented_control("Network", networks(state.models), default=state.network, **how)
         draw_form(state)
-    return state
 
 
 def draw_flip(session: Session, state: FaultsState) -> None:
@@ -52,11 +51,16 @@ def draw_flip(session: Session, state: FaultsState) -> None:
         draw_bits(state)
         random_place = st.container()
     if session.scan is None:
+        say(NO_SCAN)
         place.info("Choose a sample or upload a scan in the sidebar, to ask about it.", icon=":material/info:")
     else:
         with place:
             answer = current_answer(session, state)
+            told = others.told_of(state)
+            if on_stage():
+                classroom.draw_flip(state, answer, told)
             verdict.draw_now(answer)
+            st.markdown(told)
         with random_place:
             damage.draw_random(state, answer.before.pixels)
         with watch_place:
@@ -71,6 +75,7 @@ def draw_flip(session: Session, state: FaultsState) -> None:
 
 def draw_below(session: Session, state: FaultsState, answer: Answer) -> None:
     """What is flipped, and both answers in full."""
+    others.draw_others(state)
     damage.draw_list(state)
     verdict.draw_sides(answer, session.scan, state.models)
     with st.container(key="faults-digest"):
@@ -83,16 +88,19 @@ wait_until_ready()
 draw_problem(session)
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
     st.title("Flip a bit", anchor=False, width="content")
-    how = {"label_visibility": "collapsed", "persist_state": "session"}
-    section = st.segmented_control("Section", SECTIONS, default=FLIP, required=True, key="faults-section", **how)
+    section = pick_section("faults", SECTIONS)
 draw_damaged(bundle(session.bundle))
+state = current_state(session, chosen_network(session, bundle(session.bundle)))
+take_asked(session, state)
+lay_stage(session, state.running and section != COMPARE)
 if section == COMPARE:
     compare.draw_compare(bundle(session.bundle))
 else:
-    state = draw_network(session)
+    draw_network(state)
     if section == CURVES:
         curves.draw_curves(session, state)
     elif section == WORST:
         worst_case.draw_worst(session, state)
     else:
         draw_flip(session, state)
+note_damage(session, state)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.shared import job_status
 from pages.shared.jobs import watch
+from pages.shared.visit.stage import progress_place, say
 
 if TYPE_CHECKING:
     from pages.faults.state import FaultsState
@@ -24,7 +25,8 @@ def follow(
     job = state.job
     assert job
     st.button("Stop", icon=":material/stop:", type="primary", on_click=state.stop, key="faults-stop", shortcut="Esc")
-    bar, place = st.empty(), st.empty()
+    say(f"{what} …")
+    bar, place = progress_place(), st.empty()
     drawn = 0
 
     def draw() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pages.shared.page_state import PageState
 from pages.shared.runtime import bundle
@@ -11,8 +11,11 @@ from pages.shared.runtime import bundle
 if TYPE_CHECKING:
     from core import Bundle, Examination
     from core.faults import Fault, SearchStep
+    from core.faults.sample_answers import SampleAnswers
     from core.faults.view import GuardReport, Layer, Network
     from pages.shared.session import Session
+
+SECTION, FLIP = "faults-section", "Flip"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,13 @@ class Answer:
     def withheld(self) -> bool:
         """Whether the guard, which only detects, holds the answer back."""
         return bool(self.watch and self.watch.withholds)
+
+
+class Others(NamedTuple):
+    """What the damage does to the sample scans, and what that depends on: the flips and the guard."""
+
+    choices: tuple[object, ...]
+    found: SampleAnswers
 
 
 @dataclass
@@ -75,6 +85,8 @@ class FaultsState(PageState):
         ``off``, ``detect`` or ``repair``.
     answer : Answer or None
         The last result, with the choices it belongs to; it goes with the scan.
+    others : Others or None
+        The last answers to the sample scans.
     digest : str or None
         SHA-256 of the shared network when this visitor first asked: it must stay that.
     studies : dict
@@ -95,6 +107,7 @@ class FaultsState(PageState):
     draws: int = 0
     guard: str = "off"
     answer: Answer | None = None
+    others: Others | None = None
     digest: str | None = None
     studies: dict[object, Study] = field(default_factory=dict)
     search: list[SearchStep] = field(default_factory=list)

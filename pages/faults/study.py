@@ -12,6 +12,7 @@ from pages.faults.words import network_title
 from pages.shared.runtime import heavy_work
 
 if TYPE_CHECKING:
+    from core import Bundle
     from core.faults import CampaignSettings
     from core.faults.samples import Samples
     from core.faults.view import Layer
@@ -38,12 +39,19 @@ class Plan(NamedTuple):
 
 def samples_of(state: FaultsState) -> Samples | None:
     """The bundle's sample scans as one batch; None where it has none."""
-    from core.faults.samples import labelled_samples
-
+    key, models = (state.bundle, *state.models.hashes.values()), state.models
     try:
-        return heavy_work("Opening the sample scans …", lambda: labelled_samples(state.models))
+        return heavy_work("Opening the sample scans …", lambda: _samples(key, models))
     except ValueError:
         return None
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _samples(key: tuple[str, ...], _models: Bundle) -> Samples:
+    """Opened once: what is flipped is shown on them at every press."""
+    from core.faults.samples import labelled_samples
+
+    return labelled_samples(_models)
 
 
 def shown_layers(state: FaultsState) -> list[Layer]:

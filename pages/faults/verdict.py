@@ -47,10 +47,11 @@ def said(exam: Examination, withheld: bool = False) -> Said:
 def _route(exam: Examination) -> str:
     if exam.detection is None:
         return "The classifier’s own answer, undefended."
+    found = "Flagged as attacked" if exam.detection.flagged else "Altered"
     if exam.kept_borderline:
-        return "Flagged as attacked, but borderline: the scan’s own answer stands."
-    if exam.detection.flagged:
-        return "Flagged as attacked, and answered on the purified estimate."
+        return f"{found}, but borderline: the scan’s own answer stands."
+    if exam.detection.flagged or exam.detection.altered:
+        return f"{found}, and answered on the purified estimate."
     return "Not flagged, answered on the scan as it is."
 
 
@@ -116,7 +117,7 @@ def _draw_scan(exam: Examination, scan: Scan) -> None:
     from core.explanation import overlays
 
     name = f"Scan {scan.name}"
-    st.image(overlays.scan_png(exam.frame, scan.spacing), plain(name), 300, alt=name)
+    st.image(overlays.scan_png(exam.frame, scan.spacing), plain(name), 300, output_format="PNG", alt=name)
 
 
 def _draw_probabilities(answer: Prediction) -> None:
@@ -143,5 +144,11 @@ def _draw_error(title: str, exam: Examination, scan: Scan, limit: float) -> None
         return
     mean = float(detection.error_map.mean())
     picture = overlays.overlay_png(exam.frame, detection.error_map, limit, OPACITY, scan.spacing)
-    st.image(picture, f"Error map, mean {number(mean)}", "stretch", alt=f"Scan {scan.name}, error map. {title}")
+    st.image(
+        picture,
+        f"Error map, mean {number(mean)}",
+        "stretch",
+        output_format="PNG",
+        alt=f"Scan {scan.name}, error map. {title}",
+    )
     draw_legend("0", f"{number(limit)} grey levels and more", signed=False)

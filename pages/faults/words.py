@@ -61,6 +61,11 @@ def counted_numbers(count: int) -> str:
     return "1 number" if count == 1 else f"{count:,} numbers"
 
 
+def counted_bits(count: int) -> str:
+    """So many bits."""
+    return "1 bit" if count == 1 else f"{count} bits"
+
+
 def counted_flips(count: int) -> str:
     """So many flipped bits."""
     return "1 flipped bit" if count == 1 else f"{count:,} flipped bits"
@@ -90,6 +95,19 @@ def fault_text(fault: Fault) -> str:
 def measured(share: float) -> str:
     """A share that was counted: unlike a probability it may be 0 or 100 %."""
     return f"{100 * share:.1f}\u00a0%"  # a per cent sign alone on a line is no number
+
+
+def misses(accuracy: float, non_finite: float | None) -> str:
+    """What the answers are that aren't right, in short: an accuracy of 0 % doesn't tell wrong from missing.
+
+    Both are shares of all answers, in [0, 1]; `non_finite` is None where it wasn't noted.
+    """
+    if non_finite is None:
+        return "not noted whether wrong or without a number"
+    wrong = max(0.0, 1 - accuracy - non_finite)
+    parts = [(wrong, "wrong"), (non_finite, "without a number, NaN")]
+    known = [f"{measured(share)} {what}" for share, what in parts if share > 0.0005]
+    return "; ".join(known) or "none"
 
 
 def bytes_text(count: int) -> str:

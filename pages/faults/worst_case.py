@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.faults import study
+from pages.faults import rounds, study
 from pages.faults.progress import draw_ending, follow
-from pages.faults.record import draw_lack, draw_source, open_record
-from pages.faults.state import FaultsState
-from pages.faults.words import measured
+from pages.faults.recorded import draw_lack, draw_source, open_record
+from pages.faults.state import FLIP, SECTION, FaultsState
+from pages.faults.words import counted_bits, measured, misses
 from pages.shared.pictures import draw_large_number
+from pages.shared.visit.stage import on_stage, say
 from pages.shared.words import number, plain
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 DOING, UNIT = "worst", "rounds"
 MOST_BITS = 5
+KINDS = {False: "Any flip", True: "Silent: every answer stays a number"}
 
 
 def draw_worst(session: Session, state: FaultsState) -> None:
@@ -52,7 +54,10 @@ def _draw_live(session: Session, state: FaultsState) -> None:
         draw_ending(state, DOING, UNIT)
         draw_steps(state)
         if state.search:
-            how = {"icon": ":material/bolt:", "key": "faults-take", "help": "Then look at the scan in section Flip."}
+            about = (
+                "Goes to section Flip, to the last of these bits, with what they do to your scan and to the samples."
+            )
+            how = {"icon": ":material/bolt:", "key": "faults-take", "help": about}
             st.button("Flip these bits in my network", on_click=_take, args=(state,), **how)
 
 
@@ -93,6 +98,7 @@ def _take(state: FaultsState) -> None:
     fault = state.flips[-1]
     state.form = fault.form
     state.look_at(fault.tensor, fault.index)
+    st.session_state[SECTION] = FLIP
 
 
 def draw_steps(state: FaultsState) -> None:
@@ -103,14 +109,21 @@ def draw_steps(state: FaultsState) -> None:
     if not steps:
         return
     last = steps[-1]
-    many = _bits(len(steps))
+    many = counted_bits(len(steps))
+    if on_stage():
+        say(rounds.left(last))
+        rounds.draw_rounds({"found now": steps}, f"live-{len(steps)}")
     st.markdown(f"**Accuracy with {many} flipped**")
     draw_large_number(measured(last.accuracy), f"Accuracy with {many} flipped: {measured(last.accuracy)}", room=9)
+    st.markdown(f"Not right: {misses(last.accuracy, last.non_finite)}.")
     lines = []
     for step in steps:
         fault = step.fault
         place = _place(step.index, fault.tensor, fault.index, fault.bit, FORMATS[fault.form].field(fault.bit))
-        lines.append(f"{place}: accuracy **{measured(step.accuracy)}**, the worst of {step.tried:,} tried")
+        lines.append(
+            f"{place}: accuracy **{measured(step.accuracy)}** ({misses(step.accuracy, step.non_finite)}), the worst "
+            f"of {step.tried:,} tried"
+        )
     st.markdown("\n".join(lines))
     st.caption("Measured now, on the synthetic sample scans.")
 
@@ -125,13 +138,17 @@ def _draw_recorded(state: FaultsState) -> None:
     record = open_record(state.models, state.network)
     draw_lack(record, "worst_case")
     rows = record.rows("worst_case")
-    for silent, title in ((False, "Any flip"), (True, "Silent: every answer stays a number")):
-        shown = [row for row in rows if row.silent == silent]
-        if not shown:
-            continue
+    by_kind = {title: [row for row in rows if row.silent == silent] for silent, title in KINDS.items()}
+    by_kind = {title: found for title, found in by_kind.items() if found}
+    if by_kind:
+        worst = min((found[-1] for found in by_kind.values()), key=lambda row: row.accuracy)
+        say(rounds.left(worst))
+        rounds.draw_rounds(by_kind, "recorded")
+    for title, shown in by_kind.items():
         seconds = number(sum(row.seconds for row in shown))
         st.markdown(
-            f"**{title}**: accuracy {measured(shown[-1].accuracy)} by {_bits(len(shown))}, found in {seconds} s"
+            f"**{title}**: accuracy {measured(shown[-1].accuracy)} by {counted_bits(len(shown))} "
+            f"({misses(shown[-1].accuracy, shown[-1].non_finite)}), found in {seconds} s"
         )
         lines = [
             f"{_place(row.index, row.tensor, row.element, row.bit, row.field)}: accuracy **{measured(row.accuracy)}**; "
@@ -140,11 +157,7 @@ def _draw_recorded(state: FaultsState) -> None:
         ]
         st.markdown("\n".join(lines))
     if rows:
-        draw_source(record.studies["worst_case"])
-
-
-def _bits(count: int) -> str:
-    return "1 bit" if count == 1 else f"{count} bits"
+        draw_source(record.studies["worst_case"], "the worst flips")
 
 
 def _guard(row: Any) -> str:

@@ -2,17 +2,12 @@
 
 import streamlit as st
 
+from pages.home.story import draw_story
 from pages.shared.runtime import DEFAULT_BUNDLE
 from pages.shared.session import current_session
 from pages.shared.tours import start_tour
 from pages.shared.tours.steps import TOURS
-
-STAGES = (
-    ("Scan", ":material/radiology:", "A slice comes in as DICOM, NIfTI or a picture."),
-    ("Detect", ":material/search_insights:", "Three scores ask whether it was manipulated."),
-    ("Purify", ":material/cleaning_services:", "A flagged scan is replaced by an estimate without the attack."),
-    ("Classify", ":material/clinical_notes:", "One decision, with its evidence and its cost."),
-)
+from pages.shared.visit.address import go_to
 
 PAGES = (
     ("examine", "Examine", ":material/radiology:", "One scan, one decision, and the evidence it rests on."),
@@ -31,11 +26,7 @@ st.markdown(
     "A change too small to see can turn a classifier’s answer round. Purescan shows the attack, detects it, undoes "
     "it, and checks what the cure cost."
 )
-stages = st.grid(len(STAGES), min_column_width=220)
-for name, icon, text in STAGES:
-    with stages.container(border=True, height="stretch"):
-        st.subheader(f"{icon} {name}", anchor=False)
-        st.markdown(text)
+draw_story()
 
 st.header("Take a tour", anchor=False)
 if session.bundle != DEFAULT_BUNDLE:
@@ -48,12 +39,15 @@ for tour in TOURS.values():
         st.markdown("\n".join(f"{number}. {step.title}" for number, step in enumerate(tour.steps, 1)))
         st.space("stretch")
         # Started in the callback: an upload that is just being opened would be opened before this line is reached.
+        first = session.step if session.left_tour == tour.key else 0
+        name = f"{tour.title.lower()}’s tour"
         pressed = st.button(
-            "Start this tour", key=f"tour-{tour.key}", type="primary", width="stretch",
-            on_click=start_tour, args=(session, tour.key),
+            f"Resume the {name} at step {first + 1}" if first else f"Start the {name}",
+            key=f"tour-{tour.key}", type="primary", width="stretch",
+            on_click=start_tour, args=(session, tour.key, first),
         )  # fmt: skip
         if pressed:
-            st.switch_page("pages/examine/page.py")
+            go_to("examine")
 
 st.header("Or go straight to a page", anchor=False)
 pages = st.grid(len(PAGES), min_column_width=220)
@@ -62,4 +56,4 @@ for name, title, icon, text in PAGES:
         st.markdown(text)
         st.space("stretch")
         if st.button(title, icon=icon, key=f"page-{name}", width="stretch"):
-            st.switch_page(f"pages/{name}/page.py")
+            go_to(name)

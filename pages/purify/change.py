@@ -10,11 +10,15 @@ from pages.purify.controls import in_short
 from pages.purify.files import draw_files
 from pages.purify.state import PurifyState, attributions_of
 from pages.shared import pictures
+from pages.shared.regions import region_as_seen, region_here
+from pages.shared.regions.table import draw_region_fidelity
+from pages.shared.viewer.comparison import draw_comparison
 from pages.shared.words import decibels, number, percent, plain
 
 if TYPE_CHECKING:
     from core.fidelity.metrics import Distance
     from core.trajectories.purification import Frame, PurificationTrajectory
+    from pages.shared.session import Session
 
 HONEST = (
     "The estimate is what the method holds to be likely, never the patient’s scan: fine detail in it may be made up, "
@@ -23,6 +27,11 @@ HONEST = (
 UNKNOWN = (
     "The clean scan is not known here, so nobody can say how close the estimate comes to it: only how far it is from "
     "what was given, and, under “Seeds”, how much it hangs on the noise."
+)
+
+OUTLINE = (
+    "There is no region on this slice. Outline one in the viewer on the Examine page, and what the method did "
+    "there stands here, against elsewhere."
 )
 
 
@@ -35,41 +44,47 @@ def pick(state: PurifyState, key: str) -> int:
     return st.segmented_control("Method", places, default=0, required=True, key=key, format_func=names.__getitem__)
 
 
-def draw_change(state: PurifyState) -> None:
+def draw_change(session: Session, state: PurifyState) -> None:
     """Everything about one method's estimate."""
     place = pick(state, "change-method")
     trajectory = state.trajectories[place]
     last = trajectory.frames[-1]
-    _draw_pictures(state, trajectory, last)
+    _draw_pictures(session, state, trajectory, last)
     _draw_distances(last)
+    st.subheader("In the region of interest", anchor=False)
+    _draw_region(session, state, place)
     st.subheader("Where the classifier looked", anchor=False)
     _draw_attributions(state, place)
     st.subheader("Take the estimate along", anchor=False)
     draw_files(state, place)
 
 
-def _draw_pictures(state: PurifyState, trajectory: PurificationTrajectory, last: Frame) -> None:
-    from core.explanation import overlays
-
-    shape, spacing = state.before.frame.shape, state.scan.spacing
-    row = st.container(horizontal=True, vertical_alignment="bottom")
-    with row:
-        gain = pictures.draw_gain("gain-purified", 5)
-        over = st.toggle("Over the scan", True, key="change-over", persist_state="session")
-    limit = 0.5 / gain
-    grid = st.grid(3, min_column_width=140)
-    for title, pixels in (("Input: what the classifier was given", trajectory.pixels), ("Estimate", last.estimate)):
-        picture = overlays.model_png(pixels, shape, spacing)
-        grid.image(picture, title, "stretch", alt=f"Scan {state.scan.name}. {title}")
-    with grid.cell():
-        if over:
-            picture = overlays.signed_overlay_png(state.before.frame, trajectory.pixels, last.estimate, limit, spacing)
-        else:
-            picture = overlays.residual_png(trajectory.pixels, last.estimate, limit, shape, spacing)
-        name = f"Change × {gain}{pictures.averaged(trajectory.pixels)}"
-        st.image(picture, name, "stretch", alt=f"Change from input to estimate, {gain} times amplified")
-        pictures.draw_legend(f"−{number(limit)} darker (blue)", f"brighter (red) +{number(limit)}", signed=True)
+def _draw_pictures(session: Session, state: PurifyState, trajectory: PurificationTrajectory, last: Frame) -> None:
+    """What was given and what came of it, beside the clean scan where that is known."""
+    known = {"Original": state.reference.pixels, "Attacked": trajectory.pixels} if state.reference else None
+    pictures = {**(known or {"Input": trajectory.pixels}), "Purified": last.estimate}
+    draw_comparison(
+        pictures,
+        session.origin or state.scan,
+        (state.reference or state.before).frame.shape,
+        first=(len(pictures) - 2, len(pictures) - 1),
+        gain=5,
+        region=region_as_seen(session, last.estimate.shape[-1]),
+        large=session.visit.class_view,
+    )
     st.markdown(HONEST)
+
+
+def _draw_region(session: Session, state: PurifyState, place: int) -> None:
+    """What the method did in the region of this slice against elsewhere."""
+    region = region_here(session)
+    if region is None:
+        st.markdown(OUTLINE)
+        return
+    reference, estimate = state.reference, state.trajectories[place].frames[-1].estimate
+    before = (reference or state.before).pixels
+    of = (*state.choices, state.settings[place], state.seed)
+    draw_region_fidelity(session, region, before, estimate, of, clean=reference is not None)
 
 
 def _draw_distances(last: Frame) -> None:
@@ -100,9 +115,9 @@ def _draw_attributions(state: PurifyState, place: int) -> None:
     for name, values, frame in (("input", before, trajectory.frames[0]), ("estimate", after, trajectory.frames[-1])):
         answer = frame.prediction
         title = f"On the {name}: “{answer.label}”, {percent(answer.confidence)}"
-        native = overlays.at_native(frame.estimate, shape)
+        native = overlays.at_native(frame.estimate, shape, state.scan.spacing)
         picture = overlays.overlay_png(native, values, limit, 0.85, state.scan.spacing)
-        grid.image(picture, title, "stretch", alt=f"Where the classifier looked. {title}")
+        grid.image(picture, title, "stretch", output_format="PNG", alt=f"Where the classifier looked. {title}")
     pictures.draw_legend("0", f"{number(limit)} log odds of the answer lost where covered", signed=False)
     st.caption(
         "Each map belongs to the answer named under it. A black square of 16 × 16 pixels was moved over the picture: "

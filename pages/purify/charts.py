@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import plotly.graph_objects as go
 
-from pages.shared.charts import DASHES, SYMBOLS, finished, palette
+from pages.shared.charts import DASHES, SYMBOLS, finished, label_sides, palette
 
 if TYPE_CHECKING:
     from core.evaluation.tradeoff import Point
@@ -48,6 +48,8 @@ def trade_chart(groups: dict[str, list[tuple[str, Point]]], front: Sequence[Poin
     The points of a group are joined by a line, or those in `front` alone where there are any.
     """
     mode = "markers+text" if front else "lines+markers+text"
+    everywhere = [(point.ssim, 100 * point.accuracy.value, name) for named in groups.values() for name, point in named]
+    sides = iter(label_sides(everywhere))
     colours, ink = palette()
     figure = go.Figure()
     if front:
@@ -64,7 +66,7 @@ def trade_chart(groups: dict[str, list[tuple[str, Point]]], front: Sequence[Poin
         }  # fmt: skip
         figure.add_scatter(
             x=[point.ssim for point in points], y=[100 * point.accuracy.value for point in points], name=title,
-            mode=mode, text=[name for name, _ in named], textposition="bottom left",
+            mode=mode, text=[name for name, _ in named], textposition=[next(sides) for _ in named],
             textfont={"size": 14, "color": ink}, error_y=bars, cliponaxis=False,
             line={"width": 3, "color": colour, "dash": dash}, marker={"size": 12, "symbol": symbol, "color": colour},
         )  # fmt: skip

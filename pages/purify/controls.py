@@ -40,6 +40,20 @@ def in_short(settings: PurifySettings) -> str:
     return ", ".join(words)
 
 
+def begin_with(chosen: tuple[PurifySettings, ...], seed: int, models: Bundle) -> None:
+    """Set all that is asked for as these settings have it."""
+    from core.purification.catalogue import PURIFIERS
+
+    values: dict[str, Any] = {"count": len(chosen), "seed": seed}
+    for place, settings in enumerate(chosen):
+        key = f"{place}-{settings.method}"
+        values[f"{'filter' if models.lacks else 'method'}-{place}"] = settings.method
+        values[f"t-{key}"] = settings.t or PURIFIERS[settings.method].t or 100
+        values[f"steps-{key}"] = settings.steps
+        values[f"clip-{key}"] = float(settings.clip)
+    st.session_state.update({f"purify-{name}": value for name, value in values.items()})
+
+
 def draw_controls(session: Session, models: Bundle, locked: bool) -> None:
     """Ask for everything that the next purification takes, of what the bundle can do, and note it in the session.
 

@@ -1,4 +1,4 @@
-"""What the MAE sees of an attack, and along MAE-Pure: the curves that MAE-Pure rests on, on our scans."""
+"""What was recorded: the trade-off, and what the MAE sees of an attack and along MAE-Pure, on our scans."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.purify import charts
+from pages.purify.tradeoff import draw_tradeoff
 from pages.shared.charts import CONFIG
+from pages.shared.empty_states import draw_missing_models
+from pages.shared.records import draw_command
+from pages.shared.runtime import bundle
 
 if TYPE_CHECKING:
     from core import Bundle
+    from pages.shared.session import Session
 
 NAMES = {
     "reconstruction_loss": "Reconstruction loss",
@@ -18,6 +23,16 @@ NAMES = {
     "decoder": "Attention variation, decoder",
 }
 NOT_YET = "Not recorded in this bundle yet: what the MAE sees of an attack."
+
+
+def draw_recorded(session: Session) -> None:
+    """What was measured on the validation scans; it needs no scan of the visitor's."""
+    models = bundle(session.bundle)
+    if models.lacks:
+        draw_missing_models(models)
+        return
+    draw_tradeoff(models, session.classifier)
+    draw_figure(models)
 
 
 def draw_figure(models: Bundle) -> None:
@@ -51,4 +66,4 @@ def draw_figure(models: Bundle) -> None:
         f"Means over n = {record['n']} validation scans, against the same scans unattacked; the clean scan’s own "
         "reconstruction loss is the point at ε = 0."
     )
-    st.caption(f"Made by `{record['command'].replace('`', '')}`")
+    draw_command(record["command"], "the paper’s figure")

@@ -41,6 +41,7 @@ def _files(state: PurifyState, place: int) -> tuple[bytes, bytes]:
         description=describe(state, state.trajectories[place]),
         modality=bundle(state.before.bundle).written_modality,
         source=state.scan,
+        prepared=True,
     )
     return dicom, derived_png(pixels, kind="purified")
 

@@ -94,8 +94,9 @@ def _begin(session: Session, before: Examination, settings: PurifySettings, coun
 def _steps(state: SeedsState) -> Iterator[SeedResult | None]:
     from core.fidelity.agreement import agreement
 
-    models, classifier = bundle(state.before.bundle), answer_of(state.before).classifier
-    yield from agreement(state.before.pixels, models, state.settings, state.seeds, classifier)
+    before = state.before
+    classifier = answer_of(before).classifier
+    yield from agreement(before.pixels, bundle(before.bundle), state.settings, state.seeds, classifier, before.flagged)
 
 
 def _progress(state: SeedsState) -> Progress:
@@ -151,6 +152,6 @@ def _draw_spread(state: SeedsState, spread: np.ndarray) -> None:
     limit = overlays.map_limit(spread)
     picture = overlays.overlay_png(state.before.frame, spread, limit, 0.85, state.scan.spacing)
     title = "Where the estimates differ from seed to seed"
-    st.image(picture, title, "stretch", alt=f"{title}: standard deviation over the scan")
+    st.image(picture, title, "stretch", output_format="PNG", alt=f"{title}: standard deviation over the scan")
     pictures.draw_legend("0", f"{number(255 * limit)}/255 standard deviation over the seeds", signed=False)
     st.caption("Bright is where detail comes from the noise and not from the scan: it may be made up.")

@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.purify.controls import in_short
+from pages.purify.frame_pictures import draw_pictures
 from pages.purify.state import PurifyState
 from pages.shared import pictures
 from pages.shared.job_status import Progress, draw_progress, follow
+from pages.shared.visit.address import write_address
 from pages.shared.words import counted, heading, percent, plain
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
     from core.trajectories.purification import Frame, PurificationTrajectory
+    from pages.shared.session import Session
 
-GAIN = 5
 FIRST_POLL_SECONDS = 0.02
 PAINT_SECONDS = 0.06
 PLAY_SECONDS = 0.7
-WIDTHS = {1: 400, 2: 200, 3: 170}
 
 
 def draw_first(state: PurifyState, place: DeltaGenerator) -> None:
@@ -53,25 +54,29 @@ def _progress(state: PurifyState) -> Progress:
 
 def _draw_estimates(state: PurifyState) -> None:
     if state.trajectories:
-        _draw_columns(state, live=True)
+        _draw_rows(state, live=True)
 
 
-def draw_stage(state: PurifyState) -> None:
+def draw_stage(session: Session, state: PurifyState) -> None:
     """The frames at one position with a slider and keys; playing moves it on without the rest of the page."""
     run_every = PLAY_SECONDS if state.playing else None
-    st.fragment(_draw_stage, run_every=run_every)(state, state.playing)
+    st.fragment(_draw_stage, run_every=run_every)(session, state, state.playing)
 
 
-def _draw_stage(state: PurifyState, playing: bool) -> None:
+def _draw_stage(session: Session, state: PurifyState, playing: bool) -> None:
     if playing and state.playing:
         state.tick()
     if state.playing != playing:
         st.rerun()  # the pace of a fragment is set by the page around it
     _draw_keys(state)
+    session.visit.step = str(state.longest.frames[state.place].step)
+    write_address(session, "address-stage")
+    if session.visit.class_view:
+        _draw_rows(state)
+        return
     _draw_slider(state)
-    _draw_columns(state)
-    limit = f"{0.5 / GAIN:g}"
-    pictures.draw_legend(f"−{limit} darker than the input (blue)", f"brighter (red) +{limit}", signed=True)
+    _draw_rows(state)
+    pictures.draw_legend("darker than the step before (blue)", "brighter (red)", signed=True)
 
 
 def _draw_keys(state: PurifyState) -> None:
@@ -99,15 +104,15 @@ def _draw_slider(state: PurifyState) -> None:
     st.select_slider(label, steps, key=key, on_change=moved, disabled=state.playing)
 
 
-def _draw_columns(state: PurifyState, live: bool = False) -> None:
-    count = len(state.trajectories)
-    grid = st.grid(count, min_column_width=WIDTHS[count], gap="medium")
+def _draw_rows(state: PurifyState, live: bool = False) -> None:
+    """A row a method; live: while it runs."""
     for trajectory in state.trajectories:
-        with grid.cell():
-            frame = trajectory.frames[-1] if live else state.frame(trajectory)
-            st.markdown(f"**{plain(in_short(trajectory.settings))}**  \n{moment(trajectory, frame)}")
+        frame = trajectory.frames[-1] if live else state.frame(trajectory)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            text = f"**{plain(in_short(trajectory.settings))}** · {moment(trajectory, frame)}"
+            st.markdown(text, width="content")
             draw_answer(state, trajectory, frame)
-            _draw_pictures(state, trajectory, frame, live)
+        draw_pictures(state, trajectory, frame)
 
 
 def moment(trajectory: PurificationTrajectory, frame: Frame) -> str:
@@ -120,8 +125,7 @@ def moment(trajectory: PurificationTrajectory, frame: Frame) -> str:
 def draw_answer(state: PurifyState, trajectory: PurificationTrajectory, frame: Frame) -> None:
     """Label and probability, and how it stands to the clean scan's answer, or to the input's."""
     answer, first = frame.prediction, trajectory.frames[0].prediction
-    large = st.header if len(state.trajectories) < 3 else st.subheader
-    large(f"{plain(heading(answer.label))} · {percent(answer.confidence)}", anchor=False)
+    st.header(f"{plain(heading(answer.label))} · {percent(answer.confidence)}", anchor=False, width="content")
     turn = None if state.running else trajectory.turn()
     if turn is frame:
         text = "Comes back here" if trajectory.wanted == answer.label else "Turns here"
@@ -134,25 +138,3 @@ def draw_answer(state: PurifyState, trajectory: PurificationTrajectory, frame: F
         st.badge("As the clean scan", icon=":material/check_circle:", color="green")
     else:
         st.badge(f"Clean scan: {plain(trajectory.wanted)}", icon=":material/swap_horiz:", color="orange")
-
-
-def _draw_pictures(state: PurifyState, trajectory: PurificationTrajectory, frame: Frame, live: bool) -> None:
-    from core.explanation import overlays
-
-    shape, spacing = state.before.frame.shape, state.scan.spacing
-    name, whose = "Input" if frame.step == 0 else "Estimate", f"{in_short(trajectory.settings)}, step {frame.step}"
-    picture = overlays.model_png(frame.estimate, shape, spacing)
-    st.image(picture, name, "stretch", alt=f"{name}. {whose}")
-    if live:
-        return
-    halves = st.grid(2, min_column_width=80)
-    with halves.cell():
-        if frame.noisy is not None:
-            picture = overlays.thumbnail_png(frame.noisy, shape, spacing)
-            st.image(picture, f"Noisy image, t = {frame.t}", "stretch", alt=f"Noisy image. {whose}")
-        else:
-            st.caption("No noise yet." if trajectory.frames[-1].noisy is not None else "This method adds no noise.")
-    with halves.cell():
-        picture = overlays.residual_png(trajectory.pixels, frame.estimate, 0.5 / GAIN, shape, spacing)
-        title = f"Change × {GAIN}{pictures.averaged(trajectory.pixels)}"
-        st.image(picture, title, "stretch", alt=f"Change from the input, {GAIN} times. {whose}")

@@ -44,7 +44,7 @@ class PurifyState(PageState):
         Asks the MAE about the frames.
     attributions, files, thumbnails : dict
         Place of a method → where the classifier looked, before and after; its estimate as DICOM and PNG. Place and step
-        → a small picture.
+        → a small picture, and what changed since the frame before.
     """
 
     scan: Scan
@@ -58,7 +58,7 @@ class PurifyState(PageState):
     mae_views: PageState | None = None
     attributions: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     files: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
-    thumbnails: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    thumbnails: dict[tuple[int, int], tuple[bytes, bytes | None]] = field(default_factory=dict)
 
     @property
     def longest(self) -> PurificationTrajectory:
@@ -148,7 +148,7 @@ def _steps(state: PurifyState) -> Iterator[PurificationTrajectory]:
             before.pixels,
             models,
             settings,
-            classifier=answer.classifier,
+            classifier=models.answering(answer.classifier, before.flagged),
             answer=answer,
             reference=reference.pixels if reference else None,
             wanted=answer_of(reference).label if reference else None,
@@ -170,6 +170,8 @@ def attributions_of(state: PurifyState, place: int) -> tuple[np.ndarray, np.ndar
 def _attributions(state: PurifyState, place: int) -> tuple[np.ndarray, np.ndarray]:
     from core.explanation.attributions import saliency
 
-    network = bundle(state.before.bundle).classifiers[answer_of(state.before).classifier]
-    estimate = state.trajectories[place].frames[-1].estimate
-    return saliency(state.before.pixels, network), saliency(estimate, network)
+    networks = bundle(state.before.bundle).classifiers
+    last = state.trajectories[place].frames[-1]
+    asked = answer_of(state.before), last.prediction
+    own, after = (networks[answer.classifier] for answer in asked)
+    return saliency(state.before.pixels, own), saliency(last.estimate, after)

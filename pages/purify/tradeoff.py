@@ -9,6 +9,7 @@ import streamlit as st
 from pages.purify import charts
 from pages.purify.controls import title
 from pages.shared.charts import CONFIG
+from pages.shared.records import draw_command, draw_finding
 from pages.shared.words import SPLITS, counted, plain
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def draw_tradeoff(models: Bundle, wanted: str | None) -> None:
         "More noise washes more of an attack out, and more of the scan with it. Each point is a purifier on every "
         "scan, flagged or not; the attacker knew the classifier and not the purifier."
     )
+    draw_finding(told(record))
     if not record.compared:
         st.info(f"Other purifiers, and what becomes of lesions: {NOT_YET.lower()}.", icon=":material/info:")
     if curves := _curves(record):
@@ -44,9 +46,23 @@ def draw_tradeoff(models: Bundle, wanted: str | None) -> None:
         )  # fmt: skip
     if record.compared:
         _draw_others(record)
-    st.subheader("All figures", anchor=False)
-    st.table([_row(points, record.compared) for points in _by_method(record).values()], hide_index=True)
+    with st.expander("All figures of the purifiers", icon=":material/table:"):
+        st.table([_row(points, record.compared) for points in _by_method(record).values()], hide_index=True)
     _draw_source(models, classifier, record)
+
+
+def told(record: Tradeoff) -> str:
+    """Which purifier puts most answers right under the strongest attack, and its price, on as many scans as can be."""
+    condition = [name for name in NAMES if any(point.condition == name for point in record.points)][-1]
+    most = max(point.accuracy.n for point in record.points)
+    known = [point for point in record.points if (point.condition, point.accuracy.n) == (condition, most)]
+    if not known:
+        return f"Nothing was measured on all {most} scans under {NAMES[condition]}."
+    best = max(known, key=lambda point: point.accuracy.value)
+    return (
+        f"{NAMES[condition]}: of what was measured on {most} scans, **{plain(_full_name(best))}** puts most answers "
+        f"right, {100 * best.accuracy.value:.1f} %, at an SSIM of {best.ssim:.3f} to the clean scan."
+    )
 
 
 def _curves(record: Tradeoff) -> dict[str, list[tuple[str, Point]]]:
@@ -135,4 +151,4 @@ def _draw_source(models: Bundle, classifier: str, record: Tradeoff) -> None:
         f"bootstrap over near-duplicate groups.{LESION if record.compared else ''}"
     )
     if record.command:
-        st.caption(f"Made by `{record.command.replace('`', '')}`")
+        draw_command(record.command, "the trade-off")

@@ -1,4 +1,4 @@
-"""Each method step by step: a few of its frames in a row, with the answer under each."""
+"""Each method step by step: a few of its frames in a row, each with what it changed and the answer to it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.purify.controls import in_short
+from pages.purify.frame_pictures import step_picture
 from pages.purify.state import PurifyState
 from pages.shared.words import counted, heading, percent, plain
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 MOST_FRAMES = 12
 ROW = 6
+CHANGES = (
+    "Below each frame: what changed since the frame before it, darker in blue and brighter in red, each amplified so "
+    "that it can be seen."
+)
 
 
 def summary(trajectory: PurificationTrajectory) -> str:
@@ -45,29 +50,36 @@ def draw_trajectories(state: PurifyState) -> None:
             continue
         st.markdown(f"**{plain(in_short(trajectory.settings))}:** {summary(trajectory)}")
         grid = st.grid(max(ROW, len(shown)), min_column_width=92, gap="small")
-        for frame in shown:
+        for before, frame in zip((None, *shown), shown):
             with grid.cell():
-                _draw_frame(state, place, trajectory, frame)
+                _draw_frame(state, place, before, frame)
         if kept > len(shown):
             st.caption(f"{len(shown) - 1} of {counted(trajectory.steps)}; the slider above has {kept - 1} of them.")
+    st.caption(CHANGES)
     st.caption(f"{counted(state.begun.count)} in {state.begun.seconds:.1f} s of computing.")
 
 
-def _draw_frame(state: PurifyState, place: int, trajectory: PurificationTrajectory, frame: Frame) -> None:
+def _draw_frame(state: PurifyState, place: int, before: Frame | None, frame: Frame) -> None:
+    trajectory = state.trajectories[place]
     answer, name = frame.prediction, "Input" if frame.step == 0 else f"Step {frame.step:,}"
-    st.image(_thumbnail(state, place, frame), width="stretch", alt=f"{in_short(trajectory.settings)}. {name}")
+    whose = f"{in_short(trajectory.settings)}. {name}"
+    small, change = _thumbnails(state, place, before, frame)
+    st.image(small, width="stretch", output_format="PNG", alt=whose)
     share = percent(answer.confidence).replace(" ", "\u00a0")  # a per cent sign alone on a line is no number
     st.markdown(f"{name}  \n**{plain(heading(answer.label))}** {share}")
     if frame is trajectory.turn():
         text = "Comes back" if trajectory.wanted == answer.label else "Turns"
         st.badge(text, icon=":material/flag:", color="blue")
+    if change:
+        st.image(change, width="stretch", output_format="PNG", alt=f"What changed since the frame before. {whose}")
 
 
-def _thumbnail(state: PurifyState, place: int, frame: Frame) -> bytes:
+def _thumbnails(state: PurifyState, place: int, before: Frame | None, frame: Frame) -> tuple[bytes, bytes | None]:
+    """The frame in small, and what changed since the one shown before it."""
     from core.explanation import overlays
 
     key = (place, frame.step)
     if key not in state.thumbnails:
-        shape, spacing = state.before.frame.shape, state.scan.spacing
-        state.thumbnails[key] = overlays.thumbnail_png(frame.estimate, shape, spacing)
+        small = overlays.thumbnail_png(frame.estimate, state.before.frame.shape, state.scan.spacing)
+        state.thumbnails[key] = small, step_picture(state, before, frame)[0] if before else None
     return state.thumbnails[key]

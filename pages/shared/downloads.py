@@ -1,4 +1,4 @@
-"""A scan to take away."""
+"""A scan, or a site's profile, to take away."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import streamlit as st
 
 if TYPE_CHECKING:
     from core import Scan
+    from core.defence.profile import Profile
     from pages.shared.session import Session
 
 
@@ -43,3 +44,18 @@ def draw_scan_downloads(dicom: bytes, png: bytes, stem: str, key: str) -> None:
             on_click="ignore",
             icon=":material/download:",
         )
+
+
+def draw_profile_download(profile: Profile) -> None:
+    """A button for a site's profile."""
+    from core.defence.profile import write_profile
+
+    st.download_button(
+        "Download profile.json",
+        write_profile(profile),
+        "profile.json",
+        "application/json",
+        key="download-profile",
+        on_click="ignore",
+        icon=":material/download:",
+    )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.shared.pickers import samples, want
+from pages.shared.examinations import samples
+from pages.shared.pickers import ORIGINS, want
 from pages.shared.runtime import DEFAULT_BUNDLE, bundle
 from pages.shared.session import Session, current_session
 from pages.shared.words import plain
 
 if TYPE_CHECKING:
     from core import Bundle
+    from core.scans import Sample
 
 
 def draw_problem(session: Session) -> None:
@@ -25,22 +28,28 @@ def draw_problem(session: Session) -> None:
 def draw_start(verb: str) -> None:
     """What to do where no scan has been chosen yet; `verb` is what this page does to one."""
     st.title(f"{verb} a scan", anchor=False)
-    known = samples().items()
+    known = samples().values()
     models = bundle(current_session().bundle)
     files = "DICOM, NIfTI or picture file" if models.modalities else "colour picture (PNG, JPEG, TIFF, BMP or WebP)"
     if not known:
         st.markdown(f"Upload a {files} in the sidebar. No sample comes with “{plain(models.title)}”.")
         return
     st.markdown(f"Choose a sample, or upload a {files} in the sidebar.")
-    ours = [(key, sample) for key, sample in known if sample.origin == "synthetic"]
-    others = [(key, sample) for key, sample in known if sample.origin != "synthetic"]
-    with st.grid(3):
-        for key, sample in ours[:3] + others[:3]:
-            with st.container(border=True, height="stretch"):
-                st.markdown(f"**{sample.title}**")
-                st.caption(sample.description)
-                st.space("stretch")
-                st.button(verb, key=f"start-{key}", width="stretch", on_click=want, args=(key,))
+    for origin, title in ORIGINS.items():
+        if chosen := [sample for sample in known if sample.origin == origin]:
+            st.header(f"{title} samples", anchor=False)
+            _draw_samples(chosen)
+
+
+def _draw_samples(samples: Sequence[Sample]) -> None:
+    """A picture of each, with what it shows; a button opens it."""
+    grid = st.grid(6, min_column_width=150)
+    for sample in samples:
+        with grid.container(border=True, height="stretch", gap="small"):
+            if sample.picture:
+                st.image(sample.picture.read_bytes(), width="stretch", output_format="PNG", alt=sample.title)
+            st.button(sample.title, key=f"start-{sample.key}", width="stretch", on_click=want, args=(sample.key,))
+            st.caption(sample.description)
 
 
 def draw_missing_models(models: Bundle) -> None:

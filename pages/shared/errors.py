@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import StopException
 
 from pages.shared.log import LOG
 from pages.shared.words import plain
@@ -16,11 +18,22 @@ UNEXPECTED = (
 )
 
 
+class PageEnd(StopException):
+    """The page that is open has no more to say; what comes after every page still does."""
+
+
+def end_page() -> NoReturn:
+    """End the page here. Streamlit's own `st.stop` would leave out what comes after every page, too."""
+    raise PageEnd
+
+
 @contextmanager
 def shown_errors() -> Iterator[None]:
     """Show errors that core explains by their own sentence, and all others by one that says what to do."""
     try:
         yield
+    except PageEnd:
+        return
     except Exception as error:
         sentence = _explained(error)
         if sentence is None:

@@ -2,14 +2,55 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from pages.shared.runtime import bundle, heavy_work, heavy_work_together, work_aside
-from pages.shared.session import Session
+import streamlit as st
+
+from pages.shared.runtime import bundle, heavy_work, heavy_work_together
+from pages.shared.session import Session, current_session
+from pages.shared.story.climb import begin_climb, keep_climb
 from pages.shared.worker import Batch
 
 if TYPE_CHECKING:
-    from core import Examination, Prediction, Scan, Window
+    from core import Bundle, Examination, Prediction, Scan, Window
+    from core.attacks import AttackSettings
+    from core.defence.profile import Profile
+    from core.evaluation.reliability import Reliability
+    from core.scans import Sample
+
+
+def samples(bundle: str = "") -> dict[str, Sample]:
+    """The samples on this machine for a bundle, or the visitor's, by key, real ones first."""
+    return dict(_samples(bundle or current_session().bundle))
+
+
+@cache
+def _samples(bundle: str) -> dict[str, Sample]:
+    """Looked for once: a server in use gets no new ones."""
+    from core.scans import sample_scans
+
+    return {sample.key: sample for sample in sample_scans(bundle)}
+
+
+def profile_in_force(session: Session) -> Profile | None:
+    """The visitor's profile where it is for what the visitor has chosen; None where the bundle's thresholds hold."""
+    profile, name = session.profile, session.bundle
+    if profile is None or profile.bundle != name:
+        return None
+    return profile if profile.classifier == bundle(name).classifier_name(session.classifier) else None
+
+
+def with_thresholds(models: Bundle, profile: Profile | None) -> Bundle:
+    """A bundle with a site's thresholds, if any."""
+    from core.defence.profile import with_profile
+
+    return with_profile(models, profile)
+
+
+def models_in_force(session: Session) -> Bundle:
+    """The visitor's bundle, with the thresholds of the visitor's profile where it is for it."""
+    return with_thresholds(bundle(session.bundle), profile_in_force(session))
 
 
 def examination(session: Session) -> Examination:
@@ -40,11 +81,11 @@ def _examined(session: Session, scan: Scan, frame: int, window: Window | None, c
     from core.defence.pipeline import Request, examine_batch
 
     # Not within the work: it is done in another thread, and a session belongs to the thread of its page.
-    name, seed = session.bundle, session.seed
+    name, seed, profile = session.bundle, session.seed, profile_in_force(session)
     batch: Batch[Request, Examination] = Batch(
-        kind=("examination", name, classifier),
+        kind=("examination", name, classifier, profile and profile.key),
         most=batch_size(),
-        work=lambda requests: examine_batch(requests, bundle(name), classifier=classifier),
+        work=lambda requests: examine_batch(requests, with_thresholds(bundle(name), profile), classifier=classifier),
     )
     return heavy_work_together("Examining the scan …", Request(scan, frame, window, seed), batch)
 
@@ -55,23 +96,39 @@ def answer_of(exam: Examination) -> Prediction:
     return exam.undefended
 
 
-def open_scan(source: bytes | memoryview | str, name: str | None = None) -> Scan:
-    """Open a file beside all other work, in a process of its own; whoever leaves meanwhile ends it."""
-    from core.scans import begin_loading
-
-    opening = begin_loading(source, name)
-    return work_aside("Opening the scan …", opening.finish, opening.cancel)
+def reliability_of(models: Bundle, classifier: str) -> Reliability:
+    """What the calibration scans of a bundle tell of one classifier's answers; made once."""
+    return _reliability((models.name, classifier, *models.hashes.values()), models, classifier)
 
 
-def attack(session: Session) -> None:
-    """Replace the open scan by a copy attacked with PGD-40 at 8/255, and remember what it was."""
-    from core.attacks import attack_scan
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _reliability(key: tuple[str, ...], _models: Bundle, classifier: str) -> Reliability:
+    from core.evaluation.reliability import reliability
 
-    scan, name, frame, classifier = session.scan, session.bundle, session.frame, session.classifier
+    return reliability(_models.calibrations[classifier])
+
+
+def attack(session: Session, settings: AttackSettings | None = None, seed: int = 0) -> None:
+    """Replace the open scan by a copy attacked as `settings` say, PGD-40 at 8/255 where None, and remember what it was.
+
+    ValueError where it can't be attacked so; one sentence.
+    """
+    from core.attacks import PGD, attack_scan
+
+    settings, models = settings or PGD, bundle(session.bundle)
+    scan, frame, window = session.target()
     assert scan is not None
-    examination(session)  # the result before the attack
-    attacked = heavy_work(
-        "Attacking the scan: 40 steps of PGD at 8/255 …",
-        lambda: attack_scan(scan, bundle(name), classifier=classifier, frame=frame),
-    )
-    session.take_attacked(attacked)
+    before = target_examination(session)
+    climb = begin_climb(before, settings)
+    work = partial(attack_scan, scan, models, settings, classifier=session.classifier, seed=seed)
+    attacked = heavy_work("Attacking the scan …", partial(work, frame=frame, window=window, watch=climb.take))
+    session.take_attacked(attacked, before, settings, seed)
+    keep_climb(session, attacked, climb)
+
+
+def take_original(session: Session) -> None:
+    """Open what was attacked, as it was; the attack stays to be looked at on its page."""
+    scan, frame, window = session.target()
+    if session.origin is not None and scan is not None:
+        session.take(scan, session.sample, attacked_copy=True)
+        session.frame, session.window = frame, window

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from pages.shared.errors import end_page
 from pages.shared.jobs import sentence, watch
+from pages.shared.visit.stage import progress_place
 from pages.shared.words import duration, plain
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def follow(state: PageState, progress: Callable[[], Progress], draw: Callable[[i
     """
     job = state.begun
     # Each has its place whether it is drawn or not: what moves would leave its old self on the page, greyed.
-    pause, bar, found = st.empty(), st.empty(), st.empty()
+    pause, bar, found = st.empty(), progress_place(), st.empty()
     drawn = -1
 
     def show() -> None:
@@ -63,7 +65,7 @@ def follow(state: PageState, progress: Callable[[], Progress], draw: Callable[[i
     if job.paused:
         with pause.container():
             _draw_paused(job)
-        st.stop()
+        end_page()
     _pause_when_left(job)
     watch(job, show)
 

@@ -1,4 +1,4 @@
-"""Said once a session: this is no medical device."""
+"""Said once a browser: this is no medical device."""
 
 import streamlit as st
 
@@ -21,6 +21,9 @@ def _notice() -> None:
         "**Purescan is not a medical device.** It shows how image classifiers are attacked and defended. "
         "No answer it gives may guide the care of a patient."
     )
-    st.markdown("Scans that you upload stay in this server's memory and are gone when you leave.")
+    st.markdown(
+        "Scans that you upload stay in this server's memory. They go some minutes after you leave; until then the "
+        "same tab finds them again."
+    )
     if st.button("I understand", type="primary", on_click=_seen, key="notice-understood", width="stretch"):
         st.rerun()

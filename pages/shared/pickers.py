@@ -5,95 +5,107 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import streamlit as st
+from streamlit.typing import UploadedFile
 
-from pages.shared.examinations import open_scan
+from pages.shared.examinations import samples
 from pages.shared.runtime import Engine, bundle
+from pages.shared.scan_settings import draw_profile
 from pages.shared.session import TOUR_SAMPLE, Session, current_session, forget_problem
-from pages.shared.words import plain
+from pages.shared.uploads import most_megabytes, study_of
+from pages.shared.uploads.studies import StudyState, open_study, study_state
+from pages.shared.visit.address import go_to
+from pages.shared.words import heading, plain
 
 if TYPE_CHECKING:
-    from streamlit.typing import UploadedFile
-
+    from core import Scan
     from core.scans import Sample
 
-ORIGINS = {"synthetic": "Synthetic", "real": "Real"}
+ORIGINS = {"real": "Real", "synthetic": "Synthetic"}
 
 
-def draw_pickers(session: Session, engine: Engine) -> UploadedFile | None:
-    """Draw the pickers, or nothing until the library is loaded; the file in the uploader, if any."""
+def draw_pickers(session: Session, engine: Engine, every_bundle: bool = True) -> None:
+    """Draw the pickers, or nothing until the library is loaded; bundles without samples only where `every_bundle`."""
+    study_state(session)  # lets go of one that nothing is open of
     with st.sidebar:
         if not engine.ready.is_set():
-            return None
-        _draw_bundle(session)
+            return
+        _draw_bundle(session, every_bundle)
         st.subheader("Scan", anchor=False)
         st.markdown(f"**{plain(session.scan.name)}**" if session.scan else "None chosen yet.")
+        _draw_place(session.target()[0])
         _draw_samples(session)
-        return st.file_uploader(
+        st.file_uploader(
             "Upload a scan",
-            key="upload",
-            on_change=_upload_changed,
-            help="DICOM, NIfTI, PNG, JPEG, TIFF, BMP or WebP. Pack the slices of a series into one ZIP. "
-            "The file stays in this server's memory and is written nowhere.",
+            accept_multiple_files=True,
+            # A new one each time: what is dropped next takes the place of this, and doesn't join it.
+            key=f"upload-{session.uploads}",
+            on_change=_uploaded,
+            help="DICOM, NIfTI, PNG, JPEG, TIFF, BMP or WebP; the files of a study together, or as one ZIP, "
+            f"{most_megabytes()} MB in all. They stay in this server's memory and are written nowhere.",
         )
+        draw_profile(session)
 
 
-def samples() -> dict[str, Sample]:
-    """The samples on this machine for the visitor's bundle, by key, ours first."""
-    from core.scans import sample_scans
+def _draw_place(scan: Scan | None) -> None:
+    """Which series and volume of its study is open, where there are several."""
+    if scan is None:
+        return
+    parts = [f"Series {scan.series_index + 1} of {scan.series_count}"] if scan.series_count > 1 else []
+    parts += [f"volume {scan.volume + 1} of {scan.volume_count}"] if scan.volume_count > 1 else []
+    if parts:
+        st.caption(f"{heading(', '.join(parts))}. Choose another on Examine.")
 
-    return {sample.key: sample for sample in sample_scans(current_session().bundle)}
 
-
-def open_wanted(session: Session, file: UploadedFile | None, stay: bool = False) -> None:
+def open_wanted(session: Session, stay: bool = False) -> None:
     """Open what was just picked or uploaded, and go where it is shown; a bad one leaves the last scan in place.
 
     `stay` where the page that is open shows scans itself.
     """
-    # What is done is noted only after it is done: a click in between stops this run, and the next one begins anew.
-    if session.wanted and (key := _sample_key(session)):
-        _open(session, str(samples()[key].path), None, key)
-        # An upload that the pick overtook must not come back: a later one would have taken `wanted` away.
-        session.upload_id = file.file_id if file else session.upload_id
-        session.wanted = None
-    elif file is not None and file.file_id != session.upload_id:
-        _open(session, file.getbuffer(), file.name, None)
-        # The uploader stays the same for the whole session: only then does Streamlit drop one file for the next.
-        session.upload_id = file.file_id
-        session.tour = session.wanted = None
-    else:
+    from pages.shared.runtime import engine
+
+    state = study_state(session)
+    if not engine().ready.is_set() or (session.wanted is None and (state is None or state.wanted is None)):
         return
+    # What is done is noted only after it is done: a click in between stops this run, and the next one begins anew.
+    _open(session, state)
+    session.wanted = None
+    if state:
+        state.wanted = None
     if stay:
         st.rerun()
-    st.switch_page("pages/examine/page.py")
+    go_to("examine")
 
 
-def _open(session: Session, source: memoryview | str, name: str | None, sample: str | None) -> None:
-    from core import ScanError
+def _open(session: Session, state: StudyState | None) -> None:
+    from core.scans import ScanError, Study
 
+    wanted = session.wanted
     try:
-        session.take(open_scan(source, name), sample)
+        if isinstance(wanted, Study):
+            open_study(session, wanted)
+        elif wanted and (key := _sample_key(wanted)):
+            path = samples()[key].path
+            open_study(session, Study(str(path), path.name), key)
+        elif state and state.wanted:
+            open_study(session, state.study, session.sample, *state.wanted)
     except ScanError as error:
         session.problem = str(error)
 
 
-def _sample_key(session: Session) -> str | None:
-    """The wanted sample's key; None while the library is still loading, or where there is no such sample."""
-    from pages.shared.runtime import engine
-
-    if not engine().ready.is_set():
-        return None
+def _sample_key(wanted: str) -> str | None:
+    """The wanted sample's key; None where there is no such sample."""
     known = samples()
-    if session.wanted != TOUR_SAMPLE:
-        return session.wanted if session.wanted in known else None
+    if wanted != TOUR_SAMPLE:
+        return wanted if wanted in known else None
     ours = [key for key, sample in known.items() if sample.origin == "synthetic"]
     tumours = [key for key in ours if "tumour" in key and "no-tumour" not in key]
     return next(iter([*tumours, *ours, *known]), None)
 
 
-def _draw_bundle(session: Session) -> None:
+def _draw_bundle(session: Session, every_bundle: bool) -> None:
     from core import bundle_names
 
-    names = bundle_names()
+    names = [name for name in bundle_names() if every_bundle or name == session.bundle or samples(name)]
     about = "Everything learned for one clinical task."
     # The state is the truth and the widget mirrors it: tours and pages change the choice as well.
     st.session_state["bundle"] = session.bundle if session.bundle in names else None
@@ -143,7 +155,19 @@ def want(key: str | None) -> None:
     forget_problem()
 
 
-def _upload_changed() -> None:
+def _uploaded() -> None:
+    from core.scans import ScanError
+
+    session = current_session()
+    given = st.session_state.get(f"upload-{session.uploads}") or ()
+    # A browser may name the files of the last uploader again, which are gone by then.
+    files = [file for file in given if isinstance(file, UploadedFile)]
     forget_problem()
-    if st.session_state["upload"] is not None:
-        current_session().wanted = None  # the last choice counts
+    if not files:
+        return
+    session.uploads += 1
+    session.tour = None
+    try:
+        session.wanted = study_of(files)
+    except ScanError as error:
+        session.wanted, session.problem = None, str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -15,45 +16,20 @@ if TYPE_CHECKING:
 
     from core import Examination, Scan
 
-OVERLAYS = {"Scan": "", "Error map": "reconstruction error", "Attention map": "attention variation"}
+ADDED_OPACITY = 0.9
 GAINS = (1, 2, 5, 10, 20)
 # Digits and signs of a bold sans serif face are about so wide, in shares of the type's size.
 GLYPH = 0.62
 LARGE_WIDTH = 420
 
 
-def draw_scan(exam: Examination, scan: Scan) -> None:
-    """The frame with an optional map over it, and the legend of that map."""
-    from core.explanation import overlays
-
-    detection = exam.detection
-    picture = st.container()
-    chosen = "Scan"
-    if detection:
-        chosen = st.segmented_control("Show", list(OVERLAYS), default="Scan", required=True, key="overlay")
-    name = f"Scan {scan.name}, slice {exam.frame_index + 1} of {scan.frame_count}"
-    if not detection or chosen == "Scan":
-        picture.image(overlays.scan_png(exam.frame, scan.spacing), width="stretch", alt=name)
-        return
-    opacity = st.slider("Opacity of the map", 0, 100, 85, 5, format="%d %%")
-    error = chosen == "Error map"
-    values = detection.error_map if error else detection.attention_map
-    limit = overlays.map_limit(values)
-    picture.image(
-        overlays.overlay_png(exam.frame, values, limit, opacity / 100, scan.spacing),
-        width="stretch",
-        alt=f"{name}, with a map of the {OVERLAYS[chosen]} over it",
-    )
-    unit = "grey levels (0 black, 1 white)" if error else "attention moved per patch (Frobenius norm)"
-    with picture:
-        draw_legend("0", f"{number(limit)} {unit}", signed=False)
-
-
 def draw_legend(low: str, high: str, signed: bool) -> None:
     """A colour bar with what its two ends stand for."""
     from core.explanation import overlays
 
-    st.image(overlays.legend_png(signed), width="stretch", alt=f"Colour scale from {low} to {high}")
+    st.image(
+        overlays.legend_png(signed), width="stretch", output_format="PNG", alt=f"Colour scale from {low} to {high}"
+    )
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.markdown(low, width="content")
         st.markdown(high, width="content")
@@ -75,16 +51,40 @@ def draw_attack(before: Examination, exam: Examination, scan: Scan) -> None:
     """Original, attacked copy and difference, and how small it is."""
     from core.fidelity.metrics import distance
 
-    moved = draw_change(before, exam, scan)
+    moved = _draw_difference(before.pixels, exam.pixels, ("Original", "Attacked"), exam, scan, 20)
     most = distance(before.pixels, exam.pixels).linf
     st.markdown(
         f"On average a pixel moved by **{number(255 * moved)}/255**, none by more than **{number(255 * most)}/255**."
     )
 
 
-def draw_change(before: Examination, exam: Examination, scan: Scan) -> float:
-    """Original, attacked copy and their difference; the mean absolute difference, pixel units."""
-    return _draw_difference(before.pixels, exam.pixels, ("Original", "Attacked"), exam, scan, 20)
+def draw_added(exams: Mapping[str, Examination], scan: Scan) -> None:
+    """What was added to each of these, title → examination, on one scale for all scans; nothing where nobody asked."""
+    from core.detection.scores import ADDED_ANYHOW, ADDED_LIMIT
+    from core.explanation import overlays
+
+    asked = {title: exam for title, exam in exams.items() if exam.detection and exam.detection.asks_altered}
+    if not asked:
+        return
+    grid = st.grid(len(asked), min_column_width=230)
+    for title, exam in asked.items():
+        assert exam.detection
+        picture = overlays.overlay_png(exam.frame, exam.detection.added_map, ADDED_LIMIT, ADDED_OPACITY, scan.spacing)
+        words = {True: "altered", False: "not altered"}[bool(exam.detection.altered)]
+        with grid.cell():
+            st.image(
+                picture,
+                f"{title}: what was added ({words})",
+                "stretch",
+                output_format="PNG",
+                alt=f"Scan {scan.name}. {title}: {words}; what autoencoder and denoiser hold to have been added",
+            )
+            most = number(255 * (ADDED_ANYHOW + ADDED_LIMIT))
+            draw_legend(f"{number(255 * ADDED_ANYHOW)}/255 or less", f"{most}/255 or more added", signed=False)
+    st.caption(
+        "Bright: autoencoder and denoiser, which don’t know each other, both hold something to be foreign all about "
+        "there, be it noise or an attack. The scale is the same for every scan."
+    )
 
 
 def averaged(pixels: np.ndarray) -> str:
@@ -111,7 +111,7 @@ def draw_large_number(text: str, about: str, room: int = 7) -> None:
         f'height="{1.1 * size:.0f}"><text x="0" y="{0.85 * size:.0f}" fill="{ink}" font-family="sans-serif" '
         f'font-weight="700" font-size="{size:.0f}">{escape(text)}</text></svg>'
     )
-    st.image(picture, width="stretch", alt=about)
+    st.image(picture, width="stretch", output_format="PNG", alt=about)
 
 
 def _draw_difference(
@@ -125,10 +125,16 @@ def _draw_difference(
     limit = 0.5 / gain
     grid = st.grid(3, min_column_width=230)
     for title, pixels in zip(titles, (before, after)):
-        grid.image(overlays.model_png(pixels, shape, scan.spacing), title, "stretch", alt=f"Scan {scan.name}. {title}")
+        grid.image(
+            overlays.model_png(pixels, shape, scan.spacing),
+            title,
+            "stretch",
+            output_format="PNG",
+            alt=f"Scan {scan.name}. {title}",
+        )
     with grid.cell():
         picture = overlays.residual_png(before, after, limit, shape, scan.spacing)
         title = f"Difference × {gain}{averaged(before)}"
-        st.image(picture, title, "stretch", alt=f"Difference of the two, {gain} times amplified")
+        st.image(picture, title, "stretch", output_format="PNG", alt=f"Difference of the two, {gain} times amplified")
         draw_legend(f"−{number(limit)} darker (blue)", f"brighter (red) +{number(limit)}", signed=True)
     return overlays.mean_change(before, after)

@@ -11,10 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.shared.log import LOG, LogLine, start_logging
 from pages.shared.memory_scrubber import MemoryScrubber
 from pages.shared.shutdown import end_in_time
+from pages.shared.uploads import keep_uploads_in_memory, refuse_large_sums
 from pages.shared.worker import Batch, Worker
 
 if TYPE_CHECKING:
@@ -52,7 +54,11 @@ class Engine:
             from core.scans.loading import READER
 
             READER.start()
-            import core.explanation.overlays  # noqa: F401  (draws with matplotlib, which takes a moment to load)
+            # What pages take a moment to load later, and what would then stay within the garbage collector's sight.
+            import core.evaluation.reliability  # noqa: F401  (scikit-learn)
+            import core.explanation.overlays  # noqa: F401  (matplotlib)
+            import core.fidelity.metrics  # noqa: F401  (scikit-image)
+            import pages.shared.charts  # noqa: F401  (Plotly)
 
             bundle(DEFAULT_BUNDLE)
         except Exception:
@@ -66,6 +72,9 @@ class Engine:
 def engine() -> Engine:
     """The engine that all visitors of this process share."""
     start_logging()
+    keep_uploads_in_memory()
+    if (context := get_script_run_ctx()) is not None:
+        refuse_large_sums(context.uploaded_file_mgr)  # type: ignore[arg-type]  # the only one
     return Engine()
 
 

@@ -5,25 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakValueDictionary
 
 import streamlit as st
 
 from pages.shared.page_state import StateKeeper
 from pages.shared.runtime import DEFAULT_BUNDLE
+from pages.shared.visit import Visit
 
 if TYPE_CHECKING:  # core brings torch: the first page must not wait for it
     from core import Examination, Scan, Window
     from core.attacks import AttackSettings
+    from core.defence.profile import Profile
     from core.purification.settings import PurifySettings
+    from core.scans import Study
 
 TOUR_SAMPLE = "the tours' sample"
 
 
 class AttackedCopy(NamedTuple):
-    """An attacked scan as read back from its file, and the result for what it was made from."""
+    """An attacked scan as read back from its file, the result for what it was made from, and how it was made."""
 
     scan: Scan
     before: Examination
+    settings: AttackSettings
+    seed: int
 
 
 @dataclass
@@ -32,52 +38,40 @@ class Session(StateKeeper):
 
     Attributes
     ----------
-    sample : str or None
-        Key of the sample that the picker shows; None after an upload.
-    wanted : str or None
-        Key of a sample, or `TOUR_SAMPLE`, that was just picked and is still to be opened.
-    scan : Scan or None
-        The scan that is open; a bad upload leaves it so.
+    wanted : str, Study or None
+        What was just picked and is still to be opened: a sample's key, `TOUR_SAMPLE`, or what was uploaded.
+    scan, sample
+        The scan that is open, which a bad upload leaves so, and its key where it is a sample; None where there is none.
     origin : Scan or None
-        What `scan` was before it was attacked; None where nothing was attacked.
-    origin_examination : Examination or None
-        The result for `origin`.
-    origin_frame, origin_window
-        The frame and the window that were attacked.
+        What `scan` was before it was attacked, None where it wasn't; origin_examination, origin_frame, origin_window:
+        its result, and what of it was attacked; attacked_by, attacked_seed: how, where that was done here.
     frame, window, classifier, seed
-        As `core.examine` takes them.
-    examination, examined
-        The last result and the choices it belongs to: only one is kept, so that memory stays flat.
-    tour, step
-        Key of the running tour and its step, from 0.
-    problem : str or None
-        One sentence about the last thing that went wrong.
-    upload_id : str or None
-        Which file of the uploader was opened last.
-    attack, attack_seed
-        How the next attack will go; None before the Attack page was opened.
-    teaching, difference
-        Whether Attack and Purify are in the teacher's mode, and Attack there shows the difference in place of the scan.
-    purify, purify_seed
-        How the next purification will go, side by side; empty before the Purify page was opened.
-    mixture : str or None
-        Which mixture the Experts page opens up; the bundle's first where None.
-    faulty : str or None
-        Which network the Faults page damages; the bundle's default classifier where None.
+        As `core.examine` takes them; window_settings: how often the viewer set the window; examination, examined: the
+        last result and the choices it belongs to: only one is kept, so that memory stays flat.
+    tour, step, left_tour
+        Key of the running tour and its step, from 0; key of the one that was left at that step.
+    problem, profile_problem : str or None
+        One sentence about the last thing that went wrong, and about a file that is no profile for this bundle.
+    uploads : int
+        How often something was uploaded: after each time the uploader is a new one.
+    attack, attack_seed, purify, purify_seed
+        How the next attack and purification will go; None and empty before their pages were opened.
+    mixture, faulty : str or None
+        Which mixture the Experts page opens up, which network the Faults page damages; None for the bundle's first.
     head, preset, server : str
-        How the Encrypt page asks: 'linear' or 'polynomial', the encryption preset's name, and the server's address;
-        empty for the head's own preset, and for a server of the app's own.
+        How the Encrypt page asks: 'linear' or 'polynomial', preset and address; empty for the head's and the app's own.
     visitor : str
-        A random number that tells visits apart in the log.
-    write_names : bool
-        Whether files to take away may hold the names of the visitor's own files, which may name a patient.
-    attacked_copy : AttackedCopy or None
-        What the last attack on the Attack page made.
+        A random number that tells visits apart in the log; write_names: whether files to take away may hold the names
+        of the visitor's own files, which may name a patient.
+    profile, loaded_profile : Profile or None
+        The site's thresholds that are wanted in the place of the bundle's own, and those that are at hand.
+    attacked_copy, visit
+        What the last attack on the Attack page made; what the browser keeps, and what the address asks for.
     """
 
     bundle: str = DEFAULT_BUNDLE
     sample: str | None = None
-    wanted: str | None = None
+    wanted: str | Study | None = None
     scan: Scan | None = None
     origin: Scan | None = None
     origin_examination: Examination | None = None
@@ -85,19 +79,19 @@ class Session(StateKeeper):
     origin_window: Window | None = None
     frame: int = 0
     window: Window | None = None
+    window_settings: int = 0
     classifier: str | None = None
     seed: int = 0
     examination: Examination | None = None
     examined: tuple[object, ...] = field(default=())
     tour: str | None = None
+    left_tour: str | None = None
     step: int = 0
     notice_seen: bool = False
     problem: str | None = None
-    upload_id: str | None = None
+    uploads: int = 0
     attack: AttackSettings | None = None
     attack_seed: int = 0
-    teaching: bool = False
-    difference: bool = False
     purify: tuple[PurifySettings, ...] = ()
     purify_seed: int = 0
     mixture: str | None = None
@@ -107,32 +101,43 @@ class Session(StateKeeper):
     server: str = ""
     visitor: str = field(default_factory=lambda: token_hex(4))
     write_names: bool = False
+    profile: Profile | None = None
+    loaded_profile: Profile | None = None
+    profile_problem: str | None = None
     attacked_copy: AttackedCopy | None = None
+    attacked_by: AttackSettings | None = None
+    attacked_seed: int = 0
+    visit: Visit = field(default_factory=Visit)
+
+    def choose_profile(self, profile: Profile | None) -> None:
+        """Take a site's thresholds, or those that are shipped where None; what was loaded stays at hand."""
+        self.profile, self.loaded_profile = profile, profile or self.loaded_profile
+        self.origin_examination = self.profile_problem = None
 
     def choose_bundle(self, name: str) -> None:
         """Take another bundle, with its own classifier; a tour speaks of the one it began with, and ends."""
         self.bundle, self.classifier, self.tour = name, None, None
 
-    def switch_teaching(self) -> None:
-        """Into the teacher's mode, or out of it."""
-        self.teaching = not self.teaching
-
     def take(self, scan: Scan, sample: str | None = None, attacked_copy: bool = False) -> None:
         """Open a scan, at its middle frame and with its own window."""
         self.scan, self.sample = scan, sample
-        self.origin = self.origin_examination = self.window = self.problem = None
+        self.origin = self.origin_examination = self.attacked_by = self.window = self.problem = None
         self.frame = scan.default_frame
         self.forget_states(attacked_copy)
         if not attacked_copy:
             self.attacked_copy = None
 
-    def take_attacked(self, attacked: Scan, before: Examination | None = None) -> None:
+    def take_attacked(
+        self, attacked: Scan, before: Examination | None = None, by: AttackSettings | None = None, seed: int = 0
+    ) -> None:
         """Replace the scan by its attacked copy, and remember what it was and its result, `before`."""
         scan, frame, window = self.target()
         before = before or self.origin_examination or self.examination
         self.take(attacked, self.sample, attacked_copy=True)
         self.origin, self.origin_frame, self.origin_window = scan, frame, window
-        self.origin_examination = before
+        self.origin_examination, self.attacked_by, self.attacked_seed = before, by, seed
+        if self.attacked_copy and self.attacked_copy.scan is not attacked:
+            self.attacked_copy = None
 
     def target(self) -> tuple[Scan | None, int, Window | None]:
         """What an attack is aimed at: the scan, frame and window that are open, or what they were before an attack."""
@@ -143,21 +148,33 @@ class Session(StateKeeper):
     def target_choices(self) -> tuple[object, ...]:
         """Everything that an attack's target depends on."""
         scan, frame, window = self.target()
-        return scan.sha256 if scan else None, frame, window, self.bundle, self.classifier, self.seed
+        return scan.key if scan else None, frame, window, *self._models()
 
     def choices(self) -> tuple[object, ...]:
         """Everything that a result depends on."""
-        sha256 = self.scan.sha256 if self.scan else None
-        return sha256, self.frame, self.window, self.bundle, self.classifier, self.seed
+        return self.scan.key if self.scan else None, self.frame, self.window, *self._models()
+
+    def _models(self) -> tuple[object, ...]:
+        return self.bundle, self.classifier, self.seed, self.profile and self.profile.key
+
+
+# Secret → state, as long as Streamlit itself keeps that: two minutes after a page was left.
+VISITS: WeakValueDictionary[str, Session] = WeakValueDictionary()
 
 
 def current_session() -> Session:
     """The state of the visitor whose script runs."""
     if "session" not in st.session_state:
-        st.session_state["session"] = Session()
+        take_session(Session())
     return st.session_state["session"]
+
+
+def take_session(session: Session) -> None:
+    """Make this the visitor's state, which the same tab finds again when it is loaded again."""
+    st.session_state["session"] = VISITS[session.visit.secret] = session
 
 
 def forget_problem() -> None:
     """Take back the sentence about what went wrong: whoever chooses something else has read it."""
-    current_session().problem = None
+    session = current_session()
+    session.problem = session.visit.problem = None

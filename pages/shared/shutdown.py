@@ -9,7 +9,7 @@ import time
 from streamlit import runtime
 from streamlit.runtime.runtime import RuntimeState
 
-SHUTDOWN_SECONDS = 5.0
+SHUTDOWN_SECONDS = 3.0
 POLL_SECONDS = 0.5
 
 

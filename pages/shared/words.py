@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from core import Detection
 
 # Links, emoji and icons are looked for after the escapes were taken out: only a sign between their parts stops that.
 # This one takes no room and breaks no line.
@@ -35,6 +39,11 @@ SCORES = {
         "How much does the network's attention move when the scan is lightly denoised?",
         "times what is usual",
     ),
+    "agreement": ScoreWords(
+        "Added signal",
+        "How much do the autoencoder and the denoiser both hold to be foreign to the scan?",
+        "times what is usual",
+    ),
     "instability": ScoreWords(
         "Decision instability",
         "How much does the classifier's answer change when the scan is denoised?",
@@ -46,6 +55,18 @@ SCORES = {
 def score_words(name: str) -> ScoreWords:
     """Words for a score; a score that a later method adds is shown by its own name."""
     return SCORES.get(name, ScoreWords(name.replace("_", " ").capitalize(), "", "score"))
+
+
+def names_of(scores: Sequence[str]) -> str:
+    """Scores in a sentence."""
+    return " and ".join(score_words(name).name.lower() for name in scores)
+
+
+def said_of(detection: Detection | None) -> str:
+    """The detector's verdict in two or three words."""
+    if detection is not None and detection.altered:
+        return "Altered, flagged" if detection.flagged else "Altered, not flagged"
+    return "Flagged" if detection is not None and detection.flagged else "Not flagged"
 
 
 def plain(text: str) -> str:
@@ -71,6 +92,11 @@ def percent(share: float) -> str:
     if share < 0.001:
         return "under 0.1 %"
     return f"{100 * share:.1f} %"
+
+
+def unbroken(text: str) -> str:
+    """A sentence whose numbers stay with their per-cent signs at the end of a line."""
+    return text.replace(" %", "\u00a0%")
 
 
 def standing(percentile: float, count: int) -> str:

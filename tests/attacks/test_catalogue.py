@@ -22,8 +22,9 @@ from tests.attacks.test_detector_aware import Guard
 from tests.attacks.tiny import make_bent, numbers, zeros
 
 SHORT = 2
-# Needs the whole defence, on which it yields its own number of steps; see below.
-ON_CLASSIFIERS = {name: method for name, method in METHODS.items() if name != "detector-aware"}
+# They need the whole defence, on which they yield their own number of steps; see below.
+ON_DEFENCE = ("detector-aware", "orthogonal", "feature-hiding")
+ON_CLASSIFIERS = {name: method for name, method in METHODS.items() if name not in ON_DEFENCE}
 every_run = pytest.mark.parametrize(
     "name, norm", [(name, norm) for name, method in ON_CLASSIFIERS.items() for norm in method.norms or ("linf",)]
 )
@@ -72,8 +73,9 @@ def test_nothing_takes_longer_than_was_said(name, norm):
         assert 1 <= yielded(make_bent(3), settings) <= longest_run(settings, 3)
 
 
-def test_the_detector_aware_attack_takes_its_steps():
-    settings = AttackSettings("detector-aware", steps=5)
+@pytest.mark.parametrize("name", ON_DEFENCE)
+def test_attacks_on_the_detector_take_their_steps(name):
+    settings = AttackSettings(name, steps=5)
     pixels = torch.tensor([[[[0.4, 0.55]]]])
     assert len(list(attack_steps(Guard(), pixels, zeros(), settings, 0))) == longest_run(settings) == 5
 

@@ -1,14 +1,18 @@
 """The attack that fools the classifier and passes the detector, on defences small enough to see through."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from core.attacks import AttackSettings, DefendedModel, attack_steps
-from core.attacks.detector_aware import detector_aware
+from core.attacks.attempts import lengths
+from core.attacks.detector_aware import detector_aware, feature_hiding, hidden, orthogonal
+from core.attacks.gradient import radius
 from core.bundles.calibration import Borderline, Limits
 from tests.attacks.tiny import linear, middle, zeros
+from tests.defended import NAME, defended_bundle, scans
 
 
 class Guard(DefendedModel):
@@ -17,10 +21,15 @@ class Guard(DefendedModel):
     def __init__(self):
         pass
 
+    clean_scores = {"sum": [0.85, 0.9, 0.95, 1.0]}
+
     def evidence(self, pixels):
         flat = pixels.flatten(1)
         logits = torch.stack([0.5 - flat[:, 0], flat[:, 0] - 0.5], dim=1) * 10
-        return SimpleNamespace(logits=logits, denoised_logits=logits, total=flat.sum(1))
+        total = flat.sum(1)
+        return SimpleNamespace(
+            logits=logits, denoised_logits=logits, total=total, scores={"sum": total}, scope_distance=0 * total
+        )
 
     def alarm(self, evidence):
         return (evidence.total / 1.0).log()
@@ -38,10 +47,11 @@ class Wary(Guard):
         return evidence
 
 
-def test_it_makes_up_for_what_the_detector_would_see():
+@pytest.mark.parametrize("attack", [detector_aware, orthogonal])
+def test_it_makes_up_for_what_the_detector_would_see(attack):
     """To fool, the first pixel must rise above .5; to pass, the second must fall so that the sum stays below 1."""
     pixels, labels = torch.tensor([[[[0.4, 0.55]]]]), torch.tensor([0])
-    for step in detector_aware(Guard(), pixels, labels, eps=0.2 * 255, steps=40):
+    for step in attack(Guard(), pixels, labels, eps=0.2 * 255, steps=40):
         result = step.attacked.flatten()
     assert result[0] > 0.5 and result.sum() < 1
     assert (result - pixels.flatten()).abs().max() <= 0.2 + 1e-6
@@ -71,6 +81,55 @@ def test_its_steps_shrink_and_are_two_and_a_half_radii_over_their_number_in_the_
     assert [after - before for before, after in zip(seen, seen[1:5])] == pytest.approx(expected, rel=1e-4)
 
 
-def test_a_classifier_alone_is_refused():
+def test_an_orthogonal_step_leaves_the_other_loss_alone():
+    """The classifier minds the first pixel alone, the alarm both alike: what fools runs along their difference."""
+
+    def first_step(pixels):
+        steps = list(orthogonal(Guard(), pixels, torch.tensor([0]), eps=0.1, norm="l2", steps=3))
+        return (steps[1].attacked - pixels).flatten()
+
+    moved = first_step(torch.tensor([[[[0.2, 0.3]]]]))
+    assert moved[0] > 0.05 and moved.sum().abs() < 1e-6
+    sure = torch.tensor([[[[0.7, 0.6]]]])  # fooled and flagged: now the alarm is lowered, and the first pixel stays
+    moved = first_step(sure)
+    assert moved[0].abs() < 1e-6 and moved[1] < -0.05
+
+
+def test_hidden_features_end_among_those_of_clean_scans():
+    """The sum has to come back to that of clean scans, which it exceeds, while the classifier is fooled."""
+    pixels, labels = torch.tensor([[[[0.4, 0.8]]]]), torch.tensor([0])
+    for step in feature_hiding(Guard(), pixels, labels, eps=0.3 * 255, steps=40):
+        result = step.attacked.flatten()
+    assert result[0] > 0.5 and 0.8 < result.sum() < 1.05
+    assert (result - pixels.flatten()).abs().max() <= 0.3 + 1e-6
+
+
+def test_how_well_hidden_a_scan_is_has_its_true_gradient():
+    clean = {"a": torch.tensor([0.1, 0.2, 0.4]), "b": torch.tensor([3.0, 2.0, 5.0])}
+    point = torch.tensor([0.3, 2.5, 0.7], dtype=torch.float64, requires_grad=True)
+
+    def likelihood(values):
+        scores = {"a": values[:1], "b": values[1:2], "unknown": values[2:]}
+        return hidden(SimpleNamespace(scores=scores, scope_distance=values[2:]), clean)
+
+    assert torch.autograd.gradcheck(likelihood, (point,), eps=1e-6, atol=1e-4)
+    near, far = (likelihood(torch.tensor(values)) for values in ([0.2, 2.0, 0.0], [0.9, 9.0, 0.0]))
+    assert near > far
+
+
+@pytest.mark.parametrize("attack", ["detector-aware", "orthogonal", "feature-hiding"])
+@pytest.mark.parametrize("norm, eps", [("linf", 8), ("l2", 0.5), ("l1", 3)])
+def test_no_step_leaves_its_ball_on_a_whole_defence(attack, norm, eps):
+    data, limits = scans(2), Limits({"mae_error": 0.01, "amv": 0.5, "instability": 1e-4}, 1.0, ((float("inf"), 40),))
+    model = DefendedModel(replace(defended_bundle(), limits={NAME: limits}), NAME)
+    steps = list(attack_steps(model, data.pixels, data.labels, AttackSettings(attack, eps=eps, norm=norm, steps=3), 0))
+    assert (steps[-1].attacked != data.pixels).any()
+    for step in steps:
+        assert (lengths(step.attacked - data.pixels, norm) <= radius(eps, norm) * (1 + 1e-5)).all()
+        assert 0 <= step.attacked.min() and step.attacked.max() <= 1 and step.attacked.isfinite().all()
+
+
+@pytest.mark.parametrize("attack", ["detector-aware", "orthogonal", "feature-hiding"])
+def test_a_classifier_alone_is_refused(attack):
     with pytest.raises(ValueError, match="whole defence"):
-        next(attack_steps(linear, middle(), zeros(), AttackSettings("detector-aware"), 0))
+        next(attack_steps(linear, middle(), zeros(), AttackSettings(attack), 0))

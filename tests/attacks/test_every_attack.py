@@ -9,7 +9,7 @@ import torch
 
 from core.attacks.apgd import apgd
 from core.attacks.attempts import Best, into_ball, margin
-from core.attacks.autoattack import autoattack
+from core.attacks.autoattack import autoattack, autoattack_rand
 from core.attacks.cw import cw
 from core.attacks.deepfool import deepfool
 from core.attacks.ead import ead
@@ -32,6 +32,7 @@ ATTACKS = {
     "rays": (rays, "linf", {"steps": 60}),
     "autoattack": (autoattack, "linf", FEW),
     "autoattack-l2": (autoattack, "l2", FEW),
+    "autoattack-rand": (autoattack_rand, "linf", {"steps": 6, "eot": 2}),
     "patch": (patch, None, {"steps": 8}),
     "cw": (cw, "linf", {"steps": 8}),
     "cw-l2": (cw, "l2", {"steps": 30}),

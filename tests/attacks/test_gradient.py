@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from core.attacks.gradient import fgsm, pgd, project, radius, steepest
+from core.attacks.gradient import fgsm, pgd, project, radius, steepest, within
 from tests.attacks.references import foolbox, foolbox_model, small_cases
 from tests.attacks.tiny import last, middle, numbers
 
@@ -87,6 +87,29 @@ def test_projection_onto_the_l1_ball_is_the_known_one():
     assert torch.allclose(project(delta, 3.0, "l1").flatten(), torch.tensor([2.5, -0.5, 0.0, 0.0]))
     inside = 0.1 * delta
     assert torch.equal(project(inside, 2.0, "l1"), inside)
+
+
+def test_the_nearest_change_of_an_image_in_the_l1_ball_and_in_range_is_found_by_no_other_that_is_nearer():
+    pixels = torch.rand(4, 1, 4, 4, generator=numbers(1)).round(decimals=1)
+    points = pixels + torch.randn(pixels.shape, generator=numbers(2))
+    found = within(points, pixels, 1.5, "l1")
+    assert torch.allclose((found - pixels).flatten(1).abs().sum(1), torch.full((4,), 1.5), atol=1e-5)
+    assert 0 <= found.min() and found.max() <= 1
+    distance = (found - points).flatten(1).norm(dim=1)
+    for seed in range(200):
+        shift = 0.3 * torch.randn(pixels.shape, generator=numbers(seed))
+        other = (pixels + project(found + shift - pixels, 1.5, "l1")).clamp(0, 1)  # in both, as pixels are in range
+        assert ((other - points).flatten(1).norm(dim=1) >= distance - 1e-5).all()
+    inside = (pixels + 0.001).clamp(max=1)
+    assert torch.allclose(within(inside, pixels, 1.5, "l1"), inside)
+
+
+def test_the_l1_radius_is_spent_where_pixels_can_still_move():
+    """Three of four pixels are black and their gradients point down: all that can be done is done to the fourth."""
+    black = torch.tensor([0.0, 0.0, 0.0, 0.5]).view(1, 1, 2, 2)
+    gradient = torch.tensor([-9.0, -8.0, -7.0, 1.0]).view(1, 1, 2, 2)
+    assert steepest(gradient, "l1", black).flatten().tolist() == [0, 0, 0, 1]
+    assert steepest(gradient, "l1").flatten().tolist() == [-1, 0, 0, 0]
 
 
 def test_steepest_directions_have_unit_length():

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import chromium_path, start_server  # noqa: E402
-from helpers import WAIT_MS, settle  # noqa: E402
+from helpers import WAIT_MS, choose, settle  # noqa: E402
 
 LIMIT = 300 * 1024
 HEIGHT = {1440: 900, 820: 1180}
@@ -72,7 +72,7 @@ def wrong_file(page: Page) -> None:
     sample(page, "MR slice")
     come_to_rest(page)
     file = {"name": "notes.dcm", "mimeType": "application/octet-stream", "buffer": b"no scan " * 64}
-    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(file)
+    page.get_by_test_id("stSidebar").get_by_test_id("stFileUploaderDropzoneInput").set_input_files(file)
 
 
 def attack(page: Page) -> None:
@@ -86,6 +86,7 @@ def attack(page: Page) -> None:
 def detect(page: Page) -> None:
     """What the detector is worth, attack by attack."""
     go(page, "Detect")
+    page.locator(".st-key-detect-part").get_by_text("Recorded studies", exact=True).click()
     page.locator(".st-key-detect-section").get_by_text("ROC", exact=True).click()
 
 
@@ -94,8 +95,6 @@ def purify(page: Page) -> None:
     attack(page)
     come_to_rest(page)
     go(page, "Purify")
-    page.locator(".st-key-take-attacked button").click()
-    come_to_rest(page)
     page.locator(".st-key-purify button").click()
     page.locator(".st-key-purify-play").wait_for(timeout=WAIT_MS)
 
@@ -134,7 +133,7 @@ def encrypt(page: Page) -> None:
     sample(page, "‘tumour’ 1")
     go(page, "Encrypt")
     page.locator(".st-key-encrypt button").click()
-    page.get_by_text("What it took").wait_for(timeout=WAIT_MS)
+    page.get_by_text("Same answer as in the clear").wait_for(timeout=WAIT_MS)
 
 
 def recovered(page: Page) -> None:
@@ -177,7 +176,7 @@ SCENES: dict[str, Callable[[Page], None]] = {
 
 
 def start_tour(page: Page, number: int) -> None:
-    page.get_by_role("button", name="Start this tour").nth(number).click()
+    page.get_by_role("button", name="’s tour").nth(number).click()
     page.get_by_role("button", name="Next").wait_for(timeout=WAIT_MS)
     come_to_rest(page)
 
@@ -189,8 +188,7 @@ def go(page: Page, name: str) -> None:
 
 
 def sample(page: Page, title: str) -> None:
-    page.get_by_test_id("stSidebar").get_by_label("Sample scans").click()
-    page.get_by_role("option").filter(has_text=title).first.click()
+    choose(page.get_by_test_id("stSidebar").get_by_label("Sample scans"), title)
     page.locator(".st-key-decision").wait_for(timeout=WAIT_MS)
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from helpers import WAIT_MS, decision, settle, upload
+from helpers import WAIT_MS, choose, decision, press_stop, settle, upload
 from playwright.sync_api import Page, expect
 
 from core import examine, load_bundle, load_scan
@@ -28,8 +28,7 @@ def open_attack(page: Page) -> None:
 
 
 def choose_attack(page: Page, title: str) -> None:
-    page.get_by_test_id("stMain").get_by_label("Attack", exact=True).first.click()
-    page.get_by_role("option").filter(has_text=title).first.click()
+    choose(page.get_by_test_id("stMain").get_by_label("Attack", exact=True).first, title)
     settle(page)
 
 
@@ -71,9 +70,10 @@ def test_attack_is_flagged_and_purified_and_its_file_gives_the_same_verdict(open
     expected = examine(attack_scan(load_scan(SAMPLE), load_bundle(), AttackSettings("pgd")), load_bundle())
     assert expected.prediction and expected.undefended and expected.detection and expected.detection.flagged
     card = attacked(page)
-    assert card[card.index("Undefended answer") + 1] == heading(expected.undefended.label)
-    assert card[card.index("Detector’s verdict") + 1] == "Flagged"
-    assert card[card.index("Defended answer") + 1] == heading(expected.prediction.label)
+    assert card[card.index("Before the attack") + 1] == "Tumour"
+    assert card[card.index("Attacked") + 1] == heading(expected.undefended.label)
+    assert any(line.startswith("Detector: Flagged") for line in card)
+    assert card[card.index("After purification") + 1] == heading(expected.prediction.label)
     for label in ("SSIM", "PSNR", "ℓ∞", "ℓ2"):
         expect(page.get_by_test_id("stMetric").filter(has_text=label).first).to_be_visible()
     assert all(image.get_attribute("alt") for image in page.get_by_test_id("stMain").locator("img").all())
@@ -89,8 +89,8 @@ def test_attack_is_flagged_and_purified_and_its_file_gives_the_same_verdict(open
     upload(page, file.name, file.read_bytes())
     again = [line for line in decision(page, file.name).splitlines() if line.strip()]
     assert any("Flagged: may have been" in line for line in again)
-    assert again[again.index("Undefended") + 1] == heading(expected.undefended.label)
-    assert again[again.index("Defended") + 1] == heading(expected.prediction.label)
+    assert again[again.index("As it was given") + 1] == heading(expected.undefended.label)
+    assert again[again.index("After purification") + 1] == heading(expected.prediction.label)
 
 
 def test_autoattack_is_watched_and_stops_at_once(open_app: Visit) -> None:
@@ -103,9 +103,8 @@ def test_autoattack_is_watched_and_stops_at_once(open_app: Visit) -> None:
     expect(progress).not_to_have_text(first, timeout=WAIT_MS)
     # What was on the page before must not stand beside the attack, greyed.
     expect(page.locator(".st-key-attack button")).to_have_count(0)
-    before = computing(progress.inner_text())
     start = time.perf_counter()
-    page.locator(".st-key-stop button").click()
+    before = computing(press_stop(page))
     ended = page.get_by_text("of computing")
     expect(page.get_by_text("Stopped after")).to_be_visible(timeout=WAIT_MS)
     seconds = time.perf_counter() - start
@@ -125,8 +124,8 @@ def test_the_whole_defence_is_attacked_and_stops_within_a_step(open_app: Visit) 
     page.locator(".st-key-attack button").click()
     progress = page.get_by_test_id("stProgress")
     expect(progress).to_contain_text(re.compile(r"Step [2-9]\d* of at most 40"), timeout=WAIT_MS)
-    step, spent = counted(progress.inner_text()), computing(progress.inner_text())
-    page.locator(".st-key-stop button").click()
+    said = press_stop(page)
+    step, spent = counted(said), computing(said)
     ended = page.get_by_text(re.compile(r"Stopped after \d+ steps"))
     expect(ended).to_be_visible(timeout=WAIT_MS)
     expect(page.locator(".st-key-verdict")).to_be_visible(timeout=WAIT_MS)
@@ -141,7 +140,7 @@ def test_the_whole_defence_is_attacked_and_stops_within_a_step(open_app: Visit) 
 def test_keys_step_through_the_attack(open_app: Visit) -> None:
     page = open_app()
     open_attack(page)
-    page.locator(".st-key-teacher button").click()
+    page.locator(".st-key-class-view button").click()
     settle(page)
     attacked(page)
     page.keyboard.press("Home")

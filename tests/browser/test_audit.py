@@ -34,6 +34,7 @@ def cohort() -> bytes:
 def pages(browser: Browser, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list]:
     """Servers with a cache of their own; what is in the list is closed in the end."""
     monkeypatch.setenv("PURESCAN_CACHE", str(tmp_path))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # or a fast machine has done all before Stop is pressed
     opened: list = []
     yield opened
     for context, process in opened:

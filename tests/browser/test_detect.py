@@ -32,9 +32,11 @@ def test_every_section_shows_its_evidence(open_app: Visit) -> None:
     expect(page.get_by_role("heading", name="Over the scan")).to_be_visible()
     assert all(image.get_attribute("alt") for image in page.get_by_test_id("stMain").locator("img").all())
 
-    open_section(page, "Scores")
     expect(page.get_by_test_id("stPlotlyChart")).to_contain_text("this scan", timeout=WAIT_MS)
 
+    open_section(page, "Recorded studies")
+    expect(page.get_by_role("heading", name=re.compile(r"Scores, recorded on \d+"))).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_test_id("stPlotlyChart")).not_to_contain_text("this scan")
     open_section(page, "Thresholds")
     before = operating_point(page)
     page.get_by_test_id("stMain").get_by_role("slider").last.press("Home")
@@ -48,11 +50,13 @@ def test_every_section_shows_its_evidence(open_app: Visit) -> None:
     for section in ("ROC", "Stress"):
         open_section(page, section)
         expect(page.locator(f".st-key-{section.lower()} .js-plotly-plot")).to_be_visible(timeout=WAIT_MS)
+        page.get_by_test_id("stExpander").first.locator("summary").click()
         expect(page.get_by_test_id("stTable")).to_be_visible()
 
     open_section(page, "Benign changes")
     conditions = [entry for entry in recorded(load_bundle().calibrations["resnet18"]) if entry.benign]
     assert len(conditions) == 20
+    page.get_by_test_id("stExpander").first.locator("summary").click()
     expect(page.get_by_test_id("stTable").locator("tbody tr")).to_have_count(20)
 
 
@@ -61,7 +65,7 @@ def test_a_recomputation_is_watched_and_stopped(open_app: Visit) -> None:
     page.get_by_role("link", name="Detect").first.click()
     expect(page.get_by_role("heading", name="Judge the detector")).to_be_visible(timeout=WAIT_MS)
     settle(page)
-    open_section(page, "Recompute")
+    open_section(page, "Measured now")
     page.locator(".st-key-trial-start button").click()
     expect(page.get_by_test_id("stProgress")).to_contain_text("of 12 scans", timeout=WAIT_MS)
     expect(page.get_by_test_id("stTable").locator("tbody tr").first).to_be_visible(timeout=WAIT_MS)

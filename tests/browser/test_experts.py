@@ -64,7 +64,7 @@ def test_experts_are_attacked_and_switched_off(page: Page, mixture: str) -> None
 def test_the_gate_follows_the_slider(page: Page) -> None:
     open_section(page, "Drag ε")
     page.locator(".st-key-path-start button").click()
-    expect(page.get_by_role("heading", name="The gate over ε")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_role("heading", name="How the gate changes over ε")).to_be_visible(timeout=WAIT_MS)
     settle(page)
     chart = page.locator(".st-key-path-lines")
     expect(chart.get_by_text("ε = 0/255")).to_be_visible(timeout=WAIT_MS)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from helpers import WAIT_MS, settle, upload
+from helpers import WAIT_MS, choose, press_stop, settle, upload
 from playwright.sync_api import Page, expect
 
 from core.scans import load_scan
@@ -52,7 +52,6 @@ def carried_over(page: Page) -> None:
     expect(page.locator(".st-key-verdict")).to_be_visible(timeout=WAIT_MS)
     settle(page)
     go(page, "Purify")
-    page.locator(".st-key-take-attacked button").click()
     expect(page.get_by_text("Its clean original is known")).to_be_visible(timeout=WAIT_MS)
     settle(page)
 
@@ -65,7 +64,7 @@ def answers(page: Page) -> list[str]:
 def test_the_diagnosis_comes_back_and_can_be_walked_through(open_app: Visit, tmp_path: Path) -> None:
     page = open_app()
     carried_over(page)
-    assert [text.split(" · ")[0] for text in answers(page)] == ["No tumour"]
+    assert page.locator(".st-key-story h3").all_inner_texts() == ["Tumour", "No tumour", "Tumour"]
     page.evaluate(STOPWATCH)
     page.locator(".st-key-purify button").click()
     times = page.wait_for_function("times.all && times", timeout=WAIT_MS).json_value()
@@ -88,6 +87,10 @@ def test_the_diagnosis_comes_back_and_can_be_walked_through(open_app: Visit, tmp
     expect(page.get_by_text("Step 1 of 4, t = 100")).to_be_visible()
     assert [text.split(" · ")[0] for text in answers(page)] == ["No tumour", "Tumour"]
     assert all(image.get_attribute("alt") for image in main.locator("img").all())
+
+    page.locator(".st-key-to-timeline button").click()
+    for words in ("1 Attack. ", "2 Flagged. ", "3 Noise added", "4 Estimate. ", "5 Answer back. "):
+        expect(page.get_by_role("img", name=re.compile(f"^{re.escape(words)}"))).to_be_visible(timeout=WAIT_MS)
 
     section(page, "What changed")
     expect(page.get_by_text("Where the classifier looked")).to_be_visible(timeout=WAIT_MS)
@@ -131,8 +134,8 @@ def test_a_long_purification_is_watched_and_stops_at_once(open_app: Visit) -> No
     page.locator(".st-key-purify button").click()
     expect(page.locator(".st-key-purify-play")).to_be_visible(timeout=WAIT_MS)
     settle(page)
-    page.locator(".st-key-purify-method-0 [role=combobox], .st-key-purify-method-0 input").first.click()
-    page.get_by_role("option").filter(has_text="DiffPure, DDPM").first.click()
+    method = page.locator(".st-key-purify-method-0 [role=combobox], .st-key-purify-method-0 input").first
+    choose(method, "DiffPure, DDPM")
     settle(page)
     page.locator(".st-key-purify button").click()
     progress = page.get_by_test_id("stProgress")
@@ -141,8 +144,7 @@ def test_a_long_purification_is_watched_and_stops_at_once(open_app: Visit) -> No
     expect(progress).not_to_have_text(seen, timeout=WAIT_MS)
     # What was on the page before must not stand beside it, greyed.
     expect(page.locator(".st-key-purify-play")).to_have_count(0)
-    before = float(re.search(r"([\d.]+) s of computing", progress.inner_text())[1])
-    page.locator(".st-key-stop button").click()
+    before = float(re.search(r"([\d.]+) s of computing", press_stop(page))[1])
     expect(page.get_by_text("Stopped. What is shown")).to_be_visible(timeout=WAIT_MS)
     settle(page)
     more = float(re.search(r"([\d.]+) s of computing", page.get_by_text("of computing").inner_text())[1]) - before

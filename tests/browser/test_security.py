@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from conftest import Server, start_server
 from helpers import WAIT_MS, decision, settle
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page, Route, expect
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
 POLICY = re.search(r'Content-Security-Policy "([^"]+)"', PAGE)[1]  # type: ignore[index]
@@ -40,6 +40,7 @@ def test_every_page_works_under_the_policy(guarded: Page, server: Server) -> Non
     guarded.get_by_role("link", name="Examine", exact=True).first.click()
     guarded.locator(".st-key-start-no-tumour-01 button").click(timeout=WAIT_MS)
     decision(guarded, "no-tumour-01.dcm")
+    expect(guarded.locator(".viewer .picture")).to_have_attribute("data-slice", "0", timeout=WAIT_MS)
     for name in PAGES:
         guarded.get_by_role("link", name=name, exact=True).first.click()
         guarded.wait_for_timeout(1000)

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from conftest import Server, start_server
-from helpers import WAIT_MS, decision, settle, upload
+from helpers import WAIT_MS, choose, decision, settle, upload
 from playwright.sync_api import Browser, Page, expect
+
+from tests.scans.bombs import deflated_dicom
 
 SECONDS = 10.0
 SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "samples" / "tumour-01.dcm"
@@ -60,14 +62,18 @@ def encrypted_request(page: Page) -> None:
     upload(page, SAMPLE.name, SAMPLE.read_bytes())
     decision(page, SAMPLE.name)
     page.get_by_role("link", name="Encrypt").first.click()
-    page.locator(".st-key-encrypt-server").get_by_role("combobox").click(timeout=WAIT_MS)
-    page.get_by_role("option").filter(has_text="http://127.0.0.1").click()
+    choose(page.locator(".st-key-encrypt-server").get_by_role("combobox"), "http://127.0.0.1")
     settle(page)
     page.locator(".st-key-encrypt button").click()
     expect(page.locator(".st-key-encrypt-stop")).to_be_visible(timeout=WAIT_MS)
 
 
-@pytest.mark.parametrize("doing", [nothing, attack, audit, encrypted_request])
+def decode(page: Page) -> None:
+    upload(page, "slow.dcm", deflated_dicom(400))  # opening it takes seconds
+    expect(page.get_by_text("Opening the scan")).to_be_visible(timeout=WAIT_MS)
+
+
+@pytest.mark.parametrize("doing", [nothing, attack, audit, encrypted_request, decode])
 def test_sigterm_ends_it_in_time(
     browser: Browser, monkeypatch, tmp_path: Path, silent_server: str, doing: Callable[[Page], None]
 ) -> None:

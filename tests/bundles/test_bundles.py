@@ -72,7 +72,7 @@ def test_a_mixture_whose_experts_are_not_all_named_is_a_sentence(copied):
 
 
 def test_a_classifier_without_thresholds_examines_nothing(bundle):
-    scan = load_scan(next(sample.path for sample in sample_scans()))
+    scan = load_scan(next(sample.path for sample in sample_scans("brain-mri")))
     with pytest.raises(BundleError, match="^The classifier 'resnet18' .* has no thresholds yet.*are: none.$"):
         examine(scan, replace(bundle, limits={}))
 

@@ -10,6 +10,8 @@ from core.defence.fitting import (
     CALIBRATED_FALSE_ALARMS,
     STEADY,
     UNSURE,
+    at_sites,
+    cross_fitted_limits,
     fit_borderline,
     fit_ladder,
     fit_thresholds,
@@ -17,6 +19,7 @@ from core.defence.fitting import (
     folds,
     joint_false_alarms,
 )
+from tests.defended import invented_calibration
 
 
 def scores(count=400):
@@ -50,6 +53,43 @@ def test_folds_keep_groups_together_and_cover_everything():
     assert set(assigned) == set(range(5))
     assert all(len(set(assigned[i : i + 3])) == 1 for i in range(0, 90, 3))
     assert (assigned == folds(groups)).all()
+
+
+def test_every_site_has_groups_in_as_many_folds_as_it_can():
+    groups = [f"{site}{i // 2}" for site in "ABC" for i in range(10)]
+    assigned = folds(groups, [group[0] for group in groups])
+    assert all(set(assigned[10 * site : 10 * site + 10]) == set(range(5)) for site in range(3))
+    assert (assigned[::2] == assigned[1::2]).all()
+
+
+def test_thresholds_keep_the_false_alarms_at_every_site():
+    near, far = scores(), {name: values + 0.5 for name, values in scores(100).items()}
+    clean = {name: np.r_[near[name], far[name]] for name in near}
+    pooled = fit_thresholds(clean)
+    assert joint_false_alarms(far, pooled) > CALIBRATED_FALSE_ALARMS >= joint_false_alarms(clean, pooled)
+    sites = at_sites(clean, np.array(["near"] * 400 + ["far"] * 100))
+    by_site = fit_thresholds(clean, sites=sites)
+    assert [len(own["amv"]) for own in sites] == [100, 400]
+    assert all(joint_false_alarms(own, by_site) <= CALIBRATED_FALSE_ALARMS for own in (near, far))
+
+
+def test_a_site_of_few_scans_has_no_say_of_its_own():
+    assert at_sites(scores(30), np.array(["A"] * 20 + ["B"] * 10))[0]["amv"].tolist() == scores(30)["amv"][:20].tolist()
+    assert len(at_sites(scores(30), np.array(["A"] * 20 + ["B"] * 10))) == 1
+
+
+def test_a_record_without_sites_is_fitted_as_before():
+    one = invented_calibration()
+    named = replace(one, sites=["here"] * len(one.labels))
+    assert fitted_limits(named) == fitted_limits(one) and cross_fitted_limits(named) == cross_fitted_limits(one)
+
+
+def test_a_part_of_a_record_is_the_record_of_these_scans():
+    whole = replace(invented_calibration(), sites=["A", "B"] * 40)
+    part = whole.part(whole.places["B"])
+    assert part.labels == whole.labels[1::2] and set(part.sites) == {"B"} and not part.places
+    assert part.conditions["clean"].estimates[40] == whole.conditions["clean"].estimates[40][1::2]
+    assert part.clean["amv"] == whole.clean["amv"][1::2] and len(part.conditions) == len(whole.conditions)
 
 
 def test_ladder_is_split_halfway_between_the_medians():

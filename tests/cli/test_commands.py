@@ -1,13 +1,17 @@
 import json
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
+from core import examine
 from core.cli import main
 from core.cli.examine import examination_text
 from core.cli.schema import SCHEMAS, checked
 from core.scans import load_scan
+from tests.conftest import SAMPLES
+from tests.scans.builders import dicom
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -27,7 +31,7 @@ def shape(value):
 
 @pytest.mark.parametrize("command", SCHEMAS)
 def test_golden_examples_are_what_the_schema_declares(command):
-    checked(command, json.loads((GOLDEN / f"{command}.json").read_text()))
+    checked(command, json.loads((GOLDEN / f"{command.replace(' --', '-')}.json").read_text()))
 
 
 @pytest.mark.slow
@@ -53,6 +57,82 @@ def test_examine_answers_the_good_files_and_names_the_bad(capsys, sample_files, 
     printed = capsys.readouterr()
     assert [json.loads(line)["file"] for line in printed.out.splitlines()] == [str(files[1]), str(files[3])]
     assert len(printed.err.strip().splitlines()) == 2
+
+
+def study(folder):
+    """A folder with a series of two heads and a black slice between them, a localizer, and a text."""
+    heads = [
+        np.round(load_scan(SAMPLES / f"{name}.dcm").frame() * 1000).astype(np.int16)
+        for name in ("tumour-01", "no-tumour-01")
+    ]
+    slices = [heads[0], np.zeros_like(heads[0]), heads[1]]
+    tags = {
+        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+        "PixelSpacing": [1, 1],
+        "WindowCenter": 500,
+        "WindowWidth": 1000,
+    }
+    for number, pixels in enumerate(slices):
+        place = {"SeriesInstanceUID": "1.2.1", "ImagePositionPatient": [0, 0, 5 * number]}
+        (folder / f"{number}.dcm").write_bytes(dicom(pixels, **tags, **place))
+    for number in range(4):
+        place = {"SeriesInstanceUID": "1.2.2", "ImagePositionPatient": [0, 0, 5 * number], "SeriesDescription": "scout"}
+        (folder / f"scout{number}.dcm").write_bytes(dicom(np.full((8, 8), number, np.int16), **tags, **place))
+    (folder / "notes.txt").write_text("hello there")
+    return folder
+
+
+@pytest.mark.slow
+def test_all_slices_of_a_study(capsys, tmp_path, bundle):
+    status, record, complaints = answer(capsys, "examine", study(tmp_path), "--all")
+    golden = json.loads((GOLDEN / "examine-all.json").read_text())
+    assert (status, complaints, shape(record)) == (0, "", shape(golden))
+    assert [one["frame"] for one in record["slices"]] == [0, 1, 2] and record["slices"][1]["refused"]
+    assert record["series_count"] == 2 and record["left_out"] == ["1 other file was left out."]
+    for one in (record["slices"][0], record["slices"][2]):
+        alone = examine(load_scan(tmp_path), bundle, frame=one["frame"])
+        assert (one["label"], one["flagged"], one["refused"]) == (alone.label, alone.detection.flagged, alone.refused)
+    assert main(["examine", str(tmp_path), "--all"]) == 0
+    assert (
+        capsys.readouterr().out == f"{tmp_path}: series 0 of 0 to 1, {record['summary']}. 1 other file was left out.\n"
+    )
+    status, scout, _ = answer(capsys, "examine", tmp_path, "--all", "--series", 1)
+    assert (status, len(scout["slices"]), scout["series"]) == (0, 4, 1)
+    status, middle, _ = answer(capsys, "examine", tmp_path)
+    assert (status, middle["refused"]) == (0, record["slices"][1]["refused"])
+
+
+@pytest.mark.slow
+def test_a_series_that_is_not_there_is_one_sentence(capsys, tmp_path):
+    assert main(["examine", str(study(tmp_path)), "--all", "--series", "2"]) == 2
+    complaint = capsys.readouterr().err.strip()
+    assert "no series 2" in complaint and "\n" not in complaint
+    with pytest.raises(SystemExit):
+        main(["examine", str(tmp_path), "--all", "--frame", "1"])
+    assert main(["examine", str(tmp_path), "--all", "--region", "mask.nii"]) == 2
+    assert "with --frame, not with --all" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_examine_says_how_far_the_answer_rests_on_a_region(capsys, tmp_path):
+    pixels = load_scan(SAMPLES / "tumour-02.dcm").frame()
+    place = np.diag([-1.5, -1.5, 5.0, 1.0])
+    volume = np.stack([pixels.T, pixels.T], axis=2)
+    everywhere, nowhere = np.ones(volume.shape, np.uint8), np.zeros(volume.shape, np.uint8)
+    everywhere[:, :, 0] = 0
+    nowhere[2:5, 2:5, 1] = 1
+    for name, values in (("scan", 1000 * volume), ("all", everywhere), ("corner", nowhere)):
+        (tmp_path / f"{name}.nii").write_bytes(nib.Nifti1Image(values.astype(np.int16), place).to_bytes())
+    words = ("examine", tmp_path / "scan.nii", "--frame", 1, "--region")
+    status, record, _ = answer(capsys, *words, tmp_path / "all.nii")
+    assert status == 0 and record["label"] is not None
+    whole = {"inside": pytest.approx(1), "size": pytest.approx(1), "of": "picture", "method": "integrated-gradients"}
+    assert record["rests_on"] == whole
+    _, record, _ = answer(capsys, *words, tmp_path / "corner.nii")
+    assert record["rests_on"]["of"] == "head" and record["rests_on"]["inside"] < 0.05
+    assert "of it rests on the region" in examination_text(record)
+    words = ["examine", str(tmp_path / "scan.nii"), "--frame", "0", "--region", str(tmp_path / "all.nii")]
+    assert main(words) == 2 and "outlines nothing on frame 0" in capsys.readouterr().err
 
 
 @pytest.mark.slow

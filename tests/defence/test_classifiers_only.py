@@ -120,7 +120,7 @@ def test_what_needs_no_network_still_purifies(cells, method):
 
 def test_samples_are_those_of_the_bundle(cells):
     assert sample_scans(NAME) == ()
-    assert sample_scans("brain-mri") == sample_scans()
+    assert {sample.bundle for sample in sample_scans("brain-mri")} == {"brain-mri"}
 
 
 def answer(capsys, *words):
@@ -194,8 +194,9 @@ def test_evaluate_goes_on_from_its_file(cells, tmp_path):
 
 
 def test_an_audit_says_so(cells, picture):
-    from core.report.cases import AuditSettings, Source, case_evidence
+    from core.report.cases import AuditSettings, case_evidence
     from core.report.cohort import CaseStore
+    from core.report.sources import Source
 
     source = Source("cell.png", "0" * 64, picture.read_bytes)
     for work in (

@@ -1,4 +1,4 @@
-"""`make run` says where the app is when it is there, and one sentence where the port is taken."""
+"""`make run` says where the app is when it is there, and one sentence where it can't be there."""
 
 import os
 import signal
@@ -10,15 +10,23 @@ from pathlib import Path
 
 import pytest
 
+from tests.port import trouble
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def make_run(port: int) -> subprocess.Popen:
+def make_run(port: int | str) -> subprocess.Popen:
     """Start `make run` with the Python that runs the tests."""
     command = ["make", "--old-file=.venv/app", "run", f"PORT={port}", f"PY={sys.executable}"]
     return subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
+
+
+def sentences(port: int | str) -> list[str]:
+    """Return what `make run` says where it ends at once, less make's own lines."""
+    said = make_run(port).communicate(timeout=60)[0]
+    return [line for line in said.splitlines() if not line.startswith("make")]
 
 
 def free_port() -> int:
@@ -32,9 +40,21 @@ def free_port() -> int:
 def test_a_taken_port_gets_one_sentence_and_no_address():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = taken.getsockname()[1]
-        said = make_run(number).communicate(timeout=60)[0]
-    sentences = [line for line in said.splitlines() if not line.startswith("make")]
-    assert sentences == [f"Port {number} is not free: stop what uses it, or take another: make run PORT=8600"]
+        said = sentences(number)
+    assert said == [f"Port {number} is not free: stop what uses it, or take another: make run PORT=8600"]
+
+
+@pytest.mark.parametrize("port", ["abc", "", "0", "65536", "-1", "8501.0", "85 01", "'8501", '";echo ', "٨٥"])
+def test_what_is_no_port_gets_one_sentence(port: str):
+    assert sentences(port) == ["PORT must be a number from 1 to 65535, as in: make run PORT=8600"]
+
+
+def test_a_port_that_only_the_system_may_take_is_not_called_taken(monkeypatch: pytest.MonkeyPatch):
+    def refuse(address: tuple[str, int]) -> socket.socket:
+        raise PermissionError(address)
+
+    monkeypatch.setattr(socket, "create_server", refuse)
+    assert "kept for the system" in str(trouble("80"))
 
 
 @pytest.mark.slow

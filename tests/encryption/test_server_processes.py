@@ -26,6 +26,8 @@ def test_another_client_is_served_while_one_is_worked_on(server, heads, opened):
     with open_session(LINEAR, heads["linear"], server) as other:
         # The two have a worker each. Whose it is shows by stopping one, as a long computation would.
         served = []
+        # Sent beforehand: a head is checked by any worker that is free, and the stopped one would seem to be.
+        server.send_head(heads["linear"].to_bytes())
         for worker in server.health()["workers"]:
             os.kill(worker, signal.SIGSTOP)
             asking = [asked_in_background(session, heads["linear"]) for session in (opened, other)]

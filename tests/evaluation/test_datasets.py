@@ -1,12 +1,15 @@
 import io
 import zipfile
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from core.evaluation.datasets import DatasetError, image_digest, load_dataset
+from core.evaluation.datasets import Dataset, DatasetError, image_digest, load_dataset
+from core.evaluation.selection import per_site, spread_evenly
 
 CLASSES = ("no tumour", "tumour")
 
@@ -100,6 +103,62 @@ def test_a_file_without_outlines_has_none(tmp_path):
     assert data.split("val").masks is None
 
 
+def test_without_a_word_on_outlines_an_empty_mask_is_none(tmp_path):
+    data = load_dataset(npz(tmp_path / "a.npz", mask=outlines()[0]["mask"]), CLASSES, 8, 1)
+    assert data.has_mask.tolist() == [False, True, True, False]
+
+
+def test_sites_and_sequences_go_with_their_images(tmp_path):
+    origins = {"site": np.array(["A", "A", "B", "C"]), "sequence": np.array(["T1", "T2", "T1", "T1"])}
+    val = load_dataset(npz(tmp_path / "a.npz", **origins), CLASSES, 8, 1).split("val")
+    assert val.sites == ("B", "C") and val.sequences == ("T1", "T1") and val.collections == ("a", "a")
+    assert load_dataset(npz(tmp_path / "b.npz"), CLASSES, 8, 1).sites == ()
+
+
+def test_joined_collections_keep_their_groups_apart_and_lend_their_name_where_no_site_is_stated(tmp_path):
+    stated = {"site": np.array(["A", "A", "B", "C"]), "sequence": np.array(["T1", "T2", "T1", "T1"])}
+    parts = [
+        load_dataset(npz(tmp_path / f"{name}.npz", **more), CLASSES, 8, 1) for name, more in (("a", stated), ("b", {}))
+    ]
+    whole = Dataset.joined(parts)
+    assert len(whole) == 8 and len(set(whole.groups)) == 6
+    assert whole.sites == ("A", "A", "B", "C", "b", "b", "b", "b")
+    assert whole.sequences[3:6] == ("T1", "not stated", "not stated")
+    assert Dataset.joined(parts[:1]) is parts[0]
+
+
+def test_joined_collections_keep_outlines_where_any_has_them(tmp_path):
+    with_outlines = load_dataset(npz(tmp_path / "a.npz", mask=outlines()[0]["mask"]), CLASSES, 8, 1)
+    without = load_dataset(npz(tmp_path / "b.npz"), CLASSES, 8, 1)
+    whole = Dataset.joined([without, with_outlines])
+    assert torch.equal(whole.masks[4:], with_outlines.masks) and not whole.masks[:4].any()
+    assert whole.has_mask.tolist() == [False] * 4 + with_outlines.has_mask.tolist()
+    assert Dataset.joined([without, without]).masks is None
+
+
+def test_where_one_collection_states_no_splits_the_whole_has_none(tmp_path):
+    paths = [npz(tmp_path / "a.npz"), npz(tmp_path / "b.npz", split=None)]
+    whole = Dataset.joined([load_dataset(path, CLASSES, 8, 1) for path in paths])
+    with pytest.raises(DatasetError, match="no splits"):
+        whole.split("val")
+
+
+def test_a_part_of_each_site_is_spread_over_sequences_and_classes():
+    sites, sequences, labels = ("A",) * 40 + ("B",) * 6, ("T1",) * 30 + ("T2",) * 10 + ("T1",) * 6, [0, 1] * 23
+    data = Dataset(torch.zeros(46, 1, 8, 8), torch.tensor(labels), tuple(map(str, range(46))), ("val",) * 46, "0")
+    data = replace(data, sites=sites, sequences=sequences)
+    part = per_site(data, 8, 0)
+    assert Counter(part.sites) == {"A": 8, "B": 6}
+    assert set(Counter(zip(part.sequences, part.labels.tolist(), part.sites)).values()) == {2, 3}
+    assert part.groups == per_site(data, 8, 0).groups != per_site(data, 8, 1).groups
+    assert per_site(data, None, 0) is data
+    whole = spread_evenly(data, 20, 0)
+    assert Counter(whole.sites) == {"A": 14, "B": 6}  # B has no more
+    assert Counter(spread_evenly(data, 10, 0).sites) == {"A": 5, "B": 5}
+    assert set(spread_evenly(data, 10, 0).groups) < set(whole.groups) != set(spread_evenly(data, 20, 1).groups)
+    assert len(spread_evenly(data, 100, 0)) == 46
+
+
 @pytest.mark.parametrize(
     "changes, reason",
     [
@@ -109,7 +168,7 @@ def test_a_file_without_outlines_has_none(tmp_path):
         ({"image": np.zeros((4, 8, 8, 1), np.uint8)}, "4×8×8×1"),
         ({"split": np.array([1, 1])}, "length"),
         ({"group": np.arange(5)}, "length"),
-        ({"mask": outlines()[0]["mask"]}, "alone"),
+        ({"site": np.array(["A"])}, "length"),
         ({"has_mask": np.ones(4, bool)}, "alone"),
         (outlines()[0] | {"has_mask": np.ones(3, bool)}, "packed"),
         (outlines()[0] | {"mask": np.zeros((4, 8, 8), bool)}, "packed"),

@@ -46,7 +46,7 @@ def report(data, tiny):
 @pytest.mark.slow
 def test_report_is_what_the_schema_declares(report, data, tiny):
     settings = settings_record(data, tiny, None, AttackSettings("pgd"), "val", 0, "python -m core evaluate")
-    checked("evaluate", report | {"settings": settings})
+    checked("evaluate", report | {"settings": settings | {"profile": None}})
     assert 0 < report["flagged_clean"] < 1
 
 
@@ -104,10 +104,29 @@ def test_summary_of_answers_that_are_solved_by_hand():
     assert (report["clean_accuracy"], report["flagged_clean"]) == (1, 0.25)
     assert report["defended_clean_accuracy"] == 0.75  # the fourth is flagged, and its estimate says 1
     assert (report["attacked_accuracy"], report["defended_attacked_accuracy"]) == (0.25, 0.75)
+    assert report["defended_attacked_of_right"] == 0.75
     assert report["flagged_successful"] == pytest.approx(2 / 3)
     assert report["flagged_label_kept"] == 0
     assert report["ssim_purified"] == pytest.approx(0.85)
     assert report["seconds_per_image"] == pytest.approx(0.1 + 0.25 * 0.05)
+
+
+def test_shares_are_reported_by_site_as_well():
+    clean, sites = answers([1, 0, 0, 0], [0.5, 0.5, 0.5, 1.5]), ("A", "A", "B", "B")
+    report = summary(np.array([1, 1, 0, 0]), tuple("abcd"), [LIMITS] * 4, clean, columns={"sites": sites})
+    first, second = report["sites"]["A"], report["sites"]["B"]
+    assert (first["n"], first["clean_accuracy"], second["clean_accuracy"]) == (2, 0.5, 1)
+    assert second["flagged_clean"] == 0.5 and second["intervals"]["flagged_clean"] == [0, 1]
+
+
+def test_what_was_wrong_before_the_attack_is_not_held_against_the_defence():
+    clean, attacked = answers([0, 1, 0, 0], [0.5] * 4), answers([0, 0, 1, 0], [1.5, 3.0, 0.5, 0.5])
+    report = summary(np.array([1, 1, 0, 0]), tuple("abcd"), [LIMITS] * 4, clean, attacked, {"sites": tuple("XYYX")})
+    assert report["defended_attacked_accuracy"] == 0.75
+    assert report["defended_attacked_of_right"] == pytest.approx(2 / 3)  # the first is put right, and doesn't count
+    assert [report["sites"][site]["defended_attacked_of_right"] for site in "XY"] == [1, 0.5]
+    wrong = summary(np.array([1]), ("a",), [LIMITS], answers([0], [0.5]), answers([0], [0.5]))
+    assert wrong["defended_attacked_of_right"] is None
 
 
 def test_a_borderline_answer_stands_in_the_figures():

@@ -12,6 +12,7 @@ from core.evaluation.operating_points import (
     hidden_pixels,
     joint_scores,
     operating_point,
+    operating_points_by_site,
     recorded,
     roc,
     thresholds_at,
@@ -43,6 +44,14 @@ def calibration():
     attacked = responses([1, 1, 0, 1], [0.5, 3.0, 4.0, 0.4], [0, 0, 0, 1])
     conditions = {"clean": clean, "pgd 8/255": attacked}
     return Calibration(list("abcd"), list("abcd"), [0, 0, 1, 1], conditions)
+
+
+def test_every_site_has_a_price_of_its_own(calibration):
+    assert operating_points_by_site(calibration, "pgd 8/255", [limits()] * 4) == {}
+    found = operating_points_by_site(replace(calibration, sites=list("XXYY")), "pgd 8/255", [limits()] * 4)
+    assert [found[site].false_alarms.value for site in "XY"] == [0, 0.5]
+    assert [found[site].misses.value for site in "XY"] == [0.5, 0]
+    assert all(point.flagged.n == 2 for point in found.values())
 
 
 def test_price_counts_wrong_answers_that_are_let_stand(calibration):

@@ -55,6 +55,12 @@ def test_the_plane_by_hand():
         assert plane.centre + place @ plane.axes == pytest.approx(row)
 
 
+def test_how_far_an_attack_moves_the_gate():
+    made = record(clean=[[0.8, 0.2], [0.4, 0.6]], pgd=[[0.7, 0.3], [0.1, 0.9]])
+    assert made.shift("pgd") == pytest.approx([-0.2, 0.2]) and made.shift("clean") == pytest.approx([0, 0])
+    assert made.spread() == pytest.approx([0.2, 0.2])
+
+
 def test_the_first_axis_has_most_of_the_variance():
     plane = gate_projection(record(clean=[[0.9, 0.1], [0.1, 0.9]], pgd=[[0.6, 0.4], [0.4, 0.6]]))
     assert np.abs(plane.axes[0]) == pytest.approx([np.sqrt(0.5)] * 2) and plane.axes[0].max() > 0
@@ -90,7 +96,7 @@ def test_a_damaged_record_gives_one_sentence(weights, mixed, text):
 def test_the_recipe_records_what_the_gate_says(weights, mixed, sample_set, monkeypatch):
     monkeypatch.setattr(recipe, "CONDITIONS", (AttackSettings(), AttackSettings("fgsm", eps=4)))
     data = load_dataset(sample_set, mixed.classes, mixed.resolution, mixed.channels).limited(5, 0)
-    options = Namespace(data=Path("samples.npz"), seed=0, limit=5)
+    options = Namespace(data=[Path("samples.npz")], seed=0, limit=5)
     recipe.record_gates(data, mixed, "small", options)
     made = read_gates(mixed, "small")
     assert list(made.conditions) == ["clean", "fgsm 4/255"] and made.labels == tuple(data.labels.tolist())
@@ -104,7 +110,7 @@ def test_the_recipe_records_what_the_gate_says(weights, mixed, sample_set, monke
 def test_a_recorded_condition_is_not_measured_again(weights, mixed, sample_set, monkeypatch):
     monkeypatch.setattr(recipe, "CONDITIONS", (AttackSettings(),))
     data = load_dataset(sample_set, mixed.classes, mixed.resolution, mixed.channels).limited(2, 0)
-    options = Namespace(data=Path("samples.npz"), seed=0, limit=2)
+    options = Namespace(data=[Path("samples.npz")], seed=0, limit=2)
     recipe.record_gates(data, mixed, "small", options)
     path = weights / mixed.name / "gates.json"
     entry = json.loads(path.read_text())["small"]
@@ -112,6 +118,6 @@ def test_a_recorded_condition_is_not_measured_again(weights, mixed, sample_set, 
     path.write_text(json.dumps({"small": entry, "another": {"kept": True}}))
     recipe.record_gates(data, mixed, "small", options)
     assert read_gates(mixed, "small").conditions["clean"].tolist() == [[1, 0, 0]] * 2
-    recipe.record_gates(data, mixed, "small", Namespace(data=Path("samples.npz"), seed=1, limit=2))
+    recipe.record_gates(data, mixed, "small", Namespace(data=[Path("samples.npz")], seed=1, limit=2))
     assert read_gates(mixed, "small").conditions["clean"].tolist() != [[1, 0, 0]] * 2
     assert json.loads(path.read_text())["another"] == {"kept": True}

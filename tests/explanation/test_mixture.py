@@ -11,6 +11,7 @@ from core.bundles import Expert
 from core.explanation.mixture import (
     PATH,
     attacked,
+    gate_change,
     gate_path,
     mixtures,
     path_length,
@@ -68,6 +69,28 @@ def test_without_an_expert_the_other_decides(steady):
     with pytest.raises(ValueError, match="switched off") as caught:
         output.only([False, False])
     assert str(caught.value) == NONE_LEFT
+
+
+def test_a_gate_that_stands_still_did_not_turn_the_answer():
+    """Both experts change sides: three quarters of 1/4 : 3/4 and one of 3/4 : 1/4 in odds, whatever the gate does."""
+    two = MixtureOfExperts([Says(THREE, 0.0, slopes=[-2 * THREE, 0.0]), Says(0.0, THREE)], Says(THREE, 0.0))
+    bundle = bundle_of(two)
+    before, after = (run_mixture(np.full((1, 1, 1), value, np.float32), bundle, "two").output for value in (0.0, 1.0))
+    change = gate_change(before, after)
+    assert change.points == pytest.approx((0, 0)) and change.most == pytest.approx(0) and change.turned == 1
+    assert change.held.probabilities == pytest.approx(after.answer.probabilities) and change.held.label == "ill"
+
+
+def test_a_gate_that_turned_the_answer():
+    """The experts stay, and the gate goes from 3 : 1 for the first to 1 : 3."""
+    gate = Says(THREE, 0.0, slopes=[-2 * THREE, 0.0])
+    bundle = bundle_of(MixtureOfExperts([Says(THREE, 0.0), Says(0.0, THREE)], gate))
+    before, after = (run_mixture(np.full((1, 1, 1), value, np.float32), bundle, "two").output for value in (0.0, 1.0))
+    change = gate_change(before, after)
+    assert change.points == pytest.approx((-0.5, 0.5)) and change.most == pytest.approx(0.5) and change.turned == 0
+    assert (before.answer.label, after.answer.label, change.held.label) == ("well", "ill", "well")
+    alone = gate_change(before.only([True, False]), after.only([True, False]))
+    assert alone.points == (0, 0) and alone.turned == 0
 
 
 def test_only_mixtures_are_opened_up(steady):

@@ -33,7 +33,7 @@ def test_each_round_does_what_it_says_and_more_than_the_one_before(network, sile
         faults.append(step.fault)
         trial = measure_faults(network, pixels, labels, faults)
         assert trial.accuracy == pytest.approx(step.accuracy) and step.accuracy <= last
-        assert not (silent and trial.non_finite)
+        assert trial.non_finite == pytest.approx(step.non_finite) and not (silent and trial.non_finite)
         last = step.accuracy
     assert step.done and last < 0.7 and network_digest(network) == before
 

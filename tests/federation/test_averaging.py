@@ -15,7 +15,7 @@ from core.federation.averaging import (
     personal_names,
     weighted_average,
 )
-from core.federation.hospitals import PROFILES, Hospital, every_look, make_hospitals, site_look
+from core.federation.hospitals import PROFILES, Hospital, every_look, make_hospitals, real_hospitals, site_look
 from core.models.experts import Gate, MixtureOfExperts
 from core.models.resnet import NarrowResNet18
 
@@ -229,3 +229,11 @@ def test_every_look_is_that_of_its_hospital_and_the_same_again():
     assert torch.equal(looks, every_look(pixels, hospitals, seed=5))
     assert looks.min() >= 0 and looks.max() <= 1
     assert len({profile["name"] for profile in PROFILES}) == 3
+
+
+def test_real_hospitals_have_their_own_scans_as_they_are():
+    sites = ["B", "A", "B", "C", "A"]
+    hospitals = real_hospitals(sites, {"A": ("Hospital A", "The first.")}, smallest=2)
+    assert [(each.name, each.indices) for each in hospitals] == [("Hospital A", (1, 4)), ("B", (0, 2))]
+    pixels = torch.rand(2, 1, 8, 8, generator=numbers())
+    assert torch.allclose(site_look(pixels, hospitals[0], numbers()), pixels)

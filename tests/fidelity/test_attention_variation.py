@@ -13,7 +13,7 @@ def tiny():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         mae = MaskedAutoencoder(16, 4, 1, width=16, depth=2, heads=2, decoder_width=8, decoder_depth=1, decoder_heads=2)
-    return SimpleNamespace(mae=mae.eval())
+    return SimpleNamespace(mae=mae.eval(), mask_count=4)
 
 
 def images(count=3):

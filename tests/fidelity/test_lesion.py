@@ -65,7 +65,9 @@ def test_edge_sharpness_of_a_step_by_hand() -> None:
 def test_dice_by_hand() -> None:
     smaller = scan() * ~(OUTLINE & (COLUMNS < 60)) + 0.4 * (OUTLINE & (COLUMNS < 60))
     left, right = (OUTLINE & (COLUMNS >= 60)).sum(), OUTLINE.sum()
-    assert lesion(scan(), smaller, OUTLINE).dice == pytest.approx(2 * left / (left + right))
+    found = lesion(scan(), smaller, OUTLINE)
+    assert found.dice == pytest.approx(2 * left / (left + right))
+    assert (found.size_before, found.size_after) == (right, left)
 
 
 def test_a_piece_apart_from_the_outline_is_not_segmented() -> None:
@@ -179,7 +181,7 @@ def test_what_cannot_be_measured_is_said(after: np.ndarray, outline: np.ndarray,
 
 def measured(before: float, after: float, word: str, difference: float | None = None) -> Lesion:
     difference = before if difference is None else difference
-    return Lesion(before, after, difference, difference * after / before, 1, 1, 0.2, 0.1, 0.9, 0, word)
+    return Lesion(before, after, difference, difference * after / before, 1, 1, 0.2, 0.1, 100, 90, 0.9, 0, word)
 
 
 def test_a_summary_by_hand() -> None:

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.shared.runtime import engine
 from pages.shared.session import Session
+from pages.shared.visit import Visit
 
 ROOT = Path(__file__).resolve().parents[2]
 _INIT = PagesManager.__init__
@@ -22,15 +23,25 @@ def _without_legacy_pages(self: PagesManager, *args: object, **kwargs: object) -
 
 
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    """A visit that has closed the notice, on Home, with the library loaded."""
+def visit(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AppTest]:
+    """Give one more visit that has closed the notice, on Home, with the library loaded."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(PagesManager, "__init__", _without_legacy_pages)
     engine().warm_up()
     assert engine().ready.wait(120)
-    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
-    test.session_state["session"] = Session(notice_seen=True)
-    return test.run()
+
+    def begin() -> AppTest:
+        test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+        test.session_state["session"] = Session(notice_seen=True, visit=Visit(greeted=True))
+        return test.run()
+
+    return begin
+
+
+@pytest.fixture
+def app(visit: Callable[[], AppTest]) -> AppTest:
+    """One such visit."""
+    return visit()
 
 
 @pytest.fixture

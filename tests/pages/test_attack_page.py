@@ -71,7 +71,7 @@ def test_the_page_does_what_core_does(page: AppTest) -> None:
     assert last.probability == pytest.approx(outcome.examination.undefended.probabilities[attack_run.label], abs=1e-3)
     assert 255 * outcome.distance.linf == pytest.approx(8, abs=0.01)
     shown = texts(page)
-    assert "The verdict" in shown and "Undefended answer" in shown and "5 steps in" in shown
+    assert "The verdict" in shown and "5 steps in" in shown
     assert [metric.label for metric in page.metric] == ["SSIM", "PSNR", "ℓ∞", "ℓ2"]
     assert page.button(key="attack").label == "Attack again"
 
@@ -176,7 +176,7 @@ def test_a_photo_gets_one_sentence(app: AppTest) -> None:
     picture = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(picture, "PNG")
-    app.file_uploader[0].upload("holiday.png", picture.getvalue())
+    app.sidebar.file_uploader[0].upload("holiday.png", picture.getvalue())
     app.run()
     assert not app.exception
     assert len(app.error) == 1
@@ -233,23 +233,21 @@ def test_a_slice_of_a_volume_is_attacked_again(app: AppTest, choose: Choose) -> 
 
 
 @pytest.mark.slow
-def test_teachers_mode_shows_one_number_and_steps(page: AppTest) -> None:
-    page.button(key="teacher").click().run()
+def test_the_class_view_shows_one_number_and_steps(page: AppTest) -> None:
+    page.button(key="class-view").click().run()
     assert page.title[0].value == "PGD, ε = 8/255 (ℓ∞)"
     assert not page.selectbox(key="sample").disabled
     assert not [box for box in page.selectbox if box.key == "attack-method"]
     attack(page)
     attack_run = session(page).state_of(AttackRun)
-    assert "Undefended" in texts(page) and "Defended" in texts(page)
+    assert "Before the attack" in texts(page) and "After purification" in texts(page)
     assert attack_run.snapshot.step == 5
     for key, step in (("back", 4), ("start", 0), ("back", 0), ("next", 1), ("end", 5), ("next", 5)):
-        page.button(key=f"teacher-{key}").click().run()
+        page.button(key=f"attack-{key}").click().run()
         assert attack_run.snapshot.step == step
-    page.button(key="teacher-start").click().run()
-    assert "Defended" not in texts(page) and "Original" in [title.value for title in page.title]
-    page.button(key="teacher-difference").click().run()
-    assert session(page).difference and not page.exception
-    page.button(key="teacher").click().run()
+    page.button(key="attack-start").click().run()
+    assert "After purification" not in texts(page) and "Original" in [title.value for title in page.title]
+    page.button(key="class-view").click().run()
     assert session(page).attack.steps == 5
     assert page.number_input(key="attack-steps-pgd-40").value == 5
 
@@ -267,7 +265,7 @@ def test_nothing_is_kept_of_an_earlier_run(page: AppTest) -> None:
 def test_steps_slower_than_the_page_are_drawn_once_each(
     page: AppTest, monkeypatch: pytest.MonkeyPatch, teaching: bool
 ) -> None:
-    session(page).teaching = teaching
+    session(page).visit.class_view = teaching
     page.run()
     slow_down(monkeypatch, "core.attacks.attack_pixels")
     monkeypatch.setattr("pages.attack.live_view.CHART_SECONDS", 0.0)

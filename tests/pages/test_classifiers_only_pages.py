@@ -13,7 +13,7 @@ from pages.experts.picker import NONE_HERE
 from pages.purify.state import PurifyState
 from pages.shared.runtime import DEFAULT_BUNDLE
 from tests.cells import CLASSES, NAME, SIDE, cell, write_picture
-from tests.reading import opened, session, texts
+from tests.reading import opened, session, take_bundle, texts
 
 Choose = Callable[[AppTest, str], AppTest]
 PAGES = ("home", "examine", "detect", "attack", "purify", "experts", "faults", "encrypt", "audit")
@@ -26,10 +26,8 @@ def keys(app: AppTest, kind: str) -> set[str]:
 
 @pytest.fixture
 def served(cells: Bundle, app: AppTest) -> AppTest:
-    """The app with this bundle chosen in the sidebar."""
-    app.selectbox(key="bundle").select(NAME).run()
-    assert session(app).bundle == NAME and not app.exception and not app.error
-    return app
+    """The app with this bundle chosen."""
+    return take_bundle(app, NAME, "home")
 
 
 @pytest.fixture
@@ -40,7 +38,7 @@ def picture(tmp_path) -> bytes:
 @pytest.fixture
 def page(served: AppTest, picture: bytes) -> AppTest:
     """The same with a picture on the table."""
-    served.file_uploader[0].upload("cell.png", picture)
+    served.sidebar.file_uploader[0].upload("cell.png", picture)
     served.run()
     assert session(served).scan.name == "cell.png" and not served.error
     return served
@@ -86,7 +84,7 @@ def test_a_scan_stays_when_the_bundle_changes(app: AppTest, choose: Choose, cell
     choose(app, BRAIN)
     opened(app, "examine")
     answer = app.title[0].value
-    app.selectbox(key="bundle").select(NAME).run()
+    take_bundle(app, NAME, "examine")
     assert app.title[0].value == "No answer" and "the file says modality MR" in texts(app)
     assert not app.exception and not app.error
     for name in PAGES:
@@ -102,8 +100,7 @@ def test_an_attacked_brain_scan_stays_too(app: AppTest, cells: Bundle) -> None:
     app.button(key="tour-educator").click().run()
     next(button for button in app.button if button.label == "Next").click().run()
     assert session(app).origin is not None
-    app.selectbox(key="bundle").select(NAME).run()
-    assert not app.exception and not app.error
+    take_bundle(app, NAME, "examine")
     assert session(app).tour is None and app.title[0].value == "No answer"
     for name in PAGES:
         app.switch_page(f"pages/{name}/page.py").run()
@@ -135,7 +132,7 @@ def test_attack_fools_the_classifier_alone(page: AppTest, cells: Bundle) -> None
     outcome, said = session(page).state_of(AttackRun).outcome, texts(page)
     assert outcome.scan.modality == "OT" and outcome.examination.pixels.shape == (3, SIDE, SIDE)
     assert "there is no defence to ask" in said and cells.lacks in said
-    assert "Detector’s verdict" not in said and "Defended answer" not in said
+    assert "**Attacked**" in said and "Detector: " not in said and "After purification" not in said
     page.button(key="open-in-examine").click().run()
     assert not page.exception and session(page).scan.derived == "attacked"
     assert "What the attack changed" in texts(page)
@@ -145,14 +142,14 @@ def test_attack_fools_the_classifier_alone(page: AppTest, cells: Bundle) -> None
 def test_a_teacher_sees_the_one_answer_there_is(page: AppTest) -> None:
     from core.attacks import AttackSettings
 
-    session(page).teaching, session(page).attack = True, AttackSettings("pgd", steps=5, white_box=True)
+    session(page).visit.class_view, session(page).attack = True, AttackSettings("pgd", steps=5, white_box=True)
     opened(page, "attack")
     assert not session(page).attack.white_box  # set up for a bundle with a defence
     session(page).attack = AttackSettings("pgd", steps=5)
     page.button(key="attack").click().run()
     assert not page.exception and not page.error
     said = [element.value for element in page.markdown]
-    assert "Undefended" in said and "Detector" not in said and "Defended" not in said
+    assert "Attacked" in said and "Detector" not in said and "After purification" not in said
 
 
 @pytest.mark.slow
@@ -176,7 +173,7 @@ def test_purify_compares_the_filters(page: AppTest, cells: Bundle) -> None:
 @pytest.mark.slow
 def test_a_grey_picture_is_refused(served: AppTest, tmp_path) -> None:
     grey = np.repeat(cell().mean(-1, keepdims=True), 3, axis=-1)
-    served.file_uploader[0].upload("grey.png", write_picture(tmp_path / "grey.png", grey).read_bytes())
+    served.sidebar.file_uploader[0].upload("grey.png", write_picture(tmp_path / "grey.png", grey).read_bytes())
     served.run()
     opened(served, "examine")
     assert served.title[0].value == "No answer" and "takes colour pictures only" in texts(served)

@@ -11,14 +11,15 @@ from core import load_bundle
 from core.defence.fitting import cross_fitted_limits
 from core.evaluation.operating_points import Roc, operating_point, recorded, thresholds_at
 from pages.detect import trials as detector_trials
+from pages.detect.findings import benign_told, paper_sentence, roc_told, stress_told
 from pages.detect.record import score_text, share_text
-from pages.detect.roc import paper_sentence
 from pages.detect.trials import TrialsState
 from tests.reading import texts
 from tests.slowness import slow_down
 
 Choose = Callable[[AppTest, str], AppTest]
 SECTIONS = ("This scan", "Scores", "Thresholds", "ROC", "Stress", "Benign changes", "Recompute")
+NOW = ("Recompute", "Your scanner")
 NEEDED = ("clean", "pgd 2/255", "pgd 4/255", "pgd 8/255")
 
 
@@ -28,7 +29,12 @@ def page(app: AppTest) -> Callable[[str], AppTest]:
 
     def open_section(section: str) -> AppTest:
         app.switch_page("pages/detect/page.py").run()
-        return app.segmented_control(key="detect-section").set_value(section).run()
+        part = "This scan" if section == "This scan" else "Measured now" if section in NOW else "Recorded studies"
+        app.segmented_control(key="detect-part").set_value(part).run()
+        if section == "This scan":
+            return app
+        key = "detect-now" if section in NOW else "detect-section"
+        return app.segmented_control(key=key).set_value(section).run()
 
     return open_section
 
@@ -55,10 +61,11 @@ def test_the_scan_on_the_table_is_shown(app: AppTest, choose: Choose, page: Call
     choose(app, "tumour-01")
     page("This scan")
     assert not app.exception and not app.error
-    assert "Mask 4" in texts(app)
-    page("Scores")
+    assert "Mask 4" in texts(app) and "This scan: tumour-01.dcm" in texts(app)
     score = app.session_state["session"].examination.detection.scores["amv"]
     assert f"attention variation **{score_text(score)}**" in texts(app)
+    page("Scores")
+    assert "recorded on" in app.header[0].value and "attention variation **" not in texts(app)
 
 
 @pytest.mark.slow
@@ -100,7 +107,7 @@ def test_what_is_not_recorded_is_said(page: Callable[[str], AppTest], monkeypatc
     assert "Not recorded in this bundle yet: PGD at ε = 0.5/255, 1/255, 16/255" in texts(app)
     assert len(app.table[0].value) == 3
     page("Benign changes")
-    assert "Gaussian noise" in app.info[0].value and "Spikes" in app.info[0].value
+    assert "Gaussian noise" in texts(app) and "Spikes" in texts(app)
     assert not app.table
     page("Scores")
     page("Thresholds")
@@ -118,14 +125,30 @@ def test_the_verdict_on_the_paper_s_score_follows_the_numbers() -> None:
     assert "separates some" in paper_sentence({"FGSM": curve(0.49), "PGD": curve(0.95)})
 
 
+def test_what_stands_on_top_follows_the_numbers() -> None:
+    def curve(area: float) -> Roc:
+        return Roc(np.array([0, 1]), np.array([0, 1]), area, (area, area))
+
+    told = roc_told({"first": curve(0.9), "second": curve(0.5)}, "PGD")
+    assert "**first** separates best: area 0.900" in told and told.endswith("hardly: second.")
+    calibration = load_bundle().calibrations["resnet18"]
+    limits = cross_fitted_limits(calibration)
+    costs = {eps: operating_point(calibration, f"pgd {eps}/255", limits) for eps in (2, 8)}
+    assert stress_told(costs).startswith(f"At ε = 8/255 **{share_text(costs[8].undefended_attacked)}**")
+    assert f"at ε = 2/255 ({share_text(costs[2].flagged)})" in stress_told(costs)
+    benign = [(entry, operating_point(calibration, entry.name, limits)) for entry in recorded(calibration)[-2:]]
+    assert benign_told(benign, 1.0).startswith("2 of 2 benign changes stay within 100 %")
+    assert benign_told(benign, -1.0).startswith("0 of 2")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("slow", [False, True])
 def test_recompute_judges_the_samples(
     page: Callable[[str], AppTest], monkeypatch: pytest.MonkeyPatch, slow: bool
 ) -> None:
     if slow:
-        slow_down(monkeypatch, "core.evaluation.operating_points.trial_steps")
-    two = dict(list(detector_trials.samples().items())[:2])
+        slow_down(monkeypatch, "core.evaluation.trials.trial_steps")
+    two = dict([item for item in detector_trials.samples().items() if item[1].origin == "synthetic"][:2])
     monkeypatch.setattr(detector_trials, "samples", lambda: two)
     app = page("Recompute")
     app.selectbox(key="trial-attack").select("fgsm").run()

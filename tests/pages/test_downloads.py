@@ -10,7 +10,7 @@ def test_a_file_name_holds_letters_and_digits_only() -> None:
 
 
 def test_the_name_of_a_visitors_file_is_written_only_where_it_is_asked_for() -> None:
-    scan, visitor = load_scan(sample_scans()[0].path, "Doe^John.dcm"), Session()
+    scan, visitor = load_scan(sample_scans("brain-mri")[0].path, "Doe^John.dcm"), Session()
     assert scan_stem(visitor, scan) == f"scan-{scan.sha256[:8]}"
     visitor.write_names = True
     assert scan_stem(visitor, scan) == "Doe-John"

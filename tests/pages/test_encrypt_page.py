@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,13 +10,15 @@ from streamlit.testing.v1 import AppTest
 
 from core.bundles import Bundle
 from core.encryption import shared_server
+from core.encryption.client import Client
 from core.evaluation import encrypted
 from core.evaluation.encrypted import FILE, LabelledTokens
 from core.faults.record import weights_today
 from core.federation.configurations import CONFIGURATIONS, MEASURES
 from pages.encrypt.state import EncryptState
+from pages.shared.words import kilobytes
 from tests.cells import NAME, cell, write_picture
-from tests.reading import opened, session, texts
+from tests.reading import opened, session, take_bundle, texts
 
 SHARES = {name: [0.9, 0.8, 1.0] for name in MEASURES}
 TIMES = {"server_ms": 2.0, "encrypt_ms": 3.0, "decrypt_ms": 1.0}
@@ -37,9 +40,13 @@ def _server_ends() -> Iterator[None]:
 @pytest.fixture
 def page(cells: Bundle, app: AppTest, tmp_path) -> AppTest:
     """The page with the tiny bundle and a picture."""
-    app.selectbox(key="bundle").select(NAME).run()
-    picture = write_picture(tmp_path / "cell.png", cell()).read_bytes()
-    app.file_uploader[0].upload("cell.png", picture)
+    return with_picture(app, tmp_path)
+
+
+def with_picture(app: AppTest, folder: Path, seed: int = 0) -> AppTest:
+    take_bundle(app, NAME, "encrypt")
+    picture = write_picture(folder / "cell.png", cell(seed)).read_bytes()
+    app.sidebar.file_uploader[0].upload("cell.png", picture)
     app.run()
     return opened(app, "encrypt")
 
@@ -90,6 +97,31 @@ def test_the_server_answers_as_in_the_clear(page: AppTest, kind: str) -> None:
     said = texts(page)
     assert "Same answer as in the clear" in said and "They differ by" in said
     assert "The keys were made for this question and have been dropped." in said
+    other = bench.before.undefended
+    assert other and other.classifier != "vit"
+    sizes = [table.value for table in page.dataframe if "Keys, once" in table.value]
+    asked = sizes[0][sizes[0]["Preset"] == f"{bench.preset}, as asked above"].iloc[0]
+    assert len(sizes) == 1 and asked["Up"] == kilobytes(bench.answer.upload_kb), "as the server’s side says"
+    assert f"**{asked['Up']}** up, **{asked['Down']}** down" in said and f"sent are {asked['Keys, once']}:" in said
+    assert "It is the answer of **vit**" in said and f"On the other pages **{other.classifier}** answers" in said
+
+
+@pytest.mark.slow
+def test_neither_of_two_visitors_can_read_what_the_other_was_answered(
+    page: AppTest, visit: Callable[[], AppTest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = []
+    monkeypatch.setattr(Client, "close", lambda client: kept.append(client))  # as if they had not been dropped
+    other = with_picture(visit(), tmp_path, seed=1)
+    for visitor in (page, other):
+        press(visitor, "encrypt")
+    mine, his = (session(visitor).state_of(EncryptState) for visitor in (page, other))
+    assert mine.steps[2].sent != his.steps[2].sent  # the encrypted tokens
+    received = [state.steps[2].received for state in (mine, his)]
+    for client, own, foreign in zip(kept, received, reversed(received)):
+        assert np.isfinite(client.decrypt(own)).all()
+        with pytest.raises(ValueError, match="not made for this key"):
+            client.decrypt(foreign)
 
 
 @pytest.mark.slow
@@ -126,7 +158,7 @@ def test_no_visitor_names_a_server_that_is_not_listed(page: AppTest, monkeypatch
 def test_another_scan_is_asked_about_anew(page: AppTest, tmp_path) -> None:
     press(page, "encrypt")
     first = session(page).state_of(EncryptState)
-    page.file_uploader[0].upload("other.png", write_picture(tmp_path / "other.png", cell(1)).read_bytes())
+    page.sidebar.file_uploader[0].upload("other.png", write_picture(tmp_path / "other.png", cell(1)).read_bytes())
     page.run()
     assert session(page).state_of(EncryptState) is not first and session(page).state_of(EncryptState).answer is None
 
@@ -167,8 +199,7 @@ def test_what_is_recorded_is_shown_and_needs_no_scan(
     cells: Bundle, app: AppTest, record: Callable[[str], None]
 ) -> None:
     record(json.dumps({"vit": entry(cells)}))
-    app.selectbox(key="bundle").select(NAME).run()
-    section(opened(app, "encrypt"), "Cohort")
+    section(take_bundle(app, NAME, "encrypt"), "Cohort")
     assert [len(table.value) for table in app.table] == [1, len(CONFIGURATIONS)]
     assert "8 of 8" in str(app.table[0].value) and "cells.zip" in texts(app)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,11 +9,13 @@ from streamlit.testing.v1 import AppTest
 
 from core import Bundle, Examination, Window, examine, load_bundle, load_scan
 from core.attacks import attack_scan
+from core.defence.examination import Acquired
 from core.scans import sample_scans
 from core.scans.windowing import Lut
+from pages.examine.sentences import acquisition_words
 from pages.faults.verdict import said
-from pages.shared import pickers
-from pages.shared.session import Session
+from pages.shared.regions import RegionState
+from pages.shared.scan_settings import choose_window
 from pages.shared.words import heading, percent
 from tests.reading import texts
 
@@ -22,7 +23,7 @@ Choose = Callable[[AppTest, str], AppTest]
 
 
 def upload(app: AppTest, name: str, content: bytes) -> AppTest:
-    app.file_uploader[0].upload(name, content)
+    app.sidebar.file_uploader[0].upload(name, content)
     return app.run()
 
 
@@ -77,8 +78,9 @@ def decision(exam: Examination) -> AppTest:
 
         from core import load_bundle
         from pages.examine.decision import draw_decision
+        from pages.shared.session import Session
 
-        draw_decision(st.session_state["exam"], load_bundle("brain-mri"), None)
+        draw_decision(Session(), st.session_state["exam"], load_bundle("brain-mri"), None)
 
     script = AppTest.from_function(card, default_timeout=60)
     script.session_state["exam"] = exam
@@ -95,10 +97,26 @@ def test_an_answer_that_stands_is_called_borderline(bundle: Bundle, unsure: Bund
     assert card.title[0].value == "No tumour" and "on the scan as it is" in card.get("progress")[0].text
     page = texts(card)
     assert "Flagged: may have been manipulated" in page and "Borderline: don’t rely on this answer alone." in page
-    assert "Purified" in page and [header.value for header in card.subheader] == ["No tumour", "Tumour", "No tumour"]
+    assert "After purification" in page and [header.value for header in card.subheader] == ["No tumour", "Tumour"]
     usual = decision(examine(attacked, bundle))
     assert usual.title[0].value == "Tumour" and "on the purified estimate" in usual.get("progress")[0].text
-    assert "borderline" not in texts(usual) and "Purified" not in texts(usual)
+    assert "borderline" not in texts(usual) and "The answers differ" in texts(usual)
+
+
+def test_the_card_says_plane_and_sequence_and_where_they_are_known_from() -> None:
+    tags, picture = Acquired("axial", "tags"), Acquired("FLAIR", "picture", 0.9)
+    assert acquisition_words(tags, Acquired("FLAIR", "tags")) == "Axial, FLAIR (from the file’s tags)"
+    assert acquisition_words(tags, picture) == "Axial (from the file’s tags), FLAIR (judged from the picture)"
+    assert acquisition_words(None, picture) == "Plane not known, FLAIR (judged from the picture)"
+    assert acquisition_words(tags, None) == "Axial (from the file’s tags), sequence not known"
+
+
+def test_a_slice_of_another_plane_gets_no_answer_but_the_reason(bundle: Bundle) -> None:
+    scan = replace(load_scan(sample_scans("brain-mri")[0].path), plane="sagittal", sequence="T2")
+    card = decision(examine(scan, replace(bundle, planes=("axial",))))
+    page = texts(card)
+    assert not card.exception and card.title[0].value == "No answer"
+    assert "the file's tags say sagittal" in page and "Sagittal, T2 (from the file’s tags)" in page
 
 
 @pytest.mark.slow
@@ -123,39 +141,12 @@ def test_problem_goes_with_the_next_choice(app: AppTest, choose: Choose) -> None
     assert len(app.error) == 1
     app.run()
     assert len(app.error) == 1  # nothing else was chosen yet
-    next(slider for slider in app.slider if slider.label.startswith("Slice")).set_value(60).run()
+    app.number_input(key="seed").set_value(3).run()
     assert not app.error
     upload(app, "notes.dcm", b"not a scan at all")
     assert len(app.error) == 1
     next(box for box in app.selectbox if box.label == "Window").select(1).run()
     assert not app.error
-
-
-def test_the_last_choice_wins_over_a_pending_upload(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[str] = []
-    monkeypatch.setattr(pickers, "_open", lambda session, source, name, key: opened.append(key or name))
-    monkeypatch.setattr(pickers, "_sample_key", lambda session: session.wanted)
-    monkeypatch.setattr(pickers, "samples", lambda: {"mr-small": SimpleNamespace(path="mr")})
-    monkeypatch.setattr(pickers.st, "switch_page", lambda page: None)
-    file = SimpleNamespace(file_id="1", name="large.dcm", getbuffer=bytes)
-    session = Session(wanted="mr-small")
-    for _ in range(2):
-        pickers.open_wanted(session, file)  # type: ignore[arg-type]
-    assert opened == ["mr-small"]
-    assert (session.wanted, session.upload_id) == (None, "1")
-    # A file that comes while a sample is still being opened is the later choice.
-    session.wanted, file.file_id = "mr-small", "2"
-    monkeypatch.setattr(pickers.st, "session_state", {"upload": file, "session": session})
-    pickers._upload_changed()
-    pickers.open_wanted(session, file)  # type: ignore[arg-type]
-    assert opened == ["mr-small", "large.dcm"]
-
-
-def test_problem_goes_when_the_uploader_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
-    session = Session(problem="notes.dcm is no scan.", wanted="mr-small")
-    monkeypatch.setattr(pickers.st, "session_state", {"upload": None, "session": session})
-    pickers._upload_changed()
-    assert (session.problem, session.wanted) == (None, "mr-small")
 
 
 @pytest.mark.slow
@@ -203,6 +194,17 @@ def test_window_changes_what_the_models_see(app: AppTest, choose: Choose) -> Non
 
 
 @pytest.mark.slow
+def test_a_slow_browser_does_not_undo_what_the_viewer_set(app: AppTest, choose: Choose) -> None:
+    choose(app, "mr-small")
+    session, stale = app.session_state["session"], next(box for box in app.selectbox if box.label == "Window")
+    choose_window(session, session.scan, 100, 400)
+    stale.select_index(0).run()  # the page as it was before still says so
+    assert (session.window.center, session.window.width) == (250, 300)
+    assert next(box.value for box in app.selectbox if box.label == "Window") == stale.options.index("Custom")
+    assert {slider.label: slider.value for slider in app.slider}.items() >= {"Centre": 250, "Width": 300}.items()
+
+
+@pytest.mark.slow
 def test_own_window(app: AppTest, choose: Choose) -> None:
     choose(app, "mr-small")
     picker = next(box for box in app.selectbox if box.label == "Window")
@@ -218,7 +220,8 @@ def test_slices_of_a_volume(app: AppTest, choose: Choose) -> None:
     choose(app, "mni152")
     session = app.session_state["session"]
     assert session.examination.frame_index == session.scan.default_frame
-    next(slider for slider in app.slider if slider.label.startswith("Slice")).set_value(60).run()
+    session.frame = 59
+    app.run()
     assert app.session_state["session"].examination.frame_index == 59
     assert not app.exception
 
@@ -227,9 +230,11 @@ def test_slices_of_a_volume(app: AppTest, choose: Choose) -> None:
 def test_result_is_kept_while_only_the_picture_changes(app: AppTest, choose: Choose) -> None:
     choose(app, "mr-small")
     first = app.session_state["session"].examination
-    app.segmented_control(key="overlay").set_value("Error map").run()
-    assert app.session_state["session"].examination is first
-    assert "grey levels" in texts(app)
+    for shown in ("Error map", "Attention map", "Attribution"):
+        app.segmented_control(key="overlay").set_value(shown).run()
+        assert not app.exception and app.session_state["session"].examination is first
+    state = app.session_state["session"].state_of(RegionState)
+    assert state.attribution is not None and state.attribution[1].min() == 0
 
 
 @pytest.mark.slow

@@ -5,8 +5,17 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.attacks import AttackSettings
+from core.bundles import Bundle, weights_record
+from core.scans import sample_scans
+from pages.attack.state import AttackRun
+from pages.experts.state import ATTACKED, ExpertsState
+from pages.home.story import recorded, stages
 from pages.shared.session import Session
-from pages.shared.tours.steps import ATTACK, DETECT, EXAMINE, EXPERTS, TOURS
+from pages.shared.tours.handout import FOLDER, handout
+from pages.shared.tours.places import ATTACK, AUDIT, DETECT, EXAMINE, EXPERTS
+from pages.shared.tours.steps import TOURS
+from pages.shared.visit import Visit
 
 
 def test_home_offers_the_tours(app: AppTest) -> None:
@@ -18,9 +27,22 @@ def test_home_offers_the_tours(app: AppTest) -> None:
     ]
 
 
+def test_the_recorded_story_is_of_the_weights_of_today(bundle: Bundle) -> None:
+    story = recorded()
+    made_with = weights_record(bundle, bundle.default_classifier)
+    assert story["weights_sha256"] == made_with, f"Another network's story; run `{story['command']}`."
+    assert story["source"] == next(one.description for one in sample_scans() if one.key == story["sample"])
+
+
+def test_the_story_turns_round_and_back() -> None:
+    scan, attacked, purified = (stage["frames"][-1] for stage in stages(recorded()))
+    assert scan["answer"][0] == purified["answer"][0] != attacked["answer"][0]
+    assert attacked["share"] < 0.5 < min(scan["share"], purified["share"])
+
+
 @pytest.mark.slow
 def test_notice_is_said_once(app: AppTest) -> None:
-    app.session_state["session"] = Session()
+    app.session_state["session"] = Session(visit=Visit(greeted=True))
     app.run()
     assert any("not a medical device" in element.value for element in app.markdown)
     app.button(key="notice-understood").click().run()
@@ -29,7 +51,7 @@ def test_notice_is_said_once(app: AppTest) -> None:
 
 def opened(app: AppTest, page: str) -> bool:
     """Whether this page is open."""
-    signs = {ATTACK: "attack", DETECT: "detect-section", EXPERTS: "experts-section"}
+    signs = {AUDIT: "audit-start", ATTACK: "attack", DETECT: "detect-part", EXPERTS: "experts-section"}
     sign = signs.get(page)
     keys = {element.key for kind in (app.button, app.segmented_control) for element in kind}
     return sign in keys if sign else not keys & set(signs.values())
@@ -54,12 +76,13 @@ def test_a_tour_is_found_again_from_another_page(app: AppTest) -> None:
     assert app.button(key="tour-next") and not app.get("page_link")
 
 
-def test_the_educator_sees_experts_and_ends_on_attack_and_the_reviewer_on_detect() -> None:
+def test_the_clinician_sees_an_attack_and_the_reviewer_ends_with_a_report() -> None:
     assert {key: tour.steps[-1].page for key, tour in TOURS.items()} == {
         "clinician": EXAMINE,
         "educator": ATTACK,
-        "reviewer": DETECT,
+        "reviewer": AUDIT,
     }
+    assert any(step.attacked for step in TOURS["clinician"].steps)
     assert EXPERTS in {step.page for step in TOURS["educator"].steps}
     assert all(len(tour.steps) <= 5 for tour in TOURS.values())
 
@@ -75,11 +98,28 @@ def test_tour_runs_from_first_step_to_last(app: AppTest, key: str) -> None:
         assert any(f"step {number} of" in element.value for element in app.caption)
         if step.attacked is not None:
             assert (session.scan.derived == "attacked") == (session.origin is not None) == step.attacked
+        assert {name: app.session_state[name] for name in step.sets} == step.sets
+        if step.press:
+            assert session.state_of(ExpertsState).eps and ATTACKED in session.state_of(ExpertsState).stages
+        if "attack" in step.asks:
+            attack_run = session.state_of(AttackRun)
+            assert attack_run.settings == AttackSettings("pgd", eps=float(step.asks["eps"])) and attack_run.outcome
         assert opened(app, step.page)
         if number < len(TOURS[key].steps):
             next(button for button in app.button if button.label == "Next").click().run()
     next(button for button in app.button if button.label == "Finish").click().run()
     assert app.session_state["session"].tour is None
+
+
+@pytest.mark.slow
+def test_a_tour_that_was_left_goes_on_from_there(app: AppTest) -> None:
+    app.button(key="tour-clinician").click().run()
+    next(button for button in app.button if button.label == "Next").click().run()
+    next(button for button in app.button if button.label == "Leave the tour").click().run()
+    app.switch_page("pages/home/page.py").run()
+    assert app.button(key="tour-clinician").label == "Resume the clinician’s tour at step 2"
+    app.button(key="tour-clinician").click().run()
+    assert any(element.value == TOURS["clinician"].steps[1].title for element in app.subheader)
 
 
 @pytest.mark.slow
@@ -99,7 +139,7 @@ def test_attacked_scan_shows_the_answer_before(app: AppTest) -> None:
     shown = {element.value for element in app.markdown}
     # Where the machine has no sample of ours, the tour's scan may be one that the bundle refuses.
     refused = app.session_state["session"].examination.refused
-    assert app.title[0].value == "No answer" if refused else {"Original", "Undefended"} <= shown
+    assert app.title[0].value == "No answer" if refused else {"Before the attack", "Attacked"} <= shown
     assert any(element.value == "What the attack changed" for element in app.header)
 
 
@@ -109,3 +149,9 @@ def test_picking_a_sample_ends_the_tour(app: AppTest) -> None:
     app.selectbox(key="sample").select("ct-small").run()
     assert app.session_state["session"].tour is None
     assert app.title[0].value == "No answer"
+
+
+@pytest.mark.parametrize("key", TOURS)
+def test_the_handout_says_what_the_tour_says(key: str) -> None:
+    written = (FOLDER / f"{key}.md").read_text(encoding="utf-8")
+    assert written == handout(TOURS[key]), "Write it anew: python -m pages.shared.tours.handout"

@@ -4,7 +4,21 @@ import re
 
 import pytest
 
-from pages.shared.words import heading, hover, percent, plain, score_words, standing, timings
+from core.attacks import ATTACKS, CORRUPTIONS, AttackSettings
+from pages.attack.controls import ALONE, WHOLE
+from pages.attack.words import NOT_ASKED, in_short, knowledge
+from pages.shared.words import (
+    counted,
+    decibels,
+    heading,
+    hover,
+    length,
+    percent,
+    plain,
+    score_words,
+    standing,
+    timings,
+)
 
 
 def test_percent_never_claims_certainty() -> None:
@@ -60,3 +74,16 @@ def test_plain_leaves_sentences_alone() -> None:
 
 def test_a_chart_reads_no_tags() -> None:
     assert hover('<a href="//example.org">x</a>') == "&lt;a href=&quot;//example.org&quot;&gt;x&lt;/a&gt;"
+
+
+def test_sizes_steps_and_knowledge_of_an_attack() -> None:
+    assert length(8 / 255, "linf") == "8/255" and length(2.5, "l2") == "2.5"
+    assert decibels(float("inf")) == "no change" and decibels(33.96) == "34.0 dB"
+    assert counted(1) == "1 step" and counted(5200) == "5,200 steps"
+    assert knowledge(AttackSettings("pgd")) == NOT_ASKED
+    assert knowledge(AttackSettings("rays")) != knowledge(AttackSettings("square"))
+    assert "everything" in knowledge(AttackSettings("bpda"))
+    assert in_short(AttackSettings("gamma", severity=2)) == "Gamma, severity 2"
+    assert in_short(AttackSettings("pgd", white_box=True)).endswith("on the whole defence")
+    assert {ALONE, WHOLE} == {"Classifier", "Whole defence"}
+    assert set(ATTACKS).isdisjoint(CORRUPTIONS)

@@ -128,12 +128,13 @@ def test_the_log_is_started_once() -> None:
 def test_a_visit_is_a_number_and_its_file_is_not_named(
     app: AppTest, mr_file: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    next(found for found in app.file_uploader if found.key == "upload").upload("Doe^John.dcm", mr_file)
+    next(found for found in app.file_uploader if found.key == "upload-0").upload("Doe^John.dcm", mr_file)
     app.run()
     assert not app.exception and session(app).scan.name == "Doe^John.dcm"
-    lines = work_lines(caplog)
+    # A job of an earlier test may still be under way.
+    lines = [told for told in work_lines(caplog) if told["visitor"] == session(app).visitor]
     assert [told["what"] for told in lines] == ["Opening the scan", "Examining the scan"]
-    assert {told["visitor"] for told in lines} == {session(app).visitor} and len(session(app).visitor) == 8
+    assert len(session(app).visitor) == 8
     assert "Doe" not in f"{lines}"
 
 

@@ -64,7 +64,8 @@ def tiny(monkeypatch):
         return torch.where(pixels.mean((1, 2, 3)) < 0.5, 20, 40)
 
     monkeypatch.setattr(adaptive, "ladder_levels", levels)
-    return SimpleNamespace(diffusion=OfGaussian(), mae=small_mae(), classifier_name=lambda name: name or "only")
+    parts = {"diffusion": OfGaussian(), "mae": small_mae(), "mask_count": 4}
+    return SimpleNamespace(**parts, classifier_name=lambda name: name or "only")
 
 
 def settings(method, **fields):

@@ -227,6 +227,8 @@ def test_worst_comes_first():
 
     cases = [case("refused"), case("good", 0.9), case("bad", 0.5), case("changed", 0.8, "no tumour")]
     assert [found.name for found in worst_first(cases)] == ["changed", "bad", "good", "refused"]
+    turned = [replace(cases[3], name=truth, truth=truth) for truth in (cases[3].purified, cases[3].undefended)]
+    assert [found.effect for found in worst_first([cases[3], *turned])] == ["broken", "changed", "restored"]
 
 
 def test_the_run_names_weights_and_settings_but_no_file(bundle):

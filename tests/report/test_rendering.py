@@ -115,9 +115,23 @@ def test_figures_solved_by_hand():
     bad, refused = Case("a", "a", problem="No."), Case("b", "b", refused="No.")
     assert figures([CASE, harmed, kept, bad, refused]) == {
         "scans": 5, "unreadable": 1, "refused": 1, "measured": 3, "flagged": 2, "changed": 2, "changed_unflagged": 1,
-        "divided": 1, "ssim_median": 0.8, "ssim_worst": 0.6,
+        "restored": 0, "broken": 0,
+        "divided": 1, "ssim_median": 0.8, "ssim_worst": 0.6, "regions": {},
     }  # fmt: skip
     assert figures([])["ssim_median"] is None
+    told = [replace(CASE, truth="tumour"), replace(CASE, truth="no tumour"), replace(CASE, truth="neither")]
+    assert (figures(told)["restored"], figures(told)["broken"], figures(told)["changed"]) == (1, 1, 3)
+
+
+def test_what_became_of_a_known_truth_and_what_was_remarked_is_printed(run):
+    """Remarks are strangers' texts as much as file names."""
+    case = replace(CASE, truth="tumour", remark=HOSTILE)
+    text = page([case], run, {case.sha256: Pictures(png(), png(), png())})
+    assert "restored:</span> no tumour → tumour" in text and "of these restored" in text
+    assert "to tumour: restored, as the scan shows tumour, from" in re.sub(r"\s+", " ", text)
+    assert HOSTILE not in text and text.count("&lt;img src=x") == 2 and "broken:" not in text
+    (row,) = csv.DictReader(io.StringIO(cases_csv([replace(case, remark="=1")], run)))
+    assert (row["answer"], row["truth"], row["remark"]) == ("restored", "tumour", "'=1")
 
 
 def test_the_table_holds_every_number_and_no_formula(run):

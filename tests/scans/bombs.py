@@ -7,9 +7,10 @@ import zlib
 
 import numpy as np
 import pydicom
-from builders import dataset, dicom, picture, ramp, saved
 from pydicom import uid
 from pydicom.dataset import Dataset
+
+from tests.scans.builders import dataset, dicom, picture, ramp, saved
 
 MEBIBYTE = 2**20
 DEFLATED = uid.DeflatedExplicitVRLittleEndian

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -24,9 +25,9 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Open files here and not in a process of their own, which would not know of limits that a test has changed."""
 
-    def begin(source: memoryview | Path, name: str) -> SimpleNamespace:
+    def begin(source: memoryview | Path, *request: Any) -> SimpleNamespace:
         content = source if isinstance(source, Path) else bytes(source)
-        return SimpleNamespace(finish=lambda: decode_source(content, name))
+        return SimpleNamespace(finish=lambda: decode_source(content, *request))
 
     monkeypatch.setattr("core.scans.loading.READER", SimpleNamespace(begin=begin))
 

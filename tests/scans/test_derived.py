@@ -9,7 +9,7 @@ import pydicom
 import pytest
 from builders import dicom, picture, ramp
 
-from core.scans import ScanError, load_scan, write_derived_dicom, write_derived_png
+from core.scans import ScanError, derived_dicom, load_scan, write_derived_dicom, write_derived_png
 
 EVERY = (np.arange(65536, dtype=np.float64) / 65535).reshape(256, 256)
 
@@ -129,3 +129,11 @@ def test_frame_beyond_the_end(tmp_path: Path) -> None:
     scan = load_scan(write_derived_png(tmp_path / "a.png", EVERY))
     with pytest.raises(ScanError, match="from 0 to 0"):
         scan.frame(1)
+
+
+def test_an_exact_file_is_taken_as_square_whatever_it_says() -> None:
+    source = load_scan(dicom(np.zeros((8, 8), np.uint16), PixelSpacing=[1, 2]))
+    old = derived_dicom(np.zeros((8, 8)), kind="attacked", description="x", source=source)
+    assert load_scan(old).exact and load_scan(old).spacing is None
+    new = derived_dicom(np.zeros((16, 16)), kind="attacked", description="x", source=source, prepared=True)
+    assert load_scan(new).spacing[1:] == (1.0, 1.0)  # 8 columns of 2 mm are as wide as 16 pixels of 1 mm

@@ -21,10 +21,8 @@ _FOLDERS = (
     ("data_store", "data"),
 )
 
-# Files with pixel data that cannot be shown: 12-bit JPEG, and files damaged on purpose.
+# Files with pixel data that cannot be shown: they were damaged on purpose.
 _UNREADABLE = {
-    "JPEG-lossy.dcm": "12-bit",
-    "JPGExtended.dcm": "12-bit",
     "JPEG2000-embedded-sequence-delimiter.dcm": "compressed picture has",
     "MR_truncated.dcm": "cut short",
     "badVR.dcm": "NumberOfFrames",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import random
@@ -66,6 +67,8 @@ def _seeds() -> dict[str, bytes]:
         "jpeg ls": _bundled("MR_small_jpeg_ls_lossless.dcm"),
         "jpeg 2000": _bundled("MR_small_jp2klossless.dcm"),
         "jpeg baseline": _jpeg_in_dicom(),
+        "jpeg of 12 bits": _bundled("JPGExtended.dcm"),
+        "mosaic": dicom(ramp(6, 6), ImageType=["ORIGINAL", "PRIMARY", "MOSAIC"], AcquisitionMatrix=[3, 0, 0, 3]),
         "jpeg lossless": _bundled("SC_rgb_jpeg_gdcm.dcm"),
         "palette": _bundled("SC_rgb_small_odd.dcm"),
         "without meta": dicom(ramp(4, 4), uid.ImplicitVRLittleEndian)[132:],
@@ -95,6 +98,7 @@ def _seeds() -> dict[str, bytes]:
         "png animated": picture(Image.fromarray(grey), save_all=True, append_images=[Image.fromarray(grey[::-1])]),
         "webp lossy": picture(rgb, "WEBP"),
         "zip": zipped({"a.dcm": dicom(ramp(4, 4)), "b.dcm": dicom(ramp(4, 4))}),
+        "gzipped in a zip": zipped({"a.dcm.gz": gzip.compress(dicom(ramp(4, 4))), "a.log.gz": gzip.compress(b"log")}),
         "zip stored": zipped({"a.png": picture(grey)}, zipfile.ZIP_STORED),
     }
 

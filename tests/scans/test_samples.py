@@ -19,14 +19,23 @@ def test_every_sample_opens() -> None:
     for sample in found:
         scan = load_scan(sample.path)
         assert scan.frame().size and sample.title and sample.origin in ("synthetic", "real")
+        assert sample.picture, f"{sample.key} has no small picture: python -m training.publish.real_samples"
+    theirs = [sample for sample in found if sample.path.name in samples._texts("real.json")]
+    assert theirs and all("CC BY 4.0" in sample.description for sample in theirs)
 
 
-def test_our_samples_come_first_with_their_texts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_real_samples_come_first() -> None:
+    origins = [sample.origin for sample in sample_scans("brain-mri")]
+    assert origins[0] == "real" and origins == sorted(origins)
+    assert len(sample_scans("blood-cells")) == 8
+
+
+def test_our_samples_have_their_texts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("b.dcm", "a-tumour.dcm"):
         write_derived_dicom(tmp_path / name, np.zeros((4, 4)), kind="synthetic", description="Black.")
     (tmp_path / "samples.json").write_text(json.dumps({"b.dcm": {"title": "Bee", "description": "Text."}}))
     monkeypatch.setattr(samples, "_ASSETS", tmp_path)
-    first, second, *_ = sample_scans()
+    first, second = (sample for sample in sample_scans() if sample.origin == "synthetic")
     assert (first.key, first.title, first.origin) == ("a-tumour", "A tumour", "synthetic")
     assert (second.title, second.description) == ("Bee", "Text.")
 
@@ -37,7 +46,7 @@ def test_a_sample_is_for_one_bundle(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     (tmp_path / "samples.json").write_text(json.dumps({"b.dcm": {"bundle": "cells"}}))
     monkeypatch.setattr(samples, "_ASSETS", tmp_path)
     assert [sample.key for sample in sample_scans("cells")] == ["b"]
-    assert [sample.key for sample in sample_scans("brain-mri")][:2] == ["a", "mr-small"]
+    assert [sample.key for sample in sample_scans("brain-mri")][-1] == "a"
     assert sample_scans("none") == ()
 
 
@@ -46,12 +55,13 @@ def test_texts_that_are_damaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
     write_derived_dicom(tmp_path / "b.dcm", np.zeros((4, 4)), kind="synthetic", description="Black.")
     (tmp_path / "samples.json").write_text(text)
     monkeypatch.setattr(samples, "_ASSETS", tmp_path)
-    assert sample_scans()[0].title == "B"
+    assert sample_scans()[-1].title == "B"
 
 
 def test_packages_that_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(samples, "find_spec", lambda package: None)
-    assert {sample.key for sample in sample_scans() if sample.origin != "synthetic"} == {"mni152"}
+    monkeypatch.setattr(samples, "_folder", lambda package: None)
+    assert {sample.key for sample in sample_scans() if sample.path.parent != samples._ASSETS} == set()
+    assert "mni152" in {sample.key for sample in sample_scans()}
 
 
 def test_the_brain_template_has_its_licence_beside_it() -> None:

@@ -57,6 +57,12 @@ def test_a_frame_holds_what_the_step_was(small):
     assert PurificationTrajectory(GREY, small, PurifySettings("one-step")).frames[0].to_reference is None
 
 
+def test_every_frame_but_the_input_has_one_before_it(small):
+    made = trajectory(small, [0.5, 0.6, 0.7])
+    assert [frame.step for frame in map(made.before, made.frames[1:])] == [0, 1, 2]
+    assert made.before(made.frames[0]) is None
+
+
 def test_the_turn_is_where_the_last_answer_begins_to_stand(small):
     assert trajectory(small, [0.3, 0.4]).turn() is None
     made = trajectory(small, [0.3, 0.6, 0.4, 0.7, 0.8])

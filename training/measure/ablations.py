@@ -29,8 +29,8 @@ from training.files import read_results, write_results
 from training.recipes import dwf
 from training.recipes.cards import command_line
 from training.recipes.data import load_splits
-from training.recipes.dwf_figures import MEASURED, figure, gate_shares, measured
 from training.recipes.dwf_lessons import chosen_lessons
+from training.recipes.mixture_figures import MEASURED, figure, mean_weights, measured
 from training.recipes.weights import named_as
 
 PLAIN = {"experts": "1-4-4", "frozen": False, "hard": False}
@@ -55,7 +55,7 @@ def main() -> None:
     deadline = time.perf_counter() + 60 * options.minutes
     bundle, rival = load_bundle(options.bundle), one_network(options.mixture)
     folder, mixture = bundle.folder, bundle.classifiers["dwf"]
-    train, val = load_splits(options.data)
+    train, val = load_splits(options)
     for name, changes in VARIANTS.items():
         chosen = argparse.Namespace(**vars(options) | changes)
         network = variant(chosen, train, deadline)
@@ -102,7 +102,9 @@ def record_variant(
     if not known(folder, "variants", name, made_with):
         names = [lesson.name for lesson in chosen_lessons(options.experts, options.expert_iterations)]
         figures = measured(network, val, options.seed)
-        keep(folder, "variants", name, made_with, figures | {"gate": dict(zip(names, gate_shares(network, val)))})
+        keep(
+            folder, "variants", name, made_with, figures | {"gate": dict(zip(names, mean_weights(network, val.pixels)))}
+        )
 
 
 def record_unseen(
@@ -138,7 +140,7 @@ def one_network(folder: Path) -> nn.Module:
     form = json.loads((folder / "together" / "dwf.form.json").read_text(encoding="utf-8"))["config"]
     network = NarrowResNet18(1, 2, form["width"], form["shrink"])
     state = load_file(folder / "one-network" / "checkpoint.safetensors")
-    prefix = "average.module."
+    prefix = "average."
     weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     network.load_state_dict(named_as(network, weights))
     return network.eval().requires_grad_(False)

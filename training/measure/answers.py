@@ -2,29 +2,33 @@
 
     python -m training.measure.answers --data br35h.npz
     python -m training.measure.answers --data br35h.npz --only "pgd 8/255" --only "motion 2"
+    python -m training.measure.answers --data br35h.npz tcga-lgg.npz cheng.npz --per-site 300
 
 Thresholds, tables and the Detect page are all made of these answers. A condition that was recorded with the weights of
-today is not measured again, and one that was cut off goes on where it stopped.
+today on the same scans is not measured again, and one that was cut off goes on where it stopped.
 """
 
 import argparse
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from core.attacks import CORRUPTIONS, AttackSettings
 from core.bundles import Bundle, load_bundle
 from core.bundles.calibration import BENIGN, LADDER, Responses
-from core.evaluation.datasets import Dataset, image_digest, load_for
+from core.evaluation.datasets import Dataset, image_digest
 from core.evaluation.evaluation import weights_record
+from core.evaluation.journal import fingerprint
 from core.evaluation.responses import CLEAN, Notebook, collect_all
 from training.conditions import condition_name
 from training.files import read_facts, write_facts
 from training.options import bundle_options
+from training.recipes.data import measured_collections, validation_scans
 
 NOTEBOOKS = Path("build/answers")
 
@@ -54,13 +58,11 @@ def record_answers(options: argparse.Namespace, conditions: Sequence[AttackSetti
     Other classifiers than the default one are asked for what their thresholds need and no more.
     """
     bundle = load_bundle(options.bundle)
-    val = load_for(bundle, options.data).split("val")
+    val = validation_scans(measured_collections(bundle, options), options)
+    digests = [image_digest(pixels) for pixels in val.pixels]
     for settings in conditions:
-        asked = [
-            name
-            for name in bundle.classifiers
-            if (settings in NEEDED or name == bundle.default_classifier) and not is_recorded(bundle, name, settings)
-        ]
+        wanted = bundle.classifiers if settings in NEEDED else [bundle.default_classifier]
+        asked = [name for name in wanted if not is_recorded(bundle, name, settings, digests)]
         if settings.method and settings.method not in CORRUPTIONS:
             for name in asked:  # each is attacked on its own
                 keep(options, bundle, [name], settings, val)
@@ -68,9 +70,12 @@ def record_answers(options: argparse.Namespace, conditions: Sequence[AttackSetti
             keep(options, bundle, asked, settings, val)
 
 
-def is_recorded(bundle: Bundle, classifier: str, settings: AttackSettings) -> bool:
-    """Return whether the bundle holds this condition's answers, made with the weights that it has now."""
-    made_with = read_facts(bundle.folder).get("answers", {}).get(classifier, {}).get(condition_name(settings))
+def is_recorded(bundle: Bundle, classifier: str, settings: AttackSettings, digests: Sequence[str]) -> bool:
+    """Return whether the bundle holds this condition's answers to these scans, made with today's weights."""
+    known, name = bundle.calibrations.get(classifier), condition_name(settings)
+    if known is None or known.digests != list(digests) or name not in known.conditions:
+        return False
+    made_with = read_facts(bundle.folder).get("answers", {}).get(classifier, {}).get(name)
     return made_with == weights_digest(bundle, classifier)
 
 
@@ -86,11 +91,12 @@ def keep(
     """Measure one condition, and write it into calibration.json and the list of what it was made with."""
     name = condition_name(settings)
     NOTEBOOKS.mkdir(parents=True, exist_ok=True)
-    run = {"settings": asdict(settings), "seed": options.seed, "data": val.sha256}
+    run = {"settings": asdict(settings), "seed": options.seed, "data": val.sha256, "per_site": options.per_site}
     weights = {classifier: weights_digest(bundle, classifier) for classifier in classifiers}
     notebooks = {
         classifier: Notebook(
-            NOTEBOOKS / f"{options.bundle}-{classifier}-{name.replace('/', '-')}.jsonl", run | {"weights": made_with}
+            notebook_path(f"{options.bundle}-{classifier}-{name}", run | {"weights": made_with}),
+            run | {"weights": made_with},
         )
         for classifier, made_with in weights.items()
     }
@@ -101,13 +107,26 @@ def keep(
     path = folder / facts["calibration"]
     answers = json.loads(path.read_text(encoding="utf-8"))
     for classifier, found in responses.items():
-        entry = answers.setdefault(classifier, {})
-        entry |= {"groups": list(val.groups), "digests": [image_digest(pixels) for pixels in val.pixels]}
-        entry |= {"labels": val.labels.tolist()}
+        entry = entry_of(answers.get(classifier, {}), val)
+        answers[classifier] = entry
         entry.setdefault("conditions", {})[name] = asdict(found)
         facts.setdefault("answers", {}).setdefault(classifier, {})[name] = weights[classifier]
     path.write_text(json.dumps(answers), encoding="utf-8")
     write_facts(folder, facts)
+
+
+def entry_of(earlier: Mapping[str, Any], val: Dataset) -> dict[str, Any]:
+    """Return a classifier's entry of calibration.json for these scans; answers to others are dropped."""
+    digests = [image_digest(pixels) for pixels in val.pixels]
+    entry = dict(earlier) if earlier.get("digests") == digests else {}
+    entry |= {"groups": list(val.groups), "digests": digests, "labels": val.labels.tolist()}
+    origins = {"sites": list(val.sites), "sequences": list(val.sequences)}
+    return entry | {name: column for name, column in origins.items() if column}
+
+
+def notebook_path(title: str, run: Mapping[str, Any]) -> Path:
+    """Return the file for the answers of one run: another one's, with other weights or other data, stay in theirs."""
+    return NOTEBOOKS / f"{title.replace('/', '-')}-{fingerprint(run)[:8]}.jsonl"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ that lies within the outline (energy), and how often the strongest pixel does (h
 """
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -19,7 +20,7 @@ from tqdm import tqdm
 from core import compute
 from core.attacks import AttackSettings
 from core.bundles import Bundle, load_bundle
-from core.evaluation.datasets import Dataset, load_for
+from core.evaluation.datasets import Dataset
 from core.evaluation.evaluation import weights_record
 from core.explanation.attributions import attribution
 from core.explanation.outline_agreement import OutlineAgreement, outline_agreement
@@ -28,7 +29,8 @@ from core.purification.settings import PurifySettings
 from core.statistics import bootstrap_interval
 from training.conditions import pixels_under
 from training.files import read_results, write_results
-from training.options import bundle_options
+from training.options import bundle_options, data_words
+from training.recipes.data import measured_collections, validation_scans
 
 TUMOUR = 1
 METHOD = "integrated-gradients"
@@ -40,7 +42,7 @@ AT_ONCE = 4
 def main() -> None:
     options = bundle_options(__doc__).parse_args()
     bundle = load_bundle(options.bundle)
-    val = load_for(bundle, options.data).split("val")
+    val = validation_scans(measured_collections(bundle, options), options)
     record_attributions(val, bundle, options)
 
 
@@ -51,7 +53,7 @@ def record_attributions(val: Dataset, bundle: Bundle, options: argparse.Namespac
     folder = bundle.folder
     for name in bundle.classifiers:
         made_with = {
-            "command": f"python -m training.measure.attributions --data {options.data.name}",
+            "command": shlex.join(["python", "-m", "training.measure.attributions", *data_words(options)]),
             "seed": options.seed,
             "attack": asdict(ATTACK),
             "purifier": asdict(PURIFIER),

@@ -2,6 +2,7 @@
 
     python -m training.measure.calibrate --data br35h.npz
     python -m training.measure.calibrate --data br35h.npz --refit      only the limits, from scores measured before
+    python -m training.measure.calibrate --data br35h.npz tcga-lgg.npz cheng.npz --per-site 300
 
 Run it again whenever a weight file changes: the old thresholds are false then. The validation scans trained nothing.
 What an evaluation reports on the same scans is cross-fitted over their groups (`core.evaluation.evaluation`).
@@ -9,6 +10,8 @@ What an evaluation reports on the same scans is cross-fitted over their groups (
 
 import argparse
 import json
+import shlex
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -27,20 +30,26 @@ from core.bundles.calibration import Calibration
 from core.defence.fitting import fitted_limits
 from core.detection.scores import (
     AMV_T,
+    agreement,
     attention_variation,
     content_features,
     detection_masks,
     masked_views,
+    predict_hidden,
+    shared_error,
 )
-from core.evaluation.datasets import Dataset, load_for
+from core.evaluation.datasets import Dataset
 from core.evaluation.responses import batches
 from core.models.diffusion import denoise_once, fixed_noise
 from training.conditions import condition_name
 from training.files import read_facts, write_facts
 from training.measure.answers import NEEDED, record_answers
-from training.options import bundle_options
+from training.options import bundle_options, data_words
+from training.recipes.data import measured_collections, validation_scans
 
 COMPONENTS = 64
+MASKS = 2  # four tell no more and take half as long again
+COMMAND = ("python", "-m", "training.measure.calibrate")
 
 
 def main() -> None:
@@ -68,18 +77,23 @@ def fit_bundle(folder: Path) -> None:
 
 def measure_bundle(bundle: Bundle, options: argparse.Namespace) -> None:
     """Write content.safetensors, the answers that thresholds need, and how they were made into bundle.json."""
-    folder, data = bundle.folder, load_for(bundle, options.data)
+    folder, data = bundle.folder, measured_collections(bundle, options)
+    facts = read_facts(folder)
+    facts["mae"]["masks"] = MASKS
+    write_facts(folder, facts)
+    bundle = load_bundle(bundle.name)
     save_file(describe_content(data.split("train"), bundle, options.seed), folder / "content.safetensors")
     write_facts(folder, read_facts(folder))
     record_answers(options, NEEDED)
-    val = data.split("val")
+    val = validation_scans(data, options)
     facts = read_facts(folder)
     facts["calibrated"] = {
-        "command": f"python -m training.measure.calibrate --data {options.data.name} --seed {options.seed}",
+        "command": shlex.join([*COMMAND, *data_words(options), "--seed", str(options.seed)]),
         "split": "val",
         "n": len(val),
         "groups": len(set(val.groups)),
         "data_sha256": val.sha256,
+        **({"sites": dict(Counter(val.sites))} if val.sites else {}),
     }
     write_facts(folder, facts)
 
@@ -96,6 +110,7 @@ def limits_record(calibration: Calibration) -> dict:
         "scope_limit": limits.scope_limit,
         "ladder": [[largest if np.isfinite(largest) else None, t] for largest, t in limits.ladder],
         "borderline": limits.borderline._asdict(),
+        **({"altered": list(limits.altered)} if limits.altered else {}),
     }
 
 
@@ -103,17 +118,21 @@ def limits_record(calibration: Calibration) -> dict:
 def describe_content(train: Dataset, bundle: Bundle, seed: int) -> dict[str, Tensor]:
     """Return what `core.bundles.Content` holds, from the training scans."""
     masks = detection_masks(bundle, compute.device())
-    features, variations = [], []
+    features, variations, agreements = [], [], []
     for indices in tqdm(batches(len(train)), desc="content", disable=None):
         pixels = train.pixels[indices].to(compute.device())
         noise = fixed_noise(pixels.shape, seed, pixels.device)
         t = torch.full((len(pixels),), AMV_T, device=pixels.device)
         light = denoise_once(pixels, t, bundle.diffusion, noise)
         before, after = (masked_views(image, masks, bundle.mae) for image in (pixels, light))
+        prediction = predict_hidden(before, masks, bundle.mae)
+        agreements.append(agreement(shared_error(pixels, prediction, light, bundle.mae.patch)))
         features.append(content_features(after))
         variations.append(attention_variation(before, after, masks)[0])
-    content, variation = torch.cat(features).cpu().numpy(), torch.cat(variations).cpu().numpy()
-    fitted = fit_components(content) | fit_usual_variation(content, variation, train.groups)
+    content = torch.cat(features).cpu().numpy()
+    fitted = fit_components(content)
+    for name, parts in (("amv", variations), ("agreement", agreements)):
+        fitted |= fit_usual(name, content, torch.cat(parts).cpu().numpy(), train.groups)
     return {name: torch.as_tensor(value, dtype=torch.float32).contiguous() for name, value in fitted.items()}
 
 
@@ -129,19 +148,20 @@ def fit_components(features: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def fit_usual_variation(features: np.ndarray, variation: np.ndarray, groups: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Return a ridge regression from mean tokens to log variation (N,); its strength is chosen over held-out groups.
+def fit_usual(name: str, features: np.ndarray, values: np.ndarray, groups: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Return a ridge regression from mean tokens to the logarithm of a score (N,); its strength is chosen over held-out
+    groups.
 
     The spread of the tokens gets no weight: with it the regression does worse on scans that it has not seen.
     """
     width = features.shape[1] // 2
     scale = StandardScaler().fit(features[:, :width])
     grid = GridSearchCV(Ridge(), {"alpha": np.logspace(0, 5, 21)}, cv=GroupKFold(5))
-    ridge = grid.fit(scale.transform(features[:, :width]), np.log(variation), groups=groups).best_estimator_
+    ridge = grid.fit(scale.transform(features[:, :width]), np.log(values), groups=groups).best_estimator_
     weight = ridge.coef_ / scale.scale_
     return {
-        "amv_weight": np.concatenate([weight, np.zeros(width)]),
-        "amv_bias": ridge.intercept_ - weight @ scale.mean_,
+        f"{name}_weight": np.concatenate([weight, np.zeros(width)]),
+        f"{name}_bias": ridge.intercept_ - weight @ scale.mean_,
     }
 
 

@@ -2,6 +2,7 @@
 
 Each row is one `python -m core evaluate` command, which the row names. Answers that were recorded with the weights of
 today (`training.measure.answers`) are not measured again, nor are the rows of slow attackers, who get fewer scans.
+Attackers who know the defence have a protocol of their own: `training.measure.white_box`.
 `training.publish.tables` runs this.
 """
 
@@ -18,17 +19,19 @@ from core.bundles import Bundle
 from core.bundles.calibration import NOTHING, Calibration, Limits
 from core.defence.fitting import cross_fitted_limits
 from core.evaluation.datasets import Dataset
-from core.evaluation.evaluation import evaluate, own_limits, settings_record, weights_record
+from core.evaluation.evaluation import columns_of, evaluate, own_limits, settings_record, weights_record
 from core.evaluation.operating_points import operating_point
 from core.evaluation.summary import summary
 from core.evaluation.timing import machine, measure_timings
 from core.evaluation.timing_explanations import mixture_timings
 from training.conditions import condition_name, condition_title
 from training.files import read_results, write_results
-from training.measure.answers import CONDITIONS, NOTEBOOKS
+from training.measure.answers import CONDITIONS, NOTEBOOKS, notebook_path, weights_digest
 from training.measure.attributions import record_attributions
+from training.measure.certified import record_certified
 from training.measure.purifiers import record_purifiers
 from training.measure.variation import record_variation
+from training.options import data_words
 
 
 @dataclass(frozen=True)
@@ -45,19 +48,17 @@ SLOW = tuple(
     row
     for eps in (4, 8, 2)
     for row in (
-        Row(AttackSettings("detector-aware", eps=eps), 20),
-        Row(AttackSettings("pgd", eps=eps, steps=20, eot=4, white_box=True), 20),
         Row(AttackSettings("autoattack", eps=eps), 100),
         Row(AttackSettings("square", eps=eps, steps=QUERIES), 100),
     )
-) + tuple(Row(AttackSettings("pgd", eps=eps, steps=20, eot=4, white_box=True), 20, "dwf") for eps in (8, 4))
+)
 
 
 def measure_defence(bundle: Bundle, val: Dataset, options: argparse.Namespace) -> None:
     """Measure everything about detection, purification and explanations, into results.json."""
     folder = bundle.folder
     known = kept_rows(read_results(folder), bundle)
-    report: dict[str, Any] = {"command": f"make tables DATA={options.data.name}", "machine": machine()}
+    report: dict[str, Any] = {"command": tables_command(options), "machine": machine()}
     report |= {
         "timings": measure_timings(bundle) | mixture_timings(bundle),
         "rows": list(recorded_rows(bundle, val, bundle.default_classifier, options)),
@@ -77,6 +78,14 @@ def measure_defence(bundle: Bundle, val: Dataset, options: argparse.Namespace) -
     record_variation(val, bundle, options)
     if not options.recorded:
         record_attributions(val, bundle, options)
+        record_certified(val, bundle, options)
+
+
+def tables_command(options: argparse.Namespace) -> str:
+    """Return the line that measures all tables."""
+    names = " ".join(path.name for path in options.data)
+    words = ["make", "tables", f"DATA={names}" if len(options.data) == 1 else f'DATA="{names}"']
+    return " ".join([*words, f"PER_SITE={options.per_site}"] if options.per_site else words)
 
 
 def benign_totals(bundle: Bundle) -> dict[str, dict[str, int]]:
@@ -125,8 +134,9 @@ def kept_rows(earlier: dict[str, Any], bundle: Bundle) -> dict[str, dict[str, An
         if name not in bundle.limits:
             return False
         limits = bundle.limits_of(name)
-        today = weights_record(bundle, name), dict(limits.thresholds), limits.borderline._asdict()
-        return today == (settings["weights_sha256"], settings["thresholds"], settings.get("borderline"))
+        own = dict(limits.thresholds), limits.borderline._asdict(), list(limits.altered)
+        then = settings["thresholds"], settings.get("borderline"), settings.get("altered", [])
+        return (weights_record(bundle, name), *own) == (settings["weights_sha256"], *then)
 
     return {command: row for command, row in by_command.items() if of_today(row)}
 
@@ -141,7 +151,7 @@ def recorded_rows(bundle: Bundle, val: Dataset, name: str, options: argparse.Nam
         if condition not in calibration.conditions:
             continue
         answers = calibration.conditions[condition] if attack.method else None
-        report = summary(labels, val.groups, limits, clean, answers)
+        report = summary(labels, val.groups, limits, clean, answers, columns_of(val))
         command = row_command(Row(attack, None, name), bundle, options)
         settings = settings_record(val, bundle, name, attack, "val", options.seed, command)
         yield {"title": condition_title(attack), "condition": condition, "report": report | {"settings": settings}}
@@ -166,7 +176,8 @@ def measure(row: Row, data: Dataset, bundle: Bundle, command: str, options: argp
     name = condition_name(row.attack)
     NOTEBOOKS.mkdir(parents=True, exist_ok=True)
     whose = f"{row.classifier}-" if row.classifier else ""
-    notebook = NOTEBOOKS / f"{bundle.name}-slow-{whose}{name.replace('/', '-')}.jsonl"
+    run = {"command": command, "weights": weights_digest(bundle, bundle.classifier_name(row.classifier))}
+    notebook = notebook_path(f"{bundle.name}-slow-{whose}{name}", run)
     with tqdm(total=2 * len(data), desc=name, unit="image", disable=None) as bar:
         report = evaluate(
             data,
@@ -184,7 +195,7 @@ def measure(row: Row, data: Dataset, bundle: Bundle, command: str, options: argp
 def row_command(row: Row, bundle: Bundle, options: argparse.Namespace) -> str:
     """Return the command that measures one row on its own."""
     attack, limit = row.attack, row.limit
-    words = ["python", "-m", "core", "evaluate", "--data", options.data.name]
+    words = ["python", "-m", "core", "evaluate", *data_words(options)]
     words += ["--attack", attack.method] if attack.method else []
     for option in ("eps", "norm", "steps", "restarts", "eot", "severity"):
         if getattr(attack, option) != getattr(AttackSettings(), option):

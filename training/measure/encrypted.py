@@ -21,7 +21,7 @@ from core.compute import device
 from core.encryption import KINDS, PRESETS, Client, Head, Preset, Server, default_preset, encrypted_mean, head_of
 from core.encryption.client import chunk_size
 from core.encryption.timing import measure_timings
-from core.evaluation.datasets import Dataset, load_for
+from core.evaluation.datasets import Dataset
 from core.evaluation.encrypted import FILE, Summary, ask_steps, class_tokens, summary, token_classifiers
 from core.faults.record import weights_today
 from core.federation.communication import communication
@@ -29,6 +29,7 @@ from core.federation.configurations import Result, TokenSet, compare_steps
 from core.federation.hospitals import make_hospitals
 from training.files import read_json, write_json
 from training.options import bundle_command, bundle_options
+from training.recipes.data import measured_collections, validation_scans
 
 
 def main() -> None:
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="so many scans of each split, drawn with the seed; all by default")
     options = parser.parse_args()
     bundle = load_bundle(options.bundle)
-    record_encryption(load_for(bundle, options.data), bundle, options)
+    record_encryption(measured_collections(bundle, options), bundle, options)
 
 
 def record_encryption(data: Dataset, bundle: Bundle, options: argparse.Namespace) -> None:
@@ -56,8 +57,10 @@ def measured(
 ) -> dict[str, Any]:
     """Return the entry of one classifier, as `core.evaluation.encrypted.read_encryption` reads it."""
     network = bundle.classifiers[classifier]
+    limit = getattr(options, "limit", None)
     train, val = (
-        token_set(data.split(name).limited(options.limit, options.seed), network) for name in ("train", "val")
+        token_set(scans.limited(limit, options.seed), network)
+        for scans in (data.split("train"), validation_scans(data, options))
     )
     return {
         "made_with": weights_today(bundle, classifier),

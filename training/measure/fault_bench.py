@@ -20,7 +20,7 @@ from core.faults.record import Outcome
 from core.models.experts import MixtureOfExperts
 from core.statistics import bootstrap_interval
 from training.conditions import pixels_under
-from training.recipes.augmentation import AUGMENTATIONS, augmented
+from training.recipes.augmentation import FAITHFUL, faithful_scans
 
 PGD_STEPS = 10
 WORST_FLIPS = 3
@@ -78,7 +78,7 @@ class Bench:
     @property
     def augment(self) -> Callable[[Tensor, torch.Generator], Tensor]:
         """How scans are changed in training."""
-        return AUGMENTATIONS.get(self.bundle.name, augmented)
+        return FAITHFUL.get(self.bundle.name, faithful_scans)
 
     @property
     def effort(self) -> Effort:
@@ -145,7 +145,7 @@ def worst_sets(bench: Bench, silent: bool) -> list[Round]:
             row = {"silent": silent, "index": step.index, "element": place.pop("index")}
             row |= {name: place[name] for name in ("tensor", "bit", "form")}
             row |= {"field": FORMATS[step.fault.form].field(step.fault.bit), "seconds": now - started}
-            row |= {name: getattr(step, name) for name in ("accuracy", "loss", "tried")}
+            row |= {name: getattr(step, name) for name in ("accuracy", "non_finite", "loss", "tried")}
             bench.worst[silent].append(Round(row, faults))
             started = now
     return bench.worst[silent]

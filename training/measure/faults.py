@@ -20,13 +20,14 @@ from tqdm import tqdm
 
 from core import compute
 from core.bundles import Bundle, load_bundle
-from core.evaluation.datasets import Dataset, load_for
+from core.evaluation.datasets import Dataset
 from core.faults.ranges import Ranges, learn_ranges
 from core.faults.record import FILE, STUDIES, weights_today
 from training.files import read_json, write_json
 from training.measure.fault_bench import Bench
 from training.measure.fault_studies import MEASURES
-from training.options import bundle_options
+from training.options import bundle_options, data_words
+from training.recipes.data import measured_collections
 
 SCANS = 64
 CALIBRATION = 512  # training scans that ranges are learned on, as they are and augmented
@@ -38,7 +39,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=STUDIES, metavar="STUDY", help=", ".join(STUDIES))
     options = parser.parse_args()
     bundle = load_bundle(options.bundle)
-    data = load_for(bundle, options.data)
+    data = measured_collections(bundle, options)
     record_faults(data, bundle, options)
 
 
@@ -60,10 +61,10 @@ def record_faults(data: Dataset, bundle: Bundle, options: argparse.Namespace) ->
     train = on(place, data.split("train").limited(CALIBRATION, options.seed))
     for classifier in getattr(options, "classifier", None) or bundle.classifiers:
         bench = Bench(bundle, bundle.classifier_name(classifier), val, train, options.seed)
-        record_classifier(bench, getattr(options, "only", None) or list(STUDIES), options.data.name)
+        record_classifier(bench, getattr(options, "only", None) or list(STUDIES), data_words(options))
 
 
-def record_classifier(bench: Bench, studies: Sequence[str], data: str) -> None:
+def record_classifier(bench: Bench, studies: Sequence[str], data: Sequence[str]) -> None:
     """All that one classifier still lacks."""
     path = bench.bundle.folder / FILE
     made_with = weights_today(bench.bundle, bench.classifier)
@@ -100,9 +101,9 @@ def on(place: torch.device, data: Dataset) -> Dataset:
     return Dataset(data.pixels.to(place), data.labels.to(place), data.groups, data.splits, data.sha256)
 
 
-def command(bench: Bench, study: str, data: str) -> str:
+def command(bench: Bench, study: str, data: Sequence[str]) -> str:
     """Return what measures one study on its own."""
-    words = ["python", "-m", "training.measure.faults", "--data", data, "--bundle", bench.bundle.name]
+    words = ["python", "-m", "training.measure.faults", *data, "--bundle", bench.bundle.name]
     words += ["--classifier", bench.classifier, "--only", study]
     return shlex.join(words + (["--seed", str(bench.seed)] if bench.seed else []))
 

@@ -16,12 +16,13 @@ from tqdm import tqdm
 from core import compute
 from core.attacks import AttackSettings
 from core.bundles import Bundle, load_bundle
-from core.evaluation.datasets import Dataset, load_for
+from core.evaluation.datasets import Dataset
 from core.explanation.gates import FILE
 from core.explanation.mixture import mixtures
 from training.conditions import condition_name, pixels_under
 from training.files import read_json
 from training.options import bundle_command, bundle_options
+from training.recipes.data import measured_collections, validation_scans
 
 SPLIT = "val"
 CONDITIONS = (AttackSettings(), *(AttackSettings(name, eps=eps) for name in ("fgsm", "pgd") for eps in (2, 4, 8)))
@@ -34,7 +35,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="so many scans, drawn with the seed; all where it isn't given")
     options = parser.parse_args()
     bundle = load_bundle(options.bundle)
-    val = load_for(bundle, options.data).split(SPLIT)
+    val = validation_scans(measured_collections(bundle, options), options)
     for classifier in mixtures(bundle):
         record_gates(val.limited(options.limit, options.seed), bundle, classifier, options)
 

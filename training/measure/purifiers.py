@@ -9,6 +9,7 @@ limits of today are not measured again.
 """
 
 import argparse
+import shlex
 import statistics
 import time
 from dataclasses import dataclass
@@ -24,8 +25,9 @@ from tqdm import tqdm
 from core import compute
 from core.attacks import AttackSettings
 from core.bundles import Bundle, load_bundle
-from core.evaluation.datasets import Dataset, load_for
+from core.evaluation.datasets import Dataset, image_digest
 from core.evaluation.evaluation import weights_record
+from core.evaluation.journal import fingerprint
 from core.evaluation.responses import batches
 from core.fidelity.lesion import lesion
 from core.fidelity.lesion_summary import lesion_summary
@@ -36,7 +38,8 @@ from core.statistics import bootstrap_interval
 from training.conditions import pixels_under
 from training.files import read_results, write_results
 from training.measure.answers import weights_digest
-from training.options import bundle_options
+from training.options import bundle_options, data_words
+from training.recipes.data import measured_collections, validation_scans
 
 ATTACKED = Path("build/purifiers")
 EPS = (4, 8)
@@ -67,14 +70,15 @@ def main() -> None:
     parser.add_argument("--only", action="append", metavar="ROW", help="by its name, such as 'one-step t=100 n=309'")
     options = parser.parse_args()
     bundle = load_bundle(options.bundle)
-    val = load_for(bundle, options.data).split("val")
+    val = validation_scans(measured_collections(bundle, options), options)
     record_purifiers(val, bundle, options)
 
 
 def record_purifiers(val: Dataset, bundle: Bundle, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Return every row, measured where it isn't known, and kept in results.json as it comes."""
     folder, made_with = bundle.folder, made_with_today(bundle)
-    known, command = known_rows(folder, made_with), f"python -m training.measure.purifiers --data {options.data.name}"
+    command = shlex.join(["python", "-m", "training.measure.purifiers", *data_words(options)])
+    known = known_rows(folder, made_with, command)
     only = getattr(options, "only", None)  # `training.publish.tables` has no such option
     for row in ROWS:
         data = val.limited(row.limit, options.seed)
@@ -100,17 +104,19 @@ def made_with_today(bundle: Bundle) -> dict[str, Any]:
     return {"weights_sha256": weights_record(bundle, name), "ladder": repr(bundle.limits_of(name).ladder)}
 
 
-def known_rows(folder: Path, made_with: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return name → row of an earlier run with the same weights and ladder."""
+def known_rows(folder: Path, made_with: dict[str, Any], command: str) -> dict[str, dict[str, Any]]:
+    """Return name → row of an earlier run of this command with the same weights and ladder."""
     record = read_results(folder).get("purifiers", {})
-    return {row["row"]: row for row in record.get("rows", [])} if record.get("made_with") == made_with else {}
+    same = (record.get("made_with"), record.get("command")) == (made_with, command)
+    return {row["row"]: row for row in record["rows"]} if same else {}
 
 
 def attacked(val: Dataset, bundle: Bundle, seed: int) -> dict[str, Tensor]:
     """Return ``clean`` and each ε → (N, C, H, W) of all scans; the attacked ones are kept in `ATTACKED`."""
     sets, weights = {"clean": val.pixels}, weights_digest(bundle, bundle.default_classifier)
+    scans = fingerprint({"scans": [image_digest(pixels) for pixels in val.pixels]})
     for eps in EPS:
-        path = ATTACKED / f"{bundle.name}-{val.sha256[:8]}-{weights[:8]}-pgd-{eps}-{seed}.safetensors"
+        path = ATTACKED / f"{bundle.name}-{scans[:8]}-{weights[:8]}-pgd-{eps}-{seed}.safetensors"
         if not path.is_file():
             ATTACKED.mkdir(parents=True, exist_ok=True)
             save_file({"pixels": attack(val, bundle, eps, seed)}, path)
@@ -132,9 +138,11 @@ def measure(
     settings: PurifySettings, data: Dataset, sets: dict[str, Tensor], bundle: Bundle, seed: int, name: str
 ) -> dict[str, Any]:
     """Return one row: accuracy after purification, SSIM to the clean scans, what is left of lesions, and the time."""
-    labels, network = data.labels.numpy(), bundle.classifiers[bundle.default_classifier]
+    network = bundle.classifiers[bundle.default_classifier]
     whole = {image.numpy().tobytes(): place for place, image in enumerate(sets["clean"])}
     chosen = [whole[image.numpy().tobytes()] for image in data.pixels]
+    with torch.no_grad():
+        before = torch.cat([network(data.pixels[i].to(compute.device())).argmax(1).cpu() for i in batches(len(data))])
     figures: dict[str, Any] = {
         "method": settings.method,
         "title": PURIFIERS[settings.method].title,
@@ -142,6 +150,7 @@ def measure(
         "steps": settings.steps or PURIFIERS[settings.method].steps,
         "n": len(data),
         "intervals": {},
+        "sites": {site: {"n": len(places), "intervals": {}} for site, places in places_of(data).items()},
     }
     for condition, pixels in sets.items():
         estimates, answers = [], []
@@ -150,12 +159,33 @@ def measure(
             with torch.no_grad():
                 answers += network(estimate).argmax(1).tolist()
             estimates.append(estimate.cpu())
-        right = np.array(answers) == labels
-        figures[condition] = float(right.mean())
-        figures["intervals"][condition] = list(bootstrap_interval(right, data.groups))
-        figures[f"ssim_{condition}"] = mean_ssim(data.pixels, torch.cat(estimates))
-        figures[f"lesion_{condition}"] = lesions(data, torch.cat(estimates))
+        made = torch.cat(estimates)
+        note(figures, condition, np.array(answers), before.numpy(), data)
+        figures[f"ssim_{condition}"] = mean_ssim(data.pixels, made)
+        figures[f"lesion_{condition}"] = lesions(data, made)
+        for site, places in places_of(data).items():
+            part = data.subset(places)
+            note(figures["sites"][site], condition, np.array(answers)[places], before.numpy()[places], part)
+            figures["sites"][site][f"lesion_{condition}"] = lesions(part, made[places])
     return figures | {"ms": 1000 * seconds(data.pixels[:1], bundle, settings, seed)}
+
+
+def places_of(data: Dataset) -> dict[str, np.ndarray]:
+    """Return site → (M,) which scans are its; empty where the data states one site or none."""
+    names = sorted(set(data.sites))
+    return {name: np.flatnonzero(np.array(data.sites) == name) for name in names} if len(names) > 1 else {}
+
+
+def note(figures: dict[str, Any], condition: str, after: np.ndarray, before: np.ndarray, data: Dataset) -> None:
+    """Put the share of right answers to the estimates, of all scans and of those that are right as they are, and the
+    share of kept answers into `figures`; after, before: (N,) classes."""
+    labels, groups = data.labels.numpy(), np.array(data.groups)
+    right, everything = before == labels, np.ones(len(labels), dtype=bool)
+    shares = {condition: (after == labels, everything), f"{condition}_of_right": (after == labels, right)}
+    for name, (hits, among) in (shares | {f"{condition}_kept": (after == before, everything)}).items():
+        figures[name] = float(hits[among].mean()) if among.any() else None
+        if among.any():
+            figures["intervals"][name] = list(bootstrap_interval(hits[among], groups[among]))
 
 
 def purify(pixels: Tensor, bundle: Bundle, settings: PurifySettings, seed: int) -> Tensor:

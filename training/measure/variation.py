@@ -7,6 +7,7 @@ from it on few scans and takes minutes instead of hours on two cores.
 """
 
 import argparse
+import shlex
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from tqdm import tqdm
 from core import compute
 from core.attacks import AttackSettings
 from core.bundles import Bundle, load_bundle
-from core.evaluation.datasets import Dataset, load_for
+from core.evaluation.datasets import Dataset
 from core.evaluation.responses import batches
 from core.fidelity.attention_variation import Variation, variation
 from core.purification.catalogue import purifier_steps
@@ -25,7 +26,8 @@ from core.purification.settings import PurifySettings
 from training.conditions import pixels_under
 from training.files import read_results, write_results
 from training.measure.purifiers import made_with_today
-from training.options import bundle_options
+from training.options import bundle_options, data_words
+from training.recipes.data import measured_collections, validation_scans
 
 EPS = (0.5, 1, 2, 4, 8, 16)
 PURIFIED_EPS = 8
@@ -36,18 +38,20 @@ LIMIT = 32
 def main() -> None:
     options = bundle_options(__doc__).parse_args()
     bundle = load_bundle(options.bundle)
-    val = load_for(bundle, options.data).split("val")
+    val = validation_scans(measured_collections(bundle, options), options)
     record_variation(val, bundle, options)
 
 
 def record_variation(val: Dataset, bundle: Bundle, options: argparse.Namespace) -> None:
     """Measure figure 4 into results.json, unless it stands there, made with the weights of today."""
     folder, made_with = bundle.folder, made_with_today(bundle)
-    if read_results(folder).get("variation", {}).get("made_with") == made_with or getattr(options, "recorded", False):
+    command = shlex.join(["python", "-m", "training.measure.variation", *data_words(options)])
+    known = read_results(folder).get("variation", {})
+    if (known.get("made_with"), known.get("command")) == (made_with, command) or getattr(options, "recorded", False):
         return
     data = val.limited(LIMIT, options.seed)
     figures = {
-        "command": f"python -m training.measure.variation --data {options.data.name}",
+        "command": command,
         "made_with": made_with,
         "n": len(data),
         **measure(data, bundle, options.seed),

@@ -1,10 +1,10 @@
 """Put trained components into weights/<bundle>/ as fp16 and write down what they are; calibrating adds the rest.
 
-python -m training.publish.assemble --mae FILE --unet FOLDER --classifier resnet18=FILE
+python -m training.publish.assemble --mae FILE --unet FILE --classifier resnet18=FILE
+python -m training.publish.assemble --classifier robust=FILE --answers-flagged resnet18=robust
 python -m training.publish.assemble --bundle blood-cells --classifier mamba=FILE
 """
 
-import json
 from pathlib import Path
 
 import torch
@@ -14,7 +14,7 @@ from core.bundles import WEIGHTS
 from training.files import read_facts, write_facts
 from training.options import command_options
 from training.recipes.cards import network_form, recipe_card
-from training.recipes.mae import CONFIG
+from training.recipes.mae import CONFIGS
 from training.recipes.weights import half
 from training.tasks import BRAIN_MRI, TASKS
 
@@ -23,31 +23,44 @@ def main() -> None:
     parser = command_options(__doc__)
     parser.add_argument("--bundle", choices=sorted(TASKS), default=BRAIN_MRI["name"])
     parser.add_argument("--mae", type=Path)
-    parser.add_argument("--unet", type=Path, help="folder that diffusers' save_pretrained wrote")
+    parser.add_argument("--unet", type=Path)
     parser.add_argument("--classifier", action="append", default=[], metavar="NAME=FILE")
+    parser.add_argument(
+        "--answers-flagged",
+        action="append",
+        default=[],
+        metavar="NAME=OTHER",
+        help="on scans that are flagged for NAME, the classifier OTHER answers",
+    )
+    parser.add_argument("--acquisition", type=Path, help="tells plane and sequence")
     arguments = parser.parse_args()
     folder = WEIGHTS / arguments.bundle
     folder.mkdir(parents=True, exist_ok=True)
     facts = read_facts(folder)
     provenance = facts.setdefault("provenance", {})
-    if arguments.mae:
-        copy_fp16(arguments.mae, folder / "mae.safetensors")
-        provenance["mae"] = recipe_card(arguments.mae)
-        facts["mae"] = {"file": "mae.safetensors", "config": CONFIG}
-    if arguments.unet:
-        weights = arguments.unet / "diffusion_pytorch_model.safetensors"
-        copy_fp16(weights, folder / "unet.safetensors")
-        provenance["unet"] = recipe_card(weights)
-        config = json.loads((arguments.unet / "config.json").read_text(encoding="utf-8"))
-        config = {key: value for key, value in config.items() if not key.startswith("_") and value is not None}
-        facts["unet"] = {"file": "unet.safetensors", "unconditional": 2, "config": config}
+    for name in ("mae", "unet"):
+        if file := getattr(arguments, name):
+            copy_fp16(file, folder / f"{name}.safetensors")
+            provenance[name] = recipe_card(file)
+            facts[name] = {"file": f"{name}.safetensors"} | network_form(file)
+    if arguments.acquisition:
+        copy_fp16(arguments.acquisition, folder / "acquisition.safetensors")
+        provenance["acquisition"] = recipe_card(arguments.acquisition)
+        least = provenance["acquisition"]["metrics"]["least"]
+        facts["acquisition"] = {"file": "acquisition.safetensors", "least": least}
+        facts |= {key: TASKS[arguments.bundle][key] for key in ("planes", "sequences")}
     for entry in arguments.classifier:
         name, file = entry.split("=", 1)
         form = network_form(Path(file))
         bare = form["architecture"] == "half-resnet18"
         copy_fp16(Path(file), folder / f"{name}.safetensors", prefix="network." if bare else "")
         provenance[name] = recipe_card(Path(file))
-        facts.setdefault("classifiers", {})[name] = {"file": f"{name}.safetensors"} | form
+        known = facts.setdefault("classifiers", {})
+        kept = {key: value for key, value in known.get(name, {}).items() if key == "robust"}
+        known[name] = {"file": f"{name}.safetensors"} | form | kept
+    for entry in arguments.answers_flagged:
+        name, other = entry.split("=", 1)
+        facts["classifiers"][name]["robust"] = other
     write_blanks(folder, facts)
     write_facts(folder, facts)
 
@@ -67,7 +80,7 @@ def write_blanks(folder: Path, facts: dict) -> None:
     if not (folder / facts["calibration"]).is_file():
         (folder / facts["calibration"]).write_text("{}", encoding="utf-8")
     if not (folder / facts["content"]).is_file():
-        width = 2 * CONFIG["width"]
+        width = 2 * CONFIGS[facts["name"]]["width"]
         shapes = {"centre": (width,), "projection": (width, 1), "references": (1, 1)}
         shapes |= {"amv_weight": (width,), "amv_bias": ()}
         save_file({name: torch.zeros(shape) for name, shape in shapes.items()}, folder / facts["content"])

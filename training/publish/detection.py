@@ -15,10 +15,13 @@ from training.publish.markdown import (
     percent,
     report_share,
     section,
+    share,
 )
 
 Row = Mapping[str, Any]
-SCORES = ("mae_error", "amv", "instability")
+SCORES = ("mae_error", "amv", "agreement", "altered", "instability")
+# Shares that records of bundles with several sites have, and what tables call them.
+MORE = {"defended_attacked_of_right": "of right", "altered_attacked": "altered"}
 ABOUT = (
     "How often a classifier is right under attack, alone and with the defence around it, and what the detector flags. "
     "Validation scans; 95 % intervals by bootstrap over near-duplicate groups; thresholds cross-fitted over groups, so "
@@ -77,9 +80,10 @@ def classifier_tables(name: str, rows: Sequence[Row], report: Mapping[str, Any])
         "",
         f"Without an attack: undefended {report_share(plain, 'clean_accuracy')}, "
         f"defended {report_share(plain, 'defended_clean_accuracy')}; false alarms "
-        f"{report_share(plain, 'flagged_clean')}; refused {plain['refused']} of {plain['n']}.",
+        f"{report_share(plain, 'flagged_clean')}; {altered_words(plain)}refused {plain['refused']} of {plain['n']}.",
         "",
         *attack_table("**Attackers who know the classifier and not the defence**", attacks),
+        *site_table([rows[0], *attacks]),
         *attack_table("**Attackers who know the whole defence**, thresholds included, on fewer scans: slow", knowing),
         *benign_table(benign),
     ]
@@ -98,25 +102,54 @@ def knows_defence(row: Row) -> bool:
 def attack_table(about: str, rows: Sequence[Row]) -> list[str]:
     """Return a line a row, by attack and ε."""
     rows = sorted(rows, key=lambda row: (row["title"].rsplit(",")[0], settings(row)["attack"]["eps"]))
-    head = ["attack", "n", "undefended", "defended", "flagged", "fooled, flagged", "AUC `mae_error`", "`amv`"]
-    return section(about, [*head, "`instability`", "SSIM", "command"], [attack_cells(row) for row in rows])
+    reports = [row["report"] for row in rows]
+    more = [name for name in MORE if any(report.get(name) is not None for report in reports)]
+    scores = [name for name in SCORES if all(name in report["detection"] for report in reports)]
+    head = ["attack", "n", "undefended", "defended", *(MORE[name] for name in more), "flagged", "fooled, flagged"]
+    head += [f"AUC `{name}`" if name == scores[0] else f"`{name}`" for name in scores]
+    return section(about, [*head, "SSIM", "command"], [attack_cells(row, more, scores) for row in rows])
 
 
-def attack_cells(row: Row) -> list[str]:
-    """Return one row of an attack table."""
+def attack_cells(row: Row, more: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return one row of an attack table; more: shares that not every record has, names: the scores."""
     report = row["report"]
-    scores = [report["detection"][name] for name in SCORES]
+    scores = [report["detection"][name] for name in names]
     return [
         row["title"],
         str(report["n"]),
         report_share(report, "attacked_accuracy"),
         report_share(report, "defended_attacked_accuracy"),
+        *(known_share(report, name) for name in more),
         report_share(report, "flagged_attacked"),
         percent(report["flagged_successful"]),
         *(area(score["auc"], score["auc_interval"]) for score in scores),
         decimals(report["ssim_purified"], 3),
         command(report["settings"]["command"]),
     ]
+
+
+def site_table(rows: Sequence[Row]) -> list[str]:
+    """Return a line a site of every row that tells sites; nothing where none does."""
+    told = [(row, site, own) for row in rows for site, own in row["report"].get("sites", {}).items()]
+    kinds = {row["title"]: "attacked" if settings(row)["attack"]["method"] else "clean" for row in rows}
+    about = "**By site.** Of right: of what is right unattacked, how much is right after attack and defence"
+    head = ["attack", "site", "n", "undefended", "defended", "of right", "flagged", "altered"]
+    named = ("{}_accuracy", "defended_{}_accuracy", "defended_{}_of_right", "flagged_{}", "altered_{}")
+    cells = [
+        [row["title"], site, str(own["n"]), *(known_share(own, name.format(kinds[row["title"]])) for name in named)]
+        for row, site, own in told
+    ]
+    return section(about, head, cells)
+
+
+def altered_words(report: Mapping[str, Any]) -> str:
+    """Return how many clean scans are called altered, where the bundle asks that."""
+    return f"called altered {known_share(report, 'altered_clean')}; " if report.get("altered_clean") is not None else ""
+
+
+def known_share(own: Mapping[str, Any], name: str) -> str:
+    """Return one share of a report or of a site in it; a dash where it isn't told."""
+    return share(own.get(name), own["intervals"].get(name))
 
 
 def benign_table(rows: Sequence[Row]) -> list[str]:

@@ -17,10 +17,12 @@ from training.publish.markdown import between_marks
 from training.publish.mixtures import gate_records, mixtures_page
 from training.publish.purification import purification_page
 from training.publish.timing import timing_page
+from training.publish.white_box import white_box_page
 
 ROOT = WEIGHTS.parent
 SUBJECTS = {
     "detection": detection_page,
+    "white-box": white_box_page,
     "purification": purification_page,
     "mixtures": mixtures_page,
     "faults": faults_page,

@@ -57,6 +57,7 @@ def worst_table(found: Records) -> list[str]:
             f"{row.tensor}[{row.element}]",
             f"{row.bit} ({row.field})",
             percent(row.accuracy),
+            percent(row.non_finite),
             f"{row.loss:.1f}",
             f"{row.seconds:.1f} s",
             yes_no(row.detected),
@@ -65,7 +66,7 @@ def worst_table(found: Records) -> list[str]:
         for name, record in found.items()
         for row in record.rows("worst_case")
     ]
-    head = ["network", "flips allowed", "flips", "the last one", "bit", "accuracy", "loss", "search"]
+    head = ["network", "flips allowed", "flips", "the last one", "bit", "accuracy", "no number", "loss", "search"]
     head += ["seen by the guard", "repaired"]
     about = "**The worst flips**, found by gradient and tried, each on top of the one before"
     return section(about, head, rows)

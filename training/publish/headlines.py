@@ -6,10 +6,12 @@ from typing import Any
 from core.bundles import Bundle
 from core.faults.record import FaultRecord
 from training.files import read_results
+from training.measure.white_box import KEY
 from training.publish.detection import classifiers_table, knows_defence
 from training.publish.encryption import encryption_records, measured_share
 from training.publish.fault_records import MOST, cell, fault_records
 from training.publish.markdown import made_by, report_share, section, table
+from training.publish.white_box import headline_cells
 
 SHOWN = "pgd 8/255"
 DEFENCE = "detect and purify"
@@ -40,6 +42,7 @@ def defence_rows(report: Mapping[str, Any]) -> Iterator[list[str]]:
     slow = {row["condition"]: row for row in report["slow"] if row["report"]["settings"]["classifier"] == own}
     yield attacked_row(rows[SHOWN])
     yield from (attacked_row(slow[condition]) for condition in SLOW if condition in slow)
+    yield from ([DEFENCE, *cells] for cells in headline_cells(report.get(KEY, {})))
 
 
 def attacked_row(row: Mapping[str, Any]) -> list[str]:

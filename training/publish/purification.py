@@ -1,10 +1,11 @@
-"""docs/results/purification.md: the purifiers compared, and what the MAE sees; from results.json."""
+"""docs/results/purification.md: purifiers compared, certified accuracy, and what the MAE sees; from results.json."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from core.bundles import Bundle
 from training.files import read_results
+from training.publish.certified import certified_table
 from training.publish.markdown import (
     NONE,
     command,
@@ -14,6 +15,7 @@ from training.publish.markdown import (
     percent,
     report_share,
     section,
+    share,
     table,
 )
 
@@ -31,7 +33,11 @@ def purification_page(bundles: Iterable[Bundle]) -> str:
     lines = []
     for bundle in bundles:
         report = read_results(bundle.folder)
-        found = [*purifier_table(report.get("purifiers", {})), *variation_tables(report.get("variation", {}))]
+        found = [
+            *purifier_table(report.get("purifiers", {})),
+            *certified_table(report.get("certified", {})),
+            *variation_tables(report.get("variation", {})),
+        ]
         lines += [f"## {bundle.name}", "", *found] if found else []
     return document("Purification", ABOUT, lines)
 
@@ -42,7 +48,30 @@ def purifier_table(record: Mapping[str, Any]) -> list[str]:
         return []
     head = ["purifier", "n", "clean", "PGD-40, 4/255", "PGD-40, 8/255", "SSIM clean", "4/255", "8/255"]
     head += ["lesions kept", "a scan", "command"]
-    return section(made_by(record["command"]), head, [purifier_cells(row) for row in record["rows"]])
+    whole = section(made_by(record["command"]), head, [purifier_cells(row) for row in record["rows"]])
+    return [*whole, *purifier_site_table(record["rows"])]
+
+
+def purifier_site_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line a site of every purifier that was measured by site: of what is right as it is, what is after."""
+    about = (
+        "**By site.** Of right: of the scans that are right as they are, how many are right after (attack and) "
+        "purification; kept: unattacked scans whose answer stays"
+    )
+    head = ["purifier", "site", "n", "of right, clean", "4/255", "8/255", "kept", "lesions kept"]
+    names = (*(f"{condition}_of_right" for condition in CONDITIONS), "clean_kept")
+    cells = [
+        [
+            row["row"].rsplit(" n=")[0],
+            site,
+            str(own["n"]),
+            *(share(own[name], own["intervals"].get(name)) for name in names),
+            lesions(own["lesion_clean"]),
+        ]
+        for row in rows
+        for site, own in row.get("sites", {}).items()
+    ]
+    return section(about, head, cells)
 
 
 def purifier_cells(row: Mapping[str, Any]) -> list[str]:

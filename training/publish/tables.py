@@ -3,6 +3,7 @@
     python -m training.publish.tables --data br35h.npz
     python -m training.publish.tables --data pbc.zip --bundle blood-cells
     python -m training.publish.tables --data br35h.npz --recorded      only timings; the rest as measured so far
+    python -m training.publish.tables --data br35h.npz tcga-lgg.npz cheng.npz --per-site 300
 
 What was recorded with the weights of today is not measured again.
 """
@@ -10,7 +11,6 @@ What was recorded with the weights of today is not measured again.
 import argparse
 
 from core.bundles import load_bundle
-from core.evaluation.datasets import load_for
 from core.evaluation.encrypted import token_classifiers
 from training.measure.answers import CONDITIONS, record_answers
 from training.measure.calibrate import fit_bundle
@@ -19,6 +19,7 @@ from training.measure.encrypted import record_encryption
 from training.measure.faults import record_faults
 from training.options import bundle_options
 from training.publish.docs import write_docs
+from training.recipes.data import measured_collections, validation_scans
 
 
 def main() -> None:
@@ -36,11 +37,12 @@ def measure_bundle(options: argparse.Namespace) -> None:
             record_answers(options, CONDITIONS)
         fit_bundle(bundle.folder)
         bundle = load_bundle(options.bundle)
-    data = load_for(bundle, options.data)
+    data = measured_collections(bundle, options)
+    val = validation_scans(data, options)
     if bundle.lacks is None:
-        measure_defence(bundle, data.split("val"), options)
+        measure_defence(bundle, val, options)
     else:
-        measure_classifiers(bundle, data.split("val"), options)
+        measure_classifiers(bundle, val, options)
     record_faults(data, bundle, options)
     if token_classifiers(bundle) and not options.recorded:
         record_encryption(data, bundle, options)

@@ -5,12 +5,36 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def augmented(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Return pixels after flips, rotation by up to 15°, and jitter of gamma and gain."""
-    angle = _uniform(pixels, 1, -15, 15, generator)
-    mirror = torch.where(_uniform(pixels, 1, 0, 1, generator) < 0.5, -1.0, 1.0)
-    turned = _turned(pixels, angle, mirror, "zeros")
-    gamma, gain = _uniform(pixels, 1, 0.7, 1.4, generator), _uniform(pixels, 1, 0.85, 1.15, generator)
+def augmented_scans(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return MR scans as another scanner, another coil or another position would have shown them.
+
+    Turned by up to 20°, scaled by up to 15 %, shifted by up to 8 % and flipped; a smooth bias field, contrast about the
+    mean of the head, gamma, gain, a quarter of them at a lower resolution, and noise.
+    """
+    shift = uniform_numbers(pixels, 2, -1, 1, generator).flatten(1) * 0.16  # half sides
+    angle, mirror = uniform_numbers(pixels, 1, -20, 20, generator), mirror_signs(pixels, generator)
+    x = warped(pixels, angle, mirror, "zeros", 1 + uniform_numbers(pixels, 1, -0.15, 0.15, generator), shift)
+    x = _contrast(_biased(x, generator), generator)
+    x = x.clamp(1e-6, 1) ** uniform_numbers(x, 1, -0.6, 0.6, generator).exp()
+    x = x * uniform_numbers(x, 1, 0.6, 1.4, generator)
+    soft = functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+    x = torch.where(uniform_numbers(x, 1, 0, 1, generator) < 0.25, soft, x)
+    noise = torch.randn(x.shape, generator=generator).to(x.device) * uniform_numbers(x, 1, 0, 0.03, generator)
+    return (x + noise).clamp(0, 1)
+
+
+def faithful_scans(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return MR scans for what learns how scans look: no noise and no blur; flips, gamma and gain.
+
+    Half of them are shifted by whole pixels alone, which keeps every pixel; the others are turned by up to 15° and
+    scaled by up to 12 %, which interpolates.
+    """
+    side, whole = pixels.shape[-1], uniform_numbers(pixels, 1, 0, 1, generator) < 0.5
+    angle = torch.where(whole, 0.0, uniform_numbers(pixels, 1, -15, 15, generator))
+    zoom = torch.where(whole, 1.0, 1 + uniform_numbers(pixels, 1, -0.12, 0.12, generator))
+    shift = uniform_numbers(pixels, 2, -1, 1, generator).flatten(1).mul(0.05 * side).round() * 2 / side
+    turned = warped(pixels, angle, mirror_signs(pixels, generator), "zeros", zoom, shift)
+    gamma, gain = uniform_numbers(pixels, 1, 0.7, 1.4, generator), uniform_numbers(pixels, 1, 0.85, 1.15, generator)
     return (gain * turned.clamp_min(1e-6) ** gamma).clamp(0, 1)
 
 
@@ -20,11 +44,11 @@ def augmented_cells(pixels: Tensor, generator: torch.Generator) -> Tensor:
     Half of them take quarter turns only, which keep every pixel: interpolation blurs granules, and a network that had
     seen nothing but blurred cells took a sharp granulocyte for a basophil.
     """
-    angle, whole = _uniform(pixels, 1, -180, 180, generator), _uniform(pixels, 1, 0, 1, generator) < 0.5
-    mirror = torch.where(_uniform(pixels, 1, 0, 1, generator) < 0.5, -1.0, 1.0)
-    turned = _turned(pixels, torch.where(whole, (angle / 90).round() * 90, angle), mirror, "reflection")
-    gamma = _uniform(pixels, 1, 0.85, 1.18, generator)
-    gain = _uniform(pixels, pixels.shape[1], 0.95, 1.05, generator)
+    angle, whole = uniform_numbers(pixels, 1, -180, 180, generator), uniform_numbers(pixels, 1, 0, 1, generator) < 0.5
+    mirror = mirror_signs(pixels, generator)
+    turned = warped(pixels, torch.where(whole, (angle / 90).round() * 90, angle), mirror, "reflection")
+    gamma = uniform_numbers(pixels, 1, 0.85, 1.18, generator)
+    gain = uniform_numbers(pixels, pixels.shape[1], 0.95, 1.05, generator)
     return (gain * turned.clamp_min(1e-6) ** gamma).clamp(0, 1)
 
 
@@ -34,20 +58,42 @@ def augmented_tiles(pixels: Tensor, generator: torch.Generator) -> Tensor:
     Half of them take quarter turns and whole pixels only, as cells do; the others any angle, and a zoom by up to 1.25.
     The stains jitter in optical density (Ruifrok & Johnston 2001), where their amounts add up: a power a colour.
     """
-    angle, whole = _uniform(pixels, 1, -180, 180, generator), _uniform(pixels, 1, 0, 1, generator) < 0.5
-    mirror = torch.where(_uniform(pixels, 1, 0, 1, generator) < 0.5, -1.0, 1.0)
-    zoom = _uniform(pixels, 1, -1, 1, generator)
+    angle, whole = uniform_numbers(pixels, 1, -180, 180, generator), uniform_numbers(pixels, 1, 0, 1, generator) < 0.5
+    mirror = mirror_signs(pixels, generator)
+    zoom = uniform_numbers(pixels, 1, -1, 1, generator)
     zoom = torch.where(whole, 1.0, 1.25**zoom)
-    shift = _uniform(pixels, 2, -16, 16, generator).round().flatten(1) * 2 / pixels.shape[-1]
-    turned = _turned(pixels, torch.where(whole, (angle / 90).round() * 90, angle), mirror, "reflection", zoom, shift)
-    density = _uniform(pixels, 1, 0.75, 1.33, generator) * _uniform(pixels, pixels.shape[1], 0.85, 1.18, generator)
+    shift = uniform_numbers(pixels, 2, -16, 16, generator).round().flatten(1) * 2 / pixels.shape[-1]
+    turned = warped(pixels, torch.where(whole, (angle / 90).round() * 90, angle), mirror, "reflection", zoom, shift)
+    density = uniform_numbers(pixels, 1, 0.75, 1.33, generator) * uniform_numbers(
+        pixels, pixels.shape[1], 0.85, 1.18, generator
+    )
     return turned.clamp_min(1e-6) ** density
 
 
-AUGMENTATIONS = {"brain-mri": augmented, "blood-cells": augmented_cells, "lung-histology": augmented_tiles}
+AUGMENTATIONS = {"brain-mri": augmented_scans, "blood-cells": augmented_cells, "lung-histology": augmented_tiles}
+FAITHFUL = AUGMENTATIONS | {"brain-mri": faithful_scans}
 
 
-def _uniform(pixels: Tensor, channels: int, low: float, high: float, generator: torch.Generator) -> Tensor:
+def _biased(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return scans under a coil's uneven field: 4 × 4 random numbers, magnified smoothly; up to about ±25 %."""
+    coarse = torch.randn((len(pixels), 1, 4, 4), generator=generator).to(pixels.device)
+    field = functional.interpolate(coarse, pixels.shape[-2:], mode="bicubic", align_corners=True)
+    return pixels * (field * uniform_numbers(pixels, 1, 0, 0.12, generator)).exp()
+
+
+def _contrast(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return scans with more or less contrast about the mean of what is not background, which stays black."""
+    inside = pixels > 0.05
+    mean = (pixels * inside).sum((2, 3), keepdim=True) / inside.sum((2, 3), keepdim=True).clamp_min(1)
+    return torch.where(inside, mean + (pixels - mean) * uniform_numbers(pixels, 1, 0.75, 1.25, generator), pixels)
+
+
+def mirror_signs(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return (B, 1, 1, 1), -1 for half of the images and 1 for the others."""
+    return torch.where(uniform_numbers(pixels, 1, 0, 1, generator) < 0.5, -1.0, 1.0)
+
+
+def uniform_numbers(pixels: Tensor, channels: int, low: float, high: float, generator: torch.Generator) -> Tensor:
     """Return (B, channels, 1, 1) numbers for B images, on their device."""
     drawn = torch.rand(len(pixels) * channels, generator=generator) * (high - low) + low
     return drawn.view(len(pixels), channels, 1, 1).to(pixels.device)
@@ -55,7 +101,7 @@ def _uniform(pixels: Tensor, channels: int, low: float, high: float, generator: 
 
 @torch.autocast("cpu", enabled=False)
 @torch.autocast("cuda", enabled=False)  # a sampling grid in bfloat16 would be an eighth of a pixel off
-def _turned(
+def warped(
     pixels: Tensor,
     degrees: Tensor,
     mirror: Tensor,

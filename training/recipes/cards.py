@@ -11,26 +11,38 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
-from core.bundles import file_sha256
+from core import compute
+from core.bundles import ARCHITECTURES, file_sha256
 from training.files import read_json
-from training.recipes.weights import half
+from training.recipes.weights import half, named_as
 
 
 def write_result(
-    network: nn.Module, name: str, options: argparse.Namespace, metrics: dict[str, Any], *, steps: int, minutes: float
+    network: nn.Module,
+    name: str,
+    options: argparse.Namespace,
+    metrics: dict[str, Any],
+    *,
+    steps: int,
+    minutes: float,
+    history: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a network as fp16 into the recipe's folder, and the card beside it."""
+    """Write a network as fp16 into the recipe's folder, and the card beside it.
+
+    `history` says what the weights began with and which command took which steps, where there was more than one run.
+    """
     weights = {key: half(value.cpu()) for key, value in network.state_dict().items()}
     save_file(weights, options.out / f"{name}.safetensors")
     card = {
         "component": name,
         "command": command_line(),
-        "data": options.data.name,
-        "split": "trained on train, measured on val; no near-duplicate group is in both",
-        "started_from": started_from(options.init),
+        "data": " ".join(path.name for path in options.data),
+        **({"left_out": options.leave_out} if options.leave_out else {}),
+        "split": "trained on train, measured on val; no near-duplicate group or patient is in both",
+        **(history or {"started_from": started_from(options.init)}),
         "seed": options.seed,
         "commit": _commit(),
         "steps": steps,
@@ -46,12 +58,20 @@ def write_result(
 
 def write_form(weights: Path, form: Mapping[str, Any]) -> None:
     """Write how the network of a weights file is built, and who sits in it, beside that file."""
-    _form_file(weights).write_text(json.dumps(form, indent=1) + "\n", encoding="utf-8")
+    form_file(weights).write_text(json.dumps(form, indent=1) + "\n", encoding="utf-8")
 
 
 def network_form(weights: Path) -> dict[str, Any]:
     """Return what `write_form` wrote for a weights file; the half-width ResNet where nothing was written."""
-    return read_json(_form_file(weights)) or {"architecture": "half-resnet18"}
+    return read_json(form_file(weights)) or {"architecture": "half-resnet18"}
+
+
+def trained_classifier(weights: Path, channels: int, class_count: int) -> nn.Module:
+    """Return a classifier as its recipe or a bundle left it, ready to answer."""
+    form = network_form(weights)
+    network = ARCHITECTURES[form["architecture"]](channels, class_count, **form.get("config", {}))
+    network.load_state_dict(named_as(network, load_file(weights)))
+    return network.to(compute.device()).to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 def recipe_card(weights: Path) -> dict[str, Any]:
@@ -60,11 +80,16 @@ def recipe_card(weights: Path) -> dict[str, Any]:
 
 
 def command_line() -> str:
-    """Return the command as typed, with files by their names: where they lay is nobody's business."""
+    """Return the command as typed, with files and folders by their names: where they lay is nobody's business."""
     parts = Path(sys.argv[0]).with_suffix("").parts
-    module = ".".join(parts[len(parts) - 1 - parts[::-1].index("training") :])
-    words = [Path(word).name if Path(word).is_file() else word for word in sys.argv[1:]]
+    module = ".".join(parts[len(parts) - 1 - parts[::-1].index("training") :]) if "training" in parts else parts[-1]
+    words = [Path(word).name if Path(word).is_file() or Path(word).is_absolute() else word for word in sys.argv[1:]]
     return shlex.join(["python", "-m", module, *words])
+
+
+def sitting(first: int, last: int) -> dict[str, Any]:
+    """Return what is recorded of the steps that one command took."""
+    return {"steps": [first, last], "command": command_line(), "commit": _commit()}
 
 
 def started_from(init: Path | None) -> str:
@@ -72,7 +97,8 @@ def started_from(init: Path | None) -> str:
     return f"{init.name}, SHA-256 {file_sha256(init)}" if init else "random weights"
 
 
-def _form_file(weights: Path) -> Path:
+def form_file(weights: Path) -> Path:
+    """Return where a network's form lies, beside its weights."""
     return weights.with_suffix(".form.json")
 
 

@@ -1,12 +1,16 @@
 """Train one classifier, the half-width ResNet-18 or MedMamba, on plain and, with --purify, on purified scans.
 
-    python -m training.recipes.classifier --data br35h.npz --out build/plain
+    python -m training.recipes.classifier --data br35h.npz tcga-lgg.npz cheng.npz --out build/resnet18
+    python -m training.recipes.classifier --data br35h.npz tcga-lgg.npz cheng.npz --out build/purified \\
+        --init build/resnet18/resnet18.safetensors --purify build/unet/unet.safetensors --steps 1200 --lr 5e-4
+    python -m training.recipes.classifier --data br35h.npz tcga-lgg.npz cheng.npz --out build/robust \\
+        --init build/resnet18/resnet18.safetensors --attack 4 --steps 1500 --lr 5e-4
     python -m training.recipes.classifier --data pbc.zip --out build/cells --bundle blood-cells --architecture medmamba
-    python -m training.recipes.classifier --data br35h.npz --out build/resnet18 --purify brain-mri \\
-        --init build/plain/resnet18.safetensors --steps 1200 --lr 5e-4
 """
 
-from collections.abc import Callable
+import argparse
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -14,19 +18,25 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core import compute
+from core.attacks import AttackSettings
 from core.bundles import load_bundle
+from core.evaluation.datasets import Dataset
 from core.models.diffusion import Diffusion, denoise_once
 from core.models.mamba import MedMamba
 from core.models.resnet import NarrowResNet18
-from training.options import recipe_options
+from training.options import part_option, recipe_options
 from training.recipes.augmentation import AUGMENTATIONS
 from training.recipes.cards import write_form
-from training.recipes.data import load_splits, random_batches
-from training.recipes.run import EMA_DECAY, Run
+from training.recipes.data import batches, load_splits
+from training.recipes.dwf_lessons import some_attacked
+from training.recipes.run import Loss, Run, fast_autocast, parts
+from training.recipes.unet import trained_diffusion
 from training.recipes.weights import seeded
-from training.tasks import BRAIN_MRI, TASKS
+from training.tasks import BRAIN_MRI, TASKS, short_name
 
 PURIFY_TIMES = (20, 160)
+ATTACK_STEPS = 5
+SMOOTHING = 0.05
 
 
 class Design(NamedTuple):
@@ -44,40 +54,93 @@ DESIGNS = {
 
 
 def main() -> None:
-    parser = recipe_options(__doc__, steps=3000, batch=64, lr=1e-3)
-    parser.add_argument("--purify", metavar="BUNDLE", help="half of each batch goes through this bundle's purifier")
+    options = options_parser(__doc__).parse_args()
+    train, val = load_splits(options, options.bundle)
+    run, place = trained(train, options), compute.device()
+    found = accuracy(run.averaged(), val.pixels.to(place), val.labels.to(place))
+    finish(run, {"val_accuracy": found, "n": len(val)}, options)
+
+
+def options_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return the options of all recipes, and this one's own."""
+    parser = recipe_options(description, steps=3000, batch=64, lr=1e-3, warm_up=100, weight_decay=0.02, decay=0.995)
+    part_option(parser)
+    parser.add_argument(
+        "--purify", metavar="BUNDLE|FILE", help="half of each batch goes through this bundle's or file's U-Net"
+    )
+    parser.add_argument(
+        "--attack",
+        type=float,
+        metavar="EPS",
+        help="half of each batch is attacked, in 1/255; with --purify, it is purified afterwards",
+    )
     parser.add_argument("--bundle", choices=sorted(TASKS), default=BRAIN_MRI["name"], help="the task")
     parser.add_argument("--architecture", choices=sorted(DESIGNS), default="half-resnet18")
-    parser.add_argument(
-        "--decay", type=float, default=EMA_DECAY, help="what a step keeps of the averaged weights; less in a short run"
-    )
-    options = parser.parse_args()
-    train, val = load_splits(options.data, options.bundle)
-    place = compute.device()
-    pixels, labels = train.pixels.to(place), train.labels.to(place)
-    if options.purify:
-        diffusion = load_bundle(options.purify).diffusion
-        generator = torch.Generator().manual_seed(options.seed)
-        copies = torch.cat([purified_copy(batch, diffusion, generator) for batch in pixels.split(4)])
-        pixels, labels = torch.cat([pixels, copies]), labels.repeat(2)
-    task, design, augment = TASKS[options.bundle], DESIGNS[options.architecture], AUGMENTATIONS[options.bundle]
+    parser.add_argument("--width", type=int, help="channels of the first stage, where not the architecture's own")
+    return parser
+
+
+def trained(train: Dataset, options: argparse.Namespace) -> Run:
+    """Return the run of one classifier, as long as its options allow."""
+    task, design = TASKS[options.bundle], DESIGNS[options.architecture]
     sizes = task["input"]["channels"], len(task["classes"])
-    network = seeded(lambda: design.build(*sizes, **design.config), f"{options.architecture} {options.seed}")
-    run = Run(network, options, options.decay)
-    drawn = random_batches(len(pixels), options.batch, run.generator)
+    network = seeded(lambda: design.build(*sizes, **config(options)), f"{options.architecture} {options.seed}")
+    run = Run(f"{short_name(options.bundle)}-classifier", network, options)
+    run.train(objective(train, options))
+    return run
 
-    def loss(network: nn.Module, generator: torch.Generator) -> Tensor:
-        chosen = next(drawn)
-        logits = network(augment(pixels[chosen], generator).contiguous(memory_format=torch.channels_last))
-        return functional.cross_entropy(logits.float(), labels[chosen], label_smoothing=0.05)
 
-    run.train(loss)
-    run.finish(
-        design.name,
-        {"val_accuracy": accuracy(run.averaged(), val.pixels.to(place), val.labels.to(place)), "n": len(val)},
-    )
-    form = {"architecture": options.architecture} | ({"config": design.config} if design.config else {})
-    write_form(options.out / f"{design.name}.safetensors", form)
+def config(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of the architecture that is asked for."""
+    return DESIGNS[options.architecture].config | ({"width": options.width} if options.width else {})
+
+
+def finish(run: Run, metrics: dict[str, Any], options: argparse.Namespace) -> Path:
+    """Write weights, card and form; return the weights file."""
+    name, own = DESIGNS[options.architecture].name, config(options)
+    run.finish(name, metrics)
+    weights = options.out / f"{name}.safetensors"
+    write_form(weights, {"architecture": options.architecture} | ({"config": own} if own else {}))
+    return weights
+
+
+def objective(train: Dataset, options: argparse.Namespace) -> Loss:
+    """Return what a step minimises: the cross-entropy with smoothed labels, with --purify on what the U-Net leaves."""
+    place, augment = compute.device(), AUGMENTATIONS[options.bundle]
+    pixels, labels, drawn = train.pixels, train.labels, batches(train, options)
+    diffusion = purifier(options.purify, options.bundle) if options.purify else None
+    attack = AttackSettings("pgd", eps=options.attack, steps=ATTACK_STEPS) if options.attack else None
+
+    def loss(network: nn.Module, step: int, generator: torch.Generator) -> Iterator[tuple[float, Tensor]]:
+        chosen = drawn(step, generator)
+        images, targets = augment(pixels[chosen].to(place), generator), labels[chosen].to(place)
+        if attack:
+            with fast_autocast():
+                images = some_attacked(network, images, targets, attack, generator)
+        if diffusion is not None:
+            images = half_purified(images, diffusion, generator)
+        images = images.contiguous(memory_format=torch.channels_last)
+        for share, some in parts(len(images), options):
+            with fast_autocast():
+                logits = network(images[some])
+            yield share, functional.cross_entropy(logits.float(), targets[some], label_smoothing=SMOOTHING)
+
+    return loss
+
+
+def purifier(name: str, bundle: str) -> Diffusion:
+    """Return the diffusion model of a bundle, or that of a weights file of the U-Net recipe for the task `bundle`."""
+    if Path(name).suffix != ".safetensors":
+        return load_bundle(name).diffusion
+    return trained_diffusion(Path(name), bundle)
+
+
+def half_purified(pixels: Tensor, diffusion: Diffusion, generator: torch.Generator) -> Tensor:
+    """Return (B, C, H, W) scans, every second one as a purifier hands it on."""
+    copies = [purified_copy(some, diffusion, generator) for some in pixels[1::2].split(compute.batch_size())]
+    pixels = pixels.clone()
+    pixels[1::2] = torch.cat(copies)
+    return pixels
 
 
 @torch.no_grad()

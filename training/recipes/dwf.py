@@ -1,8 +1,8 @@
 """Train Divided We Fall's mixture: experts apart, one clean and the others attacked, then everything with a gate.
 
-    python -m training.recipes.dwf --data br35h.npz --out build/dwf                                        one GPU
-    python -m training.recipes.dwf --data br35h.npz --out build/dwf --steps 400 --joint-steps 200 \\
-        --expert-iterations 2 4 7 10 --iterations 4 6 8 10                                         two cores, an hour
+    python -m training.recipes.dwf --data br35h.npz tcga-lgg.npz cheng.npz --out build/dwf                 one GPU
+    python -m training.recipes.dwf --data br35h.npz tcga-lgg.npz cheng.npz --out build/dwf \\
+        --steps 400 --joint-steps 200 --expert-iterations 2 4 7 10 --iterations 4 6 8 10                   two cores
 
 After arXiv 2512.20821, section 4: experts trained on FGSM of several ε and on PGD of several iterations; then every
 batch mixes clean scans, FGSM with ε drawn from .01 … .09 and PGD with its iterations drawn. Beside the mixture one
@@ -12,7 +12,7 @@ network of the same family is trained on that mix for as many steps as an expert
 import argparse
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -24,10 +24,9 @@ from core.evaluation.datasets import Dataset
 from core.models.experts import Gate, MixtureOfExperts
 from core.models.resnet import NarrowResNet18
 from training.options import recipe_options
-from training.recipes.augmentation import augmented
+from training.recipes.augmentation import augmented_scans
 from training.recipes.cards import write_form, write_result
-from training.recipes.data import load_splits, random_batches
-from training.recipes.dwf_figures import gate_shares, measured
+from training.recipes.data import batches, by_collection, load_splits
 from training.recipes.dwf_lessons import (
     Attacker,
     Lesson,
@@ -36,17 +35,18 @@ from training.recipes.dwf_lessons import (
     fgsm_attacker,
     pgd_attacker,
 )
-from training.recipes.run import Run
+from training.recipes.mixture_figures import mean_weights, measured
+from training.recipes.run import Run, fast_autocast
 from training.recipes.weights import seeded
 from training.tasks import BRAIN_MRI
 
 DRAWN_EPS = tuple(round(0.01 * n, 2) for n in range(1, 10))
-EMA_DECAY = 0.98
+Drawn = Callable[[int, torch.Generator], tuple[Tensor, Tensor]]
 
 
 def main() -> None:
     options = parsed(options_parser())
-    train, val = load_splits(options.data)
+    train, val = load_splits(options)
     lessons = chosen_lessons(options.experts, options.expert_iterations)
     deadline = time.perf_counter() + 60 * options.minutes
     runs = [train_expert(lesson, train, options, deadline) for lesson in lessons]
@@ -57,8 +57,9 @@ def main() -> None:
     if not together.finished:
         return print("The mixture is not finished; run the same command again to go on.")
     networks = {"mixture": together.averaged(), "one_network": rival.averaged()}
+    val = Dataset.joined(list(by_collection(val, options.measured).values()))
     metrics = {name: measured(network, val, options.seed) for name, network in networks.items()}
-    metrics["gate"] = dict(zip([lesson.name for lesson in lessons], gate_shares(together.averaged(), val)))
+    metrics["gate"] = dict(zip([lesson.name for lesson in lessons], mean_weights(together.averaged(), val.pixels)))
     steps, minutes = (sum(getattr(run, name) for run in [*runs, rival, together]) for name in ("step", "minutes"))
     write_result(together.averaged(), "dwf", together.options, metrics, steps=steps, minutes=minutes)
     write_form(together.options.out / "dwf.safetensors", mixture_form(lessons, options))
@@ -66,7 +67,7 @@ def main() -> None:
 
 def options_parser() -> argparse.ArgumentParser:
     """Return the options of all recipes, and this one's own."""
-    parser = recipe_options(__doc__, steps=3000, batch=128, lr=2e-3)
+    parser = recipe_options(__doc__, steps=3000, batch=128, lr=2e-3, decay=0.98)
     parser.add_argument("--joint-steps", type=int, default=1600, help="optimiser steps of everything together")
     parser.add_argument("--joint-lr", type=float, default=5e-4)
     parser.add_argument("--experts", default="1-4-4", help="how many clean, FGSM and PGD experts")
@@ -75,6 +76,7 @@ def options_parser() -> argparse.ArgumentParser:
     parser.add_argument("--entropy", type=float, default=0.1, help="weight of the gate's entropy: against a collapse")
     parser.add_argument("--frozen", action="store_true", help="train the gate alone")
     parser.add_argument("--hard", action="store_true", help="ask only the expert whom the gate prefers")
+    parser.add_argument("--measured", type=int, default=300, help="val scans of a collection, at most, for the card")
     parser.add_argument("--width", type=int, default=24)
     parser.add_argument("--shrink", type=int, default=2)
     return parser
@@ -88,14 +90,16 @@ def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
     return options
 
 
-def batches_of(
-    train: Dataset, options: argparse.Namespace, generator: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield augmented batches, pixels and labels, without end."""
-    place = compute.device()
-    pixels, labels = train.pixels.to(place), train.labels.to(place)
-    for chosen in random_batches(len(pixels), options.batch, generator):
-        yield augmented(pixels[chosen], generator).contiguous(memory_format=torch.channels_last), labels[chosen]
+def batches_of(train: Dataset, options: argparse.Namespace) -> Drawn:
+    """Return what draws a step's augmented batch: (step, generator of the step) → pixels and labels."""
+    drawn, place = batches(train, options), compute.device()
+
+    def batch(step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        chosen = drawn(step, generator)
+        pixels = augmented_scans(train.pixels[chosen].to(place), generator)
+        return pixels.contiguous(memory_format=torch.channels_last), train.labels[chosen].to(place)
+
+    return batch
 
 
 def train_expert(lesson: Lesson, train: Dataset, options: argparse.Namespace, deadline: float) -> Run:
@@ -126,13 +130,14 @@ def train_alone(
     """Return the run of one network on batches in equal parts clean and attacked."""
     shape = BRAIN_MRI["input"]["channels"], len(BRAIN_MRI["classes"]), options.width, options.shrink
     network = seeded(lambda: NarrowResNet18(*shape), f"{options.seed} {name}")
-    run = Run(network, stage(options, name, steps, options.lr, deadline), EMA_DECAY)
-    batches = batches_of(train, options, run.generator)
+    run = Run(f"brain-dwf {name}", network, stage(options, name, steps, options.lr, deadline))
+    batch = batches_of(train, options)
 
-    def loss(network: nn.Module, generator: torch.Generator) -> Tensor:
-        pixels, labels = next(batches)
-        given = attacked_parts(network, pixels, labels, attackers, generator)
-        return cross_entropy(network(given).float(), labels, label_smoothing=0.05)
+    def loss(network: nn.Module, step: int, generator: torch.Generator) -> Iterator[tuple[float, Tensor]]:
+        pixels, labels = batch(step, generator)
+        with fast_autocast():
+            logits = network(attacked_parts(network, pixels, labels, attackers, generator))
+        yield 1.0, cross_entropy(logits.float(), labels, label_smoothing=0.05)
 
     run.train(loss)
     return run
@@ -146,19 +151,19 @@ def train_together(
         expert.requires_grad_(not options.frozen)
     gate = seeded(lambda: Gate(BRAIN_MRI["input"]["channels"], len(experts)), f"{options.seed} gate")
     mixture = MixtureOfExperts(experts, gate, options.hard)
-    run = Run(
-        mixture, stage(options, together_name(options), options.joint_steps, options.joint_lr, deadline), EMA_DECAY
-    )
-    batches, attackers = batches_of(train, options, run.generator), mixed_attackers(options)
+    name, steps = together_name(options), options.joint_steps
+    run = Run(f"brain-dwf {name}", mixture, stage(options, name, steps, options.joint_lr, deadline))
+    batch, attackers = batches_of(train, options), mixed_attackers(options)
 
-    def loss(network: MixtureOfExperts, generator: torch.Generator) -> Tensor:
-        pixels, labels = next(batches)
-        given = attacked_parts(network, pixels, labels, attackers, generator)
-        if options.frozen:
-            network.experts.eval()
-        opinions = network.opinions(given)
-        wrong = cross_entropy(opinions.combined.float(), labels, label_smoothing=0.05)
-        return wrong + options.entropy * collapse(network.gate(given).float().softmax(1))
+    def loss(network: MixtureOfExperts, step: int, generator: torch.Generator) -> Iterator[tuple[float, Tensor]]:
+        pixels, labels = batch(step, generator)
+        with fast_autocast():
+            given = attacked_parts(network, pixels, labels, attackers, generator)
+            if options.frozen:
+                network.experts.eval()
+            combined, scores = network.opinions(given).combined, network.gate(given)
+        wrong = cross_entropy(combined.float(), labels, label_smoothing=0.05)
+        yield 1.0, wrong + options.entropy * collapse(scores.float().softmax(1))
 
     run.train(loss)
     return run

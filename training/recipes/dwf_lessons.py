@@ -73,10 +73,20 @@ def attacked(
     """Return the batch attacked on the network as it would answer now, which learns no statistics from the attempts."""
     if not len(pixels):
         return pixels
+    learning = network.training
     network.eval()
     after = pixels_under(settings, network, pixels, labels, int(torch.randint(2**31, (), generator=generator)))
-    network.train()
+    network.train(learning)
     return after.contiguous(memory_format=torch.channels_last)
+
+
+def some_attacked(
+    network: nn.Module, pixels: Tensor, labels: Tensor, settings: AttackSettings, generator: torch.Generator
+) -> Tensor:
+    """Return (B, C, H, W) scans, every second one attacked on the network."""
+    pixels = pixels.clone()
+    pixels[1::2] = attacked(network, pixels[1::2], labels[1::2], settings, generator)
+    return pixels
 
 
 def attacked_parts(

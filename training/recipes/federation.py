@@ -19,8 +19,9 @@ from core.federation.averaging import ClientSettings, Update, client_update, nex
 from core.federation.hospitals import Hospital, site_look
 from core.models.experts import Gate, MixtureOfExperts
 from core.models.resnet import NarrowResNet18
-from training.recipes.augmentation import augmented
-from training.recipes.weights import half, named_as, seeded
+from training.recipes.augmentation import augmented_scans
+from training.recipes.run import fast_autocast
+from training.recipes.weights import half, named_as, save_whole, seeded
 from training.tasks import BRAIN_MRI
 
 HEAD = "network.fc"
@@ -37,11 +38,12 @@ class Federation:
     options : Namespace
         As `training.recipes.medfedpure.parsed` makes them.
     hospitals : sequence of Hospital
-        One expert each.
+        One expert each; with --invented-scanners each shows its scans in its own look.
     """
 
     def __init__(self, options: argparse.Namespace, hospitals: Sequence[Hospital]):
         self.options, self.hospitals = options, hospitals
+        self.looks = [hospital if options.invented_scanners else None for hospital in hospitals]
         self.seconds, self.started = 0.0, time.perf_counter()
         self.ended: float | None = None
         self.length = max(1, options.steps // options.rounds)
@@ -107,7 +109,7 @@ class Federation:
         progress = done / self.rounds[phase]
         peak = GATE_LR if phase == "gate" else self.options.lr
         settings = ClientSettings(self.length, self.options.batch, peak * (0.5 * (1 + math.cos(math.pi * progress))))
-        looks = (None, *self.hospitals) if phase == "gate" else (self.hospitals[place],)
+        looks = (None, *filter(None, self.looks)) if phase == "gate" else (self.looks[place],)
         generator = drawn(self.options.seed, PHASES.index(phase), done, place)
         network, loss = self._network(phase, place), gate_loss if phase == "gate" else expert_loss
         update = client_update(network, pixels, labels, settings, generator, partial(shown, looks=looks), loss)
@@ -155,7 +157,7 @@ class Federation:
             for place, own in enumerate(states)
             for name, value in own.items()
         }
-        save_file(state, self.checkpoint, {"rounds": json.dumps(self.held), "seconds": str(60 * self.minutes)})
+        save_whole(state, self.checkpoint, {"rounds": json.dumps(self.held), "seconds": str(60 * self.minutes)})
 
     def _resume(self) -> None:
         with safe_open(self.checkpoint, "pt") as file:
@@ -174,7 +176,7 @@ def shown(versions: Tensor, generator: torch.Generator, looks: Sequence[Hospital
     count, place = len(versions), versions.device
     version = torch.randint(versions.shape[1], (count,), generator=generator).to(place)
     look = torch.randint(len(looks), (count,), generator=generator).to(place)
-    pixels = augmented(versions[torch.arange(count, device=place), version], generator)
+    pixels = augmented_scans(versions[torch.arange(count, device=place), version], generator)
     for index, hospital in enumerate(looks):
         chosen = (version == 0) & (look == index)
         if hospital is not None and chosen.any():
@@ -184,7 +186,7 @@ def shown(versions: Tensor, generator: torch.Generator, looks: Sequence[Hospital
 
 def expert_loss(network: nn.Module, pixels: Tensor, labels: Tensor) -> Tensor:
     """Return the () cross-entropy with smoothed labels."""
-    with _autocast():
+    with fast_autocast():
         logits = network(pixels)
     return functional.cross_entropy(logits.float(), labels, label_smoothing=0.05)
 
@@ -194,7 +196,7 @@ def gate_loss(network: MixtureOfExperts, pixels: Tensor, labels: Tensor) -> Tens
 
     Labels aren't smoothed: smoothing rewards an even mixture, and then the gate says little.
     """
-    with _autocast():
+    with fast_autocast():
         weights, _, combined = network.opinions(pixels)
     entropy = -(weights.float() * weights.float().clamp_min(1e-8).log()).sum(1).mean()
     return functional.cross_entropy(combined.float(), labels) - ENTROPY * entropy
@@ -203,7 +205,3 @@ def gate_loss(network: MixtureOfExperts, pixels: Tensor, labels: Tensor) -> Tens
 def drawn(*numbers: int) -> torch.Generator:
     """Return a generator for each seed, phase, round and hospital: a resumed run goes on as it would have."""
     return torch.Generator().manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
-
-
-def _autocast() -> torch.autocast:
-    return torch.autocast(compute.device().type, torch.bfloat16, compute.fast_dtype() == torch.bfloat16)

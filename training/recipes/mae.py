@@ -1,21 +1,32 @@
 """Train the masked autoencoder.
 
-python -m training.recipes.mae --data br35h.npz --out build/mae                     one GPU, about 10 minutes
-python -m training.recipes.mae --data br35h.npz --out build/mae --steps 600 --batch 32 --init FILE     two cores
+    python -m training.recipes.mae --data br35h.npz tcga-lgg.npz cheng.npz --out build/mae --part 32 \\
+        --init weights/brain-mri/mae.safetensors
+    python -m training.recipes.mae --data pbc.zip --bundle blood-cells --out build/cells --lr 1e-3
+
+The rate stays constant, and what is written is an average of the weights: it can be stopped, or gone on with by more
+--steps, at any time.
 """
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from core import compute
+from core.evaluation.datasets import Dataset
 from core.models.mae import MaskedAutoencoder, complementary_masks, patchify, visible_patches
-from training.options import recipe_options
-from training.recipes.augmentation import augmented
-from training.recipes.data import load_splits, random_batches
-from training.recipes.run import Run
-from training.tasks import BRAIN_MRI
+from training.options import part_option, recipe_options
+from training.recipes.augmentation import FAITHFUL
+from training.recipes.cards import write_form
+from training.recipes.data import batches, by_collection, load_splits
+from training.recipes.run import Loss, Run, fast_autocast, parts
+from training.recipes.weights import seeded
+from training.tasks import BRAIN_MRI, PRIOR_WEIGHTS, TASKS, short_name
 
-CONFIG = {
+BRAIN = {
     "patch": 8,
     "width": 256,
     "depth": 8,
@@ -24,26 +35,55 @@ CONFIG = {
     "decoder_depth": 4,
     "decoder_heads": 6,
 }
+CELLS = {
+    "patch": 4,
+    "width": 192,
+    "depth": 6,
+    "heads": 6,
+    "decoder_width": 128,
+    "decoder_depth": 3,
+    "decoder_heads": 4,
+}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "brain-mri": BRAIN,
+    "blood-cells": CELLS,
+    "lung-histology": BRAIN | {"depth": 6, "decoder_depth": 2},
+}
 PARTS = (2, 4)  # hide a half or a quarter, as the detector hides a quarter
+MEASURED = 256  # val scans of a collection at most
 
 
 def main() -> None:
-    options = recipe_options(__doc__, steps=15000, batch=384, lr=1e-3).parse_args()
-    train, val = load_splits(options.data)
-    place = compute.device()
-    pixels = train.pixels.to(place)
-    run = Run(MaskedAutoencoder(channels=BRAIN_MRI["input"]["channels"], **CONFIG), options)
-    drawn = random_batches(len(pixels), options.batch, run.generator)
+    parser = recipe_options(__doc__, steps=12000, batch=64, lr=3e-4, schedule="constant", warm_up=200)
+    part_option(parser)
+    parser.add_argument("--bundle", choices=sorted(CONFIGS), default=BRAIN_MRI["name"], help="the task")
+    options = parser.parse_args()
+    train, val = load_splits(options, options.bundle)
+    config, name = CONFIGS[options.bundle], f"{short_name(options.bundle)}-mae"
+    size = TASKS[options.bundle]["input"]
+    network = seeded(lambda: MaskedAutoencoder(**size, **config), f"{name} {options.seed}")
+    run = Run(name, network, options)
+    run.train(objective(train, options))
+    trained = run.averaged()
+    errors = {name: validate(trained, part.pixels) for name, part in by_collection(val, MEASURED).items()}
+    run.finish("mae", {"val_masked_mse": errors})
+    write_form(options.out / "mae.safetensors", {"config": config})
 
-    def loss(network: MaskedAutoencoder, generator: torch.Generator) -> Tensor:
-        images = augmented(pixels[next(drawn)], generator)
-        parts = PARTS[int(torch.randint(len(PARTS), (1,), generator=generator))]
-        error, log_variance, hidden = masked_error(network, images, parts, generator)
-        likelihood = 0.5 * (error.detach() * (-log_variance).exp() + log_variance)
-        return (error[hidden].mean() * 10) + 0.01 * likelihood[hidden].mean()
 
-    run.train(loss)
-    run.finish("mae", {"val_masked_mse": validate(run.averaged(), val.pixels.to(place)), "n": len(val)})
+def objective(train: Dataset, options: argparse.Namespace) -> Loss:
+    """Return what a step minimises: the error of what was hidden, and how unlikely it was by its predicted variance."""
+    place, augment, drawn = compute.device(), FAITHFUL[options.bundle], batches(train, options, PRIOR_WEIGHTS)
+
+    def loss(network: MaskedAutoencoder, step: int, generator: torch.Generator) -> Iterator[tuple[float, Tensor]]:
+        images = augment(train.pixels[drawn(step, generator)].to(place), generator)
+        hide = PARTS[int(torch.randint(len(PARTS), (1,), generator=generator))]
+        for share, some in parts(len(images), options):
+            with fast_autocast():
+                error, log_variance, hidden = masked_error(network, images[some], hide, generator)
+            likelihood = 0.5 * (error.detach() * (-log_variance).exp() + log_variance)
+            yield share, (error[hidden].mean() * 10) + 0.01 * likelihood[hidden].mean()
+
+    return loss
 
 
 def masked_error(
@@ -60,14 +100,15 @@ def masked_error(
 
 
 @torch.no_grad()
-def validate(network: MaskedAutoencoder, pixels: Tensor) -> float:
-    """Return the mean squared error of hidden patches, a quarter hidden at a time, masks seeded."""
+def validate(network: MaskedAutoencoder, pixels: Tensor) -> dict[str, float]:
+    """Return the mean squared error of hidden patches, a quarter hidden at a time, masks seeded; and of how many."""
     generator = torch.Generator().manual_seed(0)
     errors = []
     for images in pixels.split(16):
-        error, _, hidden = masked_error(network, images, 4, generator)
+        with fast_autocast():
+            error, _, hidden = masked_error(network, images.to(compute.device()), 4, generator)
         errors.append(error[hidden])
-    return torch.cat(errors).mean().item()
+    return {"mse": round(torch.cat(errors).mean().item(), 6), "n": len(pixels)}
 
 
 if __name__ == "__main__":

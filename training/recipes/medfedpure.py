@@ -1,13 +1,15 @@
 """Train MedFedPure's mixture as hospitals would: experts by federated averaging with personal weights, then a gate.
 
-    python -m training.recipes.medfedpure --data br35h.npz --out build/medfedpure --purify brain-mri \\
-        --init weights/brain-mri/resnet18.safetensors
+    python -m training.recipes.medfedpure --data br35h.npz tcga-lgg.npz cheng.npz --out build/medfedpure \\
+        --purify brain-mri --init weights/brain-mri/resnet18.safetensors
+    python -m training.recipes.medfedpure --data br35h.npz --out build/invented --invented-scanners
 
-The hospitals are invented (`core.federation.hospitals`). Each trains its expert on its own scans as its own scanner
-shows them, and only what isn't personal is averaged; plain FedAvg does the same with everything averaged, to compare
-with. Then the gate is trained on top of the frozen experts, by plain FedAvg again: no scan leaves its hospital, but
-every hospital knows the others' published scanner profiles, and shows its own scans as each of them. --steps and
---gate-steps count the optimiser steps of one hospital. Run it again to go on after --minutes.
+The hospitals are the sites of the collections. Each trains its expert on its own scans, and only what isn't personal
+is averaged; plain FedAvg does the same with everything averaged, to compare with. Then the gate is trained on top of
+the frozen experts, by plain FedAvg again: no scan leaves its hospital. With --invented-scanners one collection is dealt
+out to invented hospitals (`core.federation.hospitals`), each of which sees its scans as its own scanner shows them; for
+the gate every hospital knows the others' published scanner profiles, and shows its own scans as each of them. --steps
+and --gate-steps count the optimiser steps of one hospital. Run it again to go on after --minutes.
 """
 
 import argparse
@@ -20,23 +22,24 @@ import torch
 from torch import Tensor
 
 from core import compute
-from core.bundles import load_bundle
 from core.evaluation.datasets import Dataset
-from core.federation.hospitals import Hospital, make_hospitals, site_look
+from core.federation.hospitals import Hospital, make_hospitals, real_hospitals, site_look
 from core.models.diffusion import Diffusion
 from core.models.resnet import HALF_WIDTH
-from training.options import recipe_options
+from training.options import training_options
 from training.recipes.cards import write_form, write_result
-from training.recipes.classifier import purified_copy
+from training.recipes.classifier import purified_copy, purifier
 from training.recipes.data import load_splits
 from training.recipes.federation import Federation
-from training.recipes.pooled import pooled_figures
-from training.tasks import BRAIN_MRI
+from training.recipes.mixture_figures import pooled_figures
+from training.tasks import BRAIN_MRI, HOSPITALS
 
 SHARED = "It shares its convolutions with the other sites; its own scans:"
 REMARKS = (
     "BatchNorm and the head are personal; the rest is averaged.",
     "The starting weights, where --init names any, were trained on all training scans together.",
+)
+INVENTED_REMARKS = (
     "The gate's learning rate and entropy were chosen on 100 of the validation scans that the figures are measured on.",
     "The gate learned from each scan in every hospital's look, plain FedAvg from its own hospital's alone.",
 )
@@ -44,9 +47,9 @@ REMARKS = (
 
 def main() -> None:
     options = parsed()
-    train, val = load_splits(options.data)
-    diffusion = load_bundle(options.purify).diffusion if options.purify else None
-    hospitals = make_hospitals(train.labels.tolist(), train.groups, alpha=options.alpha, seed=options.seed)
+    train, val = load_splits(options)
+    diffusion = purifier(options.purify, BRAIN_MRI["name"]) if options.purify else None
+    hospitals = chosen_hospitals(train, options)
     run = Federation(options, hospitals)
     run.train([site_data(train, hospital, diffusion, options.seed) for hospital in hospitals])
     if not run.finished:
@@ -54,22 +57,44 @@ def main() -> None:
     sites = sites_record(hospitals, train)
     write_form(options.out / "medfedpure.safetensors", mixture_form(sites, options))
     run.write_baselines()
-    facts = {"remarks": REMARKS, "hospitals": sites, "rounds": run.rounds}
-    metrics = facts | pooled_figures(run.networks(), hospitals, val, diffusion, options.seed)
+    remarks = REMARKS + (INVENTED_REMARKS if options.invented_scanners else ())
+    facts = {"remarks": remarks, "hospitals": sites, "rounds": run.rounds}
+    own = None if options.invented_scanners else own_scans(hospitals, train, val)
+    metrics = facts | pooled_figures(run.networks(), hospitals, val, diffusion, options.seed, own)
     write_result(run.averaged(), "medfedpure", options, metrics, steps=run.step, minutes=run.minutes)
+
+
+def chosen_hospitals(train: Dataset, options: argparse.Namespace) -> tuple[Hospital, ...]:
+    """Return the sites of the training scans as hospitals, or invented ones."""
+    if options.invented_scanners:
+        return make_hospitals(train.labels.tolist(), train.groups, alpha=options.alpha, seed=options.seed)
+    hospitals = real_hospitals(train.sites or train.collections, HOSPITALS, options.smallest)
+    if len(hospitals) < 2:
+        raise SystemExit("The data have fewer than two sites; give several collections, or take --invented-scanners.")
+    return hospitals
+
+
+def own_scans(hospitals: Sequence[Hospital], train: Dataset, val: Dataset) -> dict[str, np.ndarray]:
+    """Return hospital → places of its scans among the validation scans."""
+    homes = np.array(val.sites)
+    return {hospital.name: np.flatnonzero(homes == train.sites[hospital.indices[0]]) for hospital in hospitals}
 
 
 def parsed() -> argparse.Namespace:
     """Return the options; --steps, --batch and --lr are those of each hospital."""
-    parser = recipe_options(__doc__, steps=360, batch=32, lr=0.01)
+    parser = training_options(__doc__, steps=360, batch=32, lr=0.01)
     parser.add_argument("--rounds", type=int, default=12, help="federated rounds over which --steps are spread")
     parser.add_argument("--gate-steps", type=int, default=180, help="the gate's, in rounds of the same length")
-    parser.add_argument("--alpha", type=float, default=0.5, help="the smaller, the more the hospitals' classes differ")
+    parser.add_argument("--smallest", type=int, default=100, help="training scans that a site needs to take part")
+    parser.add_argument("--invented-scanners", action="store_true", help="deal the scans out to invented hospitals")
+    parser.add_argument(
+        "--alpha", type=float, default=0.5, help="the smaller, the more invented ones differ in classes"
+    )
     parser.add_argument(
         "--shrink", type=int, default=1, help="2 looks at half the resolution, in a quarter of the time"
     )
     parser.add_argument("--width", type=int, default=HALF_WIDTH, help="channels of each expert's first stage")
-    parser.add_argument("--purify", metavar="BUNDLE", help="half of the scans went through this bundle's purifier")
+    parser.add_argument("--purify", metavar="BUNDLE|FILE", help="half of the scans went through this U-Net")
     return parser.parse_args()
 
 
@@ -103,7 +128,8 @@ def mixture_form(sites: Sequence[dict[str, Any]], options: argparse.Namespace) -
     experts = []
     for site in sites:
         images = ", ".join(f"{count} {name}" for name, count in site["images"].items())
-        experts.append({"name": site["name"], "training": f"Invented site. {site['description']} {SHARED} {images}."})
+        kind = "Invented site. " if options.invented_scanners else ""
+        experts.append({"name": site["name"], "training": f"{kind}{site['description']} {SHARED} {images}."})
     return {
         "architecture": "resnet18-mixture",
         "config": {"count": len(sites), "width": options.width, "shrink": options.shrink},

@@ -17,11 +17,12 @@ from core import compute
 from core.attacks import displayable
 from core.bundles import Bundle, load_bundle
 from core.defence.pipeline import examine
-from core.evaluation.datasets import Dataset, load_for
+from core.evaluation.datasets import Dataset
 from core.models.diffusion import cumulative_alphas
 from core.scans import load_scan, write_derived_dicom
 from training.files import write_json
 from training.options import bundle_command, bundle_options
+from training.recipes.data import measured_collections
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "samples"
 PER_CLASS = 6
@@ -34,7 +35,7 @@ CONFIDENT = 0.9
 def main() -> None:
     options = bundle_options(__doc__).parse_args()
     bundle = load_bundle(options.bundle)
-    data = load_for(bundle, options.data)
+    data = measured_collections(bundle, options)
     known = data.split("train")
     needed = float(np.median([nearest(pixels, known.pixels) for pixels in data.split("val").pixels]))
     FOLDER.mkdir(parents=True, exist_ok=True)

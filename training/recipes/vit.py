@@ -1,7 +1,7 @@
 """Train the ViT whose class token is sent away encrypted, with its linear and its polynomial head at once.
 
-    python -m training.recipes.vit --data br35h.npz --out build/vit --init weights/brain-mri/mae.safetensors \\
-        --teacher weights/brain-mri/resnet18.safetensors --whole --lr 1.5e-4 --steps 850
+    python -m training.recipes.vit --data br35h.npz tcga-lgg.npz cheng.npz --out build/vit --whole --lr 1.5e-4 \\
+        --init weights/brain-mri/mae.safetensors --teacher weights/brain-mri/resnet18.safetensors --steps 850
     python -m training.recipes.vit --data lc25000.zip --bundle lung-histology --out build/lung-vit --steps 2800 \\
         --init weights/brain-mri/mae.safetensors --teacher build/lung-resnet18/resnet18.safetensors
     python -m training.recipes.vit --data br35h.npz --out build/heads --init FILE --frozen --steps 200
@@ -19,27 +19,25 @@ answers to the same pictures, mixed in pairs so that it has more to say than the
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from core import compute
-from core.bundles import ARCHITECTURES
 from core.evaluation.datasets import Dataset
 from core.models.mae import complementary_masks, visible_patches
 from core.models.vit import HEADS, TokenViT
 from core.statistics import bootstrap_interval
 from training.options import recipe_options
 from training.recipes.augmentation import AUGMENTATIONS
-from training.recipes.cards import network_form, recipe_card, started_from, write_form
-from training.recipes.data import load_splits, random_batches
-from training.recipes.run import Run
-from training.recipes.weights import named_as, seeded
-from training.tasks import BRAIN_MRI, TASKS
+from training.recipes.cards import recipe_card, started_from, trained_classifier, write_form
+from training.recipes.data import batches, load_splits
+from training.recipes.run import Loss, Run, fast_autocast
+from training.recipes.weights import seeded
+from training.tasks import BRAIN_MRI, TASKS, short_name
 
 CONFIG = {"width": 256, "depth": 8, "heads": 8, "hidden": 64}  # width, blocks and heads of the masked autoencoder
 SMOOTHING = 0.05  # of the labels: it also keeps logits small, which an encrypted answer has few bits for
@@ -47,29 +45,28 @@ SMOOTHING = 0.05  # of the labels: it also keeps logits small, which an encrypte
 
 def main() -> None:
     options = parsed()
-    train, val = load_splits(options.data, options.bundle)
+    train, val = load_splits(options, options.bundle)
     task = TASKS[options.bundle]
     config = {"size": task["input"]["resolution"], "patch": options.patch} | CONFIG
     sizes = task["input"]["channels"], len(task["classes"])
     network = seeded(lambda: TokenViT(*sizes, **config), f"vit {options.seed}")
     if options.frozen:
         freeze_token(network)
-    run = Run(network, options, options.decay, fitted)
-    teacher = trained_teacher(options.teacher, *sizes) if options.teacher else None
-    run.train(objective(train, options, teacher, run.generator), lambda network: shares(network, val))
+    run = Run(f"{short_name(options.bundle)}-vit", network, options, fitted)
+    teacher = trained_classifier(options.teacher, *sizes) if options.teacher else None
+    run.train(objective(train, options, teacher), lambda network: shares(network, val))
     taught = {"taught_by": recipe_card(options.teacher) | {"weights": started_from(options.teacher)}} if teacher else {}
     run.finish("vit", figures(run.averaged(), val) | taught)
     write_form(options.out / "vit.safetensors", {"architecture": "vit", "config": config})
 
 
 def parsed() -> argparse.Namespace:
-    parser = recipe_options(__doc__, steps=1500, batch=64, lr=5e-4)
+    parser = recipe_options(__doc__, steps=1500, batch=64, lr=5e-4, decay=0.995)
     parser.add_argument("--bundle", choices=sorted(TASKS), default=BRAIN_MRI["name"], help="the task")
     parser.add_argument("--patch", type=int, default=16, help="side of a patch in pixels")
     parser.add_argument("--teacher", type=Path, help="safetensors of a trained classifier to learn from")
     parser.add_argument("--whole", action="store_true", help="hide no patches; so it is with --frozen")
     parser.add_argument("--frozen", action="store_true", help="train the heads alone")
-    parser.add_argument("--decay", type=float, default=0.995, help="what a step keeps of the averaged weights")
     return parser.parse_args()
 
 
@@ -80,22 +77,21 @@ def freeze_token(network: TokenViT) -> None:
         network.head(kind).requires_grad_(True)
 
 
-def objective(
-    train: Dataset, options: argparse.Namespace, teacher: nn.Module | None, order: torch.Generator
-) -> Callable[[TokenViT, torch.Generator], Tensor]:
-    """Return what a step minimises, on a batch of its own; `order` draws the batches."""
-    pixels, labels = train.pixels.to(compute.device()), train.labels.to(compute.device())
-    augment, drawn = AUGMENTATIONS[options.bundle], random_batches(len(train), options.batch, order)
+def objective(train: Dataset, options: argparse.Namespace, teacher: nn.Module | None) -> Loss:
+    """Return what a step minimises, on a batch of its own."""
+    place, augment, drawn = compute.device(), AUGMENTATIONS[options.bundle], batches(train, options)
     whole = options.whole or options.frozen
 
-    def loss(network: TokenViT, generator: torch.Generator) -> Tensor:
-        chosen = next(drawn)
-        images, targets = augment(pixels[chosen], generator), labels[chosen]
-        if teacher:
-            images = mixed(images, generator)
-            targets = answers(teacher, images)
-        token = network.token(images, None if whole else some_patches(network, len(images), generator))
-        return both_losses(network, token, targets)
+    def loss(network: TokenViT, step: int, generator: torch.Generator) -> Iterator[tuple[float, Tensor]]:
+        chosen = drawn(step, generator)
+        images, targets = augment(train.pixels[chosen].to(place), generator), train.labels[chosen].to(place)
+        with fast_autocast():
+            if teacher:
+                images = mixed(images, generator)
+                targets = answers(teacher, images)
+            kept = None if whole else some_patches(network, len(images), generator)
+            wrong = both_losses(network, network.token(images, kept), targets)
+        yield 1.0, wrong
 
     return loss
 
@@ -110,14 +106,6 @@ def both_losses(network: TokenViT, token: Tensor, targets: Tensor) -> Tensor:
         functional.cross_entropy(network.head(kind)(token).float(), targets, label_smoothing=smoothing)
         for kind in HEADS
     )
-
-
-def trained_teacher(weights: Path, channels: int, class_count: int) -> nn.Module:
-    """Return a classifier as its recipe or a bundle left it, ready to answer."""
-    form = network_form(weights)
-    network = ARCHITECTURES[form["architecture"]](channels, class_count, **form.get("config", {}))
-    network.load_state_dict(named_as(network, load_file(weights)))
-    return network.to(compute.device()).to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 def mixed(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -190,7 +178,7 @@ def right(network: TokenViT, kind: str, token: Tensor, labels: Tensor) -> list[b
 
 def shares(network: TokenViT, val: Dataset) -> str:
     """Return how often each head is right, in a few words."""
-    with torch.autocast(compute.device().type, torch.bfloat16, compute.fast_dtype() == torch.bfloat16):
+    with fast_autocast():
         token = tokens(network, val.pixels)
         hits = {kind: right(network, kind, token, val.labels) for kind in HEADS}
     return "  ".join(f"{kind} {sum(hit) / len(hit):.4f}" for kind, hit in hits.items())

@@ -1,39 +1,77 @@
-"""One DICOM file, or the files of a series, → Scan."""
+"""DICOM files → the series among them, and one volume of one of these as a Scan."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from pydicom.dataset import Dataset
 
-from core.scans.dicom.pixels import check_size
-from core.scans.dicom.reading import read_dicom, transfer_syntax
-from core.scans.dicom.tags import coded, displayed_tags
-from core.scans.dicom.values import Part, finite_number, finite_numbers, group_item, joined, read_part
+from core.scans.dicom.acquisition import sequence_of
+from core.scans.dicom.attributes import finite_number, group_item, series_digest
+from core.scans.dicom.frames import Frame, axes_of_frames, placement_of, plane_of_frames, plane_spacing
+from core.scans.dicom.pixels import announced_shape, check_size
+from core.scans.dicom.reading import let_go, read_dicom, transfer_syntax
+from core.scans.dicom.series import DicomSeries, Image, check_named, series_of
+from core.scans.dicom.tags import burned_in_notes, coded, displayed_tags
+from core.scans.dicom.values import Part, ScanPixels, read_part
+from core.scans.dicom.volumes import gaps
+from core.scans.dicom.windows import FileWindows, presets, with_contrast
+from core.scans.geometry import Geometry
 from core.scans.markers import derived_kind
-from core.scans.scan import Scan, ScanError
-from core.scans.windowing import CT_PRESETS, ROBUST_RANGE, Window, full_window, identity_window, robust_window
-
-_SAME_POSITION = 1e-3
-_PARALLEL = 1e-2
-_MOST_STRETCH = 20
+from core.scans.memory.content import Content
+from core.scans.memory.volume import collapsed
+from core.scans.scan import Scan, ScanError, Series, TooLarge, checked_series, checked_volume, choice_note, volume_note
+from core.scans.viewing import THUMBNAIL_SECONDS, thumbnail
+from core.scans.windowing import ROBUST_RANGE, Window, identity_window
 
 SPACING_NOTE = "The stated distances between pixels cannot be right, so they are taken as unknown."
 
+Files = list[tuple[str, Content]]
 
-def load_dicom(files: list[tuple[str, bytes]], name: str, sha256: str) -> Scan:
-    """Build a scan from one DICOM file, or from those of a series.
+
+def list_dicom(files: Files, name: str, thumbnails: bool = False) -> tuple[Series, ...]:
+    """Return the series among DICOM files, the one to show first at the front.
+
+    No pixel is decoded, but for `thumbnails`, a slice a series, and of these no more than a few seconds' worth. Other
+    parameters and errors are those of `load_dicom`.
+    """
+    found, notes = _found(files, name)
+    until = time.monotonic() + THUMBNAIL_SECONDS
+    listed = []
+    for series in found:
+        wanted = thumbnails and time.monotonic() < until
+        listed.append(replace(_facts(series, notes), thumbnail=_thumbnail(series) if wanted else None))
+    return tuple(listed)
+
+
+def _thumbnail(series: DicomSeries) -> np.ndarray | None:
+    frames = series.volumes[0]
+    try:
+        return thumbnail(_scan([frames[len(frames) // 2]], [], "", ""))
+    except MemoryError:
+        raise
+    except Exception:
+        return None
+
+
+def load_dicom(files: Files, name: str, sha256: str, series: int | None = None, volume: int = 0) -> Scan:
+    """Build a scan from DICOM files.
 
     Parameters
     ----------
-    files : list of (str, bytes)
-        Name and content of each file; several files are one study, of which the largest consistent series is taken.
+    files : list of (str, Content)
+        Name and content of each file.
     name : str
         Name of the scan.
     sha256 : str
         Digest of the source.
+    series : int, optional
+        Which of the series that `list_dicom` returns; the first by default.
+    volume : int
+        Which of its volumes, from 0.
 
     Returns
     -------
@@ -43,97 +81,100 @@ def load_dicom(files: list[tuple[str, bytes]], name: str, sha256: str) -> Scan:
     Raises
     ------
     ScanError
-        Where no image can be read.
+        Where no image can be read, or there is no such series or volume.
     """
-    if len(files) > 1:
-        return _build(*_series(files, name), name, sha256)
-    return _build([read_part(read_dicom(files[0][1], name), name)], [], name, sha256)
+    found, notes = _found(files, name)
+    chosen = found[checked_series(series, len(found), name)]
+    frames = chosen.volumes[checked_volume(volume, len(chosen.volumes), name)]
+    scan = _scan(frames, [*notes, *chosen.notes], name, sha256)
+    choices = [_choice_note(found)] if series is None and len(found) > 1 else []
+    if len(chosen.volumes) > 1:
+        choices.append(volume_note(volume, len(chosen.volumes)))
+    return replace(
+        scan,
+        notes=(*choices, *scan.notes),
+        volume=volume,
+        volume_count=len(chosen.volumes),
+        series_index=series or 0,
+        series_count=len(found),
+    )
 
 
-def _series(files: list[tuple[str, bytes]], name: str) -> tuple[list[Part], list[str]]:
+def _found(files: Files, name: str) -> tuple[list[DicomSeries], list[str]]:
     images, first_error = _readable(files)
     if not images:
         raise first_error or ScanError(f"'{name}' holds no DICOM image: choose a folder or ZIP that does.")
-    chosen, more = _largest(images)
-    first = chosen[0][1]
-    samples = int(finite_number(first, "SamplesPerPixel") or 1)
-    check_size(name, sum(_frames(ds) for _, ds in chosen), int(first.Rows), int(first.Columns), samples)
-    parts = _decodable(chosen)
-    notes = []
-    unread = len(files) - len(images) + len(chosen) - len(parts)
-    if unread:
-        notes.append(f"{unread} of the {len(files)} DICOM files hold no readable image and were left out.")
-    return parts, notes + more
+    return series_of(images), _unread_note(len(files) - len(images), len(files))
 
 
-def _decodable(chosen: list[tuple[str, Dataset]]) -> list[Part]:
-    """Decode what can be decoded; raise the first error where nothing can."""
-    parts, first_error = [], None
-    for file_name, ds in chosen:
+def _readable(files: Files) -> tuple[list[Image], Exception | None]:
+    images: list[Image] = []
+    first_error: Exception | None = None
+    for file_name, content in sorted(files, key=lambda file: file[0]):
         try:
-            parts.append(read_part(ds, file_name))
-        except ScanError as error:
-            first_error = first_error or error
-    if first_error and not parts:
-        raise first_error
-    return parts
-
-
-def _frames(ds: Dataset) -> int:
-    return int(finite_number(ds, "NumberOfFrames") or 1)
-
-
-def _readable(files: list[tuple[str, bytes]]) -> tuple[list[tuple[str, Dataset]], ScanError | None]:
-    images, first_error = [], None
-    for file_name, data in sorted(files):
-        try:
-            ds = read_dicom(data, file_name)
-            _ = int(ds.Rows), int(ds.Columns)
+            ds = read_dicom(content, file_name)
+            announced_shape(ds, file_name)
+            check_named(ds, file_name)
             images.append((file_name, ds))
-        except ScanError as error:
+        except MemoryError:
+            raise
+        except Exception as error:
             first_error = first_error or error
-        except (AttributeError, TypeError, ValueError):
-            first_error = first_error or ScanError(f"'{file_name}' lacks Rows or Columns: export it again.")
+        content.let_go()
     return images, first_error
 
 
-def _largest(images: list[tuple[str, Dataset]]) -> tuple[list[tuple[str, Dataset]], list[str]]:
-    """Return the largest series and, in it, the largest set of images of one kind."""
-    notes = []
-    series = _grouped(images, lambda ds: str(ds.get("SeriesInstanceUID", "")))
-    if len(series) > 1:
-        notes.append(f"{len(series)} series are here; the largest, of {len(series[0])} images, is shown.")
-    kinds = _grouped(series[0], _kind)
-    if len(kinds) > 1:
-        left = len(series[0]) - len(kinds[0])
-        notes.append(f"{left} images of another size or kind were left out of the series.")
-    return kinds[0], notes
+def _unread_note(unread: int, files: int) -> list[str]:
+    return [f"{unread} of the {files} DICOM files hold no readable image and were left out."] if unread else []
 
 
-def _kind(ds: Dataset) -> tuple[object, ...]:
-    return int(ds.Rows), int(ds.Columns), ds.get("SamplesPerPixel", 1), str(ds.get("PhotometricInterpretation", ""))
+def _choice_note(found: list[DicomSeries]) -> str:
+    count = len(found[0].volumes[0])
+    passed = any(len(series.volumes[0]) > count for series in found)
+    which = "the largest that is not a localizer" if passed else "the largest"
+    return choice_note(len(found), count, which)
 
 
-def _grouped(images: list[tuple[str, Dataset]], key) -> list[list[tuple[str, Dataset]]]:  # noqa: ANN001
-    groups = defaultdict(list)
-    for image in images:
-        groups[key(image[1])].append(image)
-    return sorted(groups.values(), key=len, reverse=True)
+def _facts(series: DicomSeries, notes: list[str]) -> Series:
+    frames = series.volumes[0]
+    return Series(
+        modality=coded(series.first, "Modality"),
+        plane=plane_of_frames(frames),
+        sequence=sequence_of(frames[0].ds, frames[0].index),
+        slices=len(frames),
+        volumes=len(series.volumes),
+        spacing=_spacing(frames, []),
+        localizer=series.localizer,
+        notes=(*notes, *series.notes),
+    )
 
 
-def _build(parts: list[Part], notes: list[str], name: str, sha256: str) -> Scan:
-    for part in parts:
-        _locate(part)
-    values, valid, frame_windows, gap, more = _ordered(parts)
+def _scan(frames: list[Frame], left_out: list[str], name: str, sha256: str) -> Scan:
+    parts, frames, pixels, unread = _decoded(frames, name)
+    left_out = [*left_out, *_unread_note(unread, len(parts) + unread)]
+    notes = [*left_out, *_order_notes(frames)]
+    notes += dict.fromkeys(note for part in parts for note in part.notes)
     first = parts[0]
-    notes = [*notes, *more, *dict.fromkeys(note for part in parts for note in part.notes)]
     derived = derived_kind(first.ds) if len(parts) == 1 else None
+    values, valid = pixels.taken
+    frame_windows = _frame_windows(parts, frames)
     if values.ndim == 4 and derived is None:
         values = collapsed(values)
+    given = FileWindows(first.given.windows, frame_windows, first.given.lut)
     windows: tuple[Window, ...] = ()
     if values.ndim == 3:
-        windows = _presets(first, values, valid, notes)
-    notes += _burned_in(first.ds)
+        # Colour fills its type, also where it turned out to be grey.
+        colour = identity_window(8 * values.dtype.itemsize) if first.colour else None
+        identity = first.identity or colour
+        if given.empty and not identity:
+            notes.append(f"The file brings no window, so one was derived from its values ({ROBUST_RANGE.lower()}).")
+        if derived is None:
+            given = with_contrast(given, values, valid, notes)
+        windows = presets(given, identity, first.ds, values, valid)
+    notes += burned_in_notes(first.ds)
+    spacing = _spacing(frames, notes)
+    # What Purescan wrote exactly is made of square pixels, whatever older files say, and is not resampled.
+    exact = derived is not None and int(first.ds.BitsStored) == 16
     return Scan(
         name=name,
         kind="dicom",
@@ -141,155 +182,92 @@ def _build(parts: list[Part], notes: list[str], name: str, sha256: str) -> Scan:
         modality=coded(first.ds, "Modality"),
         windows=windows,
         inverted=values.ndim == 3 and first.inverted,
-        spacing=_spacing(first.ds, gap, values.shape[0], notes),
+        spacing=None if exact and not Geometry.of(values.shape[1:3], spacing).square else spacing,
         tags=displayed_tags(first.ds, transfer_syntax(first.ds)),
         notes=tuple(notes),
         derived=derived,
         sha256=sha256,
-        exact=derived is not None and int(first.ds.BitsStored) == 16,
-        voi_lut=first.voi_lut if values.ndim == 3 else None,
-        frame_windows=frame_windows,
+        exact=exact,
+        voi_lut=given.lut if values.ndim == 3 else None,
+        frame_windows=tuple(given.frame_windows) if given.frame_windows and values.ndim == 3 else None,
+        plane=plane_of_frames(frames),
+        axes=axes_of_frames(frames),
+        sequence=sequence_of(first.ds, frames[0].index),
+        placement=placement_of(frames),
+        series=series_digest(first.ds),
+        left_out=tuple(left_out),
     )
 
 
-def collapsed(colour: np.ndarray) -> np.ndarray:
-    """Return (F, H, W) where the three channels of (F, H, W, 3) are all equal, else `colour` itself."""
-    same = np.array_equal(colour[..., 0], colour[..., 1]) and np.array_equal(colour[..., 0], colour[..., 2])
-    return np.ascontiguousarray(colour[..., 0]) if same else colour
+def _decoded(frames: list[Frame], name: str) -> tuple[list[Part], list[Frame], ScanPixels, int]:
+    """Decode the files of some frames; return the frames that came out, their pixels, and how many files didn't.
+
+    Raise the first error where nothing can be decoded.
+    """
+    files: dict[int, list[Frame]] = {}
+    for frame in frames:
+        files.setdefault(id(frame.ds), []).append(frame)
+    shape = announced_shape(frames[0].ds, frames[0].file)
+    check_size(frames[0].file, len(frames), *shape[1:])
+    parts, pixels = list[Part](), ScanPixels(frames, name)
+    first_error: Exception | None = None
+    for held in files.values():
+        ds = held[0].ds
+        try:
+            parts.append(read_part(ds, held[0].file, sorted(frame.index for frame in held), partial(pixels.put, ds)))
+        except (MemoryError, TooLarge):
+            raise
+        except Exception as error:
+            first_error = first_error or error
+            pixels.lose(held)
+        let_go(ds)
+    if first_error and not parts:
+        raise first_error
+    good = {id(part.ds) for part in parts}
+    return parts, [frame for frame in frames if id(frame.ds) in good], pixels, len(files) - len(parts)
 
 
-def _locate(part: Part) -> None:
-    """Find where each frame lies along the normal of the first (PS3.3 C.7.6.2.1.1)."""
-    count = part.values.shape[0]
-    places = [_plane(part.ds, index) for index in range(count)]
-    if any(place is None for place in places):
-        return
-    normals = [place[1] for place in places]  # type: ignore[index]
-    if any(np.abs(normal - normals[0]).max() > _PARALLEL for normal in normals):
-        return
-    part.normal = normals[0]
-    part.positions = [float(place[0] @ part.normal) for place in places]  # type: ignore[index]
-
-
-def _plane(ds: Dataset, index: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the position and the unit normal of a frame, in millimetres of the patient."""
-    position = finite_numbers(group_item(ds, index, "PlanePositionSequence") or ds, "ImagePositionPatient")
-    axes = finite_numbers(group_item(ds, index, "PlaneOrientationSequence") or ds, "ImageOrientationPatient")
-    if len(position) != 3 or len(axes) != 6:
-        return None
-    normal = np.cross(axes[:3], axes[3:])
-    length = float(np.linalg.norm(normal))
-    return (np.asarray(position), normal / length) if length > 0.5 else None
-
-
-def _ordered(
-    parts: list[Part],
-) -> tuple[np.ndarray, np.ndarray | None, tuple[Window, ...] | None, float | None, list[str]]:
-    """Join the frames of all parts in their order; return the distance between neighbours as well."""
-    notes: list[str] = []
-    positions = _positions(parts)
-    if positions is None and len(parts) > 1:
-        parts.sort(key=_instance_number)
-        notes.append("The files state no usable slice positions, so slices are in the order of their numbers.")
-    values = joined([part.values for part in parts], np.concatenate) if len(parts) > 1 else parts[0].values
-    valid = _joined_valid(parts)
-    windows = _joined_windows(parts)
-    if positions is None:
-        return values, valid, windows, None, notes
-    order = np.argsort(positions, kind="stable")
-    gaps = np.diff(np.asarray(positions)[order])
-    if len(gaps) > 1 and gaps.max() > 1.5 * gaps.min():
-        notes.append("The distance between slices varies, so slices may be missing.")
-    if not np.array_equal(order, np.arange(len(order))):
-        values = values[order]
-        valid = valid[order] if valid is not None else None
-        windows = tuple(windows[index] for index in order) if windows else None
-    return values, valid, windows, float(np.median(gaps)), notes
-
-
-def _positions(parts: list[Part]) -> list[float] | None:
-    """Return the position of every frame along one normal, or None where they are unknown, oblique or repeated."""
-    if any(part.positions is None for part in parts):
-        return None
-    normal = parts[0].normal
-    if any(np.abs(part.normal - normal).max() > _PARALLEL for part in parts):  # type: ignore[operator]
-        return None
-    positions = [position for part in parts for position in part.positions or []]
-    if len(positions) < 2 or np.diff(np.sort(positions)).min() < _SAME_POSITION:
-        return None
-    return positions
-
-
-def _instance_number(part: Part) -> float:
-    number = finite_number(part.ds, "InstanceNumber")
-    # A stable sort keeps the order of names among files without a number.
-    return float("inf") if number is None else number
-
-
-def _joined_valid(parts: list[Part]) -> np.ndarray | None:
-    if all(part.valid is None for part in parts):
-        return None
-    masks = [np.ones(part.values.shape, bool) if part.valid is None else part.valid for part in parts]
-    return np.concatenate(masks)
-
-
-def _joined_windows(parts: list[Part]) -> tuple[Window, ...] | None:
+def _frame_windows(parts: list[Part], frames: list[Frame]) -> list[Window] | None:
     """Return one window a frame where the frames differ and all of them have one."""
-    windows: list[Window] = []
+    windows: dict[tuple[int, int], Window] = {}
     for part in parts:
-        if part.frame_windows:
-            windows += part.frame_windows
-        elif part.windows:
-            windows += [part.windows[0]] * part.values.shape[0]
-        else:
+        given = part.given.frame_windows or part.given.windows[:1] * len(part.frames)
+        if not given:
             return None
-    return tuple(windows) if len(set(windows)) > 1 else None
+        windows |= {(id(part.ds), index): window for index, window in zip(part.frames, given, strict=True)}
+    found = [windows[id(frame.ds), frame.index] for frame in frames]
+    return found if len(set(found)) > 1 else None
 
 
-def _presets(part: Part, values: np.ndarray, valid: np.ndarray | None, notes: list[str]) -> tuple[Window, ...]:
-    """Return the windows to choose from, the default first."""
-    robust, full = robust_window(values, valid), full_window(values, valid)
-    if part.windows:
-        presets = [*part.windows, full, robust]
-    elif part.identity is not None or part.values.ndim == 4:
-        # Colour fills its type, also where it turned out to be grey.
-        whole = part.identity or identity_window(8 * values.dtype.itemsize)
-        presets = [replace(whole, name="Stored range"), full, robust]
-    else:
-        presets = [robust, full]
-        if part.voi_lut is None:
-            notes.append(f"The file brings no window, so one was derived from its values ({ROBUST_RANGE.lower()}).")
-    if coded(part.ds, "Modality") == "CT":
-        presets += CT_PRESETS
-    return tuple(presets)
+def _order_notes(frames: list[Frame]) -> list[str]:
+    between = gaps(frames)
+    if not between and len({id(frame.ds) for frame in frames}) > 1:
+        return ["The files state no usable slice positions, so slices are in the order of their numbers."]
+    if len(between) > 1 and max(between) > 1.5 * min(between):
+        return ["The distance between slices varies, so slices may be missing."]
+    return []
 
 
-def plausible_plane(rows: float, columns: float) -> bool:
-    """Return True where the distances between rows and columns are positive, finite and of similar size."""
-    low, high = sorted((rows, columns))
-    return bool(np.isfinite([low, high]).all()) and low > 0 and high <= _MOST_STRETCH * low
-
-
-def _spacing(ds: Dataset, gap: float | None, frames: int, notes: list[str]) -> tuple[float, float, float] | None:
+def _spacing(frames: list[Frame], notes: list[str]) -> tuple[float, float, float] | None:
     """Return millimetres between slices, rows and columns (PS3.3 10.7.1.3: row spacing comes first)."""
-    measures = group_item(ds, 0, "PixelMeasuresSequence") or ds
-    plane = finite_numbers(measures, "PixelSpacing") or finite_numbers(ds, "ImagerPixelSpacing")
-    if len(plane) != 2 or not plausible_plane(*plane):
-        if any(source.get(key) for source in (measures, ds) for key in ("PixelSpacing", "ImagerPixelSpacing")):
+    ds = frames[0].ds
+    measures = group_item(ds, frames[0].index, "PixelMeasuresSequence") or ds
+    plane = plane_spacing(ds, frames[0].index)
+    if plane is None:
+        if any(key in source for source in (measures, ds) for key in ("PixelSpacing", "ImagerPixelSpacing")):
             notes.append(SPACING_NOTE)
         return None
-    between = gap or finite_number(measures, "SpacingBetweenSlices") or finite_number(measures, "SliceThickness")
+    between = _median(gaps(frames)) or _stated_gap(measures)
     if not between or between <= 0:
         between = 1.0
-        if frames > 1:
+        if len(frames) > 1:
             notes.append("The distance between slices is not stated and is taken as 1 mm.")
     return float(between), plane[0], plane[1]
 
 
-def _burned_in(ds: Dataset) -> list[str]:
-    stated = coded(ds, "BurnedInAnnotation")
-    if stated == "NO":
-        return []
-    if stated == "YES":
-        return ["The file says that text is burned into its pixels, which may identify the patient; it is still there."]
-    return ["The file does not say whether text is burned into its pixels: look before you share the picture."]
+def _median(numbers: list[float]) -> float | None:
+    return float(np.median(numbers)) if numbers else None
+
+
+def _stated_gap(measures: Dataset) -> float | None:
+    return finite_number(measures, "SpacingBetweenSlices") or finite_number(measures, "SliceThickness")

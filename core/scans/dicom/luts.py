@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from pydicom.datadict import dictionary_description
 from pydicom.dataset import Dataset
 
+from core.scans.dicom.attributes import DAMAGED
 from core.scans.scan import ScanError
 from core.scans.windowing import Lut
 
@@ -30,18 +32,50 @@ def read_lut(ds: Dataset, item: Dataset, name: str, prefix: str = "LUT") -> Lut:
     """
     try:
         count, first, bits = (int(number) for number in item[f"{prefix}Descriptor"].value)
-        entries = _entries(ds, item[f"{prefix}Data"].value, (count & 0xFFFF) or 65536)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        entries = _entries(ds, item[f"{prefix}Data"].value, _count(count))
+    except DAMAGED as error:
         raise ScanError(f"'{name}' has a damaged lookup table: export or download it again.") from error
     if not 1 <= bits <= 16 or len(entries) == 0:
         raise ScanError(f"'{name}' has a lookup table of {bits} bits, which is not allowed: export it again.")
     return Lut(first, entries, bits)
 
 
+def usable_lut(ds: Dataset, keyword: str, name: str, notes: list[str]) -> Lut | None:
+    """Read the first table of a sequence; a note says that a damaged one is ignored.
+
+    Parameters
+    ----------
+    ds : pydicom.dataset.Dataset
+        The data set.
+    keyword : str
+        ``'ModalityLUTSequence'`` or ``'VOILUTSequence'``.
+    name : str
+        File name for the messages.
+    notes : list of str
+        The note is added.
+    """
+    if not ds.get(keyword):
+        return None
+    item = ds[keyword].value[0]
+    try:
+        lut = read_lut(ds, item, name)
+    except ScanError:
+        lut = None
+    if lut is None or len(lut.entries) < _count(item.LUTDescriptor[0]):
+        notes.append(f"A lookup table of the file ({dictionary_description(keyword)}) is damaged and was ignored.")
+        return None
+    return lut
+
+
+def _count(stated: int) -> int:
+    # Of 16 bits, of which 0 stands for 2 to the power of 16 (PS3.3 C.11.1.1.1).
+    return (int(stated) & 0xFFFF) or 65536
+
+
 def _entries(ds: Dataset, data: object, count: int) -> np.ndarray:
     if isinstance(data, (bytes, bytearray)):
-        # One byte an entry where the data are half as long as 16-bit entries would be.
-        narrow = len(data) < 2 * count
+        # One byte an entry where the data are half as long as 16-bit entries would be, and made even.
+        narrow = len(data) in (count, count + 1)
         little = ds.original_encoding[1] is not False
         kind = np.dtype("u1") if narrow else np.dtype("<u2" if little else ">u2")
         return np.frombuffer(data[: count * kind.itemsize], kind).astype(np.uint16)

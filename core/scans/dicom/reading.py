@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from io import BytesIO
 
 from pydicom import dcmread, uid
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import parse_basic_offsets
 from pydicom.filereader import read_dataset, read_preamble
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
 from core.scans import limits
-from core.scans.dicom.codestream import j2k_header, jpeg_header
+from core.scans.dicom.syntax import MOST_HEAD, PixelStart, encoding_of, is_encapsulated
+from core.scans.memory.content import Content
 from core.scans.scan import ScanError
 from core.scans.text import one_line
 
@@ -23,33 +30,41 @@ logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 warnings.filterwarnings("ignore", module=r"pydicom\b")
 
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_HELD_BYTES = 2**16
+"""What is larger is read when it is asked for: the pixels of many files would be there all at once."""
+
 _DICOMDIR = UID("1.2.840.10008.1.3.10")
+_UNDEFINED = 0xFFFFFFFF
+_PIECE = 2**20
 
 
-def read_dicom(data: bytes, name: str) -> Dataset:
-    """Return the data set of an image.
+def read_dicom(content: Content, name: str, image: bool = True) -> Dataset:
+    """Return the data set of an image, or of what need not be one; its pixels are read with `pixels_at_hand`.
 
     Parameters
     ----------
-    data : bytes
+    content : Content
         A DICOM file, with or without preamble and File Meta Information (PS3.10 7.1).
     name : str
         File name for the messages.
+    image : bool
+        Whether it must be one.
 
     Returns
     -------
     pydicom.dataset.Dataset
-        With pixel data, and with ``file_meta.TransferSyntaxUID`` set.
+        With pixel data where it is an image, and with ``file_meta.TransferSyntaxUID`` set.
 
     Raises
     ------
     ScanError
         Where the file is no image, is damaged, or inflates beyond `limits.MAX_INFLATED_BYTES`.
     """
-    data = _inflated(data, name)
+    content = _inflated(content, name)
     try:
-        ds = dcmread(BytesIO(data), force=True)
-        _refuse_no_image(ds, name)
+        ds = dcmread(content.stream, force=True, defer_size=_HELD_BYTES)
+        if image:
+            _refuse_no_image(ds, name)
         _ensure_transfer_syntax(ds, name)
     except ScanError:
         raise
@@ -58,39 +73,101 @@ def read_dicom(data: bytes, name: str) -> Dataset:
     return ds
 
 
-def _inflated(data: bytes, name: str) -> bytes:
+def _inflated(content: Content, name: str) -> Content:
     """Undo the deflation of PS3.5 A.5 within bounds; pydicom would inflate a bomb to its end.
 
     The File Meta Information is read as pydicom reads it: with or without preamble, and however long it is.
     """
-    if uid.DeflatedExplicitVRLittleEndian.encode() not in data:
-        return data
-    stream = BytesIO(data)
+    stream = content.stream
     try:
         read_preamble(stream, force=True)
         meta = read_dataset(stream, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
+    except MemoryError:
+        raise
+    except Exception:
+        return content  # pydicom says so, too
+    try:
         if meta.get("TransferSyntaxUID") != uid.DeflatedExplicitVRLittleEndian:
-            return data
-        plain = _inflate(stream.read(), name)
+            return content
+        header = FileMetaDataset(meta)
+        header.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+        plain = Content(partial(_inflated_whole, content, stream.tell(), header, name))
+        return plain if plain.head else content
     except (ScanError, MemoryError):
         raise
     except Exception as error:
         raise ScanError(f"'{name}' is a damaged deflated DICOM file: export or download it again.") from error
-    header = FileMetaDataset(meta)
-    header.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+
+
+def _inflated_whole(content: Content, start: int, header: FileMetaDataset, name: str) -> memoryview:
     whole = BytesIO()
     whole.write(bytes(128) + b"DICM")
     write_file_meta_info(whole, header, enforce_standard=False)  # type: ignore[arg-type]  # it takes any stream
-    return whole.getvalue() + plain
+    _inflate(content.view[start:], whole, name)
+    content.let_go()
+    return whole.getbuffer()
 
 
-def _inflate(packed: bytes, name: str) -> bytes:
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    plain = inflater.decompress(packed, limits.MAX_INFLATED_BYTES)
-    if inflater.unconsumed_tail:
-        size = limits.MAX_INFLATED_BYTES // limits.MEBIBYTE
-        raise ScanError(f"'{name}' inflates to more than {size} MB: export it uncompressed.")
-    return plain
+def _inflate(packed: memoryview, whole: BytesIO, name: str) -> None:
+    inflater, left = zlib.decompressobj(-zlib.MAX_WBITS), limits.MAX_INFLATED_BYTES
+    for start in range(0, len(packed), _PIECE):
+        piece = packed[start : start + _PIECE]
+        while len(piece) and not inflater.eof:
+            plain = inflater.decompress(piece, min(_PIECE, left + 1))
+            whole.write(plain)
+            piece, left = memoryview(inflater.unconsumed_tail), left - len(plain)
+            if left < 0:
+                size = limits.MAX_INFLATED_BYTES // limits.MEBIBYTE
+                raise ScanError(f"'{name}' inflates to more than {size} MB: export it uncompressed.")
+    whole.write(inflater.flush())
+
+
+def unread(ds: Dataset, keyword: str) -> RawDataElement | None:
+    """An element that is so long that it is read when it is asked for; None for one that is at hand."""
+    element = ds.get_item(keyword, keep_deferred=True) if keyword in ds else None
+    return element if isinstance(element, RawDataElement) and element.value is None and element.length else None
+
+
+@contextmanager
+def pixels_at_hand(ds: Dataset) -> Iterator[None]:
+    """While entered, the pixels of a data set may be read; what was read of them is let go afterwards."""
+    held = [unread(ds, keyword) for keyword in PIXEL_KEYWORDS if keyword in ds]
+    try:
+        yield
+    finally:
+        for element in held:
+            if element is not None:
+                ds[element.tag] = element
+        let_go(ds)
+
+
+def let_go(ds: Dataset) -> None:
+    """Free the content of the file that a data set was read from, until it is read again."""
+    content = getattr(getattr(ds, "buffer", None), "content", None)
+    if content is not None:
+        content.let_go()
+
+
+def pixel_start(ds: Dataset, keyword: str = "PixelData") -> PixelStart | None:
+    """How pixel data begin, and how long they are, told without reading them all; None where there are none."""
+    element = unread(ds, keyword)
+    if element is not None:
+        held = ds.buffer.content.view[element.value_tell :]
+        held = held if element.length == _UNDEFINED else held[: element.length]
+        return PixelStart(bytes(held[:MOST_HEAD]), len(held))
+    value = ds[keyword].value if keyword in ds else None
+    return PixelStart(value[:MOST_HEAD], len(value)) if isinstance(value, bytes) else None
+
+
+def read_in_place(ds: Dataset, keyword: str) -> None:
+    """Have a decoder read pixel data frame by frame where they are in the file, as far as they are of known length."""
+    element = unread(ds, keyword)
+    if element is not None and element.length != _UNDEFINED:
+        content = ds.buffer.content
+        start = element.value_tell
+        part = Content(lambda: content.view[start : start + element.length])
+        kinds = {"PixelData": ("OW", "OB"), "FloatPixelData": ("OF",), "DoubleFloatPixelData": ("OD",)}[keyword]
+        ds[element.tag] = DataElement(element.tag, element.VR if element.VR in kinds else kinds[0], part.stream)
 
 
 def _refuse_no_image(ds: Dataset, name: str) -> None:
@@ -114,6 +191,25 @@ def _refuse_no_image(ds: Dataset, name: str) -> None:
     raise ScanError(f"'{name}' cannot be read as DICOM: export or download it again.")
 
 
+def frame_count(ds: Dataset) -> int:
+    """Number of Frames (0028,0008), at least 1; where it is below, as many as the pixel data hold.
+
+    Raises
+    ------
+    ValueError
+        Where it is damaged.
+    """
+    stated = ds.get("NumberOfFrames")
+    if stated in (None, "") or int(stated) >= 1:
+        return int(stated or 1)
+    start = pixel_start(ds) or PixelStart(b"", 0)
+    if is_encapsulated(start.head):
+        return max(1, len(parse_basic_offsets(ds.PixelData)))
+    bits = (ds.get(keyword) for keyword in ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated"))
+    size = math.prod(int(number or 1) for number in bits) // 8
+    return max(1, start.size // max(1, size))
+
+
 def transfer_syntax(ds: Dataset) -> UID:
     """Return the transfer syntax that `read_dicom` ensured."""
     return UID(ds.file_meta.TransferSyntaxUID)
@@ -125,32 +221,16 @@ def _ensure_transfer_syntax(ds: Dataset, name: str) -> None:
         meta = ds.file_meta = FileMetaDataset()
     if meta.get("TransferSyntaxUID"):
         return
-    element = ds.get_item("PixelData")
-    if element is not None and getattr(ds["PixelData"], "is_undefined_length", False):
-        meta.TransferSyntaxUID = _guess_compression(bytes(ds.PixelData), name)
+    if "PixelData" in ds and getattr(ds.get_item("PixelData", keep_deferred=True), "length", 0) == _UNDEFINED:
+        syntax = encoding_of(ds, pixel_start(ds), None, 0)
+        if syntax is None:
+            raise ScanError(
+                f"'{name}' does not say how its pixels are compressed (no Transfer Syntax): export it uncompressed."
+            )
+        meta.TransferSyntaxUID = syntax
         return
     implicit, little = ds.original_encoding
     if implicit:
         meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian
     else:
         meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
-
-
-def _guess_compression(encapsulated: bytes, name: str) -> UID:
-    """Tell the compression from the first codestream; only the families with a start marker can be told."""
-    start = encapsulated.find(b"\xff\xd8\xff")
-    if 0 <= start < 65536 and jpeg_header(encapsulated[start:]):
-        frame = encapsulated[start:]
-        for marker, syntax in (
-            (b"\xff\xf7", uid.JPEGLSNearLossless),
-            (b"\xff\xc3", uid.JPEGLossless),
-            (b"\xff\xc0", uid.JPEGBaseline8Bit),
-            (b"\xff\xc1", uid.JPEGExtended12Bit),
-        ):
-            if marker in frame[:4096]:
-                return syntax
-    if j2k_header(encapsulated):
-        return uid.JPEG2000
-    raise ScanError(
-        f"'{name}' does not say how its pixels are compressed (no Transfer Syntax): export it again uncompressed."
-    )

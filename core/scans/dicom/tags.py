@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
+from core.scans.dicom.attributes import DAMAGED, value_of
 from core.scans.dicom.confidential import is_confidential
 from core.scans.markers import derived_kind
 from core.scans.text import one_line
@@ -104,7 +105,7 @@ def displayed_tags(ds: Dataset, transfer_syntax: UID | None) -> dict[str, str]:
 
 
 def identifying_words(ds: Dataset, described: bool = True) -> frozenset[str]:
-    """Return the words, of three letters or more, that stand in the confidential attributes of `ds`.
+    """Return the words, of three letters or more, that stand in the confidential standard attributes of `ds`.
 
     Parameters
     ----------
@@ -113,7 +114,9 @@ def identifying_words(ds: Dataset, described: bool = True) -> frozenset[str]:
     described : bool
         Whether attributes count that describe rather than name.
     """
-    texts = (text for tag in ds.keys() if is_confidential(tag) for text in _texts_of(ds, tag, described))
+    # Private attributes repeat the machine's make, model and sequence, the names of their blocks first of all.
+    tags = (tag for tag in ds.keys() if is_confidential(tag) and not tag.is_private)
+    texts = (text for tag in tags for text in _texts_of(ds, tag, described))
     return frozenset(word for text in texts for word in _WORD.findall(text.lower()))
 
 
@@ -123,9 +126,9 @@ def _texts_of(ds: Dataset, tag: BaseTag, described: bool) -> Iterator[str]:
         return
     try:
         element = ds[tag]
-    except (KeyError, NotImplementedError, TypeError, ValueError):
+    except DAMAGED:
         # A damaged value is not worth losing the scan for, and its bytes may still spell a name.
-        raw = ds.get_item(tag)
+        raw = ds.get_item(tag, keep_deferred=True)
         if raw is not None and isinstance(raw.value, bytes):
             yield raw.value[:_DAMAGED_BYTES].decode("latin-1")
         return
@@ -135,6 +138,9 @@ def _texts_of(ds: Dataset, tag: BaseTag, described: bool) -> Iterator[str]:
                 yield from _texts_of(item, below, described)
     elif element.VR in _NAMING:
         yield str(element.value)
+    elif element.VR == "UN" and not tag.is_private and isinstance(element.value, bytes):
+        # What is too new for the dictionary, where the file does not say what kind of value it has.
+        yield element.value[:_DAMAGED_BYTES].decode("latin-1")
 
 
 def mentions(text: str, private: frozenset[str]) -> bool:
@@ -144,7 +150,7 @@ def mentions(text: str, private: frozenset[str]) -> bool:
 
 def coded(ds: Dataset, keyword: str) -> str | None:
     """Return the coded string `keyword` of `ds`, or None where it is absent or no coded string (PS3.5 6.2)."""
-    value = ds.get(keyword)
+    value = value_of(ds, keyword)
     if not isinstance(value, str):
         return None
     value = value.strip()
@@ -154,7 +160,7 @@ def coded(ds: Dataset, keyword: str) -> str | None:
 def _safe_text(ds: Dataset, keyword: str) -> str:
     try:
         return _text(ds, keyword)
-    except (TypeError, ValueError):
+    except DAMAGED:
         # A damaged value is not worth losing the scan for.
         return ""
 
@@ -174,3 +180,13 @@ def _part(keyword: str, part: object) -> str:
     if keyword in TEXTS:
         return one_line(part, 40)
     return f"{float(part):g}"  # type: ignore[arg-type]
+
+
+def burned_in_notes(ds: Dataset) -> list[str]:
+    """What Burned In Annotation (0028,0301) leaves to say of text in the pixels."""
+    stated = coded(ds, "BurnedInAnnotation")
+    if stated == "NO":
+        return []
+    if stated == "YES":
+        return ["The file says that text is burned into its pixels, which may identify the patient; it is still there."]
+    return ["The file does not say whether text is burned into its pixels: look before you share the picture."]

@@ -8,110 +8,118 @@ from dataclasses import dataclass, field
 import numpy as np
 from pydicom.dataset import Dataset
 
-from core.scans.dicom.luts import read_lut
-from core.scans.dicom.pixels import stored_pixels
-from core.scans.dicom.tags import identifying_words, mentions
-from core.scans.text import one_line
-from core.scans.windowing import FUNCTIONS, Lut, Window, identity_window, look_up
+from core.scans.dicom.attributes import finite_number, group_item
+from core.scans.dicom.frames import Frame
+from core.scans.dicom.luts import usable_lut
+from core.scans.dicom.mosaic import is_mosaic, mosaic_of
+from core.scans.dicom.pixels import read_stored, stored_pixels
+from core.scans.dicom.reading import pixels_at_hand
+from core.scans.dicom.windows import FileWindows, file_windows
+from core.scans.memory.volume import Volume
+from core.scans.windowing import Window, identity_window, look_up
 
+NO_NUMBERS = "Values that are no numbers were replaced by 0."
 _INTEGERS = (np.uint8, np.int8, np.int16, np.uint16, np.int32, np.uint32, np.int64)
+
+
+Take = Callable[[int, np.ndarray, np.ndarray | None], None]
+"""Takes the number of a frame in its file, its values, and False where these are padding; None where none is."""
 
 
 @dataclass
 class Part:
-    """What one DICOM file contributes to a scan.
+    """What one DICOM file contributes to a scan, beside the pixels.
 
     Attributes
     ----------
     ds : pydicom.dataset.Dataset
         The file.
-    values : numpy.ndarray
-        (F, H, W) modality units, or (F, H, W, 3) colour.
-    valid : numpy.ndarray or None
-        (F, H, W) False on padding (PS3.3 C.7.5.1.1.2); None where there is none.
-    windows : list of Window
-        Alternative windows of the file, each for all frames.
-    frame_windows : list of Window or None
-        Default window of each frame, where functional groups give one.
+    colour : bool
+        Whether its pixels are.
+    frames : list of int
+        Which of the file's frames they are.
+    given : FileWindows
+        How the file wants to be shown.
     identity : Window or None
         Window of the whole stored range, where it is the natural default (8 bits or fewer, not rescaled).
-    positions : list of float or None
-        Millimetres of each frame along the normal.
-    normal : numpy.ndarray or None
-        (3,) unit normal of the first frame.
     """
 
     ds: Dataset
-    values: np.ndarray
-    valid: np.ndarray | None = None
-    windows: list[Window] = field(default_factory=list)
-    frame_windows: list[Window] | None = None
-    voi_lut: Lut | None = None
+    frames: list[int]
+    colour: bool = False
+    given: FileWindows = field(default_factory=lambda: FileWindows([]))
     identity: Window | None = None
-    positions: list[float] | None = None
-    normal: np.ndarray | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
     def inverted(self) -> bool:
         """True for MONOCHROME1."""
-        return self.values.ndim == 3 and self.ds.get("PhotometricInterpretation") == "MONOCHROME1"
+        return not self.colour and self.ds.get("PhotometricInterpretation") == "MONOCHROME1"
 
 
-def read_part(ds: Dataset, name: str) -> Part:
-    """Decode a data set and bring it to modality units.
+def read_part(ds: Dataset, name: str, frames: list[int], take: Take) -> Part:
+    """Decode some frames of a data set and bring them to modality units.
+
+    Parameters
+    ----------
+    ds : pydicom.dataset.Dataset
+        As returned by `read_dicom`.
+    name : str
+        File name for the messages.
+    frames : list of int
+        Which frames; of a mosaic, which tiles.
+    take : callable
+        Is given each of them: grey (H, W) in modality units, or (H, W, 3) colour. A frame may come twice.
 
     Raises
     ------
     ScanError
-        Where the pixels or the tables of the file cannot be used.
+        Where the pixels of the file cannot be used.
     """
-    stored = stored_pixels(ds, name)
-    if stored.ndim == 4:
-        return Part(ds, stored)
-    part = Part(ds, stored, _valid(ds, stored))
-    transformed = _to_modality(part, name)
-    if not transformed and int(ds.get("BitsStored") or 16) <= 8:
-        part.identity = identity_window(int(ds.BitsStored), stored.dtype.kind == "i")
-    if ds.get("HighBit") not in (None, "") and ds.get("BitsStored") and int(ds.HighBit) + 1 != int(ds.BitsStored):
+    part = Part(ds, frames)
+    scale = _Scale(part, name)
+    kinds = set[str]()
+
+    def take_stored(number: int, stored: np.ndarray) -> None:
+        if number not in scale.lines:
+            return
+        part.colour = stored.ndim == 3
+        kinds.add(stored.dtype.kind)
+        take(number, stored if part.colour else scale.applied(number, stored), _valid(ds, stored))
+
+    with pixels_at_hand(ds):
+        if is_mosaic(ds):
+            for number, tile in enumerate(_tiles(part, name)):
+                take_stored(number, tile)
+        else:
+            read_stored(ds, name, part.notes, take_stored)
+    if part.colour:
+        return part
+    part.notes += scale.notes
+    if not scale.changes and int(ds.get("BitsStored") or 16) <= 8:
+        part.identity = identity_window(int(ds.BitsStored), "i" in kinds)
+    highest = finite_number(ds, "HighBit")
+    if highest is not None and ds.get("BitsStored") and highest + 1 != int(ds.BitsStored):
         part.notes.append("The file places its bits unusually (High Bit), so grey values may be off.")
-    _read_windows(part, name)
+    part.given = file_windows(ds, frames, name, part.notes)
     return part
 
 
-def group_item(ds: Dataset, index: int, keyword: str) -> Dataset | None:
-    """Return the functional group `keyword` of frame `index`, its own or the shared one (PS3.3 C.7.6.16)."""
-    own = ds.get("PerFrameFunctionalGroupsSequence")
-    shared = ds.get("SharedFunctionalGroupsSequence")
-    for groups in (own[index] if own and index < len(own) else None, shared[0] if shared else None):
-        items = groups.get(keyword) if groups is not None else None
-        if items:
-            return items[0]
-    return None
-
-
-def finite_number(ds: Dataset | None, keyword: str) -> float | None:
-    """Return a numeric attribute, or None where it is absent, empty, damaged or not finite."""
-    numbers = finite_numbers(ds, keyword)
-    return numbers[0] if numbers else None
-
-
-def finite_numbers(ds: Dataset | None, keyword: str) -> list[float]:
-    """Return the values of a numeric attribute; empty where any of them is damaged or not finite."""
-    value = ds.get(keyword) if ds is not None else None
-    if value is None or value == "":
-        return []
-    try:
-        numbers = [float(value)] if isinstance(value, (str, int, float)) else [float(part) for part in value]
-    except (TypeError, ValueError):
-        return []
-    return numbers if np.isfinite(numbers).all() else []
+def _tiles(part: Part, name: str) -> np.ndarray:
+    """The slices of a mosaic; its one picture where of how many isn't said."""
+    stored = stored_pixels(part.ds, name, part.notes)
+    mosaic = mosaic_of(part.ds, stored)
+    if mosaic is None:
+        part.notes.append("The picture is a mosaic of slices, but of how many is not said, so it is shown whole.")
+        return stored
+    part.notes.append(f"The picture is a mosaic, and was divided into its {mosaic.count} slices.")
+    return mosaic.split(stored)
 
 
 def _valid(ds: Dataset, stored: np.ndarray) -> np.ndarray | None:
     """Mark what is no padding; the range includes both of its ends (PS3.3 C.7.5.1.1.2)."""
     value = finite_number(ds, "PixelPaddingValue")
-    if value is None:
+    if value is None or stored.ndim == 3:
         return None
     limit = finite_number(ds, "PixelPaddingRangeLimit")
     low, high = sorted((value, value if limit is None else limit))
@@ -119,30 +127,32 @@ def _valid(ds: Dataset, stored: np.ndarray) -> np.ndarray | None:
     return None if valid.all() else valid
 
 
-def _to_modality(part: Part, name: str) -> bool:
-    """Apply the modality LUT or rescale (PS3.3 C.11.1); tell whether that changed the values."""
-    ds = part.ds
-    if part.values.dtype.kind == "f":
-        part.values = _finite(part)
-    if ds.get("ModalityLUTSequence"):
-        part.values = look_up(part.values, read_lut(ds, ds.ModalityLUTSequence[0], name))
-        return True
-    lines = [_rescale(ds, index) for index in range(part.values.shape[0])]
-    if any(slope == 0 for slope, _ in lines):
-        part.notes.append("The rescale slope of the file is 0, which is not allowed, and was ignored.")
-        lines = [(slope or 1.0, intercept) for slope, intercept in lines]
-    if len(set(lines)) == 1:
-        part.values = rescaled(part.values, *lines[0])
-    else:
-        frames = [rescaled(frame, *line) for frame, line in zip(part.values, lines, strict=True)]
-        part.values = joined(frames, np.stack)
-    return set(lines) != {(1.0, 0.0)}
+class _Scale:
+    """The modality LUT or the rescale of some frames of a file (PS3.3 C.11.1).
 
+    lines: by frame, slope and intercept; notes: what was wrong with the values or with how they are to be scaled.
+    """
 
-def _finite(part: Part) -> np.ndarray:
-    if not np.isfinite(part.values).all():
-        part.notes.append("Values that are no numbers were replaced by 0.")
-    return finite_float32(part.values)
+    def __init__(self, part: Part, name: str) -> None:
+        self.notes: list[str] = []
+        self._lut = usable_lut(part.ds, "ModalityLUTSequence", name, self.notes)
+        self.lines = {index: _rescale(part.ds, index) for index in part.frames}
+        if self._lut is None and any(slope == 0 for slope, _ in self.lines.values()):
+            self.notes.append("The rescale slope of the file is 0, which is not allowed, and was ignored.")
+        self.lines = {index: (slope or 1.0, intercept) for index, (slope, intercept) in self.lines.items()}
+
+    @property
+    def changes(self) -> bool:
+        """Whether values change."""
+        return self._lut is not None or set(self.lines.values()) != {(1.0, 0.0)}
+
+    def applied(self, number: int, stored: np.ndarray) -> np.ndarray:
+        """A frame's values in modality units."""
+        if stored.dtype.kind == "f":
+            if not np.isfinite(stored).all() and NO_NUMBERS not in self.notes:
+                self.notes.append(NO_NUMBERS)
+            stored = finite_float32(stored)
+        return look_up(stored, self._lut) if self._lut is not None else rescaled(stored, *self.lines[number])
 
 
 def finite_float32(values: np.ndarray) -> np.ndarray:
@@ -188,60 +198,31 @@ def rescaled(stored: np.ndarray, slope: float, intercept: float) -> np.ndarray:
         return finite_float32(stored.astype(np.float64) * slope + intercept)
 
 
-def joined(arrays: list[np.ndarray], join: Callable[[list[np.ndarray]], np.ndarray]) -> np.ndarray:
-    """Join arrays of several types, by `np.stack` or `np.concatenate`, into one that is no wider than float32 needs."""
-    kind = np.result_type(*arrays)
-    if kind.kind == "f" and kind.itemsize > 4:
-        kind = np.dtype(np.float32)
-    return join([array.astype(kind, copy=False) for array in arrays])
+class ScanPixels:
+    """The values of some frames, in their order, and where these are padding."""
 
+    def __init__(self, frames: list[Frame], name: str) -> None:
+        self._place = {(id(frame.ds), frame.index): place for place, frame in enumerate(frames)}
+        self._volume, self._count = Volume(len(frames), name), len(frames)
+        self._valid: np.ndarray | None = None
+        self.lost: set[int] = set()
 
-def _read_windows(part: Part, name: str) -> None:
-    ds = part.ds
-    private = identifying_words(ds)
-    groups = [group_item(ds, index, "FrameVOILUTSequence") for index in range(part.values.shape[0])]
-    if any(group is not None for group in groups):
-        _frame_windows(part, groups, private)
-    else:
-        part.windows = _usable(part, _windows(ds, private))
-    if ds.get("VOILUTSequence"):
-        part.voi_lut = read_lut(ds, ds.VOILUTSequence[0], name)
+    def put(self, ds: Dataset, index: int, values: np.ndarray, valid: np.ndarray | None) -> None:
+        """Take in a frame of a file."""
+        place = self._place[id(ds), index]
+        self._volume.put(place, values)
+        if valid is not None:
+            if self._valid is None:
+                self._valid = np.ones((self._count, *valid.shape), bool)
+            self._valid[place] = valid
 
+    def lose(self, frames: list[Frame]) -> None:
+        """Leave out frames that can't be read."""
+        self.lost |= {self._place[id(frame.ds), frame.index] for frame in frames}
 
-def _frame_windows(part: Part, groups: list[Dataset | None], private: frozenset[str]) -> None:
-    firsts = [next(iter(_windows(group, private)), None) for group in groups]
-    good = [window for window in firsts if window is not None and window.usable]
-    if len(good) < len(firsts):
-        part.notes.append("Some frames bring no usable window.")
-    if not good:
-        return
-    part.windows = [good[len(good) // 2]]
-    if len(good) == len(firsts) and len(set(good)) > 1:
-        part.frame_windows = good
-
-
-def _usable(part: Part, windows: list[Window]) -> list[Window]:
-    good = [window for window in windows if window.usable]
-    if len(good) < len(windows):
-        part.notes.append("A window of the file is not allowed by the standard and was left out.")
-    return good
-
-
-def _windows(ds: Dataset | None, private: frozenset[str]) -> list[Window]:
-    """Return the windows of a data set or functional group, with their explanations as names (PS3.3 C.11.2.1.2)."""
-    centers, widths = finite_numbers(ds, "WindowCenter"), finite_numbers(ds, "WindowWidth")
-    if ds is None or not centers or not widths:
-        return []
-    function = str(ds.get("VOILUTFunction") or "LINEAR").strip().upper()
-    function = function if function in FUNCTIONS else "LINEAR"
-    names = _explanations(ds, min(len(centers), len(widths)), private)
-    return [Window(center, width, name, function) for center, width, name in zip(centers, widths, names, strict=False)]
-
-
-def _explanations(ds: Dataset, count: int, private: frozenset[str]) -> list[str]:
-    value = ds.get("WindowCenterWidthExplanation") or []
-    given = ["" if mentions(str(text), private) else text for text in ([value] if isinstance(value, str) else value)]
-    plain = ["File window"] if count == 1 else [f"File window {index + 1}" for index in range(count)]
-    return [
-        one_line(given[index], 30) or plain[index] if index < len(given) else plain[index] for index in range(count)
-    ]
+    @property
+    def taken(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """(F, H, W) or (F, H, W, 3) values, and (F, H, W) False on padding; None where there is none."""
+        places = [place for place in range(self._count) if place not in self.lost]
+        valid = self._valid[places] if self._valid is not None and self.lost else self._valid
+        return self._volume.take(places), None if valid is None or valid.all() else valid

@@ -96,9 +96,11 @@ def test_the_map_with_and_without_a_scan(app: AppTest, served: Bundle, choose: C
     record_gates(tmp_path / served.name / "gates.json")
     opened(app, "experts")
     assert "n = 6 scans" in texts(app) and "python -m training.measure.gates" in texts(app)
+    assert "These attacks move" in texts(app)
     choose(app, SCAN.key)
     section(opened(app, "experts"), "Map of gates")
-    chart = json.loads(app.get("plotly_chart")[0].proto.spec)
+    (found,) = [chart for chart in app.get("plotly_chart") if chart.proto.alt.startswith("Gate vectors")]
+    chart = json.loads(found.proto.spec)
     assert "this scan" in {trace["name"] for trace in chart["data"]}
     assert {"Clean, tumour", "FGSM 8/255, no tumour", "PGD 8/255, tumour"} <= {trace["name"] for trace in chart["data"]}
 

@@ -1,6 +1,7 @@
 """What the experts say: clean, attacked, purified and along the path."""
 
 import dataclasses
+import json
 import time
 
 import numpy as np
@@ -10,8 +11,9 @@ from streamlit.testing.v1 import AppTest
 import core
 from core import Bundle
 from core.attacks import attack_scan
-from core.explanation.mixture import run_mixture
+from core.explanation.mixture import gate_change, run_mixture
 from core.models.experts import NONE_LEFT
+from pages.experts.findings import moved, points
 from pages.experts.picker import NONE_HERE
 from pages.experts.state import ATTACKED, CLEAN, PURIFIED, ExpertsState
 from pages.shared.runtime import bundle as cached_bundle
@@ -89,6 +91,19 @@ def test_the_attack_made_here_and_what_purifies_it(page: AppTest) -> None:
 
 
 @pytest.mark.slow
+def test_the_gate_is_told_against_the_clean_scan(page: AppTest) -> None:
+    press(page, "experts-attack")
+    views = bench(page).stages
+    for stage in (ATTACKED, PURIFIED):
+        pair = views[CLEAN].output, views[stage].output
+        assert moved(*pair, gate_change(*pair)) in texts(page).replace("\u2060", "")
+    (bars,) = [chart for chart in page.get("plotly_chart") if chart.proto.alt.startswith("Gate, Attacked")]
+    drawn = json.loads(bars.proto.spec)["data"][0]["text"]
+    change = gate_change(views[CLEAN].output, views[ATTACKED].output)
+    assert drawn == [f"<b>{points(value)}</b>" for value in change.points]
+
+
+@pytest.mark.slow
 def test_a_stopped_attack_keeps_how_far_it_came(page: AppTest, served: Bundle, monkeypatch) -> None:
     from pages.experts import attack as experts_attack
 
@@ -112,8 +127,14 @@ def test_an_attacked_copy_stands_beside_its_origin(page: AppTest, served: Bundle
     made = bench(page)
     assert list(made.stages) == [CLEAN, ATTACKED, PURIFIED]
     assert np.array_equal(made.stages[CLEAN].pixels, before.pixels)
-    assert np.array_equal(made.stages[ATTACKED].pixels, session(page).examination.pixels)
-    assert not [button for button in page.button if button.key == "experts-attack"]
+    copy = session(page).examination.pixels
+    assert np.array_equal(made.stages[ATTACKED].pixels, copy) and "begins with the clean original" in texts(page)
+    page.slider(key="experts-eps").set_value(16.0)
+    press(page, "experts-attack")
+    moved = np.abs(made.stages[ATTACKED].pixels - before.pixels).max()
+    assert moved == pytest.approx(16 / 255, abs=1e-4) and "Attacked, ε = 16/255" in texts(page)
+    press(page, "experts-copy")
+    assert np.array_equal(made.stages[ATTACKED].pixels, copy) and "Attacked, ε" not in texts(page)
 
 
 @pytest.mark.slow
@@ -150,9 +171,11 @@ def test_refused_scan_gives_its_sentence(app: AppTest, served: Bundle, choose: C
 @pytest.mark.slow
 def test_another_scan_lays_the_bench_out_anew(page: AppTest, choose: Choose) -> None:
     press(page, "experts-attack")
+    page.button_group(key="experts-on-medfedpure").set_value([0]).run()
     old = bench(page)
     choose(page, OTHER.key)
     assert bench(page) is not old and list(bench(page).stages) == [CLEAN]
+    assert page.button_group(key="experts-on-medfedpure").value == [0, 1, 2], "everybody is at work again"
 
 
 @pytest.mark.parametrize("name", SECTIONS)

@@ -10,7 +10,7 @@ from core.attacks import AttackSettings
 from core.models.experts import resnet_mixture
 from core.models.resnet import NarrowResNet18
 from training.measure import ablations
-from training.recipes import dwf_figures
+from training.recipes import mixture_figures
 
 SMALL = ["--batch", 6, "--width", 2, "--shrink", 4, "--steps", 1, "--joint-steps", 1]
 SMALL += ["--expert-iterations", 1, "--iterations", 1, "--limit", 1]
@@ -59,13 +59,13 @@ def test_rows_say_what_they_were_made_with_and_other_keys_stay(recipe):
 def test_what_is_known_is_not_measured_again(recipe, monkeypatch, capsys):
     first = recipe("--minutes", 0)
     assert "run the same command again" in capsys.readouterr().out and "ablations" not in first
-    first, figure, measured = recipe(), dwf_figures.figure, []
+    first, figure, measured = recipe(), mixture_figures.figure, []
 
     def counted(network, val, settings, seed):
         measured.append(settings)
         return figure(network, val, settings, seed)
 
-    for module in (ablations, dwf_figures):
+    for module in (ablations, mixture_figures):
         monkeypatch.setattr(module, "figure", counted)
     assert recipe() == first and not measured
     assert recipe("--limit", 2)["ablations"]["unseen"]["mixture, fgsm 51/255"]["n"] == 2 and len(measured) == 2

@@ -1,9 +1,15 @@
 """What the tables of the defence keep of an earlier run, and what they sum up."""
 
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
+from core.attacks import AttackSettings
 from core.evaluation.evaluation import weights_record
-from training.measure.defence import benign_totals, kept_rows
+from training.measure.defence import Row, benign_totals, kept_rows, row_command, tables_command
 
 
 @pytest.mark.slow
@@ -37,3 +43,29 @@ def test_labels_of_flagged_benign_scans_are_kept(bundle):
     assert now["flagged"] == otherwise["flagged"] > 0
     assert now["kept"] >= 0.97 * now["flagged"] > otherwise["kept"]
     assert now["turned_wrong"] < otherwise["turned_wrong"]
+
+
+def test_the_commands_name_all_collections_and_how_many_scans_of_a_site():
+    one = Namespace(data=[Path("/somewhere/a.npz")], per_site=None, seed=0, bundle="brain-mri")
+    both = Namespace(data=[Path("a.npz"), Path("b.npz")], per_site=40, seed=0, bundle="brain-mri")
+    assert tables_command(one) == "make tables DATA=a.npz"
+    assert tables_command(both) == 'make tables DATA="a.npz b.npz" PER_SITE=40'
+    bundle = SimpleNamespace(default_classifier="resnet18")
+    assert row_command(Row(AttackSettings("pgd"), 20), bundle, both) == (
+        "python -m core evaluate --data a.npz b.npz --per-site 40 --attack pgd --limit 20"
+    )
+
+
+@pytest.mark.slow
+def test_a_row_of_one_question_is_none_of_two(bundle):
+    limits = bundle.limits_of("resnet18")
+    two = replace(bundle, limits={"resnet18": replace(limits, altered=("amv",))})
+    settings = {
+        "command": "then",
+        "classifier": "resnet18",
+        "weights_sha256": weights_record(bundle, "resnet18"),
+        "thresholds": dict(limits.thresholds),
+        "borderline": limits.borderline._asdict(),
+    }
+    rows = {"slow": [{"report": {"settings": settings}}]}
+    assert list(kept_rows(rows, bundle)) == ["then"] and not kept_rows(rows, two)

@@ -33,7 +33,7 @@ def test_the_recipe_measures_and_its_record_is_read_and_tabulated(cells: Bundle,
         encrypted, "measure_timings", lambda: [{"head": "linear", "preset": "linear", "server_ms": 2.0}]
     )
     cells.folder.mkdir()
-    options = argparse.Namespace(data=data, seed=0, limit=None)
+    options = argparse.Namespace(data=[data], per_site=None, seed=0, limit=None)
     encrypted.record_encryption(load_for(cells, data), cells, options)
     known = json.loads((cells.folder / FILE).read_text())["vit"]
     assert known["command"] == "python -m training.measure.encrypted --data cells.npz --bundle tiny-cells --seed 0"

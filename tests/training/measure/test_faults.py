@@ -63,8 +63,8 @@ def measured(patched, tmp_path_factory):
             if hasattr(module, name):
                 patched.setattr(module, name, value)
     bundle = load_bundle(NAME)
-    options = argparse.Namespace(data=data_set(weights), seed=0)
-    data = load_for(bundle, options.data)
+    options = argparse.Namespace(data=[data_set(weights)], per_site=None, seed=0)
+    data = load_for(bundle, options.data[0])
     before = {name: network_digest(network) for name, network in bundle.classifiers.items()}
     for classifier, studies in STUDIED.items():
         chosen = argparse.Namespace(**vars(options), classifier=[classifier], only=studies)

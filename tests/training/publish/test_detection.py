@@ -1,6 +1,37 @@
 """What the page on detection says of benign changes."""
 
-from training.publish.detection import benign_sentence
+from training.publish.detection import attack_table, benign_sentence, site_table
+
+
+def row(condition="pgd 8/255", **more):
+    """A row of a record, of one attack, or of none."""
+    method = condition.split()[0] if condition != "clean" else None
+    kind = "attacked" if method else "clean"
+    shares = {f"{kind}_accuracy": 0.5, f"defended_{kind}_accuracy": 0.75, f"flagged_{kind}": 0.25} | more
+    intervals = dict.fromkeys(shares, [0.0, 1.0])
+    separation = {"auc": 0.9, "auc_interval": [0.8, 1.0]}
+    report = {"n": 8, "detection": dict.fromkeys(("mae_error", "amv", "instability"), separation), "ssim_purified": 0.9}
+    report |= {"flagged_successful": 0.5, **shares, "intervals": intervals}
+    report["settings"] = {"command": "python -m core evaluate", "attack": {"method": method, "eps": 8}}
+    return {"title": condition, "condition": condition, "report": report}
+
+
+def test_a_record_of_one_question_and_one_site_has_the_columns_that_it_had():
+    head = attack_table("about", [row()])[2]
+    assert "altered" not in head and "of right" not in head and site_table([row("clean"), row()]) == []
+
+
+def test_what_several_sites_and_two_questions_add_is_tabulated():
+    one = row(defended_attacked_of_right=0.8, altered_attacked=1.0)
+    one["report"]["detection"] |= dict.fromkeys(("agreement", "altered"), {"auc": 0.99, "auc_interval": [0.98, 1.0]})
+    text = "\n".join(attack_table("about", [one]))
+    assert "| of right | altered |" in text and "`agreement`" in text and "80.0 %" in text and "0.990" in text
+    own = {"n": 4, "attacked_accuracy": 0.5, "altered_attacked": 1.0}
+    one["report"]["sites"] = {"north": own | {"intervals": {name: [0.25, 1.0] for name in own if name != "n"}}}
+    lines = site_table([row("clean"), one])
+    assert [line for line in lines if "north" in line] == [
+        "| pgd 8/255 | north | 4 | 50.0 % (25.0–100.0) | – | – | – | 100.0 % (25.0–100.0) |"
+    ]
 
 
 def test_the_sentence_on_benign_changes():

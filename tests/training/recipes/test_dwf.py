@@ -47,7 +47,7 @@ def test_what_learns_together(choice, data, tmp_path):
     options = dwf.options_parser().parse_args([str(word) for word in words])
     experts = [NarrowResNet18(1, 2, 2, 4) for _ in range(2)]
     before = [{name: value.clone() for name, value in expert.state_dict().items()} for expert in experts]
-    run = dwf.train_together(experts, dwf.load_splits(data)[0], options, float("inf"))
+    run = dwf.train_together(experts, dwf.load_splits(options)[0], options, float("inf"))
     after = [expert.state_dict() for expert in run.network.experts]
     kept = [torch.equal(value, after[place][name]) for place, old in enumerate(before) for name, value in old.items()]
     assert all(kept) == (choice == "frozen")

@@ -15,8 +15,8 @@ from core.federation.averaging import personal_names
 from core.federation.hospitals import PROFILES, Hospital
 from core.models.experts import MixtureOfExperts, resnet_mixture
 from core.models.resnet import NarrowResNet18
-from training.recipes import federation, medfedpure, pooled
-from training.recipes.pooled import pooled_figures
+from training.recipes import federation, medfedpure, mixture_figures
+from training.recipes.mixture_figures import pooled_figures
 
 HOSPITALS = [Hospital(indices=(), **profile) for profile in PROFILES]
 
@@ -31,7 +31,21 @@ def words(tmp_path):
         group=np.arange(28),
         split=np.array([0] * 24 + [1] * 4),
     )
-    small = ["--width", 2, "--shrink", 2, "--batch", 4, "--steps", 2, "--rounds", 2, "--gate-steps", 1]
+    small = [
+        "--width",
+        2,
+        "--shrink",
+        2,
+        "--batch",
+        4,
+        "--steps",
+        2,
+        "--rounds",
+        2,
+        "--gate-steps",
+        1,
+        "--invented-scanners",
+    ]
     return ["--data", tmp_path / "tiny.npz", *small]
 
 
@@ -60,6 +74,22 @@ def test_the_recipe_writes_a_mixture_that_loads_its_baselines_and_a_card(words, 
     assert form["config"] == {"count": 3, "width": 2, "shrink": 2}
     for name in ("university-hospital", "district-hospital", "mobile-unit", "plain-fedavg"):
         NarrowResNet18(1, 2, 2, 2).load_state_dict(load_file(out / f"{name}.safetensors"))
+
+
+@pytest.mark.slow
+def test_real_hospitals_are_the_sites_of_the_collections(collections, tmp_path, monkeypatch):
+    words = ["--width", 2, "--shrink", 4, "--batch", 4, "--steps", 1, "--rounds", 1, "--gate-steps", 1]
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit, match="fewer than two sites"):
+        run(monkeypatch, "--data", *collections, "--out", out, *words)
+    run(monkeypatch, "--data", *collections, "--out", out, *words, "--smallest", 2)
+    metrics = json.loads((out / "medfedpure.json").read_text())["metrics"]
+    assert [site["name"] for site in metrics["hospitals"]] == ["A", "B", "tumours"]
+    assert metrics["hospitals"][2]["images"] == {"no tumour": 0, "tumour": 8}
+    assert list(metrics["mean_gate_weights"]) == ["plain", "A", "B", "tumours"]
+    of_each = [metrics["accuracy"]["mixture"][name]["value"] for name in ("A", "B", "tumours")]
+    assert metrics["accuracy"]["mixture"]["pooled"]["value"] == pytest.approx(np.average(of_each, weights=[4, 4, 8]))
+    assert "Invented" not in (out / "medfedpure.form.json").read_text()
 
 
 @pytest.mark.slow
@@ -103,7 +133,7 @@ def cut_off_after(function, calls):
 
 
 def test_plain_scans_get_a_look_and_purified_copies_have_theirs_already(monkeypatch):
-    monkeypatch.setattr(federation, "augmented", lambda pixels, generator: pixels)
+    monkeypatch.setattr(federation, "augmented_scans", lambda pixels, generator: pixels)
     monkeypatch.setattr(federation, "site_look", lambda pixels, hospital, generator: pixels + hospital)
     versions = torch.stack([torch.zeros(64, 1, 2, 2), torch.full((64, 1, 2, 2), 5.0)], 1)
     seen = federation.shown(versions, torch.Generator().manual_seed(0), (None, 1.0, 2.0))
@@ -142,7 +172,7 @@ def test_the_gates_loss_by_hand():
 
 def test_measured_figures_by_hand(monkeypatch):
     """Two scans of .2 and .8 in two groups. The good expert finds both; the bad one says 1 to all, so finds one."""
-    monkeypatch.setattr(pooled, "every_look", lambda pixels, hospitals, seed: torch.stack([pixels] * 2))
+    monkeypatch.setattr(mixture_figures, "every_look", lambda pixels, hospitals, seed: torch.stack([pixels] * 2))
     pixels = torch.stack([torch.full((1, 4, 4), 0.2), torch.full((1, 4, 4), 0.8)])
     val = Dataset(pixels, torch.tensor([0, 1]), ("a", "b"), (), "")
     good, bad = Brightness(0.5), Brightness(0.1)

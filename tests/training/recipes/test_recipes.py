@@ -14,10 +14,17 @@ from safetensors.torch import load_file
 from core.bundles import loading
 from training.publish import assemble
 from training.recipes import classifier, mae, unet
-from training.recipes.augmentation import AUGMENTATIONS, augmented, augmented_cells
+from training.recipes.augmentation import AUGMENTATIONS, FAITHFUL, augmented_cells, faithful_scans
+from training.recipes.cards import command_line
 from training.tasks import TASKS
 
-COMPONENTS = {"classifier": (classifier, "resnet18"), "mae": (mae, "mae"), "unet": (unet, "diffusion_pytorch_model")}
+COMPONENTS = {"classifier": (classifier, "resnet18"), "mae": (mae, "mae"), "unet": (unet, "unet")}
+
+
+def test_a_recorded_command_tells_no_folder_of_the_machine(monkeypatch, tmp_path):
+    words = ["/here/training/recipes/unet.py", "--data", str(tmp_path / "a.npz"), "--out", "build/unet", "--steps", "5"]
+    monkeypatch.setattr("sys.argv", words)
+    assert command_line() == "python -m training.recipes.unet --data a.npz --out build/unet --steps 5"
 
 
 @pytest.mark.slow
@@ -78,11 +85,12 @@ def test_two_runs_with_one_seed_start_alike(data, run, tmp_path):
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
+@pytest.mark.parametrize("table", [AUGMENTATIONS, FAITHFUL])
 @pytest.mark.parametrize("bundle", TASKS)
-def test_augmentation_hangs_on_the_generator_alone_and_stays_in_range(bundle):
+def test_augmentation_hangs_on_the_generator_alone_and_stays_in_range(bundle, table):
     channels = TASKS[bundle]["input"]["channels"]
     pixels = torch.rand((5, channels, 32, 32), generator=torch.Generator().manual_seed(1))
-    first, again = (AUGMENTATIONS[bundle](pixels, torch.Generator().manual_seed(2)) for _ in range(2))
+    first, again = (table[bundle](pixels, torch.Generator().manual_seed(2)) for _ in range(2))
     assert torch.equal(first, again) and first.shape == pixels.shape
     assert first.min() >= 0 and first.max() <= 1 and not torch.allclose(first, pixels, atol=0.1)
 
@@ -92,7 +100,7 @@ def test_cells_keep_their_colours_and_scans_their_black_ground():
     cells = augmented_cells(pink.expand(20, 3, 16, 16), generator)
     assert torch.allclose(cells, cells[:, :, :1, :1].expand_as(cells), atol=1e-5)  # turned, yet nothing black comes in
     assert (cells[:, :, 0, 0] - pink.flatten()).abs().max() < 0.15
-    corners = augmented(torch.ones(20, 1, 16, 16), generator)[:, 0, 0, 0]
+    corners = faithful_scans(torch.ones(20, 1, 16, 16), generator)[:, 0, 0, 0]
     assert corners.min() < 0.5
 
 

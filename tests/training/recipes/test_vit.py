@@ -17,6 +17,7 @@ from core.models.vit import TokenViT
 from training.publish import assemble
 from training.recipes import vit
 from training.recipes.augmentation import augmented_tiles
+from training.recipes.cards import trained_classifier
 from training.recipes.weights import seeded
 from training.tasks import TASKS
 
@@ -93,7 +94,7 @@ def test_a_teacher_answers_in_place_of_the_labels(data, run, tmp_path):
     network = seeded(lambda: NarrowResNet18(1, 2), "teacher")
     teacher = tmp_path / "resnet18.safetensors"
     save_file({key.removeprefix("network."): value for key, value in network.state_dict().items()}, teacher)
-    trained, images = vit.trained_teacher(teacher, 1, 2), torch.rand(2, 1, 128, 128)
+    trained, images = trained_classifier(teacher, 1, 2), torch.rand(2, 1, 128, 128)
     assert not trained.training and not any(weight.requires_grad for weight in trained.parameters())
     with torch.no_grad():
         assert torch.allclose(vit.answers(trained, images), network.eval()(images).softmax(1), atol=1e-5)

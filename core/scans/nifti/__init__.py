@@ -1,0 +1,1 @@
+"""NIfTI: headers, the way onto the screen, volumes."""

@@ -1,0 +1,1 @@
+"""Outlines that a file brings for a scan: DICOM SEG, RTSTRUCT, NIfTI masks."""

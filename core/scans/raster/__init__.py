@@ -1,0 +1,1 @@
+"""Ordinary pictures as scans: PNG, JPEG, TIFF, BMP and WebP."""

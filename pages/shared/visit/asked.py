@@ -1,0 +1,138 @@
+"""What an address asks for, chosen as far as it is here; the rest is named in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from pages.shared.examinations import samples, take_original
+from pages.shared.runtime import bundle
+from pages.shared.visit.attacks import MOST_SEED, asked_attack, whole_number
+from pages.shared.visit.purifiers import asked_purifiers
+from pages.shared.words import plain
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+    from pages.shared.session import Session
+
+MOST_SHOWN = 40  # letters of a word that is not known
+# Words that only their page understands.
+OF_PAGES = {"experts": ("mixture",), "faults": ("network", "form", "guard", "flips"), "encrypt": ("head", "preset")}
+UNKNOWN, WITHOUT = "This address asks for what isn’t here: ", ". The page begins without it."
+GONE = (
+    "The scan of this address isn’t on the server any more, or somebody else brought it, and such scans are never "
+    "shared: upload it again, or choose a sample."
+)
+
+
+def apply(session: Session, words: Mapping[str, str], came_back: bool) -> None:
+    """Choose what these words ask for; `came_back`: by Back or Forward, so that what is missing was not yet chosen."""
+    wrong: list[str] = []
+    _take_bundle(session, words, wrong)
+    _take_scan(session, words, wrong)
+    _take_models(session, words, wrong)
+    _take_attack(session, words, wrong)
+    _take_purifiers(session, words, wrong)
+    visit = session.visit
+    named, own = ("slice", "window", "attacked", "step"), OF_PAGES.get(visit.page, ())
+    visit.asked |= {name: words[name] for name in (*named, *own) if name in words}
+    visit.asked["section"] = words.get("section", "")
+    if came_back:
+        visit.asked = dict.fromkeys(("slice", "window", *own), "") | visit.asked
+    if came_back or "view" in words:
+        visit.class_view = words.get("view") == "class"
+    if words.get("view", "class") != "class":
+        wrong.append("view")
+    if (came_back or "sample" in words) and "attacked" not in words:
+        take_original(session)
+    refuse(session, {name: words[name] for name in wrong})
+
+
+def ask_for(session: Session, words: Mapping[str, str], press: str = "") -> None:
+    """Ask the page for what an address with these words would; `press`: a button to be pressed, by its key."""
+    _take_attack(session, words, [])
+    session.visit.asked |= {name: words[name] for name in ("section", "step") if name in words}
+    session.visit.asked["press"] = press
+
+
+def is_pressed(session: Session, key: str) -> bool:
+    """Whether this button is to be pressed; once."""
+    wanted = session.visit.asked.get("press") == key
+    if wanted:
+        del session.visit.asked["press"]
+    return wanted
+
+
+def refuse(session: Session, words: Mapping[str, str]) -> None:
+    """Say which words of the address are not known here."""
+    if words:
+        said, before = [f"{name} “{word[:MOST_SHOWN]}”" for name, word in words.items()], session.visit.problem or ""
+        if before.startswith(UNKNOWN):
+            said.insert(0, before.removeprefix(UNKNOWN).removesuffix(WITHOUT))
+        session.visit.problem = UNKNOWN + ", ".join(said) + WITHOUT
+
+
+def _take_bundle(session: Session, words: Mapping[str, str], wrong: list[str]) -> None:
+    from core import bundle_names
+
+    name = words.get("bundle", session.bundle)
+    if name not in bundle_names():
+        wrong.append("bundle")
+    elif name != session.bundle:
+        session.choose_bundle(name)
+
+
+def _take_scan(session: Session, words: Mapping[str, str], wrong: list[str]) -> None:
+    if key := words.get("sample"):
+        if key not in samples():
+            wrong.append("sample")
+        elif key != session.sample or session.scan is None:
+            session.wanted, session.tour = key, None
+    elif words.get("scan") and (session.scan is None or session.sample):
+        session.visit.problem = GONE
+
+
+def _take_models(session: Session, words: Mapping[str, str], wrong: list[str]) -> None:
+    models = bundle(session.bundle)
+    if name := words.get("classifier"):
+        if name in (models.classifiers if models.lacks else models.limits):
+            session.classifier = st.session_state[f"classifier-{models.name}"] = name
+        else:
+            wrong.append("classifier")
+    if "seed" in words:
+        try:
+            session.seed = st.session_state["seed"] = whole_number(words, "seed", 0, MOST_SEED)
+        except ValueError:
+            wrong.append("seed")
+
+
+def _take_attack(session: Session, words: Mapping[str, str], wrong: list[str]) -> None:
+    if "attack" not in words:
+        return
+    try:
+        settings, seed = asked_attack(words, len(bundle(session.bundle).classes))
+    except ValueError as error:
+        wrong.append(str(error))
+        return
+    session.attack, session.attack_seed = settings, seed
+    session.visit.asked["attack"] = words["attack"]
+
+
+def _take_purifiers(session: Session, words: Mapping[str, str], wrong: list[str]) -> None:
+    if "purify" not in words:
+        return
+    try:
+        session.purify, session.purify_seed = asked_purifiers(words, bundle(session.bundle))
+    except ValueError as error:
+        wrong.append(str(error))
+        return
+    session.visit.asked["purify"] = words["purify"]
+
+
+def draw_address_problem(session: Session, place: DeltaGenerator) -> None:
+    """The sentence about what the address asks for and what isn't here."""
+    if session.visit.problem:
+        place.warning(plain(session.visit.problem), icon=":material/link_off:")

@@ -1,0 +1,54 @@
+"""Every page by axe-core's rules, light and dark, wide and narrow, and before a class: nothing serious or worse."""
+
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from helpers import WAIT_MS, decision, settle
+from playwright.sync_api import Page
+
+from tests.app_server import Server
+
+PAGES = ("Home", "Examine", "Attack", "Purify", "Detect", "Audit", "Experts", "Faults", "Encrypt")
+GRAVE = ("serious", "critical")
+# The list of pages in the sidebar is Streamlit's own markup.
+RULES = {"exclude": [["[data-testid=stSidebarNav]"]]}
+
+
+def grave(page: Page) -> list[str]:
+    """What axe finds, a line each."""
+    settle(page)
+    found = Axe().run(page, context=RULES).response["violations"]
+    return [
+        f"{fault['id']}: {node['html'][:120]} ({(node['any'] or node['all'] or node['none'])[0]['message']})"
+        for fault in found
+        if fault["impact"] in GRAVE
+        for node in fault["nodes"]
+    ]
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1440), ("dark", 1440), ("dark", 820)])
+def test_no_page_has_a_serious_fault(open_app: Callable[[], Page], scheme: str, width: int) -> None:
+    page = open_app()
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 1000})
+    faults = {}
+    page.get_by_role("link", name="Examine", exact=True).click()
+    faults["no scan"] = grave(page)
+    page.locator(".st-key-start-tumour-01 button").click(timeout=WAIT_MS)
+    decision(page, "tumour-01.dcm")
+    for name in PAGES:
+        page.get_by_role("link", name=name, exact=True).first.click()
+        page.get_by_role("heading", level=1).first.wait_for(timeout=WAIT_MS)
+        faults[name] = grave(page)
+    assert not {name: lines for name, lines in faults.items() if lines}
+
+
+def test_no_page_has_a_serious_fault_before_a_class(open_app: Callable[[], Page], server: Server) -> None:
+    page, faults = open_app(), {}
+    settle(page)
+    for name in PAGES[1:]:
+        page.goto(f"{server.url}/{name.lower()}?sample=tumour-01&view=class", timeout=WAIT_MS)
+        page.locator(".st-key-class-bar").wait_for(timeout=WAIT_MS)
+        faults[name] = grave(page)
+    assert not {name: lines for name, lines in faults.items() if lines}

@@ -1,0 +1,100 @@
+"""What reviewers remark on a case, whether a changed answer was put right, and a report that always comes."""
+
+from dataclasses import replace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.report.cases import Case
+from core.report.cohort import sample_cohort
+from pages.audit import files
+from pages.audit.charts import dots
+from pages.audit.files import report
+from pages.audit.state import AuditState
+from pages.audit.table import CASE, REMARK, RESTORED_TINT, TINT, _frame, _tinted, answer
+from pages.shared.runtime import bundle, engine
+from tests.pages.audit.helpers import audit
+from tests.reading import session, texts
+
+REMARKED = "Second reader: <b>agrees</b>.\nAsk for the contrast series."
+
+
+def changed(name: str, before: str, after: str, truth: str | None) -> Case:
+    return Case(name, name, undefended=before, purified=after, label=after, probability=0.9, truth=truth,
+                fidelity={"ssim": 0.8})  # fmt: skip
+
+
+CASES = [
+    changed("a", "ill", "well", "well"),
+    changed("b", "well", "ill", "well"),
+    changed("c", "well", "ill", None),
+    changed("d", "well", "well", "ill"),
+]
+
+
+def test_a_changed_answer_is_restored_or_broken_where_the_truth_is_known() -> None:
+    assert [answer(case) for case in CASES] == [
+        "restored: ill → well", "broken: well → ill", "changed: well → ill", "kept: well"
+    ]  # fmt: skip
+    tints = [row[0] for row in _tinted(_frame(CASES)).to_numpy().tolist()]
+    assert tints == [RESTORED_TINT, TINT, TINT, ""]
+
+
+def test_charts_have_a_row_for_each_effect() -> None:
+    figure = dots(CASES, [1.0, 2.0, 3.0, 4.0], None, False)
+    assert [(trace.name, trace.x[0]) for trace in figure.data] == [
+        ("kept", 4.0), ("restored", 1.0), ("broken", 2.0), ("changed", 3.0)
+    ]  # fmt: skip
+
+
+def test_the_decision_stands_second_with_its_probability() -> None:
+    assert list(_frame(CASES))[:3] == ["Scan", "Decision", "Answer under purification"]
+    assert _frame(CASES)["Decision"][0] == "Well, 90.0 %" and REMARK not in _frame(CASES)
+
+
+def test_of_our_samples_the_truth_is_known() -> None:
+    truths = {source.name: source.truth for source in sample_cohort()}
+    assert set(truths.values()) == set(bundle("brain-mri").classes)
+    assert truths["tumour-01-pgd-8.dcm"] == "tumour" and truths["no-tumour-02.dcm"] == "no tumour"
+
+
+@pytest.mark.slow
+def test_a_remark_is_kept_with_the_audit_and_printed(audited: AppTest) -> None:
+    audited.selectbox(key=CASE).select(2).run()
+    audited.text_area[0].set_value(REMARKED).run()
+    assert not audited.exception and audit(audited).cases[2].remark == REMARKED
+    assert list(audited.dataframe[0].value[REMARK]).count(REMARKED) == 1
+    text = report(audit(audited), engine().worker, bundle("brain-mri"))
+    assert text.count("Second reader: &lt;b&gt;agrees&lt;/b&gt;.") == 2, "in the table and beside the pictures"
+    session(audited).drop(AuditState)
+    audited.run()
+    assert audit(audited).cases[2].remark == REMARKED, "another visit finds it"
+    for _ in range(2):  # resume, then everything again
+        audited.button(key="audit-start").click().run()
+    assert audit(audited).complete and audit(audited).cases[2].remark == REMARKED
+    session(audited).drop(AuditState)
+    audited.run()
+    assert audit(audited).cases[2].remark == REMARKED
+
+
+@pytest.mark.slow
+def test_a_report_comes_without_the_pictures_that_fail(audited: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost() -> bytes:
+        raise OSError("The file is gone.")
+
+    now = audit(audited)
+    now.sources = (*now.sources[:2], replace(now.sources[2], read=lost))
+    text = report(now, engine().worker, bundle(now.bundle))
+    assert text.count("<section") == 1 and "scan 3" in text
+    now.pictures.clear()
+    monkeypatch.setattr(files, "PATIENCE", 0.0)
+    assert "<section" not in report(now, engine().worker, bundle(now.bundle))
+
+
+@pytest.mark.slow
+def test_a_second_report_computes_nothing_again(audited: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = audit(audited)
+    first = report(now, engine().worker, bundle(now.bundle))
+    monkeypatch.setattr(engine().worker, "submit", None)
+    assert report(now, engine().worker, bundle(now.bundle)).count("<section") == first.count("<section") == 2
+    assert "Remark" not in texts(audited)

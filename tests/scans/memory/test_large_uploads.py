@@ -1,0 +1,85 @@
+"""The largest uploads: how much memory and processor time opening one takes, and that it is right.
+
+PURESCAN_LARGEST=500 has files as large as may be uploaded.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from core.scans import limits
+from core.scans.loading import READER, Study
+from core.scans.viewing import viewer_volume
+from tests.memory import Memory
+from tests.scans.builders import dicom
+
+SIZE_MB = int(os.environ.get("PURESCAN_LARGEST", "120"))
+SIDE = 512
+SLICES = SIZE_MB * limits.MEBIBYTE // (2 * SIDE**2) - 1  # what stands before the pixels has room as well
+BLOCK = np.random.default_rng(0).integers(0, 4096, (16, SIDE, SIDE), np.uint16)
+# Once the file, once its pixels, at most 64 MB for the browser, and what a small file takes.
+ALLOWED_MB = 2 * SIZE_MB + 64 + 60
+
+
+def a_slice(place: int) -> np.ndarray:
+    """Every slice is another one."""
+    return np.roll(BLOCK[place % len(BLOCK)], place)
+
+
+def archive(method: int) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method, compresslevel=1) as packed:
+        for name, content in files():
+            packed.writestr(name, content)
+    return stream.getvalue()
+
+
+def files() -> Iterator[tuple[str, bytes]]:
+    for place in range(SLICES):
+        tags = {"ImagePositionPatient": [0, 0, 2.0 * place], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}
+        tags |= {"PixelSpacing": [0.5, 0.5], "RescaleIntercept": -1024, "RescaleSlope": 1, "SeriesInstanceUID": "1.2.3"}
+        yield f"{place}.dcm", dicom(a_slice(place), InstanceNumber=place, **tags)
+
+
+def volume() -> np.ndarray:
+    return np.stack([a_slice(place) for place in range(SLICES)])
+
+
+def nifti() -> bytes:
+    return nib.Nifti1Image(volume().astype(np.int16).T, np.diag([-0.5, -0.5, 2, 1])).to_bytes()
+
+
+KINDS: dict[str, Callable[[], list[tuple[str, bytes]]]] = {
+    "archive": lambda: [("study.zip", archive(zipfile.ZIP_STORED))],
+    "deflated archive": lambda: [("study.zip", archive(zipfile.ZIP_DEFLATED))],
+    "files": lambda: list(files()),
+    "multi-frame": lambda: [("frames.dcm", dicom(volume(), NumberOfFrames=SLICES))],
+    "NIfTI": lambda: [("volume.nii", nifti())],
+    "gzipped NIfTI": lambda: [("volume.nii.gz", gzip.compress(nifti(), 1))],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_large_upload_is_held_once_and_its_pixels_once(kind: str) -> None:
+    brought = KINDS[kind]()
+    READER.start()
+    READER.open(dicom(BLOCK[:1]), "warm")
+    with Memory(os.getpid()) as memory:
+        study = Study.of_files(brought)
+        scan = study.begin().finish()
+        viewer_volume(scan)
+    print(f"{kind} of {SIZE_MB} MB: {memory.grown / limits.MEBIBYTE:.0f} MB more at most")
+    assert memory.grown < ALLOWED_MB * limits.MEBIBYTE
+    shift = 0 if kind in ("multi-frame", "NIfTI", "gzipped NIfTI") else 1024
+    assert scan.values.itemsize == 2 and scan.frame_count == SLICES
+    for place in (0, SLICES // 2, SLICES - 1):
+        np.testing.assert_array_equal(scan.values[place].astype(int) + shift, a_slice(place))

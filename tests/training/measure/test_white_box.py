@@ -1,0 +1,143 @@
+"""Rows of attackers who know the defence: which there are, what is kept of earlier ones, and what is written."""
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import training.measure.white_box as measure
+from core.attacks import find_method, sees_defence
+from core.evaluation.readings import READINGS
+from core.evaluation.sanity import MeasuredRow, verdicts
+from tests.graded import graded_bundle, graded_scans
+from training.measure.white_box import BALLS, KEY, all_rows, chosen_rows, measured_rows, record_white_box
+from training.publish.white_box import headline_cells, white_box_page, white_box_tables
+
+
+def options(**changes):
+    usual = {"data": [Path("a.npz")], "per_site": None, "bundle": "brain-mri", "seed": 0, "limit": 6, "take": None}
+    usual |= {"steps": 2, "eot": 2, "queries": 2, "only": None, "out": None}
+    return argparse.Namespace(**usual | changes)
+
+
+def test_every_row_is_an_attack_that_there_is_and_has_a_name_of_its_own():
+    rows = list(all_rows(options()))
+    assert len({row.name for row in rows}) == len(rows) > 30
+    for row in rows[1:]:
+        find_method(row.attack)
+        assert sees_defence(row.attack) != row.name.startswith("transfer")
+    assert {(row.attack.norm, row.attack.eps) for row in rows} == {*BALLS, ("linf", 64)}
+
+
+@pytest.mark.parametrize("strong", [{}, {"steps": 200, "eot": 20}])
+def test_the_rows_hold_all_that_the_tests_for_masked_gradients_compare(strong):
+    groups = [str(place) for place in range(8)]
+    rows = [MeasuredRow(row.attack, dict.fromkeys(READINGS, "w" * 8)) for row in all_rows(options(**strong))]
+    assert {verdict.state for verdict in verdicts(rows, groups) if verdict} == {"green"}
+
+
+def test_only_names_rows_by_their_words():
+    def names(*only):
+        return [row.name for row in chosen_rows(options(only=list(only)))]
+
+    assert names("transfer linf 8", "rays linf 8") == ["transfer pgd linf 8", "query rays linf 8"]
+    assert names("exact linf pgd")[:2] == ["exact pgd linf 64", "exact pgd linf 8"]
+    assert len(names("")) == len(chosen_rows(options())) and not names("magic")
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """The names of the rows that were measured, as they are."""
+    asked, real = [], measure.measure
+    monkeypatch.setattr(measure, "measure", lambda row, *rest: asked.append(row.name) or real(row, *rest))
+    return asked
+
+
+def test_a_row_is_written_when_it_is_whole_and_not_measured_again(tmp_path, counted, monkeypatch):
+    data, bundle, out = graded_scans(4), graded_bundle(), tmp_path / "rows.json"
+    how = options(out=out, only=["no attack", "transfer linf 8"])
+    record_white_box(data, bundle, chosen_rows(how), how)
+    record = json.loads(out.read_text())[KEY]
+    assert [row["name"] for row in record["rows"]] == counted == ["no attack", "transfer pgd linf 8"]
+    assert record["scans"]["groups"] == list(data.groups) and set(record["scans"]["sites"]) == {"north", "south"}
+    assert record["rows"][1]["command"].endswith("--only 'transfer pgd linf 8'")
+    assert 0.9 < record["rows"][1]["longest"] < 1.001
+
+    counted.clear()
+    record_white_box(data, bundle, chosen_rows(how), how)
+    assert not counted and json.loads(out.read_text())[KEY] == record
+
+    more = options(out=out, only=["transfer linf 8"], steps=3)
+    record_white_box(data, bundle, chosen_rows(more), more)
+    assert counted == ["transfer pgd linf 8"] and len(json.loads(out.read_text())[KEY]["rows"]) == 3
+
+    other = replace(bundle, hashes={name: "9" * 64 for name in bundle.hashes})
+    record_white_box(data, other, chosen_rows(more), more)
+    assert len(counted) == 2 and len(json.loads(out.read_text())[KEY]["rows"]) == 1
+
+
+def test_rows_of_another_machine_are_taken_over(tmp_path, counted):
+    data, bundle, theirs = graded_scans(2), graded_bundle(), tmp_path / "theirs" / "rows.json"
+    theirs.parent.mkdir()
+    how = options(out=theirs, only=["no attack"])
+    record_white_box(data, bundle, chosen_rows(how), how)
+    counted.clear()
+    here = replace(bundle, folder=tmp_path)
+    (tmp_path / "results.json").write_text(json.dumps({"other": 1}))
+    record_white_box(data, here, [], options(take=theirs))
+    report = json.loads((tmp_path / "results.json").read_text())
+    assert [row["name"] for row in report[KEY]["rows"]] == ["no attack"] and report["other"] == 1 and not counted
+
+
+def test_an_unknown_row_is_refused_with_the_names_that_there_are(monkeypatch, capsys):
+    monkeypatch.setattr(measure, "load_bundle", lambda name: graded_bundle())
+    monkeypatch.setattr(measure, "measured_collections", lambda bundle, options: graded_scans(4))
+    monkeypatch.setattr(sys, "argv", ["white_box", "--data", "a.npz", "--only", "magic"])
+    with pytest.raises(SystemExit):
+        measure.main()
+    assert "query rays linf 8" in capsys.readouterr().err
+
+
+def recorded(letters="w"):
+    """A record with all rows, of which nothing was measured."""
+    groups = [str(place) for place in range(8)]
+    rows = []
+    for row in all_rows(options()):
+        word = ("." if row.attack.method is None else letters) * 8
+        reading = measure_reading(word, groups)
+        rows.append(
+            {"name": row.name, "attack": vars(row.attack), "title": row.name, "n": 8, "longest": 1.0, "minutes": 0.1}
+            | {"undefended": 0.5, "undefended_interval": [0.2, 0.8], "device": "cpu", "precision": "float32"}
+            | {"command": "python -m x", "readings": dict.fromkeys(READINGS, reading)}
+        )
+    scans = {"groups": groups, "sites": ["north"] * 8}
+    return {"classifier": "resnet18", "seed": 0, "scans": scans, "rows": rows}
+
+
+def measure_reading(word, groups):
+    from core.evaluation.readings import reading_report
+
+    return reading_report(word, groups)
+
+
+def test_the_page_has_a_table_a_reading_and_says_what_the_tests_found():
+    record = recorded()
+    lines = white_box_tables(record)
+    assert all(any(line.startswith(f"**{name.capitalize()}**") for line in lines) for name in READINGS)
+    assert sum("| green |" in line for line in lines) >= 4 * len(BALLS) and not any(
+        "withdrawn |" in line for line in lines
+    )
+    assert sum("the worst of" in line for line in lines) == 4 * len(BALLS)
+    assert len(measured_rows(record)) == len(record["rows"])
+    masked = recorded(letters=".")
+    assert any(
+        "| withdrawn | At ε = 64/255 100.0% of the answers are still right" in line for line in white_box_tables(masked)
+    )
+    assert len(headline_cells(record)) == len(BALLS) and not headline_cells(masked) and not headline_cells({})
+
+
+def test_what_was_not_measured_is_said(tmp_path):
+    assert "Not measured" in white_box_page([replace(graded_bundle(), folder=tmp_path)])

@@ -1,0 +1,145 @@
+"""docs/results/white-box.md: how the defence holds against attackers who know it; from results.json."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from core.attacks import AttackSettings
+from core.bundles import Bundle
+from core.evaluation.readings import READINGS, SHARES, reading_report
+from core.evaluation.sanity import UNBOUNDED, MeasuredRow, Verdict, strongest, verdicts
+from training.conditions import radius_words
+from training.files import read_results
+from training.measure.white_box import KEY, measured_rows
+from training.publish.markdown import NONE, command, document, report_share, section, share, table
+
+Record = Mapping[str, Any]
+ABOUT = (
+    "How often the defence still answers rightly when the attacker knows all of it, thresholds and detector noise "
+    "included, and what was broken where it doesn't. Every attacked scan is read in four ways, a table each. **Right** "
+    "is a right answer, with an alarm or without; **wrong, unnoticed** has passed without an alarm; **wrong, flagged** "
+    "was flagged, and purification didn't bring the answer back; **refused** gives none; **alarm alone** is an alarm "
+    "or a refusal where the answer was, or would have been, right. Thresholds are cross-fitted over groups, and the "
+    "attacker faces those that judge the scan; 95 % intervals by bootstrap over near-duplicate groups."
+)
+CHECKED = (
+    "**Tests for masked gradients.** An attack that sees badly proves nothing. A row is *withdrawn* where more steps "
+    "or EOT calls are surely weaker, where an attacker who sees less (the classifier alone, answers alone, an "
+    "approximate gradient) is surely stronger, or where ε = 64/255 leaves right answers; *green* where all tests that "
+    "apply were made and passed, *incomplete* where one has no row to compare with. What is withdrawn carries no claim."
+)
+NOTHING_YET = "Not measured with the weights of today; `python -m training.measure.white_box` does it."
+HEAD = ("right", "wrong, unnoticed", "wrong, flagged", "refused", "alarm alone")
+
+
+def white_box_page(bundles: Iterable[Bundle]) -> str:
+    """Return the whole page: a section for each bundle that has a defence."""
+    lines = []
+    for bundle in bundles:
+        if bundle.lacks is None:
+            record = read_results(bundle.folder).get(KEY, {})
+            lines += [f"## {bundle.name}", "", *(white_box_tables(record) if record.get("rows") else [NOTHING_YET, ""])]
+    return document("Attackers who know the defence", ABOUT, lines)
+
+
+def white_box_tables(record: Record) -> list[str]:
+    """Return a table a reading, what the tests say of every row, and how each was measured."""
+    rows, groups = record["rows"], record["scans"]["groups"]
+    measured = measured_rows(record)
+    judged = verdicts(measured, groups)
+    sites = ", ".join(sorted(set(record["scans"]["sites"])))
+    lines = [
+        f"{record['classifier']}, {len(groups)} validation scans in {len(set(groups))} near-duplicate groups "
+        f"({sites}), seed {record['seed']}.",
+        "",
+    ]
+    for reading, question in READINGS.items():
+        head = ["attack", "classifier alone", *HEAD, "tests"]
+        cells = [row_cells(row, reading, verdict) for row, verdict in zip(rows, judged)]
+        cells += together_cells(measured, groups, reading)
+        lines += section(f"**{reading.capitalize()}**: {question}", head, cells)
+    return [*lines, *test_lines(rows, judged), *made_lines(rows)]
+
+
+def row_cells(row: Record, reading: str, verdict: Verdict | None) -> list[str]:
+    """Return one attacker's line under one reading."""
+    report = row["readings"][reading]
+    alone = share(row["undefended"], row["undefended_interval"])
+    return [attacker(row), alone, *(report_share(report, name) for name in SHARES), verdict.state if verdict else NONE]
+
+
+def together_cells(measured: Sequence[MeasuredRow], groups: Sequence[str], reading: str) -> list[list[str]]:
+    """Return a line a ball: every scan meets the worst of the attackers for it."""
+    cells = []
+    for norm, eps, count, outcomes in strongest(measured):
+        if count > 1:
+            report = reading_report(outcomes[reading], groups)
+            name = f"**the worst of {count} for each scan, {ball_words(norm, eps)}**"
+            cells.append([name, NONE, *(report_share(report, share) for share in SHARES), NONE])
+    return cells
+
+
+def attacker(row: Record) -> str:
+    """Return what a row is called: who doesn't know the defence is told from the others."""
+    if not row["attack"]["method"]:
+        return row["title"]
+    return f"{row['title']}, made for the classifier alone" if row["name"].startswith("transfer") else row["title"]
+
+
+def test_lines(rows: Sequence[Record], judged: Sequence[Verdict | None]) -> list[str]:
+    """Return why rows are withdrawn, and what keeps others from being green."""
+    cells = [
+        [attacker(row), verdict.state, " ".join(verdict.faults) or f"no row to compare: {', '.join(verdict.missing)}"]
+        for row, verdict in zip(rows, judged)
+        if verdict and verdict.state != "green"
+    ]
+    return [CHECKED, "", *(table(["attack", "verdict", "why"], cells) if cells else [])]
+
+
+def made_lines(rows: Sequence[Record]) -> list[str]:
+    """Return how each row was measured; the largest change shows that none left its ball."""
+    head = ["attack", "n", "largest change, of ε", "device", "precision", "minutes", "command"]
+    cells = [
+        [
+            attacker(row),
+            str(row["n"]),
+            f"{row['longest']:.3f}",
+            row["device"],
+            row["precision"],
+            f"{row['minutes']:g}",
+            command(row["command"]),
+        ]
+        for row in rows
+    ]
+    return section("**How the rows were measured**", head, cells)
+
+
+def headline_cells(record: Record, reading: str = "worst") -> list[list[str]]:
+    """Return, of every ball with a green row, n and what classifier and defence leave right at the worst attack."""
+    measured, groups = measured_rows(record), record.get("scans", {}).get("groups", [])
+    judged = verdicts(measured, groups)
+    proven = {ball(row) for row, verdict in zip(measured, judged) if row.kind == "exact" and is_green(verdict)}
+    cells = []
+    for norm, eps, count, outcomes in strongest(measured):
+        if (norm, eps) in proven and eps < UNBOUNDED:
+            own = [row for row, each in zip(record["rows"], measured) if ball(each) == (norm, eps)]
+            lowest = min(own, key=lambda row: row["undefended"])
+            report = reading_report(outcomes[reading], groups)
+            words = f"the worst of {count} attacks that know the defence, {ball_words(norm, eps)}"
+            alone = share(lowest["undefended"], lowest["undefended_interval"])
+            cells.append([words, str(len(groups)), alone, report_share(report, "accuracy")])
+    return cells
+
+
+def ball(row: MeasuredRow) -> tuple[str, float]:
+    """Return norm and ε."""
+    return row.attack.norm, row.attack.eps
+
+
+def ball_words(norm: str, eps: float) -> str:
+    """Return ``8/255`` or ``ℓ2 1``."""
+    return radius_words(AttackSettings(eps=eps, norm=norm))
+
+
+def is_green(verdict: Verdict | None) -> bool:
+    """Return whether a row passed all tests."""
+    return verdict is not None and verdict.state == "green"

@@ -28,6 +28,13 @@ def brightness(canvas: Locator) -> float:
     )
 
 
+def stop_series(page: Page) -> None:
+    """End the examination of all slices: while it runs, the page asks how far it is, and its strip is drawn anew."""
+    page.locator(".st-key-series-stop button").click(timeout=WAIT_MS)
+    expect(page.get_by_text("Stopped after")).to_be_visible(timeout=WAIT_MS)
+    settle(page)
+
+
 def test_slices_are_turned_without_the_server_and_examined_on_request(open_app: Visit) -> None:
     page, sent, elsewhere = open_app(), [], []
     page.on("request", lambda request: elsewhere.append(request.url) if "127.0.0.1" not in request.url else None)
@@ -35,10 +42,7 @@ def test_slices_are_turned_without_the_server_and_examined_on_request(open_app: 
     decision(page, VOLUME.name)
     canvas = page.locator(".viewer .picture")
     expect(canvas).to_have_attribute("data-slice", "94", timeout=WAIT_MS)
-    # While slices are examined, the page asks how far that is.
-    page.locator(".st-key-series-stop button").click(timeout=WAIT_MS)
-    expect(page.get_by_text("Stopped after")).to_be_visible(timeout=WAIT_MS)
-    settle(page)
+    stop_series(page)
     wire = page.context.new_cdp_session(page)
     wire.send("Network.enable")
     wire.on("Network.webSocketFrameSent", lambda _: sent.append(1))
@@ -154,8 +158,7 @@ def test_a_region_lies_on_its_own_slice(open_app: Visit) -> None:
     upload(page, VOLUME.name, VOLUME.read_bytes())
     decision(page, VOLUME.name)
     canvas = page.locator(".viewer .picture")
-    expect(page.get_by_text("All 189 slices:")).to_be_visible(timeout=WAIT_MS)  # until then the viewer is drawn anew
-    settle(page)
+    stop_series(page)
     canvas.press("e")
     expect(page.get_by_role("button", name="Ellipse")).to_have_attribute("aria-pressed", "true")
     drag(canvas, (0.4, 0.4), (0.55, 0.6))

@@ -47,21 +47,33 @@ CONDITIONS = (
 def main() -> None:
     parser = bundle_options(__doc__)
     parser.add_argument("--only", action="append", metavar="CONDITION", help="by its name, such as 'pgd 8/255'")
+    classifiers_option(parser)
     options = parser.parse_args()
     chosen = [settings for settings in CONDITIONS if not options.only or condition_name(settings) in options.only]
-    record_answers(options, chosen)
+    record_answers(options, chosen, options.classifier)
 
 
-def record_answers(options: argparse.Namespace, conditions: Sequence[AttackSettings]) -> None:
+def classifiers_option(parser: argparse.ArgumentParser) -> None:
+    """Add which classifiers are asked; the mixtures cost as much again each, so that nobody is asked by the way."""
+    words = "which are asked (default: the bundle's default one and all that have thresholds)"
+    parser.add_argument("--classifier", action="append", default=[], metavar="NAME", help=words)
+
+
+def record_answers(
+    options: argparse.Namespace, conditions: Sequence[AttackSettings], classifiers: Sequence[str] = ()
+) -> None:
     """Measure what isn't known yet, and write it into the bundle condition by condition.
 
-    Other classifiers than the default one are asked for what their thresholds need and no more.
+    Asked are the classifiers named, or the default one and all that have thresholds. Others than the default one are
+    asked for what their thresholds need and no more.
     """
     bundle = load_bundle(options.bundle)
+    names = [bundle.classifier_name(name) for name in classifiers]
+    names = names or list(dict.fromkeys([bundle.default_classifier, *bundle.limits]))
     val = validation_scans(measured_collections(bundle, options), options)
     digests = [image_digest(pixels) for pixels in val.pixels]
     for settings in conditions:
-        wanted = bundle.classifiers if settings in NEEDED else [bundle.default_classifier]
+        wanted = names if settings in NEEDED else [name for name in names if name == bundle.default_classifier]
         asked = [name for name in wanted if not is_recorded(bundle, name, settings, digests)]
         if settings.method and settings.method not in CORRUPTIONS:
             for name in asked:  # each is attacked on its own

@@ -43,7 +43,7 @@ from core.evaluation.responses import batches
 from core.models.diffusion import denoise_once, fixed_noise
 from training.conditions import condition_name
 from training.files import read_facts, write_facts
-from training.measure.answers import NEEDED, record_answers
+from training.measure.answers import NEEDED, classifiers_option, record_answers
 from training.options import bundle_options, data_words
 from training.recipes.data import measured_collections, validation_scans
 
@@ -55,6 +55,7 @@ COMMAND = ("python", "-m", "training.measure.calibrate")
 def main() -> None:
     parser = bundle_options(__doc__)
     parser.add_argument("--refit", action="store_true", help="don't measure again")
+    classifiers_option(parser)
     options = parser.parse_args()
     bundle = load_bundle(options.bundle)
     if not options.refit:
@@ -76,15 +77,16 @@ def fit_bundle(folder: Path) -> None:
 
 
 def measure_bundle(bundle: Bundle, options: argparse.Namespace) -> None:
-    """Write content.safetensors, the answers that thresholds need, and how they were made into bundle.json."""
+    """Write content.safetensors, the answers that thresholds need, and how they were made into bundle.json.
+
+    A run that was cut off goes on where it stopped.
+    """
     folder, data = bundle.folder, measured_collections(bundle, options)
     facts = read_facts(folder)
     facts["mae"]["masks"] = MASKS
     write_facts(folder, facts)
-    bundle = load_bundle(bundle.name)
-    save_file(describe_content(data.split("train"), bundle, options.seed), folder / "content.safetensors")
-    write_facts(folder, read_facts(folder))
-    record_answers(options, NEEDED)
+    record_content(data.split("train"), load_bundle(bundle.name), options.seed)
+    record_answers(options, NEEDED, options.classifier)
     val = validation_scans(data, options)
     facts = read_facts(folder)
     facts["calibrated"] = {
@@ -96,6 +98,17 @@ def measure_bundle(bundle: Bundle, options: argparse.Namespace) -> None:
         **({"sites": dict(Counter(val.sites))} if val.sites else {}),
     }
     write_facts(folder, facts)
+
+
+def record_content(train: Dataset, bundle: Bundle, seed: int) -> None:
+    """Write content.safetensors, unless it was made of these scans with the networks of today."""
+    networks = {facts["file"] for facts in (bundle.facts["mae"], bundle.facts["unet"])}
+    weights = {file: bundle.hashes[file] for file in sorted(networks)}
+    made_with = {"data_sha256": train.sha256, "seed": seed, "masks": MASKS, "weights_sha256": weights}
+    if bundle.facts.get("content_made_with") == made_with:
+        return
+    save_file(describe_content(train, bundle, seed), bundle.folder / "content.safetensors")
+    write_facts(bundle.folder, read_facts(bundle.folder) | {"content_made_with": made_with})
 
 
 def limits_record(calibration: Calibration) -> dict:

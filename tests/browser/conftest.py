@@ -15,6 +15,8 @@ from helpers import WAIT_MS  # noqa: E402
 
 from tests.app_server import Server, start_server  # noqa: E402
 
+expect.set_options(timeout=WAIT_MS)  # a busy browser still draws when the script has ended
+
 
 def chromium_path() -> str | None:
     """A Chromium on this machine: the system's, else Playwright's own."""
@@ -57,6 +59,7 @@ def open_app(browser: Browser, server: Server) -> Iterator[Callable[[], Page]]:
 
     def open_page() -> Page:
         contexts.append(browser.new_context(viewport={"width": 1440, "height": 900}))
+        contexts[-1].set_default_timeout(WAIT_MS)
         page = contexts[-1].new_page()
         page.goto(server.url)
         page.get_by_role("button", name="I understand").click(timeout=WAIT_MS)

@@ -107,7 +107,7 @@ def test_a_killed_server_loses_no_finished_scan(browser: Browser, pages: list, c
     page.mouse.click(table["x"] + 60, table["y"] + 1.5 * ROW)
     expect(page.locator(".st-key-case h3")).to_have_text(WORST, timeout=WAIT_MS)
     settle(page)
-    assert "Answer changed: no tumour → tumour" in page.locator(".st-key-case").inner_text()
+    expect(page.locator(".st-key-case")).to_contain_text("Answer changed: no tumour → tumour")
     assert all(image.get_attribute("alt") for image in page.locator(".st-key-case img").all())
 
     # Sorted by name, and sorted it stays when a case is opened: a second click finds the same row.

@@ -20,10 +20,6 @@ def open_section(page: Page, name: str) -> None:
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
-def operating_point(page: Page) -> str:
-    return page.locator(".st-key-operating-point").inner_text()
-
-
 def test_every_section_shows_its_evidence(open_app: Visit) -> None:
     page = open_app()
     page.get_by_role("link", name="Detect").first.click()
@@ -38,14 +34,15 @@ def test_every_section_shows_its_evidence(open_app: Visit) -> None:
     expect(page.get_by_role("heading", name=re.compile(r"Scores, recorded on \d+"))).to_be_visible(timeout=WAIT_MS)
     expect(page.get_by_test_id("stPlotlyChart")).not_to_contain_text("this scan")
     open_section(page, "Thresholds")
-    before = operating_point(page)
+    point = page.locator(".st-key-operating-point")
+    expect(point).to_contain_text(re.compile("[0-9] %"))
+    settle(page)
+    before = point.inner_text()
     page.get_by_test_id("stMain").get_by_role("slider").last.press("Home")
-    expect(page.locator(".st-key-operating-point")).not_to_have_text(before, timeout=WAIT_MS)
+    expect(point).not_to_have_text(before, use_inner_text=True)
     settle(page)
-    assert operating_point(page) != before
     page.locator(".st-key-reset-thresholds button").click()
-    settle(page)
-    assert operating_point(page) == before
+    expect(point).to_have_text(before, use_inner_text=True)
 
     for section in ("ROC", "Stress"):
         open_section(page, section)

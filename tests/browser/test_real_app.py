@@ -135,7 +135,7 @@ def test_garbage_gets_its_sentence_and_the_scan_stays(open_app: Visit) -> None:
     expect(alert).to_contain_text("garbage.dcm", timeout=WAIT_MS)
     settle(page)
     assert "Traceback" not in page.content()
-    assert page.locator(".st-key-decision").inner_text() == before
+    expect(page.locator(".st-key-decision")).to_have_text(before, use_inner_text=True)
 
 
 def test_two_visitors_do_not_change_each_other_s_result(open_app: Visit) -> None:
@@ -152,8 +152,8 @@ def test_two_visitors_do_not_change_each_other_s_result(open_app: Visit) -> None
     assert words["first.dcm"] in decision(first, "first.dcm").splitlines()
     first.get_by_text("Error map").click()
     settle(first)
-    assert first.get_by_role("heading", name="first.dcm", exact=True).is_visible()
-    assert second.get_by_role("heading", name="third.dcm", exact=True).is_visible()
+    expect(first.get_by_role("heading", name="first.dcm", exact=True)).to_be_visible()
+    expect(second.get_by_role("heading", name="third.dcm", exact=True)).to_be_visible()
 
 
 def test_every_page_has_an_address_that_can_be_loaded_again(open_app: Visit, server) -> None:

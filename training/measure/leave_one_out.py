@@ -6,7 +6,8 @@
 All scans of the site that is left out are measured, those of its training split too. --init may have seen some sites,
 which --init-saw must name: where one of these is left out, the run begins with random weights instead. The temperature
 of the probabilities is fitted on the validation scans of the other sites. A site that has been measured is not trained
-again, and a run that was cut off goes on; everything goes into leave-one-out.json in the folder.
+again, and a run that was cut off goes on; everything goes into leave-one-out.json in the folder, and with --record into
+the bundle's results.json.
 """
 
 import argparse
@@ -14,15 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from core.bundles import file_sha256
+from core.bundles import file_sha256, load_bundle
 from core.evaluation.datasets import Dataset
-from training.files import read_json, write_json
+from training.files import read_json, write_json, write_results
 from training.measure.sites import HOW, logits, site_figures, temperature
 from training.recipes import classifier
 from training.recipes.cards import command_line, started_from
 from training.recipes.data import load_collections, without_sites
 
 RECORD = "leave-one-out.json"
+KEY = "left_out"
 
 
 def main() -> None:
@@ -36,6 +38,8 @@ def main() -> None:
         if not run.finished:
             return print("Not finished; run the same command again to go on.")
         keep(options, site, basis(own, data) | results(run, data, site, own))
+    if options.record:
+        write_results(load_bundle(options.bundle).folder, {KEY: read_json(options.out / RECORD)})
 
 
 def parsed() -> argparse.Namespace:
@@ -43,6 +47,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--init-saw", nargs="+", default=[], metavar="SITE", help="sites that --init learned from")
     parser.add_argument("--smallest", type=int, default=100, help="scans that a site needs to be left out")
     parser.add_argument("--sites", nargs="+", help="leave out these alone")
+    parser.add_argument("--record", action="store_true", help="publish the figures with the bundle")
     parser.set_defaults(steps=500)
     options = parser.parse_args()
     if options.init and not options.init_saw:

@@ -3,6 +3,7 @@
     python -m training.measure.sites --data br35h.npz tcga-lgg.npz cheng.npz --classifier resnet18
     python -m training.measure.sites --data br35h.npz tcga-lgg.npz cheng.npz --classifier FILE --out sites.json
 
+What a classifier of the bundle reaches on val goes into its results.json; --out writes a file instead.
 No attack and no defence. AUC, sensitivity and specificity where a task has two classes, the second of which is to be
 found; 95 % intervals by bootstrap over patients or near-duplicate groups. The calibration error is stated of the plain
 probabilities and of those divided by one temperature (Guo et al. 2017), which is fitted without the image's own fold.
@@ -23,13 +24,14 @@ from core import compute
 from core.bundles import file_sha256, load_bundle
 from core.evaluation.datasets import Dataset
 from core.statistics import auc, auc_interval, bootstrap_interval, calibration_error
-from training.files import write_json
+from training.files import read_results, write_json, write_results
 from training.options import command_options, data_options
 from training.recipes.cards import command_line, trained_classifier
 from training.recipes.data import load_collections, without_sites
 from training.tasks import BRAIN_MRI, TASKS
 
 FOLDS = 5
+KEY = "sites"
 HOW = "95 %, bootstrap over patients, blocks or near-duplicate groups"
 
 
@@ -39,7 +41,7 @@ def main() -> None:
     parser.add_argument("--classifier", required=True, metavar="NAME|FILE", help="of the bundle, or a recipe's weights")
     parser.add_argument("--bundle", choices=sorted(TASKS), default=BRAIN_MRI["name"])
     parser.add_argument("--split", choices=("val", "all"), default="val")
-    parser.add_argument("--out", type=Path, help="JSON file; without it the record is printed")
+    parser.add_argument("--out", type=Path, help="JSON file")
     options = parser.parse_args()
     data = without_sites(load_collections(options.data, options.bundle), options.leave_out)
     data = data.split("val") if options.split == "val" else data
@@ -57,6 +59,9 @@ def main() -> None:
     }
     if options.out:
         write_json(options.out, record)
+    elif options.split == "val" and Path(options.classifier).suffix != ".safetensors":
+        folder = load_bundle(options.bundle).folder
+        write_results(folder, {KEY: read_results(folder).get(KEY, {}) | {options.classifier: record}})
     print(json.dumps(record["all"], indent=1))
 
 

@@ -16,11 +16,13 @@ from training.publish.headlines import card_table, readme_table
 from training.publish.markdown import between_marks
 from training.publish.mixtures import gate_records, mixtures_page
 from training.publish.purification import purification_page
+from training.publish.sites import sites_page
 from training.publish.timing import timing_page
 from training.publish.white_box import white_box_page
 
 ROOT = WEIGHTS.parent
 SUBJECTS = {
+    "sites": sites_page,
     "detection": detection_page,
     "white-box": white_box_page,
     "purification": purification_page,

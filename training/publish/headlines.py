@@ -11,6 +11,7 @@ from training.publish.detection import classifiers_table, knows_defence
 from training.publish.encryption import encryption_records, measured_share
 from training.publish.fault_records import MOST, cell, fault_records
 from training.publish.markdown import made_by, report_share, section, table
+from training.publish.sites import left_out_table
 from training.publish.white_box import headline_cells
 
 SHOWN = "pgd 8/255"
@@ -76,7 +77,7 @@ def encryption_rows(bundle: Bundle) -> Iterator[list[str]]:
 
 
 def card_table(bundle: Bundle) -> list[str]:
-    """Return how often each classifier of a bundle is right, as its card shows it."""
+    """Return how often each classifier of a bundle is right, as its card shows it; first at hospitals left out."""
     report = read_results(bundle.folder)
     if bundle.lacks:
         return classifiers_table(report.get("plain_rows", []))
@@ -84,6 +85,7 @@ def card_table(bundle: Bundle) -> list[str]:
     plain = report["rows"][0]["report"]
     head = ["classifier", "no attack, alone", "behind the defence", "PGD-40 at 8/255, alone", "behind the defence"]
     return [
+        *left_out_table(bundle, by_sequence=False),
         made_by(report["command"], plain["n"], plain["settings"]["seed"]),
         "",
         *table(head, [card_cells(name, rows) for name, rows in by_classifier.items()]),

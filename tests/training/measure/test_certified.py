@@ -11,7 +11,7 @@ from core.defence.certificate import SELECTION, SIGMAS, Certificate
 from tests.defended import CLASSES, defended_bundle, scans
 from training.files import read_results
 from training.measure import certified
-from training.publish.certified import certified_table
+from training.publish.purification import certified_table
 
 DRAWS = 12
 

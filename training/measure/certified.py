@@ -46,11 +46,9 @@ def main() -> None:
 
 def record_certified(val: Dataset, bundle: Bundle, options: argparse.Namespace) -> None:
     """Measure what isn't known yet, and write it into results.json one strength of noise after another."""
-    # `training.publish.tables` has no such options.
-    limit, draws = getattr(options, "limit", LIMIT), getattr(options, "draws", DRAWS)
-    name, data = bundle.default_classifier, val.limited(limit, options.seed)
+    name, data, draws = bundle.default_classifier, val.limited(options.limit, options.seed), options.draws
     made_with = weights_record(bundle, name)
-    command = certified_command(bundle, limit, draws, options)
+    command = certified_command(bundle, options.limit, draws, options)
     known = read_results(bundle.folder).get("certified", {})
     same = (known.get("command"), known.get("made_with")) == (command, made_with)
     rows = {row["sigma"]: row for row in known["rows"]} if same else {}

@@ -2,7 +2,8 @@
 
 Each row is one `python -m core evaluate` command, which the row names. Answers that were recorded with the weights of
 today (`training.measure.answers`) are not measured again, nor are the rows of slow attackers, who get fewer scans.
-Attackers who know the defence have a protocol of their own: `training.measure.white_box`.
+Attackers who know the defence have a protocol of their own, `training.measure.white_box`, and certificates theirs,
+`training.measure.certified`: both take hours.
 `training.publish.tables` runs this.
 """
 
@@ -28,7 +29,6 @@ from training.conditions import condition_name, condition_title
 from training.files import read_results, write_results
 from training.measure.answers import CONDITIONS, NOTEBOOKS, notebook_path, weights_digest
 from training.measure.attributions import record_attributions
-from training.measure.certified import record_certified
 from training.measure.purifiers import record_purifiers
 from training.measure.variation import record_variation
 from training.options import data_words
@@ -78,7 +78,6 @@ def measure_defence(bundle: Bundle, val: Dataset, options: argparse.Namespace) -
     record_variation(val, bundle, options)
     if not options.recorded:
         record_attributions(val, bundle, options)
-        record_certified(val, bundle, options)
 
 
 def tables_command(options: argparse.Namespace) -> str:

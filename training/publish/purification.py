@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from core.bundles import Bundle
+from core.bundles import Bundle, weights_record
 from training.files import read_results
 from training.publish.markdown import (
     NONE,
@@ -37,11 +37,17 @@ def purification_page(bundles: Iterable[Bundle]) -> str:
         report = read_results(bundle.folder)
         found = [
             *purifier_table(report.get("purifiers", {})),
-            *certified_table(report.get("certified", {})),
+            *certified_table(of_today(report.get("certified", {}), bundle)),
             *variation_tables(report.get("variation", {})),
         ]
         lines += [f"## {bundle.name}", "", *found] if found else []
     return document("Purification", ABOUT, lines)
+
+
+def of_today(record: Mapping[str, Any], bundle: Bundle) -> Mapping[str, Any]:
+    """Return what was measured with the weights of today; nothing where other weights were."""
+    today = weights_record(bundle, bundle.default_classifier)
+    return record if record.get("made_with") == today else {}
 
 
 def purifier_table(record: Mapping[str, Any]) -> list[str]:

@@ -164,6 +164,11 @@ class Bundle:
         """The DICOM Modality of a file of pixels made for this bundle, where what they were made from states none."""
         return self.modalities[0] if self.modalities else OTHER
 
+    @property
+    def examining(self) -> tuple[str, ...]:
+        """The classifiers that `core.examine` takes: where there is a defence those with thresholds, or added."""
+        return tuple(name for name in self.classifiers if self.lacks or name in self.limits or name in self.added)
+
     def limits_of(self, classifier: str) -> Limits:
         """Thresholds, scope limit and t* ladder of a classifier; BundleError where it has not been calibrated."""
         if self.lacks or classifier in self.added and classifier not in self.limits:

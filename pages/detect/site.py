@@ -50,7 +50,7 @@ def draw_site(session: Session, record: Record) -> None:
     """The uploader, the button, and what came of it."""
     from core.defence.profile import RECOMMENDED_SCANS, fewest_scans, groups_of
 
-    groups = groups_of(record.bundle.limits_of(record.classifier))
+    groups = groups_of(record.bundle.starting_limits(record.classifier))
     least = max(fewest_scans(group.alpha) for group in groups.values())
     st.markdown(
         f"Thresholds are set on the scans behind the bundle; another scanner’s are often flagged for being different. "

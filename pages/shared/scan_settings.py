@@ -105,7 +105,7 @@ def choose_window(session: Session, scan: Scan, low: float, high: float) -> None
 
 def draw_settings(session: Session, bundle: Bundle) -> None:
     """The seed, and the classifier where the bundle has more than one that can be asked."""
-    names = list(bundle.classifiers if bundle.lacks else bundle.limits)
+    names = list(bundle.examining)
     if len(names) > 1:
         current = session.classifier or bundle.default_classifier
         index, key = names.index(current) if current in names else 0, f"classifier-{bundle.name}"

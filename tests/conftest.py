@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from core.bundles import Bundle, load_bundle
-from core.bundles.own import VARIABLE
 from core.bundles.calibration import Borderline
+from core.bundles.own import VARIABLE
 from core.scans import load_scan
 from tests.cells import NAME, write_bundle
 

@@ -208,7 +208,9 @@ def test_a_bundle_of_ones_own_goes_with_its_last_classifier(own, tmp_path):
     assert not (own / "mine").exists() and "mine" not in bundle_names()
 
 
-@pytest.mark.parametrize("name, classifier", [("none", None), ("../own", None), (NAME, "resnet18"), ("brain-mri", None)])
+@pytest.mark.parametrize(
+    "name, classifier", [("none", None), ("../own", None), (NAME, "resnet18"), ("brain-mri", None)]
+)
 def test_what_nobody_added_is_not_taken_away(name, classifier, cells, own, tmp_path):
     added(tmp_path)
     with pytest.raises(BundleError, match=r"added.*what was: .*\.$"):

@@ -31,8 +31,8 @@ def golden(name):
 
 
 def write_scans(path):
-    images = np.rint(255 * scans(8).pixels[:, 0].numpy()).astype(np.uint8)
-    np.savez(path, image=images, label=[0, 1] * 4, split=[1] * 8)
+    images = np.rint(255 * scans(4).pixels[:, 0].numpy()).astype(np.uint8)
+    np.savez(path, image=images, label=[0, 1] * 2, split=[1] * 4)
     return path
 
 
@@ -46,10 +46,10 @@ def weights(tmp_path_factory):
 
 @pytest.fixture
 def ward(tmp_path):
-    """Thirty scans as pictures."""
+    """Twenty scans as pictures."""
     folder = tmp_path / "ward"
     folder.mkdir()
-    for index, pixels in enumerate(scans(30).pixels):
+    for index, pixels in enumerate(scans(20).pixels):
         Image.fromarray(np.rint(255 * pixels[0].numpy()).astype(np.uint8)).save(folder / f"{index:02}.png")
     return folder
 
@@ -78,13 +78,13 @@ def test_it_is_measured_and_gets_thresholds_from_clean_scans(capsys, joined, war
     assert status == 0 and record["label"] in CLASSES and (record["scores"], record["thresholds"]) == ({}, {})
     assert "has no thresholds yet" in said and f"--classifier {model} --out profile.json" in said and "\n" not in said
     status, report, _ = answer(capsys, "evaluate", "--data", data, "--attack", "fgsm", *chosen)
-    assert status == 0 and report["n"] == 8 and report["detection"] == {}
+    assert status == 0 and report["n"] == 4 and report["detection"] == {}
     for kind in ("clean", "attacked"):
         assert report[f"{kind}_accuracy"] == report[f"defended_{kind}_accuracy"]
     assert report["settings"]["lacks"] == said
 
     status, record, _ = answer(capsys, "calibrate", ward, "--out", profile, *chosen)
-    assert status == 0 and set(record) == set(golden("calibrate")) and record["scans"] == 30
+    assert status == 0 and set(record) == set(golden("calibrate")) and record["scans"] == 20
     assert record["flagged_as_shipped"] is record["altered_as_shipped"] is None
     assert record["thresholds_as_shipped"] == {}
     assert set(record["thresholds"]) == {"amv", "agreement", "instability"}
@@ -102,7 +102,7 @@ def test_it_is_measured_and_gets_thresholds_from_clean_scans(capsys, joined, war
 
     faults = ("faults", "--data", data, *chosen, "--flips", 2, "--bit", 30, "--guard", "repair")
     status, report, _ = answer(capsys, *faults, "--trials", 2, "--tensor", "mean")
-    assert status == 0 and report["n"] == 8 and report["alarms"] == report["repaired"] == 1.0
+    assert status == 0 and report["n"] == 4 and report["alarms"] == report["repaired"] == 1.0
     status, report, _ = answer(capsys, "attack", scan, "--method", "fgsm", "--out", tmp_path / "a.dcm", *chosen)
     assert status == 0 and 0 < report["linf"] <= 8.01
 

@@ -150,8 +150,8 @@ class Bundle:
             return self.lacks
         return (
             f"The classifier {name} was added to the bundle {self.name} and has no thresholds yet, so nothing is "
-            "detected or purified where it answers; fit them on clean scans of yours, on the Detect page or by: "
-            f"python -m core calibrate FOLDER --bundle {self.name} --classifier {name} --out profile.json."
+            "detected or purified where it answers; fit them on clean scans of yours, on the Detect page under “Your "
+            "scanner” or with core calibrate, and load the profile."
         )
 
     @property

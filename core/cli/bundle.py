@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from core.bundles import load_bundle
+from core.bundles import Bundle, load_bundle
 from core.bundles.adding import Joined, add_classifier, remove_classifiers
 from core.bundles.checking import Wanted
 from core.cli.options import positive
@@ -59,12 +59,13 @@ def run_add(arguments: argparse.Namespace, command: str) -> int:
         modalities=arguments.modalities,
     )
     joined = add_classifier(wanted)
-    lacks = load_bundle(joined.bundle).lacks_for(joined.classifier)
+    bundle = load_bundle(joined.bundle)
+    lacks = bundle.lacks_for(joined.classifier)
     record = {**joined._asdict(), "classes": list(joined.classes), "folder": str(joined.folder), "lacks": lacks}
     if arguments.json:
         print_json("bundle add", record)
     else:
-        print(addition_text(joined, lacks))
+        print(addition_text(joined, bundle))
     return 0
 
 
@@ -79,8 +80,8 @@ def run_remove(arguments: argparse.Namespace, command: str) -> int:
     return 0
 
 
-def addition_text(joined: Joined, lacks: str | None) -> str:
-    """What came of an addition, for a person."""
+def addition_text(joined: Joined, bundle: Bundle) -> str:
+    """What came of an addition, for a person, and what to do next."""
     what = "is a bundle of its own now" if joined.new else "has joined the bundle"
     scans = f"{'grey' if joined.channels == 1 else 'colour'}, {joined.resolution} × {joined.resolution} pixels"
     sees = f"{joined.network_channels} channel{'s' * (joined.network_channels > 1)} of {joined.size} × {joined.size}"
@@ -89,10 +90,12 @@ def addition_text(joined: Joined, lacks: str | None) -> str:
         f"{joined.classifier} ({joined.parameters / 1e6:.1f} M parameters) {what}: {joined.bundle}.",
         f"It tells {', '.join(joined.classes)} apart. Scans are {scans}; the network sees {sees}.",
         f"It lies in {joined.folder}; python -m core bundle remove {joined.bundle} takes it away.",
-        *([lacks] if lacks else []),
+        bundle.lacks_for(joined.classifier) or "",
         f"Now: python -m core examine FILE {chosen}",
     ]
-    return "\n".join(lines)
+    if bundle.lacks is None:
+        lines.append(f"Thresholds: python -m core calibrate FOLDER {chosen} --out profile.json")
+    return "\n".join(filter(None, lines))
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -97,6 +97,8 @@ def _fit(exam: Examination, bundle: Bundle, known: Reliability | None) -> str:
         acquired = f"{acquisition_words(exam.plane, exam.sequence)}. "
     if exam.refused:
         return f"{acquired}No answer is given: the reason stands above."
+    if bundle.lacks is None and exam.scope_limit is None:
+        return f"{acquired}How far the scan is from those behind the bundle isn’t measured without thresholds."
     if exam.scope_distance is None or not exam.scope_limit:
         return f"{acquired}How far the scan is from those behind the model can’t be told with this bundle."
     reach = 100 * exam.scope_distance / exam.scope_limit

@@ -122,11 +122,12 @@ def draw_profile(session: Session) -> None:
     known = session.loaded_profile
     # The state is the truth and the widget mirrors it: the Detect page changes the choice as well.
     st.session_state["thresholds"] = PROFILE if session.profile else SHIPPED
+    shipped = "None yet" if bundle(session.bundle).lacks_for(session.classifier) else SHIPPED
     st.selectbox(
         "Detector thresholds",
         [SHIPPED, *([PROFILE] if known else [])],
         key="thresholds",
-        format_func=lambda choice: f"{PROFILE}, {known.scans} scans" if known and choice == PROFILE else choice,
+        format_func=lambda choice: f"{PROFILE}, {known.scans} scans" if known and choice == PROFILE else shipped,
         on_change=_thresholds_chosen,
     )
     if session.profile:

@@ -19,6 +19,7 @@ from pages.attack.controls import ALONE
 from pages.attack.state import AttackRun
 from pages.attack.words import NO_DEFENCE
 from pages.detect.site import FILES, SiteState
+from pages.faults.recorded.compare import ADDED
 from pages.faults.state import FaultsState
 from tests.defended import CLASSES, SIDE, scans
 from tests.newcomers import CONVNEXT, MEAN, MOBILENET, STD, write_weights
@@ -104,6 +105,12 @@ def test_examine_attack_and_faults_work(chosen: Callable[[str], AppTest], bundle
     assert not app.exception and not app.error
     assert state.answer.watch.outcomes == {"mean": "corrected"}
     assert state.answer.after.undefended.probabilities == before.probabilities
+    for name in ("Curves", "Worst case", "Side by side"):
+        app.segmented_control(key="faults-section").set_value(name).run()
+        assert not app.exception and not app.error, name
+        if name != "Side by side":
+            assert f"Of {model}, which was added here, no studies are recorded." in texts(app), name
+    assert (ADDED in texts(app)) == (bundle == OWN)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Small things that many tests need."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +9,12 @@ import pytest
 
 from core.bundles import Bundle, load_bundle
 from core.bundles.calibration import Borderline
+from core.bundles.own import VARIABLE
 from core.scans import load_scan
 from tests.cells import NAME, write_bundle
 
+# What somebody has added on this machine is no part of what is tested.
+os.environ[VARIABLE] = ""
 SAMPLES = Path(__file__).resolve().parent.parent / "assets" / "samples"
 
 
@@ -59,6 +63,13 @@ def two_bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "brain-mri").symlink_to(SAMPLES.parents[1] / "weights" / "brain-mri", target_is_directory=True)
     write_bundle(folder)
     return folder
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder for what a test adds."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "own"))
+    return tmp_path / "own"
 
 
 @pytest.fixture

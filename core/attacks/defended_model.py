@@ -69,7 +69,7 @@ class DefendedModel:
     @property
     def clean_scores(self) -> Mapping[str, list[float]]:
         """Score → its values on the calibration scans, which an attacker may know."""
-        return self.bundle.calibrations[self.classifier].clean
+        return self.bundle.clean_scores(self.classifier)
 
     def answered(self, estimates: Tensor, flagged: Tensor) -> Tensor:
         """(B, classes) logits of estimates, by the classifier that answers where the scan was flagged (B,), or not."""

@@ -9,6 +9,7 @@ from core.bundles.loading import (
     in_float32,
     load_bundle,
 )
+from core.bundles.own import own_names
 
 __all__ = [
     "ARCHITECTURES",
@@ -24,5 +25,6 @@ __all__ = [
     "in_float32",
     "load_bundle",
     "mae_of",
+    "own_names",
     "weights_record",
 ]

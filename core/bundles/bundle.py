@@ -1,19 +1,20 @@
 """Everything learned for one clinical task, as one record."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from core.bundles.calibration import Calibration, Limits
+from core.bundles.calibration import NOTHING, Calibration, Limits
 from core.models.acquisition import AcquisitionNetwork
 from core.models.diffusion import Diffusion
 from core.models.mae import MaskedAutoencoder
 
 MASKS = 4  # of a bundle that says nothing else
+INSTABILITY = "instability"  # the one score that hangs on the classifier
 OTHER = "OT"  # a DICOM Modality that says nothing of what is shown (PS3.3 C.7.3.1.1.1)
 
 
@@ -99,6 +100,8 @@ class Bundle:
         Those that the bundle is calibrated for, and gives no answer but on them; empty where it takes all.
     facts : mapping
         The rest of bundle.json: detection settings, provenance, measured figures.
+    added : mapping of str to Path
+        Classifier that somebody added to a bundle that comes with Purescan (`core.bundles.own`) → its weights file.
     """
 
     folder: Path
@@ -120,6 +123,7 @@ class Bundle:
     acquisition: AcquisitionNetwork | None = None
     planes: tuple[str, ...] = ()
     sequences: tuple[str, ...] = ()
+    added: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def lacks(self) -> str | None:
@@ -136,6 +140,20 @@ class Bundle:
             "attacked, or tell whether a picture is in its scope; choose a bundle that holds them."
         )
 
+    def lacks_for(self, classifier: str | None = None) -> str | None:
+        """One sentence: why nothing is detected or purified where this classifier is asked; None where it is.
+
+        Either the bundle lacks it, or the classifier was added and nobody has fitted thresholds for it.
+        """
+        name = self.classifier_name(classifier)
+        if self.lacks or name not in self.added or name in self.limits:
+            return self.lacks
+        return (
+            f"The classifier {name} was added to the bundle {self.name} and has no thresholds yet, so nothing is "
+            "detected or purified where it answers; fit them on clean scans of yours, on the Detect page under “Your "
+            "scanner” or with core calibrate, and load the profile."
+        )
+
     @property
     def mask_count(self) -> int:
         """How many masks the detector takes; together they hide every patch once. Part of the calibration."""
@@ -146,10 +164,15 @@ class Bundle:
         """The DICOM Modality of a file of pixels made for this bundle, where what they were made from states none."""
         return self.modalities[0] if self.modalities else OTHER
 
+    @property
+    def examining(self) -> tuple[str, ...]:
+        """The classifiers that `core.examine` takes: where there is a defence those with thresholds, or added."""
+        return tuple(name for name in self.classifiers if self.lacks or name in self.limits or name in self.added)
+
     def limits_of(self, classifier: str) -> Limits:
         """Thresholds, scope limit and t* ladder of a classifier; BundleError where it has not been calibrated."""
-        if self.lacks:
-            raise BundleError(self.lacks)
+        if self.lacks or classifier in self.added and classifier not in self.limits:
+            raise BundleError(self.lacks_for(classifier))
         if classifier not in self.limits:
             known = ", ".join(self.limits) or "none"
             raise BundleError(
@@ -157,6 +180,31 @@ class Bundle:
                 f"examined with it; calibrated are: {known}."
             )
         return self.limits[classifier]
+
+    def starting_limits(self, classifier: str) -> Limits:
+        """What a site's profile for a classifier begins from: its own limits.
+
+        Of one that was added those of the default classifier, less what was measured on that one's own answers: scope
+        limit, t* ladder and every score but instability come from autoencoder and U-Net, whoever answers.
+        """
+        limits = self.limits_of(self._calibrated(classifier))
+        return replace(limits, borderline=NOTHING) if classifier in self.added else limits
+
+    def starting_calibration(self, classifier: str) -> Calibration:
+        """The record that belongs to `starting_limits`."""
+        return self.calibrations[self._calibrated(classifier)]
+
+    def clean_scores(self, classifier: str) -> dict[str, list[float]]:
+        """Score → its values on the clean calibration scans; of a classifier that was added without instability."""
+        clean = self.starting_calibration(classifier).clean
+        return {name: values for name, values in clean.items() if classifier not in self.added or name != INSTABILITY}
+
+    def _calibrated(self, classifier: str) -> str:
+        return self.default_classifier if classifier in self.added else classifier
+
+    def weights_file(self, classifier: str) -> Path:
+        """The file that a classifier's weights were read from."""
+        return self.added.get(classifier) or self.folder / self.facts["classifiers"][classifier]["file"]
 
     def experts(self, classifier: str) -> tuple[Expert, ...]:
         """Who sits in a mixture, in the order of its gate; empty where a classifier is no mixture."""

@@ -1,4 +1,7 @@
-"""weights/<name>/ → Bundle: everything learned for one clinical task, checked before it is used."""
+"""weights/<name>/ → Bundle: everything learned for one clinical task, checked before it is used.
+
+What a user has added lies elsewhere and is joined to it here, see `core.bundles.own`.
+"""
 
 import hashlib
 import json
@@ -12,6 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from core import compute
+from core.bundles import own
 from core.bundles.bundle import Bundle, BundleError, Content
 from core.bundles.calibration import Borderline, Calibration, Limits
 from core.models.acquisition import AcquisitionNetwork
@@ -20,20 +24,28 @@ from core.models.experts import resnet_mixture
 from core.models.mae import MaskedAutoencoder
 from core.models.mamba import MedMamba
 from core.models.resnet import NarrowResNet18
+from core.models.timm_classifier import TimmClassifier
 from core.models.vit import TokenViT
 
 Network = TypeVar("Network", bound=nn.Module)
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
+TIMM = "timm"
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "half-resnet18": NarrowResNet18,
     "resnet18-mixture": resnet_mixture,
     "medmamba": MedMamba,
     "vit": TokenViT,
+    TIMM: TimmClassifier,
 }
 
 
 def bundle_names() -> tuple[str, ...]:
-    """Names of the bundles that are installed."""
+    """Names of the bundles that are installed, the user's own among them."""
+    return tuple(sorted({*shipped_names(), *own.own_names()}))
+
+
+def shipped_names() -> tuple[str, ...]:
+    """Names of those that come with Purescan."""
     return tuple(sorted(path.parent.name for path in WEIGHTS.glob("*/bundle.json")))
 
 
@@ -43,7 +55,7 @@ def load_bundle(name: str = "brain-mri", dtype: torch.dtype | None = None) -> Bu
     Parameters
     ----------
     name : str
-        A folder under weights/.
+        A folder under weights/, or one of the user's own; classifiers that were added to it are among its own.
     dtype : torch.dtype, optional
         Precision of the MAE and the U-Net; by default the fastest that the hardware has. Take float32 where
         gradients through the defence are needed.
@@ -55,12 +67,12 @@ def load_bundle(name: str = "brain-mri", dtype: torch.dtype | None = None) -> Bu
     """
     if name not in bundle_names():
         raise BundleError(f"There is no bundle named {name!r}; choose one of: {', '.join(bundle_names())}.")
-    folder = WEIGHTS / name
+    folder = _folder(name)
     facts = _read_json(folder / "bundle.json")
     try:
         return _load(name, folder, facts, dtype or compute.fast_dtype())
     except KeyError as error:
-        raise BundleError(f"{name}/bundle.json lacks the entry {error}; restore it from the repository.") from error
+        raise BundleError(f"{name}/bundle.json lacks the entry {error}; {_remedy(folder)}.") from error
 
 
 def in_float32(bundle: Bundle) -> Bundle:
@@ -70,11 +82,27 @@ def in_float32(bundle: Bundle) -> Bundle:
     return bundle if exact else load_bundle(bundle.name, torch.float32)
 
 
+def _folder(name: str) -> Path:
+    mine = own.own_folder()
+    return WEIGHTS / name if mine is None or name in shipped_names() else mine / name
+
+
+def _remedy(folder: Path) -> str:
+    """What to do where a file of this folder is damaged."""
+    return "restore it from the repository" if folder.parent == WEIGHTS else own.remedy(folder.name)
+
+
 def _load(name: str, folder: Path, facts: Mapping[str, Any], dtype: torch.dtype) -> Bundle:
     _check_files(folder, facts["files"])
+    added = own.added_to(name) if folder.parent == WEIGHTS else None
+    places = {key: folder for key in facts["classifiers"]}
+    if added:
+        _check_files(added.folder, added.facts["files"])
+        facts = _joined(name, facts, added)
+        places = dict.fromkeys(added.facts["classifiers"], added.folder) | places
     channels, resolution = facts["input"]["channels"], facts["input"]["resolution"]
     classifiers = {
-        key: _filled(_built(entry, channels, len(facts["classes"])), folder / entry["file"])
+        key: _filled(_built(entry, channels, len(facts["classes"])), places[key] / entry["file"])
         for key, entry in facts["classifiers"].items()
     }
     mae, diffusion = _mae(folder, facts, dtype), _diffusion(folder, facts, dtype)
@@ -102,14 +130,29 @@ def _load(name: str, folder: Path, facts: Mapping[str, Any], dtype: torch.dtype)
         acquisition=_acquisition(folder, facts),
         planes=tuple(facts.get("planes", ())),
         sequences=tuple(facts.get("sequences", ())),
+        added={key: added.folder / entry["file"] for key, entry in added.facts["classifiers"].items()} if added else {},
     )
+
+
+def _joined(name: str, facts: Mapping[str, Any], added: own.Added) -> dict[str, Any]:
+    """The bundle's facts with those of what was added to it."""
+    parts = {part: dict(facts.get(part, {})) for part in ("classifiers", "files", "provenance")}
+    if taken := sorted(parts["classifiers"].keys() & added.facts["classifiers"].keys()):
+        raise BundleError(
+            f"The bundle {name} now has a classifier of its own named {taken[0]}, and one of that name was added; take "
+            f"that away by: python -m core bundle remove {name} --classifier {taken[0]}."
+        )
+    return {**facts, **{part: known | added.facts.get(part, {}) for part, known in parts.items()}}
 
 
 def _built(entry: Mapping[str, Any], channels: int, class_count: int) -> nn.Module:
     named, count = len(entry.get("experts", ())), entry.get("config", {}).get("count", 0)
     if named != count:
         raise BundleError(f"{entry['file']} holds {count} experts and bundle.json names {named}; restore both.")
-    return ARCHITECTURES[entry["architecture"]](channels, class_count, **entry.get("config", {}))
+    try:
+        return ARCHITECTURES[entry["architecture"]](channels, class_count, **entry.get("config", {}))
+    except ValueError as error:
+        raise BundleError(f"{entry['file']}: {error}") from error
 
 
 def _mae(folder: Path, facts: Mapping[str, Any], dtype: torch.dtype) -> MaskedAutoencoder | None:
@@ -157,18 +200,18 @@ def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise BundleError(f"{path.parent.name}/{path.name} can't be read; restore it from the repository.") from error
+        raise BundleError(f"{path.parent.name}/{path.name} can't be read; {_remedy(path.parent)}.") from error
 
 
 def _check_files(folder: Path, hashes: Mapping[str, str]) -> None:
     for file, expected in hashes.items():
         path = folder / file
         if not path.is_file():
-            raise BundleError(f"{folder.name}/{file} is missing; restore it from the repository.")
+            raise BundleError(f"{folder.name}/{file} is missing; {_remedy(folder)}.")
         if file_sha256(path) != expected:
             raise BundleError(
                 f"{folder.name}/{file} is not the file that bundle.json describes (its SHA-256 differs); "
-                "restore it from the repository."
+                f"{_remedy(folder)}."
             )
 
 

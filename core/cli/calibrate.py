@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace, command: str) -> int:
     if bundle.lacks:
         raise BundleError(bundle.lacks)
     name, start = bundle.classifier_name(arguments.classifier), time.perf_counter()
-    bundle.limits_of(name)
+    bundle.starting_limits(name)
     files = folder_files(arguments.folder)
     found = SiteScans(len(files))
     with progress_bar(2 * len(files), "step") as bar:
@@ -57,8 +57,11 @@ def run(arguments: argparse.Namespace, command: str) -> int:
 
 
 def calibration_record(profile: Profile, found: SiteScans, bundle: Bundle) -> dict[str, Any]:
-    """A calibration as `core.cli.schema.CALIBRATE` declares it, without `out` and `seconds`."""
-    limits = bundle.limits_of(profile.classifier)
+    """A calibration as `core.cli.schema.CALIBRATE` declares it, without `out` and `seconds`.
+
+    What is shipped is null, or empty, for a classifier that was added.
+    """
+    limits, shipped = bundle.starting_limits(profile.classifier), profile.classifier not in bundle.added
     return {
         "bundle": profile.bundle,
         "classifier": profile.classifier,
@@ -69,9 +72,9 @@ def calibration_record(profile: Profile, found: SiteScans, bundle: Bundle) -> di
         "same_volume": found.same_volume,
         "made_here": found.made_here,
         "unreadable": len(found.unreadable),
-        "flagged_as_shipped": found.flagged,
-        "altered_as_shipped": found.altered if limits.altered else None,
-        "thresholds_as_shipped": dict(limits.thresholds),
+        "flagged_as_shipped": found.flagged if shipped else None,
+        "altered_as_shipped": found.altered if limits.altered and shipped else None,
+        "thresholds_as_shipped": dict(limits.thresholds) if shipped else {},
         "thresholds": profile.thresholds,
         "alpha": {name: group.alpha for name, group in profile.groups.items()},
         "bound": {name: group.bound for name, group in profile.groups.items()},
@@ -85,9 +88,12 @@ def calibration_text(record: dict[str, Any], found: SiteScans) -> str:
     lines = [f"{record['scans']} scans count, of {record['files']} files{left}."]
     altered = record["altered_as_shipped"]
     also = "" if altered is None else f", and {altered} are altered"
-    lines += [f"As shipped, {record['flagged_as_shipped']} of them are flagged{also}. {record['promise']}"]
+    today = record["flagged_as_shipped"]
+    lines += [] if today is None else [f"As shipped, {today} of them are flagged{also}."]
+    lines += [record["promise"]]
     if record["scans"] < RECOMMENDED_SCANS:
         lines.append(f"With {RECOMMENDED_SCANS} or more scans it promises more.")
     for name, limit in record["thresholds"].items():
-        lines.append(f"{name:12} {record['thresholds_as_shipped'][name]:.4g} as shipped → {limit:.4g}")
+        before = record["thresholds_as_shipped"].get(name)
+        lines.append(f"{name:12} {'' if before is None else f'{before:.4g} as shipped → '}{limit:.4g}")
     return "\n".join([*lines, f"Written to {record['out']}."])

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace, command: str) -> int:
     find_purifier(purifier)
     bundle = load_bundle(arguments.bundle)
     profile = chosen_profile(arguments, bundle)
-    warn_of_missing_models(bundle)
+    warn_of_missing_models(with_profile(bundle, profile), arguments.classifier)
     data = load_joined(bundle, arguments.data, "val" if arguments.split == "val" else None)
     data = per_site(data, arguments.per_site, arguments.seed)
     data = data.limited(arguments.limit, arguments.seed)

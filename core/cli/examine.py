@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace, command: str) -> int:
     check_certificate(arguments, bundle)
     profile = chosen_profile(arguments, bundle)
     bundle = with_profile(bundle, profile)
-    warn_of_missing_models(bundle)
+    warn_of_missing_models(bundle, arguments.classifier)
     command, answer, text = (
         ("examine --all", _all, study_text) if arguments.all else ("examine", _one, examination_text)
     )

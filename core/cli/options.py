@@ -27,7 +27,7 @@ def positive(text: str) -> int:
 def common_options() -> argparse.ArgumentParser:
     """Those of every command."""
     options = argparse.ArgumentParser(add_help=False)
-    options.add_argument("--bundle", default="brain-mri", help="folder under weights/ (default brain-mri)")
+    options.add_argument("--bundle", default="brain-mri", help="by its name (default brain-mri)")
     options.add_argument("--classifier", help="one of the bundle's (default: the bundle's own)")
     options.add_argument("--seed", type=natural, default=0)
     options.add_argument("--json", action="store_true", help="print nothing but JSON")

@@ -22,10 +22,10 @@ def progress_bar(total: int, unit: str) -> tqdm:
     return tqdm(total=total, unit=unit, disable=not sys.stderr.isatty())
 
 
-def warn_of_missing_models(bundle: Bundle) -> None:
+def warn_of_missing_models(bundle: Bundle, classifier: str | None) -> None:
     """Say once, beside the answers, what they are without."""
-    if bundle.lacks:
-        print(bundle.lacks, file=sys.stderr)
+    if lacks := bundle.lacks_for(classifier):
+        print(lacks, file=sys.stderr)
 
 
 def label_of(bundle: Bundle, classifier: str, pixels: torch.Tensor) -> str:

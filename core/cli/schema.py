@@ -193,7 +193,7 @@ CALIBRATE = _record(
     same_volume=_COUNT,
     made_here=_COUNT,
     unreadable=_COUNT,
-    flagged_as_shipped=_COUNT,
+    flagged_as_shipped=_COUNT_OR_NULL,
     altered_as_shipped=_COUNT_OR_NULL,
     thresholds_as_shipped=_map(_NUMBER),
     thresholds=_map(_NUMBER),
@@ -253,6 +253,22 @@ ENCRYPT = _record(
     seconds=_record(keygen=_NUMBER, encrypt=_NUMBER, server=_NUMBER, decrypt=_NUMBER),
 )
 
+BUNDLE_ADD = _record(
+    bundle=_TEXT,
+    classifier=_TEXT,
+    new=_FLAG,
+    classes={"type": "array", "items": _TEXT},
+    resolution=_COUNT,
+    channels=_COUNT,
+    size=_COUNT,
+    network_channels=_COUNT,
+    parameters=_COUNT,
+    folder=_TEXT,
+    lacks=_TEXT_OR_NULL,
+)
+
+BUNDLE_REMOVE = _record(bundle=_TEXT, removed={"type": "array", "items": _TEXT})
+
 SCHEMAS = {
     "examine": EXAMINE,
     "examine --all": EXAMINE_ALL,
@@ -262,6 +278,8 @@ SCHEMAS = {
     "calibrate": CALIBRATE,
     "faults": FAULTS,
     "encrypt": ENCRYPT,
+    "bundle add": BUNDLE_ADD,
+    "bundle remove": BUNDLE_REMOVE,
 }
 
 

@@ -62,7 +62,8 @@ class Detection:
         times what is usual for such content) and ``instability`` (Jensen-Shannon divergence, nats). A score above its
         threshold flags the scan, or says that it is altered; one without a threshold does neither.
     percentiles : mapping of str to float
-        Share in percent of the clean calibration scans whose score is lower, in [0, 100].
+        Share in percent of the clean calibration scans whose score is lower, in [0, 100]; of a classifier that was
+        added (`Bundle.added`) without instability, which nobody has recorded.
     flagged_by, altered_by : tuple of str
         The scores that are above their thresholds, by the question that they answer.
     asks_altered : bool

@@ -74,7 +74,7 @@ def examine(
     Returns
     -------
     Examination
-        With neither detection nor purification where the bundle can do neither (`Bundle.lacks`): the classifier's
+        With neither detection nor purification where there is neither (`Bundle.lacks_for`): the classifier's
         answer is then given to any scan that `wrong_kind` and `wrong_acquisition` let pass.
 
     Raises
@@ -99,7 +99,7 @@ def examine_batch(requests: Sequence[Request], bundle: Bundle, *, classifier: st
     list of Examination
         In the order of the requests. The seconds of what is shared, and the total, are the whole batch's.
     """
-    return _judged(requests, bundle, classifier, _classified if bundle.lacks else _defended)
+    return _judged(requests, bundle, classifier, _classified if bundle.lacks_for(classifier) else _defended)
 
 
 @torch.no_grad()
@@ -114,7 +114,7 @@ def answer_batch(requests: Sequence[Request], bundle: Bundle, *, classifier: str
 def _judged(requests: Sequence[Request], bundle: Bundle, classifier: str | None, judge: Judge) -> list[Examination]:
     watch = _Stopwatch()
     name = bundle.classifier_name(classifier)
-    scope_limit = None if bundle.lacks else bundle.limits_of(name).scope_limit
+    scope_limit = None if bundle.lacks_for(name) else bundle.limits_of(name).scope_limit
     # What is known so far: each stage adds to it, and the first that refuses a scan is its last.
     known = watch.lap([_prepared(request, bundle, scope_limit) for request in requests], "prepare")
     accepted = [exam for exam in known if exam.refused is None]
@@ -211,9 +211,9 @@ def _prediction(logits: Tensor, bundle: Bundle, classifier: str) -> Prediction:
 def _detection(
     evidence: Evidence, scores: dict[str, float], decision: Decisions, bundle: Bundle, classifier: str
 ) -> Detection:
-    clean, limits = bundle.calibrations[classifier].clean, bundle.limits_of(classifier)
+    clean, limits = bundle.clean_scores(classifier), bundle.limits_of(classifier)
     above = [name for name, passed in decision.above.items() if passed[0]]
-    below = {name: sum(value < score for value in clean[name]) for name, score in scores.items()}
+    below = {name: sum(value < scores[name] for value in values) for name, values in clean.items() if name in scores}
     return Detection(
         scores=scores,
         thresholds=limits.thresholds,

@@ -173,7 +173,7 @@ def fit_profile(
         The bundle has no such classifier, or no thresholds for it.
     """
     name = bundle.classifier_name(classifier)
-    limits, calibration = bundle.limits_of(name), bundle.calibrations[name]
+    limits, calibration = bundle.starting_limits(name), bundle.starting_calibration(name)
     shipped = limits.thresholds
     values = {score: np.asarray(scores[score], dtype=float) for score in shipped}
     count = len(next(iter(values.values())))
@@ -212,7 +212,7 @@ def with_profile(bundle: Bundle, profile: Profile | None) -> Bundle:
     if profile is None:
         return bundle
     check_profile(profile, bundle)
-    limits = profile.applied_to(bundle.limits[profile.classifier])
+    limits = profile.applied_to(bundle.starting_limits(profile.classifier))
     return replace(bundle, limits={**bundle.limits, profile.classifier: limits})
 
 
@@ -224,7 +224,7 @@ def check_profile(profile: Profile, bundle: Bundle, classifier: str | None = Non
     if profile.classifier != wanted:
         raise ProfileError(f"The profile is for the classifier {profile.classifier}, not for {wanted}.")
     try:
-        limits = bundle.limits_of(profile.classifier)
+        limits = bundle.starting_limits(profile.classifier)
     except BundleError as error:
         raise ProfileError(str(error)) from error
     if profile.weights_sha256 != weights_digest(bundle, profile.classifier):

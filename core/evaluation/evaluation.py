@@ -1,7 +1,7 @@
 """The whole defence over a data set, clean and attacked, never with a threshold that saw the image."""
 
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,9 +42,9 @@ def evaluate(
     attack
         Against the networks in the precision that they run in, the whole defence included.
     purifier
-        What purifies the flagged scans; an attacker of the whole defence still faces the adaptive one. Of a bundle
-        without a defence (`Bundle.lacks`) nothing is flagged or purified, so that defended and undefended figures are
-        the same.
+        What purifies the flagged scans; an attacker of the whole defence still faces the adaptive one. Where there is
+        no defence (`Bundle.lacks_for`) nothing is flagged or purified, so that defended and undefended figures are the
+        same.
     resume : Path, optional
         A file in which answers are kept as they come; an evaluation that was cut off goes on from it.
     profile : Profile, optional
@@ -63,10 +63,10 @@ def evaluate(
         A parameter is out of range, `resume` holds another evaluation, or a defence is asked for that the bundle lacks;
         one sentence.
     """
-    name, purifier = bundle.classifier_name(classifier), purifier_in_force(bundle, purifier)
-    bundle = with_profile(bundle, profile)
-    if bundle.lacks and sees_defence(attack):
-        raise BundleError(bundle.lacks)
+    name, bundle = bundle.classifier_name(classifier), with_profile(bundle, profile)
+    purifier, lacks = purifier_in_force(bundle, purifier, name), bundle.lacks_for(name)
+    if lacks and sees_defence(attack):
+        raise BundleError(lacks)
     run = {"attack": asdict(attack), "seed": seed, "classifier": name, "data": data.sha256, "n": len(data)}
     run |= {"purifier": asdict(purifier)} if purifier != ADAPTIVE else {}
     notebook = Notebook(
@@ -89,25 +89,28 @@ def own_limits(data: Dataset, bundle: Bundle, classifier: str, profile: Profile 
 
     With a profile all have its thresholds; what the profile leaves alone is as without it.
     """
-    if bundle.lacks:
+    if bundle.lacks_for(classifier):
         return [NO_LIMITS] * len(data)
-    calibration = bundle.calibrations[classifier]
+    calibration, usual = bundle.starting_calibration(classifier), bundle.limits_of(classifier)
     fitted = dict(zip(calibration.digests, cross_fitted_limits(calibration)))
-    own = [fitted.get(image_digest(pixels), bundle.limits_of(classifier)) for pixels in data.pixels]
+    if classifier in bundle.added:
+        fitted = {digest: replace(limits, borderline=usual.borderline) for digest, limits in fitted.items()}
+    own = [fitted.get(image_digest(pixels), usual) for pixels in data.pixels]
     return [profile.applied_to(limits) for limits in own] if profile else own
 
 
 def limits_in_force(bundle: Bundle, classifier: str) -> Limits:
-    """The bundle's own; of a bundle without a defence those that flag and refuse nothing."""
-    return NO_LIMITS if bundle.lacks else bundle.limits_of(classifier)
+    """The bundle's own; where there is no defence those that flag and refuse nothing."""
+    return NO_LIMITS if bundle.lacks_for(classifier) else bundle.limits_of(classifier)
 
 
-def purifier_in_force(bundle: Bundle, purifier: PurifySettings) -> PurifySettings:
-    """`purifier`; none where the bundle can't flag a scan, and BundleError where another than the usual was wanted."""
-    if bundle.lacks is None:
+def purifier_in_force(bundle: Bundle, purifier: PurifySettings, classifier: str) -> PurifySettings:
+    """`purifier`; none where no scan can be flagged, and BundleError where another than the usual was wanted."""
+    lacks = bundle.lacks_for(classifier)
+    if lacks is None:
         return purifier
     if purifier not in (ADAPTIVE, NO_PURIFIER):
-        raise BundleError(bundle.lacks)
+        raise BundleError(lacks)
     return NO_PURIFIER
 
 
@@ -121,16 +124,16 @@ def settings_record(
     command: str,
     purifier: PurifySettings = ADAPTIVE,
 ) -> dict[str, Any]:
-    """Everything that is needed to run an evaluation again; `lacks` says why a bundle's figures are undefended ones."""
+    """Everything that is needed to run an evaluation again; `lacks` says why its figures are undefended ones."""
     name = bundle.classifier_name(classifier)
-    limits = limits_in_force(bundle, name)
+    limits, lacks = limits_in_force(bundle, name), bundle.lacks_for(name)
     return {
         "command": command,
         "bundle": bundle.name,
         "classifier": name,
         "attack": asdict(attack),
-        "purifier": asdict(purifier_in_force(bundle, purifier)),
-        **({"lacks": bundle.lacks} if bundle.lacks else {}),
+        "purifier": asdict(purifier_in_force(bundle, purifier, name)),
+        **({"lacks": lacks} if lacks else {}),
         "data_sha256": data.sha256,
         "weights_sha256": weights_record(bundle, name),
         "thresholds": dict(limits.thresholds),

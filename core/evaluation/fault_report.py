@@ -82,9 +82,9 @@ def measured_faults(
     _check(options)
     name = bundle.classifier_name(options.classifier)
     network, scans = bundle.classifiers[name], _scans(bundle, options)
-    guard = {
+    guard: dict[str, Any] = {
         "guard": options.guard,
-        "weights": bundle.folder / bundle.facts["classifiers"][name]["file"],
+        "weights": bundle.weights_file(name),
         "ranges": None if options.guard == "off" else read_faults(bundle, name).ranges,
     }
     start = perf_counter()

@@ -134,8 +134,8 @@ def respond_all(
     seed: int,
     purifier: PurifySettings = ADAPTIVE,
 ) -> dict[str, Responses]:
-    """The same for several classifiers, by name; of a bundle without a defence the classifiers' answers alone."""
-    if bundle.lacks:
+    """The same for several classifiers, by name; where there is no defence for any of them their answers alone."""
+    if any(bundle.lacks_for(name) for name in classifiers):
         return {name: _answers_alone(bundle.classifiers[name], pixels) for name in classifiers}
     start = time.perf_counter()
     features = gather_features(pixels, bundle, seed)

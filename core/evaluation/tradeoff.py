@@ -52,7 +52,8 @@ def tradeoff(bundle: Bundle, classifier: str | None = None) -> Tradeoff:
     if points:
         return Tradeoff(points, record["command"], True)
     command = str(bundle.facts.get("calibrated", {}).get("command", ""))
-    return Tradeoff(recorded_points(bundle.calibrations[name]), command, False)
+    calibration = bundle.calibrations.get(name)
+    return Tradeoff(recorded_points(calibration) if calibration else (), command, False)
 
 
 def results_entry(bundle: Bundle, name: str) -> Mapping[str, Any]:

@@ -1,5 +1,6 @@
 """Memory scrubbing for a bundle that serves: codes are taken when it is loaded, and its tensors checked in turn."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 from torch import nn
@@ -33,9 +34,7 @@ class BundleScrubber:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle, self.rounds, self.findings = bundle.name, 0, list[Finding]()
-        self._guards = [
-            (name, network, Guard(network, bundle.folder / file)) for name, network, file in _networks(bundle)
-        ]
+        self._guards = [(name, network, Guard(network, file)) for name, network, file in _networks(bundle)]
         self._at = self._looked_at = 0
 
     @property
@@ -61,12 +60,12 @@ class BundleScrubber:
             self.rounds += not self._at
 
 
-def _networks(bundle: Bundle) -> list[tuple[str, nn.Module, str]]:
+def _networks(bundle: Bundle) -> list[tuple[str, nn.Module, Path]]:
     """Name, network and weights file of everything in a bundle that computes."""
     facts = bundle.facts
-    found = [(name, network, facts["classifiers"][name]["file"]) for name, network in bundle.classifiers.items()]
+    found = [(name, network, bundle.weights_file(name)) for name, network in bundle.classifiers.items()]
     if bundle.mae is not None:
-        found.append(("mae", bundle.mae, facts["mae"]["file"]))
+        found.append(("mae", bundle.mae, bundle.folder / facts["mae"]["file"]))
     if bundle.diffusion is not None:
-        found.append(("unet", bundle.diffusion.unet, facts["unet"]["file"]))
+        found.append(("unet", bundle.diffusion.unet, bundle.folder / facts["unet"]["file"]))
     return found

@@ -268,8 +268,8 @@ def guarded(
 
 def guard_of(bundle: Bundle, name: str, ranges: Ranges | None) -> Guard:
     """The guard of one network, with limits on activations where they are given, or can be learned on the samples."""
-    facts = bundle.facts["mae"] if name == MAE else bundle.facts["classifiers"][name]
+    file = bundle.folder / bundle.facts["mae"]["file"] if name == MAE else bundle.weights_file(name)
     network = network_of(bundle, name)
     if ranges is None and name != MAE and any(sample.origin == "synthetic" for sample in sample_scans(bundle.name)):
         ranges = learn_ranges(network, labelled_samples(bundle)[0])
-    return Guard(network, bundle.folder / facts["file"], ranges)
+    return Guard(network, file, ranges)

@@ -53,5 +53,5 @@ def adaptive(
 def ladder_levels(pixels: Tensor, bundle: Bundle, classifier: str, seed: int) -> Tensor:
     """(B,) the t* that the bundle's ladder gives to each image."""
     scores = gather_evidence(pixels, bundle, bundle.classifiers[classifier], seed).scores["amv"]
-    levels = [bundle.limits_of(classifier).t_star(score) for score in scores.tolist()]
+    levels = [bundle.starting_limits(classifier).t_star(score) for score in scores.tolist()]
     return torch.tensor(levels, device=pixels.device)

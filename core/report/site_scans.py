@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.bundles import Bundle
@@ -32,8 +32,8 @@ class SiteScans:
     scores : mapping of str to list of float
         Score → one value a scan that counts.
     flagged, altered : int
-        Of the scans that count, how many are flagged, or altered, with the thresholds as shipped; none is altered where
-        the bundle doesn't ask that.
+        Of the scans that count, how many are flagged, or altered, with the thresholds as shipped, which says nothing
+        of a classifier that was added; none is altered where the bundle doesn't ask that.
     same_volume : int
         Files left out because another slice of their series counts.
     duplicates : int
@@ -66,7 +66,7 @@ class SiteScans:
 
     def fitted(self, bundle: Bundle, classifier: str) -> Profile:
         """The profile; ProfileError, one sentence, where too few scans count."""
-        nothing: dict[str, list[float]] = {name: [] for name in bundle.limits_of(classifier).thresholds}
+        nothing: dict[str, list[float]] = {name: [] for name in bundle.starting_limits(classifier).thresholds}
         return fit_profile(self.scores or nothing, bundle, classifier)
 
     def left_out(self) -> list[str]:
@@ -101,8 +101,10 @@ def site_scans(files: Sequence[Source], bundle: Bundle, classifier: str, seed: i
     Slices of one volume are no independent scans, so a volume counts once, by its default frame: of a file with many
     frames the middle one, of a DICOM series in many files the middle one of the series as `load_scan` orders it; where
     the series can't be opened as one, the file in the middle of their names. Scans are examined with the bundle's own
-    thresholds, and none is kept.
+    thresholds, and none is kept; of a classifier that was added the scores count, whatever is flagged.
     """
+    if classifier in bundle.added:
+        bundle = replace(bundle, limits={**bundle.limits, classifier: bundle.starting_limits(classifier)})
     found = SiteScans(len(files))
     series: dict[str, list[Source]] = {}
     for source in files:

@@ -19,11 +19,11 @@ ALONE, WHOLE = "Classifier", "Whole defence"
 ATTACKERS, BENIGN = "Attack", "Benign change"
 
 
-def possible_settings(settings: AttackSettings | None, models: Bundle) -> AttackSettings:
-    """What the visitor last set up; the attack that the page begins with where that asks for what the bundle lacks."""
+def possible_settings(settings: AttackSettings | None, lacks: str | None) -> AttackSettings:
+    """What the visitor last set up; the attack that the page begins with where that asks for a defence that `lacks`."""
     from core.attacks import AttackSettings, sees_defence
 
-    if settings and not (models.lacks and sees_defence(settings)):
+    if settings and not (lacks and sees_defence(settings)):
         return settings
     return AttackSettings(FIRST_ATTACK, eps=BUDGETS["linf"].start)
 
@@ -63,7 +63,7 @@ def draw_controls(session: Session, models: Bundle, label: str, locked: bool) ->
         disabled=locked, persist_state="session",
     )  # fmt: skip
     catalogue, start = (CORRUPTIONS, next(iter(CORRUPTIONS))) if kind == BENIGN else (ATTACKS, FIRST_ATTACK)
-    alone = models.lacks is not None
+    alone = models.lacks_for(session.classifier) is not None
     names = [name for name, attack in catalogue.items() if not (alone and attack.sees_defence)]
     key = "attack-benign" if kind == BENIGN else "attack-method-alone" if alone else "attack-method"
     method = st.selectbox(

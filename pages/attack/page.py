@@ -13,10 +13,10 @@ from pages.attack.state import AttackRun, Outcome, begin, current_attack_run, ju
 from pages.attack.words import in_short
 from pages.shared.empty_states import draw_problem, draw_start
 from pages.shared.errors import end_page
-from pages.shared.examinations import answer_of, target_examination
+from pages.shared.examinations import answer_of, lacking, models_in_force, target_examination
 from pages.shared.job_status import draw_stop
 from pages.shared.regions.share import answer_shares
-from pages.shared.runtime import bundle, wait_until_ready
+from pages.shared.runtime import wait_until_ready
 from pages.shared.scan_settings import draw_slice
 from pages.shared.session import Session, current_session
 from pages.shared.story import cards
@@ -102,7 +102,7 @@ def draw_all(session: Session, attack_run: AttackRun | None, before: Examination
     with grid.cell():
         if session.origin is None:
             draw_slice(session, target)
-        draw_controls(session, bundle(session.bundle), answer_of(before).label, running)
+        draw_controls(session, models_in_force(session), answer_of(before).label, running)
         draw_button(session, attack_run, before)
     with grid.cell(column_span=2):
         (rest, live), curves = places(running), st.empty()
@@ -148,7 +148,7 @@ if session.scan is None:
 draw_tour(session, ATTACK)
 if session.visit.asked.pop("attack", None) and session.attack:
     begin_with(session.attack, session.attack_seed)
-session.attack = possible_settings(session.attack, bundle(session.bundle))
+session.attack = possible_settings(session.attack, lacking(session))
 before, target = target_examination(session), session.origin or session.scan
 attack_run = current_attack_run(session)
 running = attack_run is not None and attack_run.running

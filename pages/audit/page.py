@@ -12,6 +12,7 @@ from pages.audit.state import AuditState, begin
 from pages.audit.table import CASE, draw_figures, draw_live_table, draw_table
 from pages.shared.empty_states import draw_missing_models, draw_problem
 from pages.shared.errors import end_page
+from pages.shared.examinations import lacking
 from pages.shared.job_status import Progress, draw_job_status, draw_stop, follow
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.session import Session, current_session
@@ -100,8 +101,8 @@ st.markdown(
     "Every scan goes through the pipeline, and every scan is purified as well, flagged or not: so one sees what "
     "purification costs those that it should have left alone."
 )
-if bundle(session.bundle).lacks:
-    draw_missing_models(bundle(session.bundle))
+if lacks := lacking(session):
+    draw_missing_models(bundle(session.bundle), lacks)
     end_page()
 audit = choose_cohort(session)
 if audit is None:

@@ -27,10 +27,10 @@ def draw_evidence(
     exam: Examination,
     scan: Scan,
     bundle: Bundle,
-    draw_among: Callable[[Detection], None],
+    draw_among: Callable[[Detection], None] | None,
     before: Examination | None = None,
 ) -> None:
-    """The verdict, where the scan lies among those recorded, which `draw_among` draws, the maps, and the masks.
+    """The verdict, where the scan lies among those recorded, which `draw_among` draws if any are, the maps, and masks.
 
     before: the scan before it was attacked, where that is known.
     """
@@ -40,10 +40,10 @@ def draw_evidence(
         st.error(f"{plain(exam.refused)}{record}", icon=":material/error:")
     if exam.detection is None:
         return
-    known = reliability_of(bundle, answer_of(exam).classifier)
-    _draw_scores(exam.detection, known)
-    st.subheader("Among the recorded scans", anchor=False)
-    draw_among(exam.detection)
+    _draw_scores(exam.detection, reliability_of(bundle, answer_of(exam).classifier) if draw_among else None)
+    if draw_among:
+        st.subheader("Among the recorded scans", anchor=False)
+        draw_among(exam.detection)
     st.subheader("Over the scan", anchor=False)
     _draw_maps(exam, exam.detection, scan, before)
     st.subheader("Mask by mask", anchor=False)
@@ -66,12 +66,12 @@ def verdict(detection: Detection) -> str:
     return f"**This scan is {altered} **It is {flagged}"
 
 
-def _draw_scores(detection: Detection, known: Reliability) -> None:
-    said = verdict(detection)
+def _draw_scores(detection: Detection, known: Reliability | None) -> None:
+    said, blind = verdict(detection), known.blind if known else frozenset[str]()
     if not say(said):
         st.markdown(said)
     grid = st.grid(len(detection.scores), min_column_width=220)
-    for name in sorted(detection.scores, key=lambda name: name in known.blind):
+    for name in sorted(detection.scores, key=lambda name: name in blind):
         with grid.container(border=True, height="stretch", gap="xsmall"):
             st.markdown(f"**{score_words(name).name}**")
             st.subheader(score_text(detection.scores[name]), anchor=False)
@@ -79,13 +79,13 @@ def _draw_scores(detection: Detection, known: Reliability) -> None:
                 st.badge("Above: alarm", icon=":material/warning:", color="orange")
             elif name in detection.altered_by:
                 st.badge("Above: altered", icon=":material/blur_on:", color="orange")
-            elif name in known.blind:
+            elif name in blind:
                 st.badge("Doesn’t tell attacks", icon=":material/visibility_off:", color="gray")
             else:
                 st.badge("Below its threshold", icon=":material/check_circle:", color="green")
             limit = detection.thresholds.get(name)
             cut = "No threshold" if limit is None else f"Threshold {number(limit)}"
-            st.markdown(f"{cut}; {standing(detection.percentiles[name], known.count)}.")
+            st.markdown(f"{cut}; {standing(detection.percentiles[name], known.count)}." if known else f"{cut}.")
 
 
 def _draw_maps(exam: Examination, detection: Detection, scan: Scan, before: Examination | None) -> None:

@@ -16,7 +16,13 @@ from pages.detect.tables import draw_benign, draw_stress
 from pages.detect.trials import TrialsState, current_trials, draw_trials
 from pages.shared.empty_states import draw_missing_models, draw_problem
 from pages.shared.errors import end_page
-from pages.shared.examinations import examination, profile_in_force, target_examination
+from pages.shared.examinations import (
+    examination,
+    lacking,
+    models_in_force,
+    profile_in_force,
+    target_examination,
+)
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.session import Session, current_session
 from pages.shared.tours import draw_tour
@@ -26,7 +32,7 @@ from pages.shared.visit.stage import lay_stage, say
 from pages.shared.words import plain
 
 if TYPE_CHECKING:
-    from core import Detection
+    from core import Bundle, Detection
 
 SCAN, RECORDED, NOW = "This scan", "Recorded studies", "Measured now"
 SCORES, THRESHOLDS, ROC, STRESS, BENIGN = "Scores", "Thresholds", "ROC", "Stress", "Benign changes"
@@ -47,14 +53,17 @@ def draw_scan(session: Session) -> None:
         )
         return
     st.header(f"This scan: {plain(session.scan.name)}", anchor=False)
-    models = bundle(session.bundle)
+    models = models_in_force(session)
     record = open_record(models, models.classifier_name(session.classifier))
+    if lacks := lacking(session):
+        draw_missing_models(models, lacks)
+        return
 
     def draw_among(detection: Detection) -> None:
         draw_scatter(record, detection, profile_in_force(session))
 
     before = target_examination(session) if session.origin else None
-    draw_evidence(examination(session), session.scan, models, draw_among, before)
+    draw_evidence(examination(session), session.scan, models, draw_among if record.own else None, before)
 
 
 def draw_recorded(session: Session, section: str) -> None:
@@ -86,16 +95,22 @@ def draw_now(session: Session, section: str) -> None:
         draw_site(session, open_record(models, classifier))
 
 
+def offered(models: Bundle, classifier: str) -> dict[str, tuple[str, ...]]:
+    """The parts beside the scan, with their sections: of a classifier that was added nothing is recorded."""
+    return {NOW: (SITE,)} if classifier in models.added else SECTIONS
+
+
 session = current_session()
 wait_until_ready()
 draw_problem(session)
 draw_tour(session, DETECT)
-within = {name: {PART: part, KEYS[part]: name} for part, names in SECTIONS.items() for name in names}
+sections = offered(bundle(session.bundle), bundle(session.bundle).classifier_name(session.classifier))
+within = {name: {PART: part, KEYS[part]: name} for part, names in sections.items() for name in names}
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
     st.title("Judge the detector", anchor=False, width="content")
     if not bundle(session.bundle).lacks:
         choose_asked("detect", {SCAN: {PART: SCAN}} | within)
-        part = choose("Part", (SCAN, *SECTIONS), PART)
+        part = choose("Part", (SCAN, *sections), PART)
 if bundle(session.bundle).lacks:
     draw_missing_models(bundle(session.bundle))
     end_page()
@@ -104,7 +119,7 @@ if part == SCAN:
     lay_stage(session)
     draw_scan(session)
 else:
-    section = choose("Section", SECTIONS[part], KEYS[part])
+    section = choose("Section", sections[part], KEYS[part])
     note_section(section)
     trials = session.state_of(TrialsState)
     lay_stage(session, running=section == RECOMPUTE and trials is not None and trials.running)

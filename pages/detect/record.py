@@ -35,6 +35,11 @@ class Record:
     cross_fitted: bool
 
     @property
+    def own(self) -> bool:
+        """Whether it is a classifier's own: one that was added has none."""
+        return self.classifier not in self.bundle.added
+
+    @property
     def key(self) -> tuple[str, ...]:
         """Everything that the recorded figures depend on."""
         name = self.bundle.facts["calibration"]
@@ -42,9 +47,11 @@ class Record:
 
 
 def open_record(bundle: Bundle, classifier: str) -> Record:
-    """The record of one classifier of a bundle."""
+    """The record of one classifier of a bundle; without conditions where it was added, as none are recorded."""
     from core.evaluation.operating_points import recorded
 
+    if classifier in bundle.added:
+        return Record(bundle, classifier, bundle.starting_calibration(classifier), (), (), [], False)
     calibration = bundle.calibrations[classifier]
     conditions = recorded(calibration)
     key = (bundle.name, classifier, *bundle.hashes.values(), *calibration.conditions)

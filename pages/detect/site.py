@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FILES = "site-files"
 SOME_NAMES = 3
+ADDED = "This classifier was added, and has no thresholds but those that are fitted for it."
 
 
 @dataclass(kw_only=True)
@@ -50,12 +51,12 @@ def draw_site(session: Session, record: Record) -> None:
     """The uploader, the button, and what came of it."""
     from core.defence.profile import RECOMMENDED_SCANS, fewest_scans, groups_of
 
-    groups = groups_of(record.bundle.limits_of(record.classifier))
+    groups = groups_of(record.bundle.starting_limits(record.classifier))
     least = max(fewest_scans(group.alpha) for group in groups.values())
+    own = "Thresholds are set on the scans behind the bundle; another scanner’s are often flagged for being different."
     st.markdown(
-        f"Thresholds are set on the scans behind the bundle; another scanner’s are often flagged for being different. "
-        f"Bring **{RECOMMENDED_SCANS} or more of your own scans that nobody attacked**, without labels, and the "
-        f"thresholds are fitted to them. From {least} scans on it works, with a wider promise."
+        f"{own if record.own else ADDED} Bring **{RECOMMENDED_SCANS} or more of your own scans that nobody attacked**, "
+        f"without labels, and the thresholds are fitted to them. From {least} scans on it works, with a wider promise."
     )
     state = session.current(SiteState, (record.bundle.name, record.classifier, session.seed))
     running = state is not None and state.running

@@ -29,11 +29,12 @@ def draw_result(session: Session, record: Record, profile: Profile, found: SiteS
 
     group = next(iter(profile.groups.values()))
     today = {"Flagged today": found.flagged} | ({"Altered today": found.altered} if len(profile.groups) > 1 else {})
+    today = today if record.own else {}
     grid = st.grid(2 + len(today), min_column_width=140)
     grid.metric("Scans that count", f"{profile.scans}", border=True)
     for title, count in today.items():
         grid.metric(title, f"{100 * count / profile.scans:.1f} %", border=True)
-    grid.metric("With yours", f"≤ {100 * group.alpha:g} %" + (" each" if len(today) > 1 else ""), border=True)
+    grid.metric("With yours", f"≤ {100 * group.alpha:g} %" + (" each" if len(profile.groups) > 1 else ""), border=True)
     st.markdown(
         f"**The promise.** {unbroken(profile.promise)} It holds for scans like these: the same scanners and sequences."
     )
@@ -42,6 +43,10 @@ def draw_result(session: Session, record: Record, profile: Profile, found: SiteS
             f"{profile.scans} scans give a wide bound; {RECOMMENDED_SCANS} or more narrow it.", icon=":material/info:"
         )
     _draw_take(session, profile)
+    if not record.own:
+        st.subheader("Your thresholds", anchor=False)
+        _draw_thresholds(profile, {})
+        return
     st.subheader("Your scans and both sets of thresholds", anchor=False)
     limits = record.bundle.limits[record.classifier]
     shipped, across = limits.thresholds, across_of(limits)
@@ -81,7 +86,9 @@ def _draw_take(session: Session, profile: Profile) -> None:
 
 def _draw_thresholds(profile: Profile, shipped: dict[str, float]) -> None:
     rows = [
-        {"Score": score_words(name).name, "As shipped": number(shipped[name]), "Yours": number(limit)}
+        {"Score": score_words(name).name}
+        | ({"As shipped": number(shipped[name])} if name in shipped else {})
+        | {"Yours": number(limit)}
         for name, limit in profile.thresholds.items()
     ]
     st.table(rows, hide_index=True)

@@ -40,7 +40,7 @@ def draw_decision(session: Session, exam: Examination, bundle: Bundle, before: P
                 st.caption(OFFER)
             _draw_answers(exam, before)
         draw_sentences(exam, bundle, known)
-        if exam.detection and known:
+        if exam.detection:
             _draw_why(exam.detection, known, exam.prediction is None)
         st.caption(f"Classifier {classifier} · seed {exam.seed} · {timings(exam.seconds)}")
     return asked
@@ -111,8 +111,9 @@ def _borderline_words(purified: Prediction, decision: Prediction) -> str:
     )
 
 
-def _draw_why(detection: Detection, known: Reliability, refused: bool) -> None:
+def _draw_why(detection: Detection, known: Reliability | None, refused: bool) -> None:
     """Each score and where it stands; what raised the alarm comes first, and what tells nothing last."""
+    blind = known.blind if known else frozenset[str]()
     if refused:
         st.markdown("**What the detector measured**, for the record:")
     elif detection.flagged:
@@ -127,17 +128,18 @@ def _draw_why(detection: Detection, known: Reliability, refused: bool) -> None:
     first = [name for name in detection.scores if name in found]
     first.sort(key=found.index)
     rest = [name for name in detection.scores if name not in found]
-    rest.sort(key=lambda name: name in known.blind)
+    rest.sort(key=lambda name: name in blind)
     with st.expander("Every score, and where it stands among clean scans", icon=":material/straighten:"):
         st.markdown("\n".join(f"- {_score_line(detection, name, known)}" for name in (*first, *rest)))
 
 
-def _score_line(detection: Detection, name: str, known: Reliability) -> str:
-    title, stands = score_words(name).name, standing(detection.percentiles[name], known.count)
+def _score_line(detection: Detection, name: str, known: Reliability | None) -> str:
+    title = score_words(name).name
+    stands = standing(detection.percentiles[name], known.count) if known else "as fitted on your scans"
     if name in detection.flagged_by:
         return f"**{title}**: :orange[:material/warning:] above, {stands}"
     if name in detection.altered_by:
         return f"**{title}**: :material/blur_on: above, {stands}"
-    if name in known.blind:
+    if known and name in known.blind:
         return f":gray[{title}: doesn’t tell attacked from clean scans here, and is shown for the record; {stands}]"
     return f"**{title}**: :material/check: below, {stands}"

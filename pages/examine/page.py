@@ -8,10 +8,10 @@ from pages.shared import pictures
 from pages.shared import scan_settings as settings
 from pages.shared.empty_states import draw_problem, draw_start
 from pages.shared.errors import end_page
-from pages.shared.examinations import examination, reliability_of, target_examination
+from pages.shared.examinations import examination, models_in_force, reliability_of, target_examination
 from pages.shared.regions import region_state
 from pages.shared.regions.share import answer_shares
-from pages.shared.runtime import bundle, wait_until_ready
+from pages.shared.runtime import wait_until_ready
 from pages.shared.session import current_session
 from pages.shared.tours import draw_tour
 from pages.shared.tours.places import EXAMINE
@@ -32,7 +32,7 @@ if session.scan is None:
     end_page()
 
 draw_tour(session, EXAMINE)
-models, scan = bundle(session.bundle), session.scan
+models, scan = models_in_force(session), session.scan
 about.draw_title(scan)
 study.draw_study(session, scan)
 halves = st.grid(2, min_column_width=400, gap="medium")
@@ -61,7 +61,8 @@ if region_state(session).regions:
 if exam.detection:
     name = models.classifier_name(session.classifier)
     with section("The evidence", "evidence"):
-        score_charts.draw_scores(exam.detection, models, name, reliability_of(models, name).blind)
+        blind = reliability_of(models, name).blind if name in models.calibrations else frozenset()
+        score_charts.draw_scores(exam.detection, models, name, blind)
 if before:
     with section("What the attack changed", "attack"):
         pictures.draw_attack(before, exam, scan)

@@ -33,7 +33,7 @@ UNITS = {
 def draw_scan(session: Session, scan: Scan, known: Examination | None, models: Bundle) -> bool:
     """The viewer and what lies over it; whether a map was chosen that only the examination will give."""
     place = st.container()
-    offered = [SCAN, ATTRIBUTION] if models.lacks else [SCAN, *UNITS]
+    offered = [SCAN, ATTRIBUTION] if models.lacks_for(session.classifier) else [SCAN, *UNITS]
     if not _asks_altered(session, models):
         offered = [name for name in offered if name != ADDED]
     chosen = st.segmented_control("Show", offered, default=SCAN, required=True, key="overlay")

@@ -24,13 +24,21 @@ def draw_scores(detection: Detection, bundle: Bundle, classifier: str, blind: fr
 
     `blind`: the scores that don't tell attacks, which are drawn grey and last.
     """
-    calibration = bundle.calibrations[classifier]
+    recorded = bundle.clean_scores(classifier)
+    attacked = {} if classifier in bundle.added else bundle.calibrations[classifier].attacked
     grid = st.grid(2 if len(detection.scores) == 4 else 3, min_column_width=300)
     for name in sorted(detection.scores, key=lambda name: name in blind):
-        score, words, clean = detection.scores[name], score_words(name), calibration.clean[name]
+        score, words, clean = detection.scores[name], score_words(name), recorded.get(name)
         threshold = detection.thresholds.get(name)
-        rows = {"clean": clean} | {attack: values[name] for attack, values in calibration.attacked.items()}
-        side, where = _side(score, threshold), standing(detection.percentiles[name], len(clean))
+        side = _side(score, threshold)
+        if clean is None:
+            with grid.container(border=True, height="stretch"):
+                st.markdown(f"**{words.name}**")
+                st.markdown(words.question)
+                st.markdown(f"This scan **{number(score)}**, {side}. Clean scans are not recorded for this classifier.")
+            continue
+        rows = {"clean": clean} | {attack: values[name] for attack, values in attacked.items()}
+        where = standing(detection.percentiles[name], len(clean))
         with grid.container(border=True, height="stretch"):
             st.markdown(f"**{words.name}**")
             st.markdown(words.question)

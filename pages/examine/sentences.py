@@ -19,8 +19,9 @@ SOURCES = {"tags": "from the file’s tags", "picture": "judged from the picture
 
 def draw_sentences(exam: Examination, bundle: Bundle, known: Reliability | None) -> None:
     """One sentence each, and none of them about another's matter; known: None where the bundle has no calibration."""
+    lacks = bundle.lacks_for(exam.undefended.classifier if exam.undefended else None)
     sentences = {
-        ":material/shield: **Integrity.**": integrity(exam.detection, plain(bundle.lacks or "")),
+        ":material/shield: **Integrity.**": integrity(exam.detection, plain(lacks or "")),
         ":material/stethoscope: **Answer.**": _answer(exam, bundle, known),
         ":material/fit_screen: **Fit.**": _fit(exam, bundle, known),
     }
@@ -96,13 +97,17 @@ def _fit(exam: Examination, bundle: Bundle, known: Reliability | None) -> str:
         acquired = f"{acquisition_words(exam.plane, exam.sequence)}. "
     if exam.refused:
         return f"{acquired}No answer is given: the reason stands above."
-    if known is None or exam.scope_distance is None or not exam.scope_limit:
+    if bundle.lacks is None and exam.scope_limit is None:
+        return f"{acquired}How far the scan is from those behind the bundle isn’t measured without thresholds."
+    if exam.scope_distance is None or not exam.scope_limit:
         return f"{acquired}How far the scan is from those behind the model can’t be told with this bundle."
-    share, reach = known.farther_than(exam.scope_distance), exam.scope_distance / exam.scope_limit
-    return (
-        f"{acquired}A scan as the model was made for. Its content lies at {100 * reach:.0f} % of the distance from the "
-        f"training scans that is accepted, farther than {100 * share:.0f} % of the scans of the calibration."
-    )
+    reach = 100 * exam.scope_distance / exam.scope_limit
+    lies = f"{acquired}{{}} Its content lies at {reach:.0f} % of the distance from the training scans that is accepted"
+    if known is None:
+        return f"{lies.format('A scan as this bundle was made for.')}."
+    share = 100 * known.farther_than(exam.scope_distance)
+    lies = lies.format("A scan as the model was made for.")
+    return f"{lies}, farther than {share:.0f} % of the scans of the calibration."
 
 
 def acquisition_words(plane: Acquired | None, sequence: Acquired | None) -> str:

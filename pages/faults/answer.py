@@ -38,7 +38,7 @@ def _before(session: Session, asked: str) -> Examination:
     from core.faults.view import answered
 
     models = models_in_force(session)
-    if asked == models.classifier_name(session.classifier) and (models.lacks or asked in models.limits):
+    if asked == models.classifier_name(session.classifier) and asked in models.examining:
         return examination(session)
     scan, wanted = session.scan, {"frame": session.frame, "window": session.window, "seed": session.seed}
     return heavy_work("Asking the network …", lambda: answered(scan, models, asked, **wanted))

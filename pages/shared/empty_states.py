@@ -52,9 +52,9 @@ def _draw_samples(samples: Sequence[Sample]) -> None:
             st.caption(sample.description)
 
 
-def draw_missing_models(models: Bundle) -> None:
-    """Its sentence, and the way on."""
-    st.info(plain(models.lacks or ""), icon=":material/info:")
+def draw_missing_models(models: Bundle, lacks: str | None = None) -> None:
+    """Its sentence, or another about what is lacking, and the way on."""
+    st.info(plain(lacks or models.lacks or ""), icon=":material/info:")
     draw_switch(models)
 
 

@@ -53,6 +53,11 @@ def models_in_force(session: Session) -> Bundle:
     return with_thresholds(bundle(session.bundle), profile_in_force(session))
 
 
+def lacking(session: Session) -> str | None:
+    """Why nothing is detected or purified with what the visitor has chosen, in one sentence; None where it is."""
+    return models_in_force(session).lacks_for(session.classifier)
+
+
 def examination(session: Session) -> Examination:
     """The result for what the visitor has chosen; computed only where the last one is of something else."""
     scan, choices = session.scan, session.choices()

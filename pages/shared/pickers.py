@@ -24,7 +24,7 @@ ORIGINS = {"real": "Real", "synthetic": "Synthetic"}
 
 
 def draw_pickers(session: Session, engine: Engine, every_bundle: bool = True) -> None:
-    """Draw the pickers, or nothing until the library is loaded; bundles without samples only where `every_bundle`."""
+    """Draw the pickers, or nothing until the library is loaded; shipped without samples only where `every_bundle`."""
     study_state(session)  # lets go of one that nothing is open of
     with st.sidebar:
         if not engine.ready.is_set():
@@ -104,8 +104,10 @@ def _sample_key(wanted: str) -> str | None:
 
 def _draw_bundle(session: Session, every_bundle: bool) -> None:
     from core import bundle_names
+    from core.bundles import own_names
 
-    names = [name for name in bundle_names() if every_bundle or name == session.bundle or samples(name)]
+    own = own_names()
+    names = [name for name in bundle_names() if every_bundle or name == session.bundle or name in own or samples(name)]
     about = "Everything learned for one clinical task."
     # The state is the truth and the widget mirrors it: tours and pages change the choice as well.
     st.session_state["bundle"] = session.bundle if session.bundle in names else None

@@ -105,7 +105,7 @@ def choose_window(session: Session, scan: Scan, low: float, high: float) -> None
 
 def draw_settings(session: Session, bundle: Bundle) -> None:
     """The seed, and the classifier where the bundle has more than one that can be asked."""
-    names = list(bundle.classifiers if bundle.lacks else bundle.limits)
+    names = list(bundle.examining)
     if len(names) > 1:
         current = session.classifier or bundle.default_classifier
         index, key = names.index(current) if current in names else 0, f"classifier-{bundle.name}"
@@ -122,11 +122,12 @@ def draw_profile(session: Session) -> None:
     known = session.loaded_profile
     # The state is the truth and the widget mirrors it: the Detect page changes the choice as well.
     st.session_state["thresholds"] = PROFILE if session.profile else SHIPPED
+    shipped = "None yet" if bundle(session.bundle).lacks_for(session.classifier) else SHIPPED
     st.selectbox(
         "Detector thresholds",
         [SHIPPED, *([PROFILE] if known else [])],
         key="thresholds",
-        format_func=lambda choice: f"{PROFILE}, {known.scans} scans" if known and choice == PROFILE else choice,
+        format_func=lambda choice: f"{PROFILE}, {known.scans} scans" if known and choice == PROFILE else shipped,
         on_change=_thresholds_chosen,
     )
     if session.profile:

@@ -31,7 +31,7 @@ def shape(value):
 
 @pytest.mark.parametrize("command", SCHEMAS)
 def test_golden_examples_are_what_the_schema_declares(command):
-    checked(command, json.loads((GOLDEN / f"{command.replace(' --', '-')}.json").read_text()))
+    checked(command, json.loads((GOLDEN / f"{command.replace(' --', '-').replace(' ', '-')}.json").read_text()))
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ def section(command: str) -> str:
 def options(command: str, capsys) -> set[str]:
     """Return the long options that a command's help names."""
     with pytest.raises(SystemExit):
-        main([command, "--help"])
+        main([*command.split(), "--help"])
     return set(re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
 
 

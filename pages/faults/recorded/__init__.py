@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.shared.records import draw_command, draw_unrecorded
+from pages.shared.runtime import bundle
 from pages.shared.words import plain
 
 if TYPE_CHECKING:
@@ -45,10 +46,20 @@ def _record(key: tuple[object, ...], _models: Bundle, classifier: str) -> FaultR
     return read_faults(_models, classifier)
 
 
+def was_added(models: Bundle, classifier: str) -> bool:
+    """Whether a classifier is somebody's own, which nothing is recorded of."""
+    from core.bundles import own_names
+
+    return classifier in models.added or models.name in own_names()
+
+
 def draw_lack(record: FaultRecord, study: str) -> None:
     """Say that a study is not there, and to developers what to run."""
     lack = record.lack(study)
-    if lack:
+    if lack and was_added(bundle(record.bundle), record.classifier):
+        who = plain(record.classifier)
+        st.info(f"Of {who}, which was added here, no studies are recorded.", icon=":material/info:")
+    elif lack:
         sentence, _, command = lack.rstrip("`.").partition("; run `")
         draw_unrecorded(f"{plain(sentence)}.", command, f"the study ‘{study}’")
 

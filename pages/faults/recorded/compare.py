@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.faults import charts
-from pages.faults.recorded import draw_source, open_record
+from pages.faults.recorded import draw_source, open_record, was_added
 from pages.faults.recorded.findings import first_to_break, helped, interplay, most_harmful
 from pages.faults.words import measured, network_title
 from pages.shared.charts import CONFIG
@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 
 Records = dict[str, "FaultRecord"]
 NONE = "Nothing of this kind is recorded for this bundle’s classifiers with their weights of today."
+ADDED = "Classifiers that were added here have no recorded studies to set side by side."
 COMMAND = "python -m training.measure.faults --data FILE --bundle {} --only {}"
 
 
 def draw_compare(models: Bundle) -> None:
     """Flips, corruptions, flips and ε together, and whether training against attacks helps."""
-    records = {name: open_record(models, name) for name in models.classifiers}
+    records = {name: open_record(models, name) for name in models.classifiers if not was_added(models, name)}
+    if not records:
+        st.info(ADDED, icon=":material/info:")
+        return
     _draw_flips(models, records)
     _draw_corruptions(models, records)
     _draw_map(models, records)

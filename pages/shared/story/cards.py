@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import streamlit as st
 
 from pages.shared.empty_states import draw_missing_models
-from pages.shared.examinations import answer_of
+from pages.shared.examinations import answer_of, lacking
 from pages.shared.regions.share import Asked, draw_share
 from pages.shared.runtime import bundle
 from pages.shared.words import heading, number, percent, plain, said_of, score_words
@@ -75,13 +75,13 @@ def sentence(before: Examination, attacked: Examination) -> str:
 
 def draw_story(session: Session, before: Examination, attacked: Examination) -> list[Asked]:
     """Draw the three cards, or two where the bundle has no defence; what of them is still to be asked."""
-    models, asked = bundle(attacked.bundle), []
+    models, lacks, asked = bundle(attacked.bundle), lacking(session), []
     label = answer_of(before).label
     grid = st.container(key="story").grid(3, min_column_width=240)
     for stage in stages(before, attacked):
-        if models.lacks and stage.title == PURIFIED:
+        if lacks and stage.title == PURIFIED:
             with grid.cell():
-                draw_missing_models(models)
+                draw_missing_models(models, lacks)
             continue
         with grid.container(border=True, height="stretch", gap="xsmall"):
             st.markdown(f"**{stage.title}**")

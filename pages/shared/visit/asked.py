@@ -98,7 +98,7 @@ def _take_scan(session: Session, words: Mapping[str, str], wrong: list[str]) -> 
 def _take_models(session: Session, words: Mapping[str, str], wrong: list[str]) -> None:
     models = bundle(session.bundle)
     if name := words.get("classifier"):
-        if name in (models.classifiers if models.lacks else models.limits):
+        if name in models.examining:
             session.classifier = st.session_state[f"classifier-{models.name}"] = name
         else:
             wrong.append("classifier")

@@ -36,7 +36,9 @@ def choose_asked(page: str, known: Mapping[str, Mapping[str, str]]) -> None:
 
 
 def choose(label: str, options: Sequence[str], key: str) -> str:
-    """One of the options, as the visit keeps it."""
+    """One of the options, as the visit keeps it; the first where it keeps one that isn't among them."""
+    if (kept := st.session_state.get(key)) is not None and kept not in options:
+        del st.session_state[key]
     chosen = st.segmented_control(
         label, options, default=options[0], required=True, key=key, label_visibility="collapsed",
         persist_state="session",

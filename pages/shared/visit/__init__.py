@@ -38,6 +38,8 @@ class Visit:
         Streamlit's name for the connection.
     greeted : bool
         Whether the browser has said what it remembers, or was asked in vain.
+    missed : str or None
+        The page that Streamlit has wrongly said isn't there.
     arrived : bool
         Whether the address that the visit began with has been read.
     class_view : bool
@@ -65,6 +67,7 @@ class Visit:
     secret: str = field(default_factory=lambda: token_urlsafe(32), repr=False)
     connection: str = ""
     greeted: bool = False
+    missed: str | None = None
     arrived: bool = False
     class_view: bool = False
     asked: dict[str, str] = field(default_factory=dict)

@@ -152,7 +152,7 @@ def test_a_fresh_server_knows_its_pages(browser: Browser) -> None:
         page.goto(f"{fresh.url}/attack?sample=tumour-01")
         understood = page.get_by_role("button", name="I understand")
         expect(understood).to_be_visible(timeout=WAIT_MS)
-        with page.expect_navigation(timeout=WAIT_MS):
+        with page.expect_event("domcontentloaded", timeout=WAIT_MS):  # it is loaded again
             for route in held:
                 route.continue_()
         understood.click(timeout=WAIT_MS)

@@ -164,10 +164,10 @@ def test_a_fresh_server_knows_its_pages(browser: Browser) -> None:
         process.wait(20)
 
 
-def shown_whole(page: Page, picture: str) -> None:
-    """That a picture is on the screen as it is, above the bar."""
-    box, bar = page.locator(picture).first.bounding_box(), page.locator(".st-key-class-bar").bounding_box()
-    assert box and bar and box["height"] > 150
+def shown_whole(page: Page, part: str, least: float = 150) -> None:
+    """That a picture, or what is written, is on the screen as it is, above the bar; least: its height."""
+    box, bar = page.locator(part).first.bounding_box(), page.locator(".st-key-class-bar").bounding_box()
+    assert box and bar and box["height"] > least
     assert 0 <= box["y"] and box["y"] + box["height"] <= bar["y"] + 2, (box, bar)
 
 
@@ -204,6 +204,7 @@ def test_a_class_is_led_by_keys_alone(browser: Browser, server: Server) -> None:
     until(page, "step=4")
     for place in (0, -1):
         shown_whole(page, f".st-key-stage-2 [data-testid=stImage] img >> nth={place}")
+        shown_whole(page, f".st-key-stage-2 [data-testid=stImageCaption] >> nth={place}", least=15)
     page.keyboard.press("ArrowLeft")
     until(page, "step=3")
     page.keyboard.press(" ")

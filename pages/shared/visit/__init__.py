@@ -16,13 +16,13 @@ class Stage:
 
     On a stage where something runs the next picture takes the place of the last.
 
-    bar: where progress is shown, None where nothing runs; told, shown: whether there is a sentence and a picture.
+    bar: where progress is shown, None where nothing runs; told: sentences so far; shown: whether there is a picture.
     """
 
     said: DeltaGenerator
     picture: DeltaGenerator
     bar: DeltaGenerator | None = None
-    told: bool = False
+    told: int = 0
     shown: bool = False
 
 

@@ -91,4 +91,5 @@ def test_what_runs_is_told_step_by_step(
     app.button(key=button).click().run()
     assert not app.error and not app.exception
     assert told in texts(app) and "Space** tries" not in texts(app)
+    assert app.header[0].value != "Recorded on validation scans"  # what comes first is on the stage
     assert session(app).visit.stage.told and session(app).visit.stage.shown

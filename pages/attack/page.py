@@ -149,7 +149,9 @@ draw_tour(session, ATTACK)
 if session.visit.asked.pop("attack", None) and session.attack:
     begin_with(session.attack, session.attack_seed)
 session.attack = possible_settings(session.attack, bundle(session.bundle))
-before, target = target_examination(session), session.origin or session.scan
+# In a place of its own: what it says while it waits must not move what stands below, of which some would stay, greyed.
+with st.container():
+    before, target = target_examination(session), session.origin or session.scan
 attack_run = current_attack_run(session)
 running = attack_run is not None and attack_run.running
 if not session.visit.class_view:

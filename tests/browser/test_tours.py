@@ -12,7 +12,7 @@ from pages.shared.tours.steps import TOURS
 
 MOST_SECONDS = 180
 WATCH_MS = 1000
-# Whether the part of this key, and no other, is ringed, and fills most of what the card leaves of the screen, or is whole.
+# Whether the part of this key, and no other, is ringed, and is whole or fills most of what the card leaves free.
 IN_SIGHT = """(key) => {
     const ringed = [...document.querySelectorAll("[data-spotlight]")];
     if (ringed.length !== 1 || !ringed[0].classList.contains(`st-key-${key}`)) return false;
@@ -25,7 +25,8 @@ IN_SIGHT = """(key) => {
 RINGED = """async (time) => {
     const keys = new Set(), end = performance.now() + time;
     while (performance.now() < end) {
-        for (const part of document.querySelectorAll("[data-spotlight]")) keys.add(part.className.match(/st-key-([\\w-]+)/)[1]);
+        for (const { className } of document.querySelectorAll("[data-spotlight]"))
+            keys.add(className.match(/st-key-([\\w-]+)/)[1]);
         await new Promise(requestAnimationFrame);
     }
     return [...keys];

@@ -30,8 +30,8 @@ def greet(missed: str | None) -> Session:
     visit = session.visit
     # Streamlit says so in the first run alone, and a browser that is slow hears of a later one first.
     visit.missed = missed or visit.missed
-    told = {"secret": visit.secret, "greeted": visit.greeted, "noticed": session.notice_seen}
-    said = component("greeting")(key="greeting", data=told | {"missed": visit.missed}, on_browser_change=lambda: None).browser
+    told = {"secret": visit.secret, "greeted": visit.greeted, "noticed": session.notice_seen, "missed": visit.missed}
+    said = component("greeting")(key="greeting", data=told, on_browser_change=lambda: None).browser
     if visit.greeted:
         return session
     visit.connection = _connection()

@@ -76,7 +76,7 @@ def draw_now(attack_run: AttackRun) -> None:
 def draw_to_class(session: Session, attack_run: AttackRun | None, before: Examination, target: Scan) -> None:
     """One picture, one number, the keys, and at the end the verdict."""
     running = attack_run is not None and attack_run.running
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", key="attack-settings"):
         draw_title(session, attack_run)
         draw_button(session, attack_run, before)
         keys = st.empty() if running else st.container(horizontal=True, horizontal_alignment="right")
@@ -99,7 +99,7 @@ def draw_all(session: Session, attack_run: AttackRun | None, before: Examination
     """Everything: settings, the attack as it goes, the verdict, the change."""
     running = attack_run is not None and attack_run.running
     grid = st.grid(3, min_column_width=270, gap="medium")
-    with grid.cell():
+    with grid.cell(), st.container(key="attack-settings"):
         if session.origin is None:
             draw_slice(session, target)
         draw_controls(session, models_in_force(session), answer_of(before).label, running)
@@ -149,7 +149,9 @@ draw_tour(session, ATTACK)
 if session.visit.asked.pop("attack", None) and session.attack:
     begin_with(session.attack, session.attack_seed)
 session.attack = possible_settings(session.attack, lacking(session))
-before, target = target_examination(session), session.origin or session.scan
+# In a place of its own: what it says while it waits must not move what stands below, of which some would stay, greyed.
+with st.container():
+    before, target = target_examination(session), session.origin or session.scan
 attack_run = current_attack_run(session)
 running = attack_run is not None and attack_run.running
 if not session.visit.class_view:

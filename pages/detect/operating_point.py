@@ -27,16 +27,17 @@ def draw_thresholds(record: Record) -> None:
     from core.evaluation.operating_points import operating_point, operating_points_by_site, thresholds_at
 
     st.markdown(f"{rule(record.bundle.limits[record.classifier].altered)} A stricter detector costs false alarms.")
-    chosen = _draw_sliders(record)
-    condition = pick_condition("Attack", record.attacks, "operating-point-attack", FIRST_ATTACK)
-    if condition is None:
-        return
-    limits = thresholds_at(record.calibration, chosen, record.fitted)
-    cost = operating_point(record.calibration, condition.name, limits)
-    draw_finding(price_told(cost))
-    if on_stage():
-        _draw_to_class(cost)
-    _draw_figures(cost)
+    with st.container(key="price"):
+        chosen = _draw_sliders(record)
+        condition = pick_condition("Attack", record.attacks, "operating-point-attack", FIRST_ATTACK)
+        if condition is None:
+            return
+        limits = thresholds_at(record.calibration, chosen, record.fitted)
+        cost = operating_point(record.calibration, condition.name, limits)
+        draw_finding(price_told(cost))
+        if on_stage():
+            _draw_to_class(cost)
+        _draw_figures(cost)
     _draw_values(record, limits, chosen)
     _draw_sites(operating_points_by_site(record.calibration, condition.name, limits))
     draw_source(

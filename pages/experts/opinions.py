@@ -30,17 +30,20 @@ def draw_opinions(session: Session, state: ExpertsState) -> None:
     """Who is at work, the attack, the stages, and the table of the experts."""
     running = state.running and state.doing == ATTACKED
     switched_on = draw_switches(state)
-    draw_attack(state, running)
-    if session.origin is not None:
-        _draw_copy(state, running)
-    # Of the two places one is empty: what was drawn before must not stay, greyed, for as long as an attack takes.
-    rest, live = (st.empty(), st.empty()) if running else (st.container(), st.empty())
+    with st.container(key="opinions"):
+        draw_attack(state, running)
+        if session.origin is not None:
+            _draw_copy(state, running)
+        # Of the two places one is empty: what was drawn before must not stay, greyed, for as long as an attack takes.
+        rest, live = (st.empty(), st.empty()) if running else (st.container(), st.empty())
+    below = st.empty() if running else st.container()
     if running:
         with live.container():
             follow(state, "Attacking the mixture")
     with rest:
         draw_ending(state, ATTACKED)
         draw_stages(state, switched_on)
+    with below:
         draw_table(state, switched_on)
 
 

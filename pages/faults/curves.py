@@ -15,7 +15,7 @@ from pages.faults.recorded.guarded import draw_guarded
 from pages.faults.state import FaultsState
 from pages.faults.words import measured, misses
 from pages.shared.records import draw_finding
-from pages.shared.visit.stage import draw_chart
+from pages.shared.visit.stage import draw_chart, on_stage
 
 if TYPE_CHECKING:
     from core.faults.record import FaultRecord
@@ -47,13 +47,17 @@ def draw_curves(session: Session, state: FaultsState) -> None:
         return
     if what in study.BY_PART:
         draw_part(state)
+    first = on_stage() and bool(study.live_rows(state, what))  # a class is shown what comes first
+    if first:
+        _draw_live(session, state, what)
     st.header("Recorded on validation scans", anchor=False)
     draw_lack(record, what)
     rows = _recorded(record, what, state)
     if rows:
         draw_rows(what, rows, f"recorded-{what}")
         draw_source(record.studies[what], f"‘{titles[what]}’")
-    _draw_live(session, state, what)
+    if not first:
+        _draw_live(session, state, what)
 
 
 def _recorded(record: FaultRecord, what: str, state: FaultsState) -> list[Any]:

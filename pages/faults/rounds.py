@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pages.faults import charts
-from pages.faults.words import counted_bits, measured
+from pages.faults.words import counted_bits, measured, misses
 from pages.shared.visit.stage import draw_chart
 
 
 def left(row: Any) -> str:
     """What is left after a round, in one sentence."""
     leave = "leaves" if row.index == 0 else "leave"
-    return f"**{counted_bits(row.index + 1)}**, well chosen, {leave} **{measured(row.accuracy)}** of the answers right."
+    many, right = f"**{counted_bits(row.index + 1)}**", f"**{measured(row.accuracy)}** of the answers right"
+    return f"{many}, well chosen, {leave} {right}. Not right: {misses(row.accuracy, row.non_finite)}."
 
 
 def draw_rounds(found: Mapping[str, Sequence[Any]], key: str) -> None:

@@ -69,7 +69,10 @@ if section == TRADE:
     draw_recorded(session)
     end_page()
 start.take_attacked(session)
-before = examination(session)
+# In a place of its own: what it says while it waits must not move what stands below, of which some would stay, greyed.
+with st.container():
+    before = examination(session)
+    reference = reference_of(session) if section == WATCH else None
 if before.undefended is None:
     st.error(f"{plain(before.refused or '')} Choose another scan in the sidebar.", icon=":material/error:")
     end_page()
@@ -78,7 +81,7 @@ if before.refused:
 asked: list[Asked] = []
 if not session.visit.class_view:
     start.draw_input(session)
-    if (reference := reference_of(session)) and section == WATCH:
+    if reference:
         asked = draw_story(session, reference, before)
 if models.lacks:
     draw_missing_models(models)

@@ -38,7 +38,7 @@ def draw_work(session: Session, before: Examination) -> None:
     """Settings and button beside the stage; below it each method’s frames and the chart."""
     state, looked_at = current_state(session), session.frame
     running, large = state is not None and state.running, session.visit.class_view
-    grid = st.grid(1 if large else 3, min_column_width=270, gap="medium")
+    grid = st.grid(1 if large else 3, min_column_width=270, gap="xsmall" if large else "medium")
     with grid.cell():
         buttons = st.container(horizontal=True, key="purify-buttons")
         if not large:

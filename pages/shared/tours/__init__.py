@@ -48,7 +48,8 @@ def draw_tour(session: Session, here: str) -> None:
             )
         place = PLACES[step.focus]
         st.markdown(f"{step.text} :material/visibility: Look at **{place.words}**: {step.see}")
-        component("spotlight")(key="spotlight", data={"key": place.key, "step": f"{tour.key} {session.step}"})
+        now = {"key": place.key, "edge": place.edge, "step": f"{tour.key} {session.step}"}
+        component("spotlight")(key="spotlight", data=now)
         last = session.step == len(tour.steps) - 1
         if last:
             _draw_next(tour)

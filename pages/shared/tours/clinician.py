@@ -11,8 +11,7 @@ CLINICIAN = Tour(
     (
         Step(
             "A scan has come in",
-            "The slice on the left is a sample, and its badges say where it comes from. The card beside it "
-            "holds the one decision.",
+            "This slice is a sample; the sidebar says where it comes from. The card holds the one decision.",
             "decision",
             "which answer, how sure the classifier is, and whether the scan looks manipulated.",
         ),

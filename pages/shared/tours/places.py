@@ -10,10 +10,15 @@ EXAMINE, ATTACK, DETECT, EXPERTS, AUDIT, PURIFY, FAULTS = (
 
 
 class Place(NamedTuple):
-    """A part of a page: what it is called, and the key of the container or widget that is ringed."""
+    """A part of a page.
+
+    words: what it is called; key: of the container or widget that is ringed; edge: which end of it is brought into
+    sight where it is larger than the room for it, ``start`` or ``end``.
+    """
 
     words: str
     key: str
+    edge: str = "start"
 
 
 PLACES = {
@@ -22,8 +27,8 @@ PLACES = {
     "evidence": Place("‘The evidence’", "part-evidence"),
     "attack": Place("‘What the attack changed’", "part-attack"),
     "purification": Place("‘What purification changed’", "part-purification"),
-    "budget": Place("the budget ε and the button ‘Attack’", "attack"),
-    "price": Place("‘False alarms’ and ‘Misses’", "operating-point"),
-    "experts": Place("the bars below the button, one for each expert", "experts-attack"),
+    "budget": Place("the budget ε and the button ‘Attack’", "attack-settings", "end"),
+    "price": Place("the sliders, and ‘False alarms’ and ‘Misses’ below them", "price"),
+    "experts": Place("the bars below the button, one for each expert", "opinions"),
     "cohort": Place("the button ‘Start the audit’", "audit-start"),
 }

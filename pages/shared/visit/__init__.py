@@ -16,13 +16,13 @@ class Stage:
 
     On a stage where something runs the next picture takes the place of the last.
 
-    bar: where progress is shown, None where nothing runs; told, shown: whether there is a sentence and a picture.
+    bar: where progress is shown, None where nothing runs; told: sentences so far; shown: whether there is a picture.
     """
 
     said: DeltaGenerator
     picture: DeltaGenerator
     bar: DeltaGenerator | None = None
-    told: bool = False
+    told: int = 0
     shown: bool = False
 
 
@@ -38,6 +38,8 @@ class Visit:
         Streamlit's name for the connection.
     greeted : bool
         Whether the browser has said what it remembers, or was asked in vain.
+    missed : str or None
+        The page that Streamlit has wrongly said isn't there.
     arrived : bool
         Whether the address that the visit began with has been read.
     class_view : bool
@@ -65,6 +67,7 @@ class Visit:
     secret: str = field(default_factory=lambda: token_urlsafe(32), repr=False)
     connection: str = ""
     greeted: bool = False
+    missed: str | None = None
     arrived: bool = False
     class_view: bool = False
     asked: dict[str, str] = field(default_factory=dict)

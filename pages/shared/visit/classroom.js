@@ -4,6 +4,7 @@ const TYPED_IN = "textarea, select, input:not([type=radio], [type=checkbox], [ty
 const AT_ONCE = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"]; // go on while they are held
 const SECTION = { ArrowLeft: -1, ArrowRight: 1 };
 const STOP = Symbol.for("purescan-classroom"); // under which the document keeps how to end what was begun here last
+const COLOURS = ["background-color", "secondary-background-color", "border-color", "primary-color"].map((name) => `--st-${name}`); // of the theme
 const PAUSE = 200, LEAST = 240, MARGIN = 6; // ms; pixels
 
 const button = (key) => document.querySelector(`.st-key-${key} button:not(:disabled)`);
@@ -39,7 +40,7 @@ function press(key, { buttons, pages, comparison, sections, cycles }, open) {
 export default ({ data, parentElement, setTriggerValue }) => {
   const { classList, style } = document.documentElement;
   classList.toggle("class-view", data.on);
-  for (const name of ["--st-secondary-background-color", "--st-border-color"]) style.setProperty(name, getComputedStyle(parentElement).getPropertyValue(name));
+  for (const name of COLOURS) style.setProperty(name, getComputedStyle(parentElement).getPropertyValue(name));
   document[STOP]?.(); // with two listeners, each key would do twice what it does
   if (!data.on) return;
   const listen = (event) => {

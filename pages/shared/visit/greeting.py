@@ -28,8 +28,10 @@ def greet(missed: str | None) -> Session:
     """
     session = current_session()
     visit = session.visit
-    told = {"secret": visit.secret, "greeted": visit.greeted, "noticed": session.notice_seen}
-    said = component("greeting")(key="greeting", data=told | {"missed": missed}, on_browser_change=lambda: None).browser
+    # Streamlit says so in the first run alone, and a browser that is slow hears of a later one first.
+    visit.missed = missed or visit.missed
+    told = {"secret": visit.secret, "greeted": visit.greeted, "noticed": session.notice_seen, "missed": visit.missed}
+    said = component("greeting")(key="greeting", data=told, on_browser_change=lambda: None).browser
     if visit.greeted:
         return session
     visit.connection = _connection()

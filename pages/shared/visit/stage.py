@@ -46,8 +46,9 @@ def say(sentence: str) -> bool:
     stage = current_session().visit.stage
     if stage is None or (stage.told and stage.bar is None):
         return False
-    stage.told = True
-    with stage.said.container(key="stage-long" if len(sentence) > LONG else "stage-short"):
+    stage.told += 1
+    # A key of its own for each sentence: while something runs, one takes the place of the other in one run of the page.
+    with stage.said.container(key=f"stage-{'long' if len(sentence) > LONG else 'short'}-{stage.told}"):
         st.markdown(sentence)
     return True
 

@@ -72,6 +72,18 @@ def test_start_offers_samples_and_stays_here(app: AppTest) -> None:
 
 
 @pytest.mark.slow
+def test_what_is_waited_for_moves_nothing(carried: AppTest) -> None:
+    def place() -> int:
+        return next(
+            place for place, part in carried.main.children.items() if "story" in str(getattr(part, "proto", ""))
+        )
+
+    waited = place()
+    carried.run()
+    assert place() == waited
+
+
+@pytest.mark.slow
 def test_the_page_does_what_core_does(carried: AppTest) -> None:
     press(carried)
     state, models = session(carried).state_of(PurifyState), load_bundle()

@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from pages.faults.state import FaultsState
 from pages.shared.visit.class_view import BUTTONS
 from tests.reading import opened, session, texts
+from tests.slowness import slow_down
 
 Choose = Callable[[AppTest, str], AppTest]
 SECTIONS = {
@@ -16,6 +17,12 @@ SECTIONS = {
     "faults": ("", "curves", "worst-case", "side-by-side"),
     "encrypt": ("cohort",),
 }
+# Page, section and button of what is told again after each step, what makes the steps, and what is told in the end.
+TOLD_LIVE = [
+    ("encrypt", "why-bother", "leak", "core.federation.leak.leak_steps", "recovered from what was sent"),
+    ("faults", "worst-case", "faults-search", "core.faults.worst_case_steps", "well chosen"),
+    ("faults", "curves", "faults-measure-flips", "core.faults.run_campaign", "flip"),
+]
 ASKING = {"experts": ("drag-ε", "where-they-look"), "encrypt": ("", "why-bother")}
 
 
@@ -71,3 +78,18 @@ def test_the_attack_on_a_mixture_is_told_in_one_sentence(app: AppTest, choose: C
     assert "attacks the mixture" in texts(app)
     app.button(key="experts-attack").click().run()
     assert "Attacked, ε = 8/255: **" in texts(app) and "gate" in texts(app)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "section", "button", "steps", "told"), TOLD_LIVE)
+def test_what_runs_is_told_step_by_step(
+    app: AppTest, choose: Choose, monkeypatch: pytest.MonkeyPatch, page: str, section: str, button: str, steps: str,
+    told: str,
+) -> None:  # fmt: skip
+    to_class(choose(app, "tumour-01"), page, section)
+    slow_down(monkeypatch, steps)
+    app.button(key=button).click().run()
+    assert not app.error and not app.exception
+    assert told in texts(app) and "Space** tries" not in texts(app)
+    assert app.header[0].value != "Recorded on validation scans"  # what comes first is on the stage
+    assert session(app).visit.stage.told and session(app).visit.stage.shown

@@ -15,6 +15,7 @@ from core.purification.catalogue import (
     describe_purification,
     find_purifier,
     longest_purification,
+    noise_level,
     purifier_steps,
 )
 from core.purification.settings import PurifySettings
@@ -31,8 +32,8 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--method", default="adaptive", help=f"one of: {', '.join(PURIFIERS)} (default adaptive)")
     parser.add_argument("--t", type=int, help="noise level, 1 to 999 (default: the method's own)")
     parser.add_argument("--steps", type=positive, help="default: the method's own")
-    parser.add_argument("--clip", type=float, default=PurifySettings.clip, help="of mae-pure, in 1/255")
-    parser.add_argument("--step-size", type=float, help="of mae-pure, in 1/255")
+    parser.add_argument("--clip", type=float, default=PurifySettings.clip, help="of mae-pure and its family, in 1/255")
+    parser.add_argument("--step-size", type=float, help="of mae-pure and its family, in 1/255")
     parser.add_argument("--frame", type=natural, help="which frame of a volume, from 0 (default: the middle one)")
     parser.add_argument("--frames", action="store_true", help="write the estimate of each step as a PNG too")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for purified.dcm and .png")
@@ -75,7 +76,7 @@ def run(arguments: argparse.Namespace, command: str) -> int:
         "bundle": bundle.name,
         "classifier": name,
         "method": settings.method,
-        "t": steps[0].t,
+        "t": noise_level(settings) if steps[0].t is None else steps[0].t,
         "steps": len(steps),
         "clip": settings.clip if "clip" in taken else None,
         "step_size": settings.step_size if "step_size" in taken else None,

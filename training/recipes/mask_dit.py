@@ -1,6 +1,6 @@
 """Train the masked diffusion transformer of MaskDiT-Pure.
 
-    python -m training.recipes.mask_dit --data br35h.npz tcga-lgg.npz cheng.npz --out build/mask-dit --part 8 \\
+    python -m training.recipes.mask_dit --data br35h.npz tcga-lgg.npz cheng.npz --out build/mask-dit \\
         --init weights/brain-mri/mae.safetensors
 
 Half of the patches are hidden (Zheng et al. 2024; MAE-Pure, appendix L). Where a patch is visible the noise is to be
@@ -38,7 +38,7 @@ PARTS = 2  # hide a half, as the purifier does
 
 
 def main() -> None:
-    parser = recipe_options(__doc__, steps=3000, batch=32, lr=3e-4, weight_decay=0.01)
+    parser = recipe_options(__doc__, steps=3000, batch=32, part=16, lr=3e-4, weight_decay=0.01)
     part_option(parser)
     parser.add_argument("--bundle", choices=sorted(CONFIGS), default=BRAIN_MRI["name"], help="the task")
     options = parser.parse_args()

@@ -31,6 +31,7 @@ from torch.nn import functional
 
 from core import compute
 from core.attacks import AttackSettings
+from core.bundles import file_sha256
 from core.evaluation.datasets import Dataset
 from core.models.mae import (
     MaskedAutoencoder,
@@ -43,6 +44,7 @@ from core.models.mae import (
 from core.models.mask_dit import MaskDiT
 from core.purification import mae_pure, mask_dit
 from training.conditions import pixels_under
+from training.files import read_json, write_json
 from training.options import part_option, recipe_options
 from training.recipes import mae as mae_recipe
 from training.recipes import mask_dit as mask_dit_recipe
@@ -97,7 +99,7 @@ def main() -> None:
 
 def parsed() -> argparse.Namespace:
     """Return the options."""
-    parser = recipe_options(__doc__, steps=800, batch=32, lr=1e-4, weight_decay=0.01, decay=0.99)
+    parser = recipe_options(__doc__, steps=800, batch=32, part=16, lr=1e-4, weight_decay=0.01, decay=0.99)
     part_option(parser)
     parser.add_argument("--network", choices=(MAE, MASK_DIT), default=MAE, help="what --init holds")
     parser.add_argument("--attack", type=Path, required=True, metavar="CLASSIFIER", help="answers behind the purifier")
@@ -132,15 +134,15 @@ def only_decoder(network: nn.Module) -> None:
 
 
 class PurifiedClassifier(nn.Module):
-    """A classifier behind a short purification, which is taken for the identity on the way back (BPDA)."""
+    """A classifier behind a short purification, of `part` images at a time, the identity on the way back (BPDA)."""
 
-    def __init__(self, network: Network, classifier: nn.Module, generator: torch.Generator):
+    def __init__(self, network: Network, classifier: nn.Module, generator: torch.Generator, part: int):
         super().__init__()
-        self.network, self.classifier, self.generator = network, classifier, generator
+        self.network, self.classifier, self.generator, self.part = network, classifier, generator, part
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, C, H, W) in [0, 1] → logits; masks and noise are new in every call."""
-        estimate = self.purified(pixels.detach())
+        estimate = torch.cat([self.purified(some) for some in pixels.detach().split(self.part)])
         return self.classifier(pixels + (estimate - pixels).detach())
 
     def purified(self, pixels: Tensor) -> Tensor:
@@ -161,7 +163,7 @@ def attacked_scans(
 ) -> Attacked | None:
     """Return the scans of the first stage, those that are missing made; None where the time is up before all are."""
     folder, deadline = options.out / "attacked", time.perf_counter() + 60 * options.minutes
-    folder.mkdir(parents=True, exist_ok=True)
+    remember(folder, options)
     drawn, files = batches(train, options, PRIOR_WEIGHTS), []
     for place in range(-(-options.scans // options.batch)):
         files.append(folder / f"{place:04}.safetensors")
@@ -174,6 +176,20 @@ def attacked_scans(
         print(f"attacked {(place + 1) * options.batch}/{options.scans}", flush=True)
     stored = [load_file(file) for file in files]
     return Attacked(**{name: torch.cat([one[name] for one in stored]) for name in Attacked._fields})
+
+
+def remember(folder: Path, options: argparse.Namespace) -> None:
+    """Write down what the attacked scans hang on; SystemExit where those of the folder were made otherwise."""
+    files = {"network": options.init, "classifier": options.attack}
+    wanted = {name: file_sha256(file) for name, file in files.items()}
+    wanted |= {"data": [path.name for path in options.data]}
+    wanted |= {name: getattr(options, name) for name in ("eps", "batch", "seed", "leave_out")}
+    folder.mkdir(parents=True, exist_ok=True)
+    known = read_json(folder / "made-with.json")
+    if known and known != wanted:
+        other = ", ".join(name for name in wanted if known.get(name) != wanted[name])
+        raise SystemExit(f"The scans of {folder} were attacked with another {other}; take that, or another --out.")
+    write_json(folder / "made-with.json", wanted)
 
 
 def attacked_batch(
@@ -191,7 +207,7 @@ def attacked_batch(
     before = FAITHFUL[options.bundle](train.pixels[chosen].to(compute.device()), generator)
     labels = train.labels[chosen].to(before.device)
     noisy = (before + NOISE * torch.randn(before.shape, generator=generator).to(before.device)).clamp(0, 1)
-    system = PurifiedClassifier(base, classifier, generator)
+    system = PurifiedClassifier(base, classifier, generator, options.part)
     with fast_autocast():
         after = pixels_under(AttackSettings("pgd", eps=options.eps, steps=ATTACK_STEPS), system, noisy, labels, seed)
         with torch.no_grad():

@@ -100,7 +100,7 @@ def test_fine_tuning_goes_on_where_it_stopped_and_changes_the_decoder_alone(
     fine_tuned(run, data, cut, *words, "--steps", 2, "--minutes", 0)
     assert "Not all scans are attacked yet" in capsys.readouterr().out and not (cut / "checkpoint.safetensors").exists()
     fine_tuned(run, data, cut, *words, "--steps", 1)
-    stored = sorted((cut / "attacked").iterdir())
+    stored = sorted((cut / "attacked").glob("*.safetensors"))
     times = [file.stat().st_mtime_ns for file in stored]
     made = load_file(fine_tuned(run, data, cut, *words, "--steps", 2))
     assert len(stored) == 2 and times == [file.stat().st_mtime_ns for file in stored]
@@ -116,12 +116,14 @@ def test_fine_tuning_goes_on_where_it_stopped_and_changes_the_decoder_alone(
 @pytest.mark.slow
 def test_what_is_attacked_stays_near_the_scan_and_is_a_scan(run, data, autoencoder, answering, tmp_path):
     fine_tuned(run, data, tmp_path / "out", "mae", autoencoder, answering, "--steps", 0, "--eps", 4)
-    for file in (tmp_path / "out" / "attacked").iterdir():
+    for file in (tmp_path / "out" / "attacked").glob("*.safetensors"):
         made = load_file(file)
         assert made["after"].min() >= 0 and made["after"].max() <= 1
         # Beyond ε there is the noise that the attack began with.
         moved = (made["after"] - made["before"]).abs()
         assert 4 / 255 < moved.max() < (4 + 6 * 4) / 255 and moved.mean() < 8 / 255
+    with pytest.raises(SystemExit, match="were attacked with another eps; take that, or another --out"):
+        fine_tuned(run, data, tmp_path / "out", "mae", autoencoder, answering, "--steps", 0, "--eps", 8)
 
 
 def test_the_network_that_is_fine_tuned_has_to_be_named(run, data, answering, tmp_path, capsys):

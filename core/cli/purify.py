@@ -15,7 +15,6 @@ from core.purification.catalogue import (
     describe_purification,
     find_purifier,
     longest_purification,
-    noise_level,
     purifier_steps,
 )
 from core.purification.settings import PurifySettings
@@ -76,7 +75,7 @@ def run(arguments: argparse.Namespace, command: str) -> int:
         "bundle": bundle.name,
         "classifier": name,
         "method": settings.method,
-        "t": noise_level(settings) if steps[0].t is None else steps[0].t,
+        "t": steps[0].t,
         "steps": len(steps),
         "clip": settings.clip if "clip" in taken else None,
         "step_size": settings.step_size if "step_size" in taken else None,

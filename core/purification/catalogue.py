@@ -171,7 +171,6 @@ def describe_purification(settings: PurifySettings, bundle: Bundle, t: int | Non
     No file names: they may name a patient.
     """
     purifier, length = find_purifier(settings), longest_purification(settings)
-    t = noise_level(settings) if t is None else t
     facts = [settings.method]
     facts += [f"t {t}"] if t is not None else []
     facts += [f"{length} step{'s' if length > 1 else ''}"]

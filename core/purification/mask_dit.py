@@ -1,6 +1,7 @@
 """MaskDiT-Pure (MAE-Pure, section 4.2): descent on the reconstruction loss of a masked diffusion transformer."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -8,7 +9,7 @@ from torch import Tensor
 from core.bundles import Bundle, family_of
 from core.models.mae import visible_patches
 from core.models.mask_dit import MaskDiT
-from core.purification.mae_pure import STEP_SIZE, Loss, descend, hidden_error
+from core.purification.mae_pure import STEP_SIZE, descend, hidden_error
 from core.purification.one_step import shared_noise
 from core.purification.steps import PurifierStep
 
@@ -60,16 +61,24 @@ def robust_mask_dit_pure(
     yield from _descent(pixels, family_of(bundle, "robust_mask_dit"), t, steps, clip, step_size, generator)
 
 
-def denoising_loss(network: MaskDiT, t: int, generator: torch.Generator) -> Loss:
-    """What MaskDiT-Pure descends: `hidden_error`, the visible patches having been noised to `t`."""
+class DenoisingLoss:
+    """What MaskDiT-Pure descends: `hidden_error`, the visible patches having been noised to `t`.
 
-    def loss(moved: Tensor, mask: Tensor) -> Tensor:
-        level = torch.full((len(moved),), t, device=moved.device)
-        noisy = network.diffuse(moved, level, shared_noise(moved, generator))
+    `noisy` (B, C, H, W) in [−1, 1] units is what the network was given in the last call.
+    """
+
+    def __init__(self, network: MaskDiT, t: int, generator: torch.Generator):
+        self.network, self.t, self.generator = network, t, generator
+        self.noisy: Tensor | None = None
+
+    def __call__(self, moved: Tensor, mask: Tensor) -> Tensor:
+        """(B, C, H, W) pixels and (1, N) mask, True where hidden → (B,)."""
+        level = torch.full((len(moved),), self.t, device=moved.device)
+        noisy = self.network.diffuse(moved, level, shared_noise(moved, self.generator))
         visible = visible_patches(mask).expand(len(moved), -1)
-        return hidden_error(moved, network.denoise(noisy, level, visible).picture, mask, network.patch)
-
-    return loss
+        made = self.network.denoise(noisy, level, visible).picture
+        self.noisy = noisy.detach()
+        return hidden_error(moved, made, mask, self.network.patch)
 
 
 def _descent(
@@ -81,7 +90,6 @@ def _descent(
     step_size: float | None,
     generator: torch.Generator,
 ) -> Iterator[PurifierStep]:
-    loss = denoising_loss(network, t, generator)
-    yield from descend(
-        pixels, loss, network.patch_count, steps, clip, step_size or STEP_SIZE, generator, rate=MASK_RATE
-    )
+    loss, length = DenoisingLoss(network, t, generator), step_size or STEP_SIZE
+    for step in descend(pixels, loss, network.patch_count, steps, clip, length, generator, rate=MASK_RATE):
+        yield replace(step, t=t, noisy=loss.noisy)

@@ -108,7 +108,14 @@ def test_the_noise_level_counts_and_is_written_down(whole, method):
     made = [purified_pixels(pixels, whole, PurifySettings(method, steps=4, t=t)) for t in (1, 25, 300)]
     assert not torch.equal(made[0], made[1]) and not torch.equal(made[1], made[2])
     assert torch.equal(made[1], purified_pixels(pixels, whole, PurifySettings(method, steps=4)))
-    assert "t 7," in describe_purification(PurifySettings(method, t=7), whole, None, 0)
+    settings = PurifySettings(method, t=7, steps=2)
+    first, second = purifier_steps(pixels, whole, settings)
+    assert first.t == second.t == 7 and "t 7," in describe_purification(settings, whole, first.t, 0)
+    alpha = whole.mask_dit.alpha(7)
+    for step, start in ((first, pixels), (second, first.estimate)):
+        noise = (step.noisy - alpha.sqrt() * (2 * start - 1)) / (1 - alpha).sqrt()
+        assert noise.std().item() == pytest.approx(1, abs=0.1) and not step.noisy.requires_grad
+    assert not torch.allclose(first.noisy - second.noisy, torch.zeros(()), atol=0.05)
     # No chain is walked down, so a low level takes no step away.
     assert longest_purification(PurifySettings(method, t=3)) == PURIFIERS[method].steps
     with pytest.raises(ValueError, match="between 1 and 999"):

@@ -149,7 +149,7 @@ class PurifiedClassifier(nn.Module):
         """(B, C, H, W) in [0, 1] after the descent of MAE-Pure or MaskDiT-Pure."""
         network, rate = self.network, mae_pure.MASK_RATE
         if isinstance(network, MaskDiT):
-            loss, rate = mask_dit.denoising_loss(network, T, self.generator), mask_dit.MASK_RATE
+            loss, rate = mask_dit.DenoisingLoss(network, T, self.generator), mask_dit.MASK_RATE
         else:
             loss = mae_pure.reconstruction_loss(network)
         how = (network.patch_count, DESCENT_STEPS, DESCENT_CLIP, DESCENT_STRIDE, self.generator)

@@ -1,6 +1,17 @@
 """weights/<name>/ → Bundle: everything learned for one clinical task, checked before it is used."""
 
-from core.bundles.bundle import Bundle, BundleError, Content, Expert, content_of, diffusion_of, mae_of, weights_record
+from core.bundles.bundle import (
+    FAMILY,
+    Bundle,
+    BundleError,
+    Content,
+    Expert,
+    content_of,
+    diffusion_of,
+    family_of,
+    mae_of,
+    weights_record,
+)
 from core.bundles.loading import (
     ARCHITECTURES,
     WEIGHTS,
@@ -13,6 +24,7 @@ from core.bundles.own import own_names
 
 __all__ = [
     "ARCHITECTURES",
+    "FAMILY",
     "WEIGHTS",
     "Bundle",
     "BundleError",
@@ -21,6 +33,7 @@ __all__ = [
     "bundle_names",
     "content_of",
     "diffusion_of",
+    "family_of",
     "file_sha256",
     "in_float32",
     "load_bundle",

@@ -1,6 +1,6 @@
 """Everything learned for one clinical task, as one record."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,9 +12,16 @@ from core.bundles.calibration import NOTHING, Calibration, Limits
 from core.models.acquisition import AcquisitionNetwork
 from core.models.diffusion import Diffusion
 from core.models.mae import MaskedAutoencoder
+from core.models.mask_dit import MaskDiT
 
 MASKS = 4  # of a bundle that says nothing else
 INSTABILITY = "instability"  # the one score that hangs on the classifier
+#: Parts for purifiers alone, of MAE-Pure's family: no decision and no figure of a classifier hangs on them.
+FAMILY = {
+    "mask_dit": "masked diffusion transformer",
+    "robust_mae": "robust masked autoencoder",
+    "robust_mask_dit": "robust masked diffusion transformer",
+}
 OTHER = "OT"  # a DICOM Modality that says nothing of what is shown (PS3.3 C.7.3.1.1.1)
 
 
@@ -96,6 +103,8 @@ class Bundle:
         File → SHA-256 in hex.
     acquisition : Module or None
         Tells plane and sequence from the picture; None where files alone have to tell.
+    mask_dit, robust_mae, robust_mask_dit : Module or None
+        What purifiers of MAE-Pure's family work with, in the precision of `mae`; None where the bundle has none.
     planes, sequences : tuple of str
         Those that the bundle is calibrated for, and gives no answer but on them; empty where it takes all.
     facts : mapping
@@ -124,6 +133,9 @@ class Bundle:
     planes: tuple[str, ...] = ()
     sequences: tuple[str, ...] = ()
     added: Mapping[str, Path] = field(default_factory=dict)
+    mask_dit: MaskDiT | None = None
+    robust_mae: MaskedAutoencoder | None = None
+    robust_mask_dit: MaskDiT | None = None
 
     @property
     def lacks(self) -> str | None:
@@ -153,6 +165,12 @@ class Bundle:
             "detected or purified where it answers; fit them on clean scans of yours, on the Detect page under “Your "
             "scanner” or with core calibrate, and load the profile."
         )
+
+    @property
+    def adjustable(self) -> tuple[nn.Module, ...]:
+        """The networks that `load_bundle` places in the precision it was asked for."""
+        parts = (self.mae, self.diffusion, *(getattr(self, name) for name in FAMILY))
+        return tuple(network for network in parts if network is not None)
 
     @property
     def mask_count(self) -> int:
@@ -242,6 +260,17 @@ def diffusion_of(bundle: Bundle) -> Diffusion:
     return bundle.diffusion
 
 
+def family_of(bundle: Bundle, part: str) -> Any:
+    """One of the networks that `FAMILY` names; BundleError, one sentence, where it has none."""
+    network = getattr(bundle, part)
+    if network is None:
+        raise BundleError(
+            f"The bundle {bundle.name} holds no {FAMILY[part]}, which this purifier works with; choose another "
+            "purifier, or a bundle that holds it."
+        )
+    return network
+
+
 def content_of(bundle: Bundle) -> Content:
     """What it knows of its training scans' content; BundleError, one sentence, where it knows nothing."""
     if bundle.content is None:
@@ -249,9 +278,13 @@ def content_of(bundle: Bundle) -> Content:
     return bundle.content
 
 
-def weights_record(bundle: Bundle, classifier: str) -> dict[str, str]:
-    """File → SHA-256 of everything trained that this classifier's figures depend on: not the other classifiers."""
+def weights_record(bundle: Bundle, classifier: str, parts: Iterable[str] = ()) -> dict[str, str]:
+    """File → SHA-256 of everything trained that this classifier's figures depend on: not the other classifiers.
+
+    Of `FAMILY` it holds only the `parts` that a purifier works with.
+    """
     own = {bundle.answering(classifier, flagged) for flagged in (False, True)}
     others = {entry["file"] for name, entry in bundle.facts["classifiers"].items() if name not in own}
+    others |= {bundle.facts[part]["file"] for part in FAMILY if part in bundle.facts and part not in parts}
     trained = {file: sha256 for file, sha256 in bundle.hashes.items() if file.endswith(".safetensors")}
     return {file: sha256 for file, sha256 in trained.items() if file not in others}

@@ -23,6 +23,7 @@ from core.models.diffusion import Diffusion
 from core.models.experts import resnet_mixture
 from core.models.mae import MaskedAutoencoder
 from core.models.mamba import MedMamba
+from core.models.mask_dit import MaskDiT
 from core.models.resnet import NarrowResNet18
 from core.models.timm_classifier import TimmClassifier
 from core.models.vit import TokenViT
@@ -57,7 +58,7 @@ def load_bundle(name: str = "brain-mri", dtype: torch.dtype | None = None) -> Bu
     name : str
         A folder under weights/, or one of the user's own; classifiers that were added to it are among its own.
     dtype : torch.dtype, optional
-        Precision of the MAE and the U-Net; by default the fastest that the hardware has. Take float32 where
+        Precision of the U-Net, the MAE and its family; by default the fastest that the hardware has. Take float32 where
         gradients through the defence are needed.
 
     Raises
@@ -77,8 +78,7 @@ def load_bundle(name: str = "brain-mri", dtype: torch.dtype | None = None) -> Bu
 
 def in_float32(bundle: Bundle) -> Bundle:
     """The same bundle in float32, as gradients through the defence need it; itself where it is that already."""
-    parts = [network for network in (bundle.mae, bundle.diffusion) if network is not None]
-    exact = all(weight.dtype == torch.float32 for network in parts for weight in network.parameters())
+    exact = all(weight.dtype == torch.float32 for network in bundle.adjustable for weight in network.parameters())
     return bundle if exact else load_bundle(bundle.name, torch.float32)
 
 
@@ -131,6 +131,9 @@ def _load(name: str, folder: Path, facts: Mapping[str, Any], dtype: torch.dtype)
         planes=tuple(facts.get("planes", ())),
         sequences=tuple(facts.get("sequences", ())),
         added={key: added.folder / entry["file"] for key, entry in added.facts["classifiers"].items()} if added else {},
+        mask_dit=_mask_dit(folder, facts, dtype),
+        robust_mae=_mae(folder, facts, dtype, "robust_mae"),
+        robust_mask_dit=_mask_dit(folder, facts, dtype, "robust_mask_dit"),
     )
 
 
@@ -155,12 +158,32 @@ def _built(entry: Mapping[str, Any], channels: int, class_count: int) -> nn.Modu
         raise BundleError(f"{entry['file']}: {error}") from error
 
 
-def _mae(folder: Path, facts: Mapping[str, Any], dtype: torch.dtype) -> MaskedAutoencoder | None:
-    if "mae" not in facts:
+def _mae(folder: Path, facts: Mapping[str, Any], dtype: torch.dtype, part: str = "mae") -> MaskedAutoencoder | None:
+    if part not in facts:
         return None
-    size = {name: facts["input"][name] for name in ("resolution", "channels")}
-    mae = MaskedAutoencoder(**size, **facts["mae"]["config"])
-    return _placed(_filled(mae, folder / facts["mae"]["file"]), dtype)
+    mae = MaskedAutoencoder(**_size(facts), **facts["mae"]["config"])
+    return _placed(_filled(mae, *_sources(folder, facts, part, "mae")), dtype)
+
+
+def _mask_dit(folder: Path, facts: Mapping[str, Any], dtype: torch.dtype, part: str = "mask_dit") -> MaskDiT | None:
+    if part not in facts:
+        return None
+    network = MaskDiT(**_size(facts), **facts["mask_dit"]["config"])
+    return _placed(_filled(network, *_sources(folder, facts, part, "mask_dit")), dtype)
+
+
+def _size(facts: Mapping[str, Any]) -> dict[str, int]:
+    return {name: facts["input"][name] for name in ("resolution", "channels")}
+
+
+def _sources(folder: Path, facts: Mapping[str, Any], part: str, base: str) -> list[Path]:
+    """The files that a part's weights are in: a robust one's holds only what differs from that which it was made of."""
+    entry, own = facts[part], folder / facts[part]["file"]
+    if part == base:
+        return [own]
+    if entry["of"] != facts["files"][facts[base]["file"]]:
+        raise BundleError(f"{folder.name}/{entry['file']} was made of another {facts[base]['file']}; restore both.")
+    return [folder / facts[base]["file"], own]
 
 
 def _diffusion(folder: Path, facts: Mapping[str, Any], dtype: torch.dtype) -> Diffusion | None:
@@ -215,11 +238,14 @@ def _check_files(folder: Path, hashes: Mapping[str, str]) -> None:
             )
 
 
-def _filled(network: Network, path: Path) -> Network:
+def _filled(network: Network, *paths: Path) -> Network:
+    """The network with the weights of a file; of several, the later one counts where both have a name."""
     try:
-        network.load_state_dict({key: value.float() for key, value in load_file(path).items()})
+        weights = {key: value.float() for path in paths for key, value in load_file(path).items()}
+        network.load_state_dict(weights)
     except (RuntimeError, SafetensorError) as error:
-        raise BundleError(f"{path.parent.name}/{path.name} doesn't fit the network that bundle.json names.") from error
+        name = f"{paths[-1].parent.name}/{paths[-1].name}"
+        raise BundleError(f"{name} doesn't fit the network that bundle.json names.") from error
     return network
 
 

@@ -17,6 +17,7 @@ from core.defence.profile import Profile, with_profile
 from core.evaluation.datasets import Dataset, image_digest
 from core.evaluation.responses import ADAPTIVE, CLEAN, Notebook, Progress, collect
 from core.evaluation.summary import summary
+from core.purification.catalogue import check_parts, find_purifier
 from core.purification.settings import PurifySettings
 
 NO_PURIFIER = PurifySettings("none")
@@ -69,8 +70,9 @@ def evaluate(
         raise BundleError(lacks)
     run = {"attack": asdict(attack), "seed": seed, "classifier": name, "data": data.sha256, "n": len(data)}
     run |= {"purifier": asdict(purifier)} if purifier != ADAPTIVE else {}
+    parts = find_purifier(purifier).needs
     notebook = Notebook(
-        resume, run | {"weights": weights_record(bundle, name), "limits": repr(limits_in_force(bundle, name))}
+        resume, run | {"weights": weights_record(bundle, name, parts), "limits": repr(limits_in_force(bundle, name))}
     )
     collected = partial(collect, data, bundle, name, purifier=purifier, seed=seed, notebook=notebook, progress=progress)
     clean = collected(CLEAN)
@@ -105,9 +107,13 @@ def limits_in_force(bundle: Bundle, classifier: str) -> Limits:
 
 
 def purifier_in_force(bundle: Bundle, purifier: PurifySettings, classifier: str) -> PurifySettings:
-    """`purifier`; none where no scan can be flagged, and BundleError where another than the usual was wanted."""
+    """`purifier`; none where no scan can be flagged, and BundleError where another than the usual was wanted.
+
+    BundleError as well where it works with what the bundle lacks.
+    """
     lacks = bundle.lacks_for(classifier)
     if lacks is None:
+        check_parts(purifier, bundle)
         return purifier
     if purifier not in (ADAPTIVE, NO_PURIFIER):
         raise BundleError(lacks)
@@ -135,7 +141,7 @@ def settings_record(
         "purifier": asdict(purifier_in_force(bundle, purifier, name)),
         **({"lacks": lacks} if lacks else {}),
         "data_sha256": data.sha256,
-        "weights_sha256": weights_record(bundle, name),
+        "weights_sha256": weights_record(bundle, name, find_purifier(purifier).needs),
         "thresholds": dict(limits.thresholds),
         **({"altered": list(limits.altered)} if limits.altered else {}),
         "borderline": limits.borderline._asdict(),

@@ -22,22 +22,12 @@ def cumulative_alphas() -> Tensor:
     return (1 - betas).cumprod(0).float()
 
 
-class Diffusion(nn.Module):
-    """An ε-predicting U-Net with its noise schedule.
+class NoiseSchedule(nn.Module):
+    """The noise schedule that every model of noisy pixels here shares."""
 
-    Parameters
-    ----------
-    config : dict
-        Arguments of `diffusers.UNet2DModel`.
-    unconditional : int or None
-        The class label that stands for 'no class given'; None for a U-Net without classes.
-    """
-
-    def __init__(self, config: dict, unconditional: int | None = None):
+    def __init__(self) -> None:
         super().__init__()
-        self.unet = UNet2DModel(**{k: v for k, v in config.items() if not k.startswith("_")})
-        self.unconditional = unconditional
-        self._alphas = cumulative_alphas()  # no buffer: it must stay float32 when the U-Net goes to bfloat16
+        self._alphas = cumulative_alphas()  # no buffer: it must stay float32 when the network goes to bfloat16
 
     def alpha(self, t: int) -> Tensor:
         """() ᾱ_t, float32."""
@@ -54,12 +44,6 @@ class Diffusion(nn.Module):
         alpha = self._alphas.to(t.device)[t].view(-1, 1, 1, 1)
         return alpha.sqrt() * (2 * pixels - 1) + (1 - alpha).sqrt() * noise
 
-    def predict_noise(self, noisy: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
-        """ε_θ for a noisy (B, C, H, W) image at steps t (B,); `label` (B,) or none for the unconditional estimate."""
-        if label is None and self.unconditional is not None:
-            label = torch.full_like(t, self.unconditional)
-        return self.unet(noisy.to(self.unet.dtype), t, class_labels=label).sample.float()
-
     def estimate(self, noisy: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """The clean image that a noise prediction implies (eq. 15 of Ho et al.), clamped to [0, 1]."""
         alpha = self._alphas.to(t.device)[t].view(-1, 1, 1, 1)
@@ -70,6 +54,29 @@ class Diffusion(nn.Module):
         """The noise that leads from (B, C, H, W) pixels in [0, 1] to `noisy` at t (B,): eq. 4 of Ho et al. for ε."""
         alpha = self._alphas.to(t.device)[t].view(-1, 1, 1, 1)
         return (noisy - alpha.sqrt() * (2 * pixels - 1)) / (1 - alpha).sqrt()
+
+
+class Diffusion(NoiseSchedule):
+    """An ε-predicting U-Net with its noise schedule.
+
+    Parameters
+    ----------
+    config : dict
+        Arguments of `diffusers.UNet2DModel`.
+    unconditional : int or None
+        The class label that stands for 'no class given'; None for a U-Net without classes.
+    """
+
+    def __init__(self, config: dict, unconditional: int | None = None):
+        super().__init__()
+        self.unet = UNet2DModel(**{k: v for k, v in config.items() if not k.startswith("_")})
+        self.unconditional = unconditional
+
+    def predict_noise(self, noisy: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
+        """ε_θ for a noisy (B, C, H, W) image at steps t (B,); `label` (B,) or none for the unconditional estimate."""
+        if label is None and self.unconditional is not None:
+            label = torch.full_like(t, self.unconditional)
+        return self.unet(noisy.to(self.unet.dtype), t, class_labels=label).sample.float()
 
 
 def fixed_noise(shape: torch.Size | tuple[int, ...], seed: int | Sequence[int], device: torch.device) -> Tensor:

@@ -66,16 +66,29 @@ def sincos_positions(side: int, width: int) -> Tensor:
     return torch.cat([torch.zeros(1, width), table.float()]).unsqueeze(0)
 
 
-def attend(block: Block, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """One timm block, computed here because its own forward does not hand out the attention matrix."""
+def attend(block: Block, tokens: Tensor, change: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """One timm block, computed here because its own forward does not hand out the attention matrix.
+
+    `change` (B, 6, D): shift, scale and gate of its attention, then of its MLP (Peebles & Xie 2023); 0 changes nothing.
+    """
+    first, second = (None, None) if change is None else change.unsqueeze(2).split(3, 1)  # (B, 3, 1, D) each
     attention = cast(Attention, block.attn)  # what timm makes where it is asked for no other
     batch, count, width = tokens.shape
-    qkv = attention.qkv(block.norm1(tokens)).reshape(batch, count, 3, attention.num_heads, attention.head_dim)
+    qkv = attention.qkv(_shifted(block.norm1(tokens), first))
+    qkv = qkv.reshape(batch, count, 3, attention.num_heads, attention.head_dim)
     query, key, value = qkv.permute(2, 0, 3, 1, 4)  # (B, heads, N, d) each
     weights = ((query * attention.scale) @ key.transpose(-2, -1)).softmax(dim=-1)
     mixed = (weights @ value).transpose(1, 2).reshape(batch, count, width)
-    tokens = tokens + attention.proj(mixed)
-    return tokens + block.mlp(block.norm2(tokens)), weights
+    tokens = tokens + _gated(attention.proj(mixed), first)
+    return tokens + _gated(block.mlp(_shifted(block.norm2(tokens), second)), second), weights
+
+
+def _shifted(tokens: Tensor, change: Tensor | None) -> Tensor:
+    return tokens if change is None else tokens * (1 + change[:, 1]) + change[:, 0]
+
+
+def _gated(tokens: Tensor, change: Tensor | None) -> Tensor:
+    return tokens if change is None else tokens * (1 + change[:, 2])
 
 
 def blocks_in(modules: nn.ModuleList) -> Iterable[Block]:
@@ -83,10 +96,11 @@ def blocks_in(modules: nn.ModuleList) -> Iterable[Block]:
     return cast(Iterable[Block], modules)
 
 
-def _through(blocks: Iterable[Block], tokens: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+def through(modules: nn.ModuleList, tokens: Tensor, changes: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """(B, N, D) tokens through all blocks of a list, and their attention; changes (B, blocks, 6, D), see `attend`."""
     attention = []
-    for block in blocks:
-        tokens, weights = attend(block, tokens)
+    for place, block in enumerate(blocks_in(modules)):
+        tokens, weights = attend(block, tokens, None if changes is None else changes[:, place])
         attention.append(weights)
     return tokens, tuple(attention)
 
@@ -147,21 +161,31 @@ class MaskedAutoencoder(nn.Module):
         visible : Tensor
             (B, K) indices of the patches that are kept, ascending.
         """
+        tokens, attention = through(self.blocks, self.embed(pixels, visible))
+        return Encoding(self.norm(tokens), attention)
+
+    def embed(self, pixels: Tensor, visible: Tensor) -> Tensor:
+        """(B, 1 + K, D) tokens of the class and the visible patches, before the first block."""
         pixels = ((pixels - PIXEL_MEAN) / PIXEL_STD).to(self.cls_token.dtype)
         tokens = self.patch_embed(pixels) + self.pos_embed[:, 1:]  # (B, N, D)
         tokens = tokens.gather(1, visible.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))  # (B, K, D)
         start = (self.cls_token + self.pos_embed[:, :1]).expand(len(tokens), -1, -1)
-        tokens, attention = _through(blocks_in(self.blocks), torch.cat([start, tokens], dim=1))
-        return Encoding(self.norm(tokens), attention)
+        return torch.cat([start, tokens], dim=1)
 
     def decode(self, encoding: Encoding, visible: Tensor) -> Reconstruction:
         """Predict every patch, hidden or not, from an encoding of the `visible` (B, K) ones."""
+        tokens, attention = through(self.decoder_blocks, self.canvas(encoding, visible))
+        return self.predicted(self.decoder_norm(tokens)[:, 1:], attention)
+
+    def canvas(self, encoding: Encoding, visible: Tensor) -> Tensor:
+        """(B, 1 + N, D') tokens of the decoder before its first block: what was encoded, mask tokens elsewhere."""
         tokens = self.decoder_embed(encoding.tokens)  # (B, 1 + K, D')
         canvas = self.mask_token.to(tokens.dtype).repeat(len(tokens), self.patch_count, 1)
         canvas = canvas.scatter(1, visible.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]), tokens[:, 1:])
-        tokens = torch.cat([tokens[:, :1], canvas], dim=1) + self.decoder_pos_embed  # (B, 1 + N, D')
-        tokens, attention = _through(blocks_in(self.decoder_blocks), tokens)
-        tokens = self.decoder_norm(tokens)[:, 1:]
+        return torch.cat([tokens[:, :1], canvas], dim=1) + self.decoder_pos_embed
+
+    def predicted(self, tokens: Tensor, attention: tuple[Tensor, ...]) -> Reconstruction:
+        """What (B, N, D') tokens after the decoder's last norm say of each patch."""
         return Reconstruction(self.decoder_pred(tokens), self.decoder_logvar(tokens).squeeze(-1), attention)
 
 

@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 from core import compute
-from core.bundles import Bundle, BundleError
+from core.bundles import FAMILY, Bundle, BundleError, family_of
 from core.purification.adaptive import adaptive
 from core.purification.ddim import PURIFY_STEPS
 from core.purification.diffpure import ancestral, deterministic
 from core.purification.filters import gaussian, jpeg, median, none
-from core.purification.mae_pure import mae_pure, mae_pure_amv
+from core.purification.mae_pure import mae_pure, mae_pure_amv, robust_mae_pure
+from core.purification.mask_dit import mask_dit_pure, robust_mask_dit_pure
 from core.purification.one_step import one_step, repeated
 from core.purification.settings import PurifySettings
 from core.purification.steps import PurifierStep
@@ -35,6 +36,7 @@ class Purifier(NamedTuple):
 
 
 _DESCENT = ("steps", "clip", "step_size")
+_NOISY_DESCENT = ("t", *_DESCENT)
 _UNET, _BOTH = ("diffusion",), ("mae", "diffusion")
 
 PURIFIERS = {
@@ -47,6 +49,9 @@ PURIFIERS = {
     ),
     "mae-pure": Purifier("MAE-Pure", mae_pure, 60, None, _DESCENT, ("mae",)),
     "mae-pure-amv": Purifier("MAE-Pure on attention variation", mae_pure_amv, 40, None, _DESCENT, _BOTH),
+    "rmae-pure": Purifier("RMAE-Pure", robust_mae_pure, 60, None, _DESCENT, ("robust_mae",)),
+    "maskdit-pure": Purifier("MaskDiT-Pure", mask_dit_pure, 25, 25, _NOISY_DESCENT, ("mask_dit",)),
+    "rmaskdit-pure": Purifier("RMaskDiT-Pure", robust_mask_dit_pure, 15, 25, _NOISY_DESCENT, ("robust_mask_dit",)),
     "median": Purifier("Median, 3 × 3 pixels", median),
     "gaussian": Purifier("Gaussian blur, 1 pixel", gaussian),
     "jpeg": Purifier("JPEG, quality 75 (Dziugaite et al. 2016)", jpeg),
@@ -82,8 +87,7 @@ def purifier_steps(
         sentence.
     """
     purifier = find_purifier(settings)
-    if not _usable(purifier, bundle):
-        raise BundleError(bundle.lacks)
+    check_parts(settings, bundle)
     options = {name: getattr(settings, name) for name in ("clip", "step_size") if name in purifier.takes}
     yield from purifier.run(
         pixels.to(compute.device()),
@@ -104,6 +108,17 @@ def purified_pixels(
     for step in purifier_steps(pixels, bundle, settings, classifier=classifier, seed=seed):
         estimate = step.estimate
     return estimate
+
+
+def check_parts(settings: PurifySettings, bundle: Bundle) -> None:
+    """BundleError, one sentence, where the bundle lacks a part that the purifier needs."""
+    purifier = find_purifier(settings)
+    if _usable(purifier, bundle):
+        return
+    if bundle.lacks:
+        raise BundleError(bundle.lacks)
+    for part in FAMILY.keys() & purifier.needs:
+        family_of(bundle, part)
 
 
 def usable_purifiers(bundle: Bundle) -> tuple[str, ...]:
@@ -144,7 +159,8 @@ def longest_purification(settings: PurifySettings) -> int:
         return purifier.steps
     if settings.steps is not None:
         return settings.steps
-    level = noise_level(settings) or purifier.steps
+    # A descent stays at its level; the others walk down from it.
+    level = (noise_level(settings) if "clip" not in purifier.takes else None) or purifier.steps
     # The textbook walks every step of the chain.
     return level if settings.method == "diffpure" else min(purifier.steps, level)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from core.bundles import Bundle, diffusion_of, mae_of
+from core.bundles import Bundle, diffusion_of, family_of, mae_of
 from core.models.diffusion import denoise_once
 from core.models.mae import Encoding, MaskedAutoencoder, Reconstruction, patchify, visible_patches
 from core.purification.one_step import shared_noise
@@ -44,13 +44,36 @@ def mae_pure(
     generator : torch.Generator
         Draws the masks, the same for each image of the batch.
     """
-
     mae = mae_of(bundle)
+    yield from descend(
+        pixels, reconstruction_loss(mae), mae.patch_count, steps, clip, step_size or STEP_SIZE, generator
+    )
+
+
+def robust_mae_pure(
+    pixels: Tensor,
+    bundle: Bundle,
+    *,
+    steps: int,
+    clip: float,
+    step_size: float | None,
+    generator: torch.Generator,
+    **_: object,
+) -> Iterator[PurifierStep]:
+    """The same with the MAE that was fine-tuned on attacks (RMAE-Pure, appendix F.1). Parameters as for `mae_pure`."""
+    mae = family_of(bundle, "robust_mae")
+    yield from descend(
+        pixels, reconstruction_loss(mae), mae.patch_count, steps, clip, step_size or STEP_SIZE, generator
+    )
+
+
+def reconstruction_loss(mae: MaskedAutoencoder) -> Loss:
+    """What MAE-Pure descends: `hidden_error` of what the MAE makes of the visible patches."""
 
     def loss(moved: Tensor, mask: Tensor) -> Tensor:
-        return hidden_error(moved, look(moved, mask, mae)[1], mask, mae)
+        return hidden_error(moved, look(moved, mask, mae)[1], mask, mae.patch)
 
-    yield from descend(pixels, loss, mae.patch_count, steps, clip, step_size or STEP_SIZE, generator)
+    return loss
 
 
 def mae_pure_amv(
@@ -76,7 +99,7 @@ def mae_pure_amv(
         encoding, made = look(moved, mask, mae)
         with torch.no_grad():
             denoised, _ = look(copy, mask, mae)
-        return hidden_error(moved, made, mask, mae) + AMV_WEIGHT * attention_distance(encoding, denoised)
+        return hidden_error(moved, made, mask, mae.patch) + AMV_WEIGHT * attention_distance(encoding, denoised)
 
     length = step_size or AMV_STEP_SIZE
     yield from descend(pixels, loss, mae.patch_count, steps, clip, length, generator, AMV_MOMENTUM)
@@ -91,6 +114,7 @@ def descend(
     step_size: float,
     generator: torch.Generator,
     momentum: float = 0.0,
+    rate: float = MASK_RATE,
 ) -> Iterator[PurifierStep]:
     """Move every value against the sign of the gradient, within `clip` of where it was.
 
@@ -100,12 +124,14 @@ def descend(
         (B, C, H, W) pixels and (1, N) mask, True where hidden → (B,).
     momentum : float
         What a step keeps of the direction before it (Dong et al. 2018, eq. 6), as each mask sees only a part.
+    rate : float
+        The share of the patches that a mask hides.
     """
     stride = step_size / 255
     lowest, highest = (pixels - clip / 255).clamp_min(0), (pixels + clip / 255).clamp_max(1)
     moved, direction = pixels.detach(), torch.zeros_like(pixels)
     for index in range(steps):
-        mask = random_mask(patches, generator).to(pixels.device)
+        mask = random_mask(patches, generator, rate).to(pixels.device)
         value, gradient = _slope(loss, moved, mask)
         length = stride / 2 if index > steps / 2 else stride
         mean = gradient.abs().mean((1, 2, 3), keepdim=True).clamp_min(1e-12)
@@ -128,12 +154,12 @@ def look(pixels: Tensor, mask: Tensor, mae: MaskedAutoencoder) -> tuple[Encoding
     return encoding, mae.decode(encoding, visible)
 
 
-def hidden_error(pixels: Tensor, made: Reconstruction, mask: Tensor, mae: MaskedAutoencoder) -> Tensor:
+def hidden_error(pixels: Tensor, made: Reconstruction, mask: Tensor, patch: int) -> Tensor:
     """(B,) mean squared error of the hidden patches (MAE-Pure, eq. 4), each over the variance that the MAE expects.
 
     So the patches that can be predicted count, and not those that nobody could know from their neighbours.
     """
-    error = (made.pixels.float() - patchify(pixels, mae.patch)).square().mean(2)
+    error = (made.pixels.float() - patchify(pixels, patch)).square().mean(2)
     precision = (-made.log_variance.detach().float()).exp()
     return (precision * error)[:, mask[0]].mean(1)
 

@@ -94,7 +94,7 @@ def _ask_method(place: int, models: Bundle, locked: bool) -> PurifySettings:
     if not asked:
         return PurifySettings(method)
     key = f"{place}-{method}"
-    for cell, name in zip(st.columns(len(asked)), asked):
+    for cell, name in zip(st.columns(len(asked), vertical_alignment="bottom"), asked):
         with cell:
             if name == "t":
                 options["t"] = _ask_noise_level(purifier.t or 100, key, locked)

@@ -7,6 +7,7 @@ from core import examine, load_scan
 from core.fidelity.attention_variation import variation
 from core.models.diffusion import Diffusion, cumulative_alphas
 from core.models.mae import Encoding, MaskedAutoencoder, Reconstruction
+from core.models.mask_dit import MaskDiT
 from core.purification import adaptive
 from core.purification.catalogue import PURIFIERS, longest_purification, purified_pixels, purifier_steps
 from core.purification.diffpure import posterior_sample
@@ -15,7 +16,7 @@ from core.purification.settings import PurifySettings
 from core.scans.preparation import prepare
 
 DIFFUSIONS = ("one-step", "repeated", "diffpure", "diffpure-ddim")
-SHORT = {"diffpure": 5, "mae-pure": 3, "mae-pure-amv": 3}
+SHORT = {"diffpure": 5, "mae-pure": 3, "mae-pure-amv": 3, "rmae-pure": 3, "maskdit-pure": 3, "rmaskdit-pure": 3}
 
 
 class Oracle(Diffusion):
@@ -49,11 +50,12 @@ def rand(*shape):
     return torch.rand(shape, generator=numbers())
 
 
-def small_mae():
+def small(build=MaskedAutoencoder):
+    shape = {"resolution": 16, "patch": 4, "width": 16, "depth": 2, "heads": 2}
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        mae = MaskedAutoencoder(16, 4, 1, width=16, depth=2, heads=2, decoder_width=8, decoder_depth=1, decoder_heads=2)
-    return mae.eval().requires_grad_(False)
+        network = build(**shape, decoder_width=8, decoder_depth=1, decoder_heads=2)
+    return network.eval().requires_grad_(False)
 
 
 @pytest.fixture
@@ -64,7 +66,8 @@ def tiny(monkeypatch):
         return torch.where(pixels.mean((1, 2, 3)) < 0.5, 20, 40)
 
     monkeypatch.setattr(adaptive, "ladder_levels", levels)
-    parts = {"diffusion": OfGaussian(), "mae": small_mae(), "mask_count": 4}
+    parts = {"diffusion": OfGaussian(), "mae": small(), "mask_count": 4}
+    parts |= {"robust_mae": small(), "mask_dit": small(MaskDiT), "robust_mask_dit": small(MaskDiT)}
     return SimpleNamespace(**parts, classifier_name=lambda name: name or "only")
 
 
@@ -151,7 +154,7 @@ def test_what_every_purifier_promises(tiny, method):
     assert all(map(torch.equal, weights, tiny.mae.state_dict().values()))
 
 
-@pytest.mark.parametrize("method", [*DIFFUSIONS, "mae-pure", "adaptive"])
+@pytest.mark.parametrize("method", [*DIFFUSIONS, "mae-pure", "rmae-pure", "maskdit-pure", "rmaskdit-pure", "adaptive"])
 def test_another_seed_gives_another_estimate(tiny, method):
     pixels = rand(1, 1, 16, 16)
     first, second = (purified_pixels(pixels, tiny, settings(method), seed=seed) for seed in (0, 1))
@@ -215,7 +218,7 @@ def test_error_is_in_units_of_the_variance_that_the_mae_expects():
     pixels = torch.tensor([[0.4, 0.4, 0.8, 0.8]] * 2 + [[0.2, 0.2, 0.6, 0.6]] * 2).view(1, 1, 4, 4)
     mask = torch.tensor([[True, False, False, True]])
     # (.4² / 4 + .6² / 9) / 2
-    assert hidden_error(pixels, made, mask, SimpleNamespace(patch=2)).item() == pytest.approx(0.04)
+    assert hidden_error(pixels, made, mask, 2).item() == pytest.approx(0.04)
 
 
 def test_attention_distance_as_solved_by_hand():

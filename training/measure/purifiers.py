@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from core import compute
 from core.attacks import AttackSettings
-from core.bundles import Bundle, load_bundle
+from core.bundles import FAMILY, Bundle, load_bundle
 from core.evaluation.datasets import Dataset, image_digest
 from core.evaluation.evaluation import weights_record
 from core.evaluation.journal import fingerprint
@@ -32,7 +32,7 @@ from core.evaluation.responses import batches
 from core.fidelity.lesion import lesion
 from core.fidelity.lesion_summary import lesion_summary
 from core.fidelity.metrics import distance
-from core.purification.catalogue import PURIFIERS, purified_pixels
+from core.purification.catalogue import PURIFIERS, purified_pixels, usable_purifiers
 from core.purification.settings import PurifySettings
 from core.statistics import bootstrap_interval
 from training.conditions import pixels_under
@@ -61,6 +61,7 @@ ROWS = (
     Row(PurifySettings("repeated")),
     Row(PurifySettings("diffpure-ddim", t=100, steps=4)),
     *(Row(PurifySettings(name), FEW) for name in ("adaptive", "diffpure", "mae-pure", "mae-pure-amv")),
+    *(Row(PurifySettings(name), FEW) for name in ("rmae-pure", "maskdit-pure", "rmaskdit-pure")),
     Row(PurifySettings("one-step", t=100), FEW),
 )
 
@@ -80,7 +81,8 @@ def record_purifiers(val: Dataset, bundle: Bundle, options: argparse.Namespace) 
     command = shlex.join(["python", "-m", "training.measure.purifiers", *data_words(options)])
     known = known_rows(folder, made_with, command)
     only = getattr(options, "only", None)  # `training.publish.tables` has no such option
-    for row in ROWS:
+    usable = usable_purifiers(bundle)
+    for row in (row for row in ROWS if row.settings.method in usable):
         data = val.limited(row.limit, options.seed)
         name = row_name(row.settings, len(data))
         wanted = name in only if only else not getattr(options, "recorded", False)
@@ -101,7 +103,7 @@ def row_name(settings: PurifySettings, count: int) -> str:
 def made_with_today(bundle: Bundle) -> dict[str, Any]:
     """Return what the rows depend on: everything that was trained, and the ladder of t*."""
     name = bundle.default_classifier
-    return {"weights_sha256": weights_record(bundle, name), "ladder": repr(bundle.limits_of(name).ladder)}
+    return {"weights_sha256": weights_record(bundle, name, FAMILY), "ladder": repr(bundle.limits_of(name).ladder)}
 
 
 def known_rows(folder: Path, made_with: dict[str, Any], command: str) -> dict[str, dict[str, Any]]:

@@ -3,6 +3,10 @@
 python -m training.publish.assemble --mae FILE --unet FILE --classifier resnet18=FILE
 python -m training.publish.assemble --classifier robust=FILE --answers-flagged resnet18=robust
 python -m training.publish.assemble --bundle blood-cells --classifier mamba=FILE
+python -m training.publish.assemble --mask-dit FILE
+python -m training.publish.assemble --robust-mae FILE --robust-mask-dit FILE
+
+Of a robust network only what differs from the one that it was made of is kept, beside the SHA-256 of that.
 """
 
 from pathlib import Path
@@ -10,7 +14,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from core.bundles import WEIGHTS
+from core.bundles import WEIGHTS, file_sha256
 from training.files import read_facts, write_facts
 from training.options import command_options
 from training.recipes.cards import network_form, recipe_card
@@ -18,12 +22,17 @@ from training.recipes.mae import CONFIGS
 from training.recipes.weights import half
 from training.tasks import BRAIN_MRI, TASKS
 
+ROBUST = {"robust_mae": "mae", "robust_mask_dit": "mask_dit"}  # what each is made of
+
 
 def main() -> None:
     parser = command_options(__doc__)
     parser.add_argument("--bundle", choices=sorted(TASKS), default=BRAIN_MRI["name"])
     parser.add_argument("--mae", type=Path)
     parser.add_argument("--unet", type=Path)
+    parser.add_argument("--mask-dit", type=Path)
+    parser.add_argument("--robust-mae", type=Path)
+    parser.add_argument("--robust-mask-dit", type=Path)
     parser.add_argument("--classifier", action="append", default=[], metavar="NAME=FILE")
     parser.add_argument(
         "--answers-flagged",
@@ -37,12 +46,22 @@ def main() -> None:
     folder = WEIGHTS / arguments.bundle
     folder.mkdir(parents=True, exist_ok=True)
     facts = read_facts(folder)
+    for name, base in ROBUST.items():
+        if getattr(arguments, base) and name in facts and not getattr(arguments, name):
+            option = name.replace("_", "-")
+            parser.error(f"{folder.name} holds a {name} that was made of the {base} in force; give --{option} as well.")
     provenance = facts.setdefault("provenance", {})
-    for name in ("mae", "unet"):
+    for name in ("mae", "unet", "mask_dit"):
         if file := getattr(arguments, name):
             copy_fp16(file, folder / f"{name}.safetensors")
             provenance[name] = recipe_card(file)
             facts[name] = {"file": f"{name}.safetensors"} | network_form(file)
+    for name, base in ROBUST.items():
+        if file := getattr(arguments, name):
+            source = folder / f"{base}.safetensors"
+            copy_changed(file, source, folder / f"{name}.safetensors")
+            provenance[name] = recipe_card(file)
+            facts[name] = {"file": f"{name}.safetensors", "of": file_sha256(source)}
     if arguments.acquisition:
         copy_fp16(arguments.acquisition, folder / "acquisition.safetensors")
         provenance["acquisition"] = recipe_card(arguments.acquisition)
@@ -70,6 +89,16 @@ def copy_fp16(source: Path, target: Path, prefix: str = "") -> None:
     weights = load_file(source)
     named = {key if key.startswith(prefix) else prefix + key: value for key, value in weights.items()}
     save_file({key: half(value) for key, value in named.items()}, target)
+
+
+def copy_changed(source: Path, base: Path, target: Path) -> None:
+    """Copy as fp16 the weights that differ from those of a network of the same form in the bundle."""
+    if not base.is_file():
+        raise SystemExit(f"The bundle holds no {base.name}, which {source.name} was made of; assemble that first.")
+    known, made = load_file(base), {key: half(value) for key, value in load_file(source).items()}
+    if set(made) != set(known):
+        raise SystemExit(f"{source.name} is no network of the form of {base.name}; give one that was made of it.")
+    save_file({key: value for key, value in made.items() if not torch.equal(value, known[key])}, target)
 
 
 def write_blanks(folder: Path, facts: dict) -> None:

@@ -2,7 +2,7 @@
 
     python -m training.recipes.acquisition --data br35h.npz tcga-lgg.npz cheng.npz --out build/acquisition
 
-What the files don't say was looked up by eye (acquisition_labels.json).
+What the files don't say was looked up by eye (slices/labels.json).
 """
 
 from collections.abc import Callable, Iterator
@@ -14,10 +14,10 @@ from torch.nn import functional
 
 from core.models.acquisition import SEQUENCES, AcquisitionNetwork
 from training.options import recipe_options
-from training.recipes.acquisition_data import NOT_T2, UNKNOWN, Slices, load_slices
-from training.recipes.acquisition_figures import acquisition_figures, least_probabilities, refused_axial
 from training.recipes.augmentation import mirror_signs, uniform_numbers, warped
 from training.recipes.run import Run
+from training.recipes.slices.data import NOT_T2, UNKNOWN, Slices, load_slices
+from training.recipes.slices.figures import acquisition_figures, least_probabilities, refused_axial
 from training.recipes.weights import seeded
 
 INVERTED = 0.25  # of the scans that teach planes: a plane looks the same whatever is bright

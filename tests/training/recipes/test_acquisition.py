@@ -5,8 +5,8 @@ import torch
 
 from core.models.acquisition import PLANES, SEQUENCES, AcquisitionNetwork
 from training.recipes.acquisition import drawing, sequence_loss, stripped, varied
-from training.recipes.acquisition_data import NOT_T2, UNKNOWN, Slices, _across, plane_of_numbers
-from training.recipes.acquisition_figures import _least, acquisition_figures, refused_axial
+from training.recipes.slices.data import NOT_T2, UNKNOWN, Slices, _across, plane_of_numbers
+from training.recipes.slices.figures import _least, acquisition_figures, refused_axial
 
 
 def slices(planes: list[int], sequences: list[int]) -> Slices:

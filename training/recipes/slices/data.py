@@ -16,7 +16,7 @@ UNKNOWN, NOT_T2 = -1, -2
 FEWEST_SLICES = 18  # a head of fewer is too coarse to be cut across
 CUTS = 10  # of a head, in each of the two planes across its slices
 SIDE = 128
-LABELS = Path(__file__).with_name("acquisition_labels.json")
+LABELS = Path(__file__).with_name("labels.json")
 _NAMES = {"FLAIR": "FLAIR", "T1": "T1", "T1c": "T1 with contrast"}  # in tcga-lgg.npz
 
 
@@ -54,7 +54,7 @@ class Slices:
 
 
 def load_slices(files: Mapping[str, Path]) -> list[Slices]:
-    """Read what `files` name br35h, tcga-lgg and cheng, with the labels of `acquisition_labels.json`."""
+    """Read what `files` name br35h, tcga-lgg and cheng, with the labels of `labels.json`."""
     labels = json.loads(LABELS.read_text(encoding="utf-8"))
     heads = files["tcga-lgg"]
     return [_tcga(heads), reformatted(heads), _cheng(files["cheng"], labels), _br35h(files["br35h"], labels)]

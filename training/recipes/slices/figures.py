@@ -9,7 +9,7 @@ from torch import Tensor
 
 from core.models.acquisition import PLANES, SEQUENCES, AcquisitionNetwork
 from core.statistics import bootstrap_interval
-from training.recipes.acquisition_data import Slices
+from training.recipes.slices.data import Slices
 
 CUTS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)  # that a threshold could have
 FEWEST_RIGHT = 0.98  # of what is named

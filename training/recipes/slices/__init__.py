@@ -1,0 +1,1 @@
+"""What the recipe of the acquisition network learns from, and how well it does."""

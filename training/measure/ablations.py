@@ -85,11 +85,10 @@ def parsed() -> argparse.Namespace:
 
 def variant(options: argparse.Namespace, train: Dataset, deadline: float) -> MixtureOfExperts | None:
     """Return one smaller mixture; the variants share their experts' checkpoints. None where the time is up."""
-    runs = []
-    for lesson in chosen_lessons(options.experts, options.expert_iterations):
-        runs.append(dwf.train_expert(lesson, train, options, deadline))
-        if not runs[-1].finished:
-            return None
+    lessons = chosen_lessons(options.experts, options.expert_iterations)
+    runs = dwf.train_experts(lessons, train, options, deadline)
+    if not all(run.finished for run in runs):
+        return None
     together = dwf.train_together([run.averaged() for run in runs], train, options, deadline)
     return together.averaged() if together.finished else None
 

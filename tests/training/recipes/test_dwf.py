@@ -1,6 +1,8 @@
 """Divided We Fall's recipe on a handful of images: it goes on where it stopped, and what it writes can be loaded."""
 
 import json
+from argparse import Namespace
+from pathlib import Path
 
 import pytest
 import torch
@@ -31,6 +33,24 @@ def test_it_goes_on_where_it_stopped_and_writes_a_mixture(data, run, tmp_path, c
     assert card["steps"] == 3 * 1 + 2 + 1
     mixture = ARCHITECTURES[form["architecture"]](1, 2, **form["config"])
     mixture.load_state_dict({key: value.float() for key, value in load_file(weights).items()})
+
+
+def test_who_is_attacked_goes_on_from_the_clean_expert(data, tmp_path):
+    words = ["--data", data, "--out", tmp_path, "--steps", 0, "--clean-steps", 1, "--from-clean", *SMALL]
+    options = dwf.options_parser().parse_args([str(word) for word in words])
+    lessons, train = chosen_lessons("1-1-1", (1,)), dwf.load_splits(options)[0]
+    clean, *attacked = dwf.train_experts(lessons, train, options, float("inf"))
+    assert clean.step == 1 and [run.step for run in attacked] == [0, 0]
+    first = clean.averaged().state_dict()
+    for run in attacked:
+        assert all(torch.equal(value, first[name]) for name, value in run.averaged().state_dict().items())
+    others = dwf.train_experts(lessons, train, stopped(options, tmp_path / "again"), 0.0)
+    assert [run.step for run in others] == [0]  # nobody goes on from what isn't finished
+
+
+def stopped(options: Namespace, out: Path) -> Namespace:
+    """Return the options of a run in another folder that has no time."""
+    return Namespace(**vars(options) | {"out": out})
 
 
 def test_weights_to_start_from_are_refused_in_a_sentence(data, run, tmp_path, capsys):

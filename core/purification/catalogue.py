@@ -1,6 +1,7 @@
 """Every purifier by name, with what it takes."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -12,8 +13,8 @@ from core.purification.adaptive import adaptive
 from core.purification.ddim import PURIFY_STEPS
 from core.purification.diffpure import ancestral, deterministic
 from core.purification.filters import gaussian, jpeg, median, none
-from core.purification.mae_pure import mae_pure, mae_pure_amv, robust_mae_pure
-from core.purification.mask_dit import mask_dit_pure, robust_mask_dit_pure
+from core.purification.mae_pure import mae_pure, mae_pure_amv
+from core.purification.mask_dit import mask_dit_pure
 from core.purification.one_step import one_step, repeated
 from core.purification.settings import PurifySettings
 from core.purification.steps import PurifierStep
@@ -49,9 +50,11 @@ PURIFIERS = {
     ),
     "mae-pure": Purifier("MAE-Pure", mae_pure, 60, None, _DESCENT, ("mae",)),
     "mae-pure-amv": Purifier("MAE-Pure on attention variation", mae_pure_amv, 40, None, _DESCENT, _BOTH),
-    "rmae-pure": Purifier("RMAE-Pure", robust_mae_pure, 60, None, _DESCENT, ("robust_mae",)),
+    "rmae-pure": Purifier("RMAE-Pure", partial(mae_pure, robust=True), 60, None, _DESCENT, ("robust_mae",)),
     "maskdit-pure": Purifier("MaskDiT-Pure", mask_dit_pure, 25, 25, _NOISY_DESCENT, ("mask_dit",)),
-    "rmaskdit-pure": Purifier("RMaskDiT-Pure", robust_mask_dit_pure, 15, 25, _NOISY_DESCENT, ("robust_mask_dit",)),
+    "rmaskdit-pure": Purifier(
+        "RMaskDiT-Pure", partial(mask_dit_pure, robust=True), 15, 25, _NOISY_DESCENT, ("robust_mask_dit",)
+    ),
     "median": Purifier("Median, 3 × 3 pixels", median),
     "gaussian": Purifier("Gaussian blur, 1 pixel", gaussian),
     "jpeg": Purifier("JPEG, quality 75 (Dziugaite et al. 2016)", jpeg),

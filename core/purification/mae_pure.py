@@ -29,6 +29,7 @@ def mae_pure(
     clip: float,
     step_size: float | None,
     generator: torch.Generator,
+    robust: bool = False,
     **_: object,
 ) -> Iterator[PurifierStep]:
     """Descend the reconstruction loss under a new random mask in every step.
@@ -43,25 +44,10 @@ def mae_pure(
         In 1/255; 1 by default. It is halved after half of the steps (table 13).
     generator : torch.Generator
         Draws the masks, the same for each image of the batch.
+    robust : bool
+        With the MAE that was fine-tuned on attacks (RMAE-Pure, appendix F.1).
     """
-    mae = mae_of(bundle)
-    yield from descend(
-        pixels, reconstruction_loss(mae), mae.patch_count, steps, clip, step_size or STEP_SIZE, generator
-    )
-
-
-def robust_mae_pure(
-    pixels: Tensor,
-    bundle: Bundle,
-    *,
-    steps: int,
-    clip: float,
-    step_size: float | None,
-    generator: torch.Generator,
-    **_: object,
-) -> Iterator[PurifierStep]:
-    """The same with the MAE that was fine-tuned on attacks (RMAE-Pure, appendix F.1). Parameters as for `mae_pure`."""
-    mae = family_of(bundle, "robust_mae")
+    mae = family_of(bundle, "robust_mae") if robust else mae_of(bundle)
     yield from descend(
         pixels, reconstruction_loss(mae), mae.patch_count, steps, clip, step_size or STEP_SIZE, generator
     )

@@ -25,6 +25,7 @@ def mask_dit_pure(
     clip: float,
     step_size: float | None,
     generator: torch.Generator,
+    robust: bool = False,
     **_: object,
 ) -> Iterator[PurifierStep]:
     """Descend the error of the hidden half, predicted from the visible half after noise to `t` was added.
@@ -42,23 +43,13 @@ def mask_dit_pure(
         In 1/255: no value moves farther than this from where it was.
     step_size : float, optional
         In 1/255; 1 by default.
+    robust : bool
+        With the network that was fine-tuned on attacks (RMaskDiT-Pure).
     """
-    yield from _descent(pixels, family_of(bundle, "mask_dit"), t, steps, clip, step_size, generator)
-
-
-def robust_mask_dit_pure(
-    pixels: Tensor,
-    bundle: Bundle,
-    *,
-    t: int,
-    steps: int,
-    clip: float,
-    step_size: float | None,
-    generator: torch.Generator,
-    **_: object,
-) -> Iterator[PurifierStep]:
-    """The same with the network that was fine-tuned on attacks (RMaskDiT-Pure). Parameters as for `mask_dit_pure`."""
-    yield from _descent(pixels, family_of(bundle, "robust_mask_dit"), t, steps, clip, step_size, generator)
+    network: MaskDiT = family_of(bundle, "robust_mask_dit" if robust else "mask_dit")
+    loss, length = DenoisingLoss(network, t, generator), step_size or STEP_SIZE
+    for step in descend(pixels, loss, network.patch_count, steps, clip, length, generator, rate=MASK_RATE):
+        yield replace(step, t=t, noisy=loss.noisy)
 
 
 class DenoisingLoss:
@@ -79,17 +70,3 @@ class DenoisingLoss:
         made = self.network.denoise(noisy, level, visible).picture
         self.noisy = noisy.detach()
         return hidden_error(moved, made, mask, self.network.patch)
-
-
-def _descent(
-    pixels: Tensor,
-    network: MaskDiT,
-    t: int,
-    steps: int,
-    clip: float,
-    step_size: float | None,
-    generator: torch.Generator,
-) -> Iterator[PurifierStep]:
-    loss, length = DenoisingLoss(network, t, generator), step_size or STEP_SIZE
-    for step in descend(pixels, loss, network.patch_count, steps, clip, length, generator, rate=MASK_RATE):
-        yield replace(step, t=t, noisy=loss.noisy)

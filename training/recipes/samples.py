@@ -1,9 +1,10 @@
 """Draw synthetic scans with the bundle's own diffusion model and write them as DICOM into assets/samples.
 
-    python -m training.recipes.samples --data br35h.npz
+    python -m training.recipes.samples --data br35h.npz tcga-lgg.npz cheng.npz
 
 Each is farther from its nearest training scan, mirrored or not, than the median validation scan is from its own: so
-none is a training scan in disguise. The distances are recorded in samples.json beside the files.
+none is a training scan in disguise. The distances are recorded in samples.json beside the files. The collections take
+turns in giving the mean that a drawing begins from.
 """
 
 from pathlib import Path
@@ -22,11 +23,12 @@ from core.models.diffusion import cumulative_alphas
 from core.scans import load_scan, write_derived_dicom
 from training.files import write_json
 from training.options import bundle_command, bundle_options
-from training.recipes.data import measured_collections
+from training.recipes.data import by_collection, measured_collections
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "samples"
 PER_CLASS = 6
-CANDIDATES = 16
+CANDIDATES = 48
+MEASURED = 100  # val scans of a collection, whose distances the median is of
 START = 600
 STEPS = 80
 CONFIDENT = 0.9
@@ -37,7 +39,8 @@ def main() -> None:
     bundle = load_bundle(options.bundle)
     data = measured_collections(bundle, options)
     known = data.split("train")
-    needed = float(np.median([nearest(pixels, known.pixels) for pixels in data.split("val").pixels]))
+    val = by_collection(data.split("val"), MEASURED)
+    needed = float(np.median([nearest(pixels, known.pixels) for part in val.values() for pixels in part.pixels]))
     FOLDER.mkdir(parents=True, exist_ok=True)
     for old in FOLDER.glob("*.dcm"):
         old.unlink()
@@ -49,12 +52,12 @@ def main() -> None:
 
 def written_samples(bundle: Bundle, label: int, known: Dataset, needed: float, seed: int) -> dict[str, dict[str, Any]]:
     """Write scans of one class, each farther than `needed` from all known ones; return file → what is recorded."""
-    name, mean = bundle.classes[label], known.pixels[known.labels == label].mean(0, keepdim=True)
+    name, means = bundle.classes[label], class_means(known, label)
     record: dict[str, dict[str, Any]] = {}
     for candidate in range(seed, seed + CANDIDATES):
         if len(record) == PER_CLASS:
             break
-        pixels = draw(bundle, label, mean, candidate)
+        pixels = draw(bundle, label, means[candidate % len(means)], candidate)
         distance = nearest(pixels[0], known.pixels)
         if distance <= needed:
             continue
@@ -78,6 +81,13 @@ def written_samples(bundle: Bundle, label: int, known: Dataset, needed: float, s
             "median_validation_rmse": round(needed, 5),
         }
     return record
+
+
+def class_means(known: Dataset, label: int) -> list[Tensor]:
+    """Return the mean (1, C, R, R) of a class in each collection that has it."""
+    homes, of_class = np.array(known.collections), known.labels.numpy() == label
+    places = [of_class & (homes == name) for name in dict.fromkeys(known.collections)]
+    return [known.pixels[torch.from_numpy(chosen)].mean(0, keepdim=True) for chosen in places if chosen.any()]
 
 
 @torch.no_grad()

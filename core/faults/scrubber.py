@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from core.bundles import Bundle
+from core.bundles import FAMILY, Bundle
 from core.faults.guard import Guard
 
 
@@ -62,10 +62,9 @@ class BundleScrubber:
 
 def _networks(bundle: Bundle) -> list[tuple[str, nn.Module, Path]]:
     """Name, network and weights file of everything in a bundle that computes."""
-    facts = bundle.facts
     found = [(name, network, bundle.weights_file(name)) for name, network in bundle.classifiers.items()]
-    if bundle.mae is not None:
-        found.append(("mae", bundle.mae, bundle.folder / facts["mae"]["file"]))
+    parts = {name: getattr(bundle, name) for name in ("mae", "acquisition", *FAMILY)}
     if bundle.diffusion is not None:
-        found.append(("unet", bundle.diffusion.unet, bundle.folder / facts["unet"]["file"]))
-    return found
+        parts["unet"] = bundle.diffusion.unet
+    files = {name: bundle.folder / bundle.facts[name]["file"] for name, network in parts.items() if network is not None}
+    return found + [(name, parts[name], file) for name, file in files.items()]

@@ -1,9 +1,12 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from core.bundles import load_bundle
 from core.faults import BundleScrubber, Finding, flip_bit, network_digest
 from core.faults.parts import float_tensors
+from core.models.acquisition import AcquisitionNetwork
 
 
 @pytest.mark.slow
@@ -30,6 +33,19 @@ def test_a_flip_in_a_serving_network_is_found_and_put_right(cells):
         scrubber.scrub(budget_ms=0)  # one tensor a call
     assert scrubber.findings == [Finding(cells.default_classifier, name, "corrected")]
     assert network_digest(network) == before
+
+
+def test_the_networks_beside_classifiers_are_looked_after_too(tmp_path):
+    network = AcquisitionNetwork().requires_grad_(False)
+    parts = {"mae": network, "acquisition": network, "robust_mae": network, "mask_dit": None, "robust_mask_dit": None}
+    facts = {name: {"file": f"{name}.safetensors"} for name in parts}
+    made = SimpleNamespace(name="made", folder=tmp_path, classifiers={}, diffusion=None, facts=facts, **parts)
+    scrubber = BundleScrubber(made)
+    assert scrubber.tensors == 3 * len(float_tensors(network))
+    flip_bit(next(iter(float_tensors(network).values())), torch.tensor([0]), torch.tensor([30]))
+    while not scrubber.rounds:
+        scrubber.scrub(budget_ms=1000)
+    assert [found.outcome for found in scrubber.findings] == ["corrected"]  # they share their tensors here
 
 
 def test_what_the_code_cannot_correct_comes_from_the_file(cells):

@@ -20,6 +20,7 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
 from core.scans import limits
+from core.scans.dicom.attributes import DAMAGED
 from core.scans.dicom.syntax import MOST_HEAD, PixelStart, encoding_of, is_encapsulated
 from core.scans.memory.content import Content
 from core.scans.scan import ScanError
@@ -191,17 +192,20 @@ def _refuse_no_image(ds: Dataset, name: str) -> None:
     raise ScanError(f"'{name}' cannot be read as DICOM: export or download it again.")
 
 
-def frame_count(ds: Dataset) -> int:
-    """Number of Frames (0028,0008), at least 1; where it is below, as many as the pixel data hold.
+def stated_frames(ds: Dataset) -> int | None:
+    """Number of Frames (0028,0008); None where it isn't stated, 0 where it is damaged."""
+    try:
+        stated = ds.get("NumberOfFrames")
+        return None if stated in (None, "") else int(stated)
+    except DAMAGED:
+        return 0
 
-    Raises
-    ------
-    ValueError
-        Where it is damaged.
-    """
-    stated = ds.get("NumberOfFrames")
-    if stated in (None, "") or int(stated) >= 1:
-        return int(stated or 1)
+
+def frame_count(ds: Dataset) -> int:
+    """Number of Frames (0028,0008), 1 where it isn't stated; where it can't be, as many as the pixel data hold."""
+    stated = stated_frames(ds)
+    if stated is None or stated >= 1:
+        return stated or 1
     start = pixel_start(ds) or PixelStart(b"", 0)
     if is_encapsulated(start.head):
         return max(1, len(parse_basic_offsets(ds.PixelData)))

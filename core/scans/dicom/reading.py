@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
 
-from pydicom import dcmread, uid
+from pydicom import uid
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import parse_basic_offsets
-from pydicom.filereader import read_dataset, read_preamble
+from pydicom.filereader import read_dataset, read_partial, read_preamble
 from pydicom.filewriter import write_file_meta_info
+from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from core.scans import limits
@@ -63,7 +64,7 @@ def read_dicom(content: Content, name: str, image: bool = True) -> Dataset:
     """
     content = _inflated(content, name)
     try:
-        ds = dcmread(content.stream, force=True, defer_size=_HELD_BYTES)
+        ds = read_partial(content.stream, _is_padding, defer_size=_HELD_BYTES, force=True)
         if image:
             _refuse_no_image(ds, name)
         _ensure_transfer_syntax(ds, name)
@@ -72,6 +73,11 @@ def read_dicom(content: Content, name: str, image: bool = True) -> Dataset:
     except Exception as error:
         raise ScanError(f"'{name}' is a damaged DICOM file: export or download it again.") from error
     return ds
+
+
+def _is_padding(tag: BaseTag, vr: str | None, length: int) -> bool:
+    """Whether a file goes on with zeros alone: pydicom would take each eight of them for an element."""
+    return tag == 0 and length == 0
 
 
 def _inflated(content: Content, name: str) -> Content:

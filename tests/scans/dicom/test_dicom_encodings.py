@@ -20,6 +20,8 @@ from pydicom.filebase import DicomFileLike
 from pydicom.filewriter import write_dataset, write_file_meta_info
 
 from core.scans import Scan, load_scan
+from core.scans.dicom.reading import read_dicom
+from core.scans.memory.content import Content
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -259,3 +261,10 @@ def test_offsets_that_lead_nowhere(offsets: tuple[int, ...]) -> None:
 
 def test_frames_are_counted_by_their_offsets_where_no_number_is_stated() -> None:
     assert load_scan(saved(_with_offsets(0, 0, 0, frames=0))).frame_count == 3
+
+
+@pytest.mark.parametrize("syntax", [uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian])
+def test_zeros_behind_the_pixels_are_not_read_element_by_element(syntax: uid.UID) -> None:
+    padded = dicom(ramp(), syntax) + bytes(1000)
+    assert 0x00000000 not in read_dicom(Content.of(padded), "padded")
+    np.testing.assert_array_equal(load_scan(padded).values[0], ramp())

@@ -174,7 +174,8 @@ class Viewer extends Screen {
   tell(context, width, height) {
     const count = this.volume.shape[0], slice = `Slice ${this.place[0] + 1} of ${count}`;
     const grey = this.volume.channels === 1;
-    this.writeWindow(context, height);
+    // At the foot it would lie over the letter of a plane.
+    this.writeWindow(context, this.across ? 74 : height);
     write(context, slice, 10, 16);
     if (this.across && grey) write(context, `Value ${rounded(this.volume.value(this.place))}`, 10, 38);
     const turned = this.place[0] !== this.data.slice, answered = turned ? `Answer: slice ${this.data.slice + 1}` : "";

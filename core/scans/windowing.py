@@ -145,9 +145,10 @@ def identity_window(bits: int, signed: bool = False) -> Window:
 
 
 def range_window(low: float, high: float, name: str) -> Window:
-    """Return the window that maps `low` to 0 and `high` to 1; a constant image becomes black."""
-    if not high > low:
-        high = low + 1.0
+    """Return the window that maps `low` to 0 and `high` to 1; an image as good as constant becomes black."""
+    if not high - low >= np.finfo(np.float32).tiny:
+        # Of a large number, adding 1 may change nothing.
+        high = low + max(1.0, abs(low) * 2.0**-20)
     return Window((low + high) / 2.0, high - low, name, "LINEAR_EXACT")
 
 
@@ -165,7 +166,7 @@ def robust_window(values: np.ndarray, valid: np.ndarray | None = None) -> Window
         usable = chosen[valid.reshape(-1)[::step]]
         chosen = usable if usable.size else chosen
     low, high = np.percentile(chosen, (0.5, 99.5))
-    if not high > low:
+    if not high - low >= np.finfo(np.float32).tiny:
         return range_window(*extremes(values, valid), ROBUST_RANGE)
     return range_window(float(low), float(high), ROBUST_RANGE)
 

@@ -31,6 +31,9 @@ def draw_decision(session: Session, exam: Examination, bundle: Bundle, before: P
     classifier = exam.undefended.classifier if exam.undefended else bundle.default_classifier
     known = reliability_of(bundle, classifier) if classifier in bundle.calibrations else None
     with st.container(border=True, key="decision"):
+        if session.scan and session.scan.frame_count > 1:
+            # The viewer may have been turned to another.
+            st.caption(f"Slice {exam.frame_index + 1} of {session.scan.frame_count}")
         if exam.prediction is None:
             _draw_refused(exam)
         else:

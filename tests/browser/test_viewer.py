@@ -1,5 +1,6 @@
 """The viewer in a real browser: turning the wheel asks nobody, and what is asked for is examined."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def test_slices_are_turned_without_the_server_and_examined_on_request(open_app: 
         expect(canvas).to_have_attribute("data-slice", str(94 + turn))
         seconds.append(drawn(canvas)[1])
     assert sorted(seconds)[len(seconds) // 2] < MOST_MS
+    expect(canvas).to_have_attribute("aria-label", re.compile("slice 115 of 189, answer: slice 95$"))
     canvas.press("Home")
     assert drawn(canvas)[0] == 0
     canvas.press("PageDown")

@@ -223,6 +223,7 @@ def test_slices_of_a_volume(app: AppTest, choose: Choose) -> None:
     session.frame = 59
     app.run()
     assert app.session_state["session"].examination.frame_index == 59
+    assert f"Slice 60 of {session.scan.frame_count}" in texts(app)
     assert not app.exception
 
 

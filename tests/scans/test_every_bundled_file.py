@@ -25,7 +25,6 @@ _FOLDERS = (
 _UNREADABLE = {
     "JPEG2000-embedded-sequence-delimiter.dcm": "compressed picture has",
     "MR_truncated.dcm": "cut short",
-    "badVR.dcm": "NumberOfFrames",
     "emri_small_jpeg_2k_lossless_too_short.dcm": "cut off",
     "meta_missing_tsyntax.dcm": "lacks the DICOM attribute Rows",
     "nested_priv_SQ.dcm": "lacks the DICOM attribute Rows",

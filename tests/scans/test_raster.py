@@ -6,10 +6,12 @@ import io
 import struct
 import zlib
 
+import jpeg_ls
 import numpy as np
 import pytest
 import tifffile
 from builders import picture, ramp
+from codestreams import jpeg_12_bit
 from outcomes import outcome
 from PIL import Image
 
@@ -157,3 +159,14 @@ def test_min_is_white_at_every_depth(compression: str | None, kind: type, low: i
 def test_min_is_white_big_endian() -> None:
     data = tiff(np.array([[0, 65535, 5535]], np.uint16), photometric="miniswhite", byteorder=">")
     assert load_scan(data).values.tolist() == [[[65535, 0, 60000]]]
+
+
+def test_a_jpeg_for_dicom_alone_is_not_called_damaged() -> None:
+    for frame in (
+        jpeg_ls.encode(ramp(16, 16, np.uint8, 1)).tobytes(),
+        jpeg_12_bit(np.array([[0, 1000], [3000, 2048]], np.uint16)),
+    ):
+        text = outcome(frame, "slice.jpg")
+        assert isinstance(text, str) and "convert it to PNG" in text and "damaged" not in text
+    text = outcome(picture(GREY, "JPEG")[:200], "slice.jpg")
+    assert isinstance(text, str) and "damaged or cut-off JPEG" in text

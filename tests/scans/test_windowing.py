@@ -64,3 +64,11 @@ def test_ranges_leave_out_what_is_not_valid() -> None:
 def test_constant_image_is_black() -> None:
     scan = load_scan(dicom(np.full((4, 4), 7, np.uint16)))
     np.testing.assert_array_equal(scan.frame(), np.zeros((4, 4), np.float32))
+
+
+@pytest.mark.parametrize("low, high", [(0, 1e-43), (3e-39, 4e-39), (1e30, 1e30), (-1e35, -1e35), (5, 5)])
+def test_what_is_as_good_as_constant_is_black(low: float, high: float) -> None:
+    values = np.array([[[low, high]]], np.float32)
+    for window in (full_window(values), robust_window(values)):
+        assert window.usable
+        np.testing.assert_array_equal(apply_window(values, window), np.zeros((1, 1, 2)))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from pydicom.datadict import dictionary_description
 from pydicom.dataset import Dataset
+from pydicom.pixels import apply_color_lut
 
 from core.scans.dicom.attributes import DAMAGED
 from core.scans.scan import ScanError
-from core.scans.windowing import Lut
+from core.scans.windowing import Lut, look_up
 
 
 def read_lut(ds: Dataset, item: Dataset, name: str, prefix: str = "LUT") -> Lut:
@@ -81,3 +82,37 @@ def _entries(ds: Dataset, data: object, count: int) -> np.ndarray:
         return np.frombuffer(data[: count * kind.itemsize], kind).astype(np.uint16)
     numbers = [data] if isinstance(data, int) else list(data)  # type: ignore[call-overload]
     return np.asarray(numbers[:count], dtype=np.int64).astype(np.uint16)
+
+
+class Palette:
+    """Looks colours up (PS3.3 C.7.6.3.1.5); pydicom expands segmented palettes (C.7.9.2)."""
+
+    def __init__(self, ds: Dataset, name: str) -> None:
+        self._ds, self._name = ds, name
+        colours = ("Red", "Green", "Blue") if "RedPaletteColorLookupTableData" in ds else ()
+        self._luts = [read_lut(ds, ds, name, f"{colour}PaletteColorLookupTable") for colour in colours]
+
+    def colours(self, pixels: np.ndarray) -> np.ndarray:
+        """(H, W) → (H, W, 3); ScanError where the palette is damaged."""
+        if self._luts:
+            small = max(int(lut.entries.max()) for lut in self._luts) < 256 and self._luts[0].bits <= 8
+            return full_range(np.stack([look_up(pixels, lut) for lut in self._luts], axis=-1), 8 if small else 16)
+        try:
+            colour = apply_color_lut(pixels, self._ds)[..., :3]
+        except Exception as error:
+            raise ScanError(f"'{self._name}' has a damaged colour palette: export it again as RGB.") from error
+        return full_range(colour, 8 * colour.dtype.itemsize)
+
+
+def full_range(colour: np.ndarray, bits: int) -> np.ndarray:
+    """Bring colour (any shape) of `bits` bits to the full range of uint8 or uint16."""
+    if bits <= 8:
+        return _scaled(colour, bits, 8).astype(np.uint8)
+    return _scaled(colour, bits, 16).astype(np.uint16)
+
+
+def _scaled(colour: np.ndarray, bits: int, wanted: int) -> np.ndarray:
+    if bits == wanted:
+        return colour
+    top = 2.0**bits - 1.0
+    return np.rint(np.clip(colour.astype(np.float64), 0.0, top) * ((2.0**wanted - 1.0) / top))

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from pydicom import uid
+from pydicom.datadict import dictionary_description, dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
-from pydicom.pixels import apply_color_lut
+from pydicom.pixels.common import PhotometricInterpretation
 from pydicom.uid import UID
 
 from core.scans import limits
-from core.scans.dicom.attributes import DAMAGED, damaged
+from core.scans.dicom.attributes import DAMAGED, damaged, value_of
 from core.scans.dicom.codestream import Header, check_rle, j2k_header, jpeg_header
 from core.scans.dicom.decoders import Take, decode, is_readable
-from core.scans.dicom.luts import read_lut
+from core.scans.dicom.luts import Palette, full_range
 from core.scans.dicom.reading import (
     PIXEL_KEYWORDS,
     frame_count,
     pixel_start,
     pixels_at_hand,
     read_in_place,
+    stated_frames,
     transfer_syntax,
 )
 from core.scans.dicom.syntax import JPEG_2000, NATIVE, encoding_of, without_wrong_offsets
 from core.scans.memory.volume import Volume
 from core.scans.scan import ScanError
 from core.scans.text import one_line
-from core.scans.windowing import look_up
+
+# What is taken where the file states none of them comes first.
+_GREY = ("MONOCHROME2", "MONOCHROME1", "PALETTE COLOR")
+_COLOUR = ("RGB", *(kind.value for kind in PhotometricInterpretation if kind.value not in (*_GREY, "RGB")))
 
 
 def read_stored(ds: Dataset, name: str, notes: list[str], take: Take) -> None:
@@ -53,6 +58,7 @@ def read_stored(ds: Dataset, name: str, notes: list[str], take: Take) -> None:
         Where the pixels are too many, cut short, damaged, or compressed in a way without a free decoder.
     """
     shape = announced_shape(ds, name)
+    _repair(ds, shape, notes)
     syntax = _encoding(ds, shape, name, notes)
     header = None
     if syntax in NATIVE:
@@ -60,15 +66,15 @@ def read_stored(ds: Dataset, name: str, notes: list[str], take: Take) -> None:
         read_in_place(ds, _keyword(ds))
     else:
         header = _check_codestreams(ds, syntax, shape, name)
-    _complete(ds, shape, header, name, notes)
-    palette = _Palette(ds, name) if ds.get("PhotometricInterpretation") == "PALETTE COLOR" else None
+    _set_bits(ds, header, name, notes)
+    palette = Palette(ds, name) if ds.get("PhotometricInterpretation") == "PALETTE COLOR" else None
 
     def take_stored(number: int, pixels: np.ndarray) -> None:
         pixels = pixels.reshape(shape[1:] if shape[3] > 1 else shape[1:3])
         if palette is not None:
             pixels = palette.colours(pixels)
         elif pixels.ndim == 3:
-            pixels = _full_range(pixels, int(ds.BitsStored))
+            pixels = full_range(pixels, int(ds.BitsStored))
         take(number, pixels)
 
     _decode(ds, syntax, header, name, take_stored)
@@ -97,8 +103,8 @@ def _number(ds: Dataset, keyword: str, name: str, default: int | None = None) ->
 def announced_shape(ds: Dataset, name: str) -> tuple[int, int, int, int]:
     """Frames, rows, columns and values a pixel, as stated; ScanError where they can't be, or are too many."""
     rows, columns = _number(ds, "Rows", name), _number(ds, "Columns", name)
-    samples = _number(ds, "SamplesPerPixel", name, 1)
-    _number(ds, "NumberOfFrames", name, 1)  # a damaged one is named
+    colour = _interpretation(ds).startswith(("RGB", "YBR"))
+    samples = _number(ds, "SamplesPerPixel", name, 3 if colour else 1)
     frames = frame_count(ds)
     if min(rows, columns, frames) < 1 or samples not in (1, 3):
         raise ScanError(
@@ -143,7 +149,7 @@ def _keyword(ds: Dataset) -> str:
 
 def _native_size(ds: Dataset, shape: tuple[int, int, int, int], name: str) -> int:
     """Bytes that the pixels take uncompressed, two values a pixel where colour is subsampled (PS3.3 C.7.6.3.1.2)."""
-    bits = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}.get(_keyword(ds)) or _number(ds, "BitsAllocated", name)
+    bits = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}.get(_keyword(ds)) or _number(ds, "BitsAllocated", name, 0)
     values = int(np.prod(shape))
     if ds.get("PhotometricInterpretation") == "YBR_FULL_422":
         values = values * 2 // 3
@@ -152,6 +158,8 @@ def _native_size(ds: Dataset, shape: tuple[int, int, int, int], name: str) -> in
 
 def _check_length(ds: Dataset, shape: tuple[int, int, int, int], name: str, notes: list[str]) -> None:
     start = pixel_start(ds, _keyword(ds))
+    if "PixelData" in ds and not _is_allocation(_number(ds, "BitsAllocated", name)):
+        raise damaged("BitsAllocated", name)
     needed, present = _native_size(ds, shape, name), start.size if start else 0
     if present < needed:
         raise ScanError(
@@ -192,34 +200,63 @@ def _checked_header(frame: bytes, syntax: UID, shape: tuple[int, int, int, int],
     header = j2k_header(frame) if syntax in JPEG_2000 else jpeg_header(frame)
     if header is None:
         raise ScanError(f"'{name}' has pixels that are not {one_line(syntax.name, 90)} as it says: export it again.")
-    if (header.rows, header.columns, header.components) != (rows, columns, samples) or header.precision > 32:
+    announced, found = (rows, columns, samples), (header.rows, header.columns, header.components)
+    if announced != found or header.precision > 32:
+        told = 3 if announced[:2] == found[:2] else 2
+        stated, there = (" × ".join(map(str, lengths[:told])) for lengths in (announced, found))
         raise ScanError(
-            f"'{name}' announces {rows} × {columns} pixels but its compressed picture has {header.rows} ×"
-            f" {header.columns}: export or download it again."
+            f"'{name}' announces {stated} pixels but its compressed picture has {there}: export or download it again."
         )
     return header
 
 
-def _complete(
-    ds: Dataset, shape: tuple[int, int, int, int], header: Header | None, name: str, notes: list[str]
-) -> None:
-    """Set what the data set lacks, and what can't be: pydicom's decoders ask for all of it."""
+def _repair(ds: Dataset, shape: tuple[int, int, int, int], notes: list[str]) -> None:
+    """Set what the data set lacks, or states as it can't be: pydicom's decoders ask for all of it."""
     frames, _, _, samples = shape
     ds.SamplesPerPixel = samples
-    if ds.get("NumberOfFrames") not in (None, "", frames):
+    stated = stated_frames(ds)
+    if stated not in (None, frames):
         notes.append("The file states no possible Number of Frames, so they were counted.")
-    if "NumberOfFrames" in ds:
-        ds.NumberOfFrames = frames
-    if "PlanarConfiguration" not in ds and samples > 1:
-        ds.PlanarConfiguration = 0
-    if "PixelRepresentation" not in ds and "PixelData" in ds:
-        ds.PixelRepresentation = 0
-    if not ds.get("PhotometricInterpretation"):
-        ds.PhotometricInterpretation = "MONOCHROME2" if samples == 1 else "RGB"
+    if stated is not None:
+        ds.add_new("NumberOfFrames", "IS", frames)
+    colours = _GREY if samples == 1 else _COLOUR
+    _set_possible(ds, "PhotometricInterpretation", _interpretation(ds), colours, notes)
+    if samples > 1:
+        _set_possible(ds, "PlanarConfiguration", value_of(ds, "PlanarConfiguration"), (0, 1), notes)
+    if "PixelData" in ds:
+        _set_possible(ds, "PixelRepresentation", value_of(ds, "PixelRepresentation"), (0, 1), notes)
+
+
+def _set_possible(ds: Dataset, keyword: str, stated: object, possible: Sequence[object], notes: list[str]) -> None:
+    """Set an attribute to what is stated where that is possible, else to the first value that is."""
+    value = stated if stated in possible else possible[0]
+    if value != stated and stated not in (None, ""):
+        notes.append(f"The file states no possible {dictionary_description(keyword)}, so {value} is taken for it.")
+    ds.add_new(keyword, dictionary_VR(keyword), value)
+
+
+def _interpretation(ds: Dataset) -> str:
+    return str(value_of(ds, "PhotometricInterpretation") or "").strip().upper()
+
+
+def _set_bits(ds: Dataset, header: Header | None, name: str, notes: list[str]) -> None:
+    """Set Bits Allocated and Bits Stored where they can't be; ScanError where nothing tells them."""
+    if "PixelData" not in ds:
+        return
     allocated = _number(ds, "BitsAllocated", name, 0)
-    if "PixelData" in ds and not 1 <= _number(ds, "BitsStored", name, 0) <= allocated:
+    if not _is_allocation(allocated):
+        if header is None:
+            raise damaged("BitsAllocated", name)
+        ds.BitsAllocated = allocated = 8 if header.precision <= 8 else 16
+        notes.append(f"The file states no possible Bits Allocated, so {allocated} bits are taken for it.")
+    if not 1 <= _number(ds, "BitsStored", name, 0) <= allocated:
         ds.BitsStored = min(header.precision, allocated) if header else allocated
         notes.append(f"The file states no possible Bits Stored, so {ds.BitsStored} bits are taken for it.")
+
+
+def _is_allocation(bits: int) -> bool:
+    """Whether so many bits can be those of a value (PS3.5 8.1.1)."""
+    return bits == 1 or (bits % 8 == 0 and 8 <= bits <= 64)
 
 
 def _decode(ds: Dataset, syntax: UID, header: Header | None, name: str, take: Take) -> None:
@@ -232,37 +269,3 @@ def _decode(ds: Dataset, syntax: UID, header: Header | None, name: str, take: Ta
             f"'{name}' has pixels that cannot be decoded ({one_line(syntax.name, 60)}), so it is damaged or its tags"
             " are wrong: export or download it again."
         ) from error
-
-
-class _Palette:
-    """Looks colours up (PS3.3 C.7.6.3.1.5); pydicom expands segmented palettes (C.7.9.2)."""
-
-    def __init__(self, ds: Dataset, name: str) -> None:
-        self._ds, self._name = ds, name
-        colours = ("Red", "Green", "Blue") if "RedPaletteColorLookupTableData" in ds else ()
-        self._luts = [read_lut(ds, ds, name, f"{colour}PaletteColorLookupTable") for colour in colours]
-
-    def colours(self, pixels: np.ndarray) -> np.ndarray:
-        """(H, W) → (H, W, 3); ScanError where the palette is damaged."""
-        if self._luts:
-            small = max(int(lut.entries.max()) for lut in self._luts) < 256 and self._luts[0].bits <= 8
-            return _full_range(np.stack([look_up(pixels, lut) for lut in self._luts], axis=-1), 8 if small else 16)
-        try:
-            colour = apply_color_lut(pixels, self._ds)[..., :3]
-        except Exception as error:
-            raise ScanError(f"'{self._name}' has a damaged colour palette: export it again as RGB.") from error
-        return _full_range(colour, 8 * colour.dtype.itemsize)
-
-
-def _full_range(colour: np.ndarray, bits: int) -> np.ndarray:
-    """Bring colour of `bits` bits to the full range of uint8 or uint16."""
-    if bits <= 8:
-        return _scaled(colour, bits, 8).astype(np.uint8)
-    return _scaled(colour, bits, 16).astype(np.uint16)
-
-
-def _scaled(colour: np.ndarray, bits: int, wanted: int) -> np.ndarray:
-    if bits == wanted:
-        return colour
-    top = 2.0**bits - 1.0
-    return np.rint(np.clip(colour.astype(np.float64), 0.0, top) * ((2.0**wanted - 1.0) / top))

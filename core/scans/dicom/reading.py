@@ -11,15 +11,17 @@ from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
 
-from pydicom import dcmread, uid
+from pydicom import uid
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import parse_basic_offsets
-from pydicom.filereader import read_dataset, read_preamble
+from pydicom.filereader import read_dataset, read_partial, read_preamble
 from pydicom.filewriter import write_file_meta_info
+from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from core.scans import limits
+from core.scans.dicom.attributes import DAMAGED
 from core.scans.dicom.syntax import MOST_HEAD, PixelStart, encoding_of, is_encapsulated
 from core.scans.memory.content import Content
 from core.scans.scan import ScanError
@@ -62,7 +64,7 @@ def read_dicom(content: Content, name: str, image: bool = True) -> Dataset:
     """
     content = _inflated(content, name)
     try:
-        ds = dcmread(content.stream, force=True, defer_size=_HELD_BYTES)
+        ds = read_partial(content.stream, _is_padding, defer_size=_HELD_BYTES, force=True)
         if image:
             _refuse_no_image(ds, name)
         _ensure_transfer_syntax(ds, name)
@@ -71,6 +73,11 @@ def read_dicom(content: Content, name: str, image: bool = True) -> Dataset:
     except Exception as error:
         raise ScanError(f"'{name}' is a damaged DICOM file: export or download it again.") from error
     return ds
+
+
+def _is_padding(tag: BaseTag, vr: str | None, length: int) -> bool:
+    """Whether a file goes on with zeros alone: pydicom would take each eight of them for an element."""
+    return tag == 0 and length == 0
 
 
 def _inflated(content: Content, name: str) -> Content:
@@ -191,17 +198,20 @@ def _refuse_no_image(ds: Dataset, name: str) -> None:
     raise ScanError(f"'{name}' cannot be read as DICOM: export or download it again.")
 
 
-def frame_count(ds: Dataset) -> int:
-    """Number of Frames (0028,0008), at least 1; where it is below, as many as the pixel data hold.
+def stated_frames(ds: Dataset) -> int | None:
+    """Number of Frames (0028,0008); None where it isn't stated, 0 where it is damaged."""
+    try:
+        stated = ds.get("NumberOfFrames")
+        return None if stated in (None, "") else int(stated)
+    except DAMAGED:
+        return 0
 
-    Raises
-    ------
-    ValueError
-        Where it is damaged.
-    """
-    stated = ds.get("NumberOfFrames")
-    if stated in (None, "") or int(stated) >= 1:
-        return int(stated or 1)
+
+def frame_count(ds: Dataset) -> int:
+    """Number of Frames (0028,0008), 1 where it isn't stated; where it can't be, as many as the pixel data hold."""
+    stated = stated_frames(ds)
+    if stated is None or stated >= 1:
+        return stated or 1
     start = pixel_start(ds) or PixelStart(b"", 0)
     if is_encapsulated(start.head):
         return max(1, len(parse_basic_offsets(ds.PixelData)))

@@ -110,7 +110,9 @@ def _divided(images: list[Image]) -> list[DicomSeries]:
         kept = [groups[0] if 2 * len(groups[0]) > len(frames) else _of_kind(frames, groups[0][0])]
     notes = _left_out(frames, kept)
     if len(unique) < len(images):
-        notes.append(f"Of {len(images)} files {len(images) - len(unique)} are copies of others and were left out.")
+        copies = len(images) - len(unique)
+        what = "is a copy of another and was" if copies == 1 else "are copies of others and were"
+        notes.append(f"{copies} of the {len(images)} files {what} left out.")
     localizer = _named_localizer(images[0][1]) or _crosses(groups)
     found = []
     for group in kept:
@@ -180,7 +182,8 @@ def _left_out(frames: list[Frame], kept: list[list[Frame]]) -> list[str]:
     unplaced = sum(frame.position is None for frame in same)
     notes = []
     if kind:
-        notes.append(f"{len(kind)} images of another size or kind were left out of the series.")
+        what = "image of another size or kind was" if len(kind) == 1 else "images of another size or kind were"
+        notes.append(f"{len(kind)} {what} left out of the series.")
     if unplaced:
         notes.append(_slices_left_out(unplaced, "without a stated place"))
     if len(same) > unplaced:

@@ -14,13 +14,14 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from core.scans import limits
+from core.scans.dicom.codestream import Header, jpeg_header
 from core.scans.dicom.pixels import check_size
 from core.scans.markers import png_kind
 from core.scans.memory.content import Content
 from core.scans.memory.volume import Volume, collapsed
 from core.scans.raster.tiff import WIDE, black_is_zero, check_pages, deep_tiff, finite, reversed_grey
 from core.scans.scan import Scan, ScanError
-from core.scans.sniffing import TIFF
+from core.scans.sniffing import JPEG, TIFF
 from core.scans.windowing import FULL_RANGE, Window, full_window, identity_window, range_window, robust_window
 
 # Damaged pictures are told in the sentence of a ScanError; what the library prints besides helps nobody.
@@ -95,7 +96,14 @@ def _decoded(content: Content, kind: str, name: str, notes: list[str]) -> tuple[
         most = limits.MAX_FRAME_PIXELS // 1_000_000
         raise ScanError(f"'{name}' has more than {most} megapixels: make it smaller first.") from error
     except Exception as error:
+        if kind == JPEG and (header := jpeg_header(bytes(content.view))) and not _is_web_jpeg(header):
+            raise ScanError(f"'{name}' is a JPEG picture of a kind for DICOM alone: convert it to PNG.") from error
         raise ScanError(f"'{name}' is a damaged or cut-off {kind} picture: export or download it again.") from error
+
+
+def _is_web_jpeg(header: Header) -> bool:
+    """Whether Pillow reads a JPEG of this frame header: of 8 bits, lossy, Huffman-coded (ITU-T T.81 B.1.1.3)."""
+    return header.precision == 8 and header.marker in (0xC0, 0xC1, 0xC2)
 
 
 def _with_pillow(content: Content, kind: str, name: str, notes: list[str]) -> tuple[np.ndarray, str | None]:

@@ -174,20 +174,24 @@ class Viewer extends Screen {
   tell(context, width, height) {
     const count = this.volume.shape[0], slice = `Slice ${this.place[0] + 1} of ${count}`;
     const grey = this.volume.channels === 1;
-    this.writeWindow(context, height);
+    // At the foot it would lie over the letter of a plane.
+    this.writeWindow(context, this.across ? 74 : height);
     write(context, slice, 10, 16);
     if (this.across && grey) write(context, `Value ${rounded(this.volume.value(this.place))}`, 10, 38);
+    const turned = this.place[0] !== this.data.slice, answered = turned ? `Answer: slice ${this.data.slice + 1}` : "";
+    write(context, answered, width - 10, 16, "right");
     this.slider.value = this.place[0] + 1;
     this.strip.draw(this.data.strip, this.place[0], count);
     const outlined = this.pen.has(this.place[0]);
-    this.canvas.setAttribute("aria-label", `Scan ${this.data.name}, ${slice.toLowerCase()}${outlined ? ", with a region" : ""}`);
+    const said = [slice.toLowerCase(), answered.toLowerCase(), outlined ? "with a region" : ""].filter(Boolean);
+    this.canvas.setAttribute("aria-label", `Scan ${this.data.name}, ${said.join(", ")}`);
     for (const key of ["outline", "remove"]) if (this.buttons[key]) this.buttons[key].hidden = !outlined;
     const known = this.data.volume.windows.findIndex((one) => one.low === this.window.low && one.high === this.window.high);
     this.choice.selectedIndex = known < 0 ? this.data.volume.windows.length : known;
-    const other = this.place[0] !== this.data.slice || (grey && !this.data.fixed && !same(this.window, this.asked));
+    const other = turned || (grey && !this.data.fixed && !same(this.window, this.asked));
     const button = this.root.querySelector(".ask");
     button.hidden = !other;
-    button.textContent = `Examine ${this.place[0] !== this.data.slice ? `slice ${this.place[0] + 1}` : "with this window"}`;
+    button.textContent = `Examine ${turned ? `slice ${this.place[0] + 1}` : "with this window"}`;
   }
 
   // The reader

@@ -20,6 +20,8 @@ from pydicom.filebase import DicomFileLike
 from pydicom.filewriter import write_dataset, write_file_meta_info
 
 from core.scans import Scan, load_scan
+from core.scans.dicom.reading import read_dicom
+from core.scans.memory.content import Content
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -177,6 +179,63 @@ def test_an_attribute_that_nothing_replaces_is_named(keyword: str) -> None:
     refused(dicom(ramp(), **{keyword: None}), keyword)
 
 
+@pytest.mark.parametrize(
+    "keyword, stated",
+    [("PixelRepresentation", 7), ("PixelRepresentation", ""), ("PhotometricInterpretation", "SIGMOID"),
+     ("PhotometricInterpretation", ""), ("PhotometricInterpretation", "YBR_FULL_422")],
+)  # fmt: skip
+@pytest.mark.parametrize("syntax", [uid.ExplicitVRLittleEndian, uid.RLELossless])
+def test_what_describes_grey_pixels_and_cannot_be(keyword: str, stated: object, syntax: uid.UID) -> None:
+    ds = dataset(ramp(64, 64))
+    if syntax.is_compressed:
+        ds.compress(syntax, encoding_plugin="pydicom")
+    ds[keyword].value = stated
+    scan = load_scan(saved(ds))
+    np.testing.assert_array_equal(scan.values[0], ramp(64, 64))
+    if stated == "":
+        assert not any("possible" in note for note in scan.notes), scan.notes
+    else:
+        noted(scan, "possible", "MONOCHROME2" if keyword == "PhotometricInterpretation" else "Pixel Representation")
+
+
+@pytest.mark.parametrize(
+    "keyword, stated",
+    [("PlanarConfiguration", 9), ("PlanarConfiguration", ""), ("PhotometricInterpretation", "MONOCHROME2"),
+     ("SamplesPerPixel", ""), ("SamplesPerPixel", None)],
+)  # fmt: skip
+def test_what_describes_coloured_pixels_and_cannot_be(keyword: str, stated: object) -> None:
+    colour = np.stack([GREY, np.full_like(GREY, 90), np.full_like(GREY, 200)], -1)
+    scan = load_scan(dicom(colour, **{keyword: stated}))
+    np.testing.assert_array_equal(scan.values[0], colour)
+
+
+def test_a_photometric_interpretation_in_small_letters() -> None:
+    assert load_scan(dicom(GREY, PhotometricInterpretation="monochrome1 ")).inverted
+
+
+@pytest.mark.parametrize("stated", [7, 0, None, ""])
+def test_bits_allocated_that_cannot_be(stated: object) -> None:
+    frame = picture(GREY, "JPEG2000", no_jp2=True)
+    scan = load_scan(encapsulated(frame, uid.JPEG2000, BitsAllocated=stated))
+    np.testing.assert_array_equal(scan.values[0], GREY)
+    noted(scan, "Bits Allocated", "8")
+    if isinstance(stated, int):
+        refused(dicom(ramp(), BitsAllocated=stated), "BitsAllocated")
+
+
+def test_a_picture_of_other_colours_than_announced_says_so() -> None:
+    colour = picture(np.stack([GREY] * 3, -1), "JPEG")
+    refused(encapsulated(colour, uid.JPEGBaseline8Bit), "16 × 16 × 1 pixels", "16 × 16 × 3")
+
+
+def test_a_damaged_number_of_frames_is_counted() -> None:
+    whole = dicom(np.stack([ramp()] * 3))
+    assert whole.count(b"IS\x02\x003 ") == 1
+    scan = load_scan(whole.replace(b"IS\x02\x003 ", b"IS\x02\x003A"))
+    assert scan.frame_count == 3
+    noted(scan, "Number of Frames", "counted")
+
+
 @pytest.mark.parametrize("stated, frames", [(0, 3), (-1, 3), ("", 1)])
 def test_a_number_of_frames_that_cannot_be(stated: object, frames: int) -> None:
     scan = load_scan(dicom(np.stack([ramp()] * 3), NumberOfFrames=stated))
@@ -202,3 +261,10 @@ def test_offsets_that_lead_nowhere(offsets: tuple[int, ...]) -> None:
 
 def test_frames_are_counted_by_their_offsets_where_no_number_is_stated() -> None:
     assert load_scan(saved(_with_offsets(0, 0, 0, frames=0))).frame_count == 3
+
+
+@pytest.mark.parametrize("syntax", [uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian])
+def test_zeros_behind_the_pixels_are_not_read_element_by_element(syntax: uid.UID) -> None:
+    padded = dicom(ramp(), syntax) + bytes(1000)
+    assert 0x00000000 not in read_dicom(Content.of(padded), "padded")
+    np.testing.assert_array_equal(load_scan(padded).values[0], ramp())

@@ -29,7 +29,6 @@ from training.files import read_results, write_results
 from training.recipes import dwf
 from training.recipes.cards import command_line
 from training.recipes.data import load_splits
-from training.recipes.dwf_lessons import chosen_lessons
 from training.recipes.mixture_figures import MEASURED, figure, mean_weights, measured
 from training.recipes.weights import named_as
 
@@ -85,7 +84,7 @@ def parsed() -> argparse.Namespace:
 
 def variant(options: argparse.Namespace, train: Dataset, deadline: float) -> MixtureOfExperts | None:
     """Return one smaller mixture; the variants share their experts' checkpoints. None where the time is up."""
-    lessons = chosen_lessons(options.experts, options.expert_iterations)
+    lessons = dwf.lessons_of(options)
     runs = dwf.train_experts(lessons, train, options, deadline)
     if not all(run.finished for run in runs):
         return None
@@ -99,7 +98,7 @@ def record_variant(
     """Write a variant's accuracy with intervals, and its gate, unless they are known."""
     made_with = basis(network, val, options, MEASURED)
     if not known(folder, "variants", name, made_with):
-        names = [lesson.name for lesson in chosen_lessons(options.experts, options.expert_iterations)]
+        names = [lesson.name for lesson in dwf.lessons_of(options)]
         figures = measured(network, val, options.seed)
         keep(
             folder, "variants", name, made_with, figures | {"gate": dict(zip(names, mean_weights(network, val.pixels)))}

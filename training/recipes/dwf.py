@@ -3,14 +3,16 @@
     python -m training.recipes.dwf --data br35h.npz tcga-lgg.npz cheng.npz --out build/dwf                 one GPU
     python -m training.recipes.dwf --data br35h.npz tcga-lgg.npz cheng.npz --out build/dwf \\
         --steps 400 --joint-steps 200 --expert-iterations 2 4 7 10 --iterations 4 6 8 10                   two cores
-    python -m training.recipes.dwf … --from-clean --clean-steps 1200                     two cores, several collections
+    python -m training.recipes.dwf … --in-turn --clean-steps 1200 --strength 0.5          two cores, several collections
 
 After arXiv 2512.20821, section 4: experts trained on FGSM of several ε and on PGD of several iterations; then every
 batch mixes clean scans, FGSM with ε drawn from .01 … .09 and PGD with its iterations drawn. Beside the mixture one
 network of the same family is trained on that mix for as many steps as an expert sees: what a mixture has to beat.
 
 The paper's experts begin with random weights. In the few steps that two cores allow, none of those who are attacked
-learned anything of three collections (a loss of ln 2); with --from-clean all go on from the clean one.
+learned anything of three collections (a loss of ln 2). With --in-turn each goes on from the one before it, who met a
+weaker attack of its kind, and the first from the clean one. PGD at 8/255 then still teaches little, and the one network
+on the mix nothing; --strength takes a part of every ε.
 """
 
 import argparse
@@ -32,6 +34,7 @@ from training.recipes.augmentation import augmented_scans
 from training.recipes.cards import write_form, write_result
 from training.recipes.data import batches, by_collection, load_splits
 from training.recipes.dwf_lessons import (
+    PGD_EPS,
     Attacker,
     Lesson,
     attacked_parts,
@@ -51,12 +54,12 @@ Drawn = Callable[[int, torch.Generator], tuple[Tensor, Tensor]]
 def main() -> None:
     options = parsed(options_parser())
     train, val = load_splits(options)
-    lessons = chosen_lessons(options.experts, options.expert_iterations)
+    lessons = lessons_of(options)
     deadline = time.perf_counter() + 60 * options.minutes
     runs = train_experts(lessons, train, options, deadline)
     if not all(run.finished for run in runs):
         return print("The experts are not finished; run the same command again to go on.")
-    rival = train_rival(train, options, deadline, start_of(runs, options))
+    rival = train_rival(train, options, deadline, runs[-1].averaged() if options.in_turn else None)
     if not rival.finished:
         return print("The one network is not finished; run the same command again to go on.")
     together = train_together([run.averaged() for run in runs], train, options, deadline)
@@ -76,7 +79,8 @@ def options_parser() -> argparse.ArgumentParser:
     parser = recipe_options(__doc__, steps=3000, batch=128, lr=2e-3, decay=0.98)
     parser.add_argument("--joint-steps", type=int, default=1600, help="optimiser steps of everything together")
     parser.add_argument("--joint-lr", type=float, default=5e-4)
-    parser.add_argument("--from-clean", action="store_true", help="who is attacked goes on from the clean expert")
+    parser.add_argument("--in-turn", action="store_true", help="an expert goes on from the one before it of its kind")
+    parser.add_argument("--strength", type=float, default=1.0, help="every ε of the paper times this")
     parser.add_argument("--clean-steps", type=int, help="optimiser steps of the clean expert; by default --steps")
     parser.add_argument("--experts", default="1-4-4", help="how many clean, FGSM and PGD experts")
     parser.add_argument("--expert-iterations", type=int, nargs="+", default=[10, 20, 30, 40], help="of the PGD experts")
@@ -110,19 +114,27 @@ def batches_of(train: Dataset, options: argparse.Namespace) -> Drawn:
     return batch
 
 
+def lessons_of(options: argparse.Namespace) -> list[Lesson]:
+    """Return what the experts of the options learn."""
+    return chosen_lessons(options.experts, options.expert_iterations, options.strength)
+
+
 def train_experts(lessons: Sequence[Lesson], train: Dataset, options: argparse.Namespace, deadline: float) -> list[Run]:
-    """Return the runs of the experts, trained as long as time allows; with --from-clean none before the clean one."""
+    """Return the runs of the experts, trained as long as time allows; with --in-turn none before the one before it."""
     runs: list[Run] = []
-    for lesson in lessons:
-        if options.from_clean and runs and not runs[0].finished:
+    for place, lesson in enumerate(lessons):
+        if options.in_turn and runs and not runs[-1].finished:
             break
-        runs.append(train_expert(lesson, train, options, deadline, start_of(runs, options)))
+        before = place_before(place, lessons) if options.in_turn else None
+        runs.append(train_expert(lesson, train, options, deadline, None if before is None else runs[before].averaged()))
     return runs
 
 
-def start_of(runs: Sequence[Run], options: argparse.Namespace) -> nn.Module | None:
-    """Return what the next to be trained goes on from: the clean expert with --from-clean, else random weights."""
-    return runs[0].averaged() if options.from_clean and runs else None
+def place_before(place: int, lessons: Sequence[Lesson]) -> int | None:
+    """Return from whom an expert goes on: the one before it of its kind, else the first of all; None for that one."""
+    if place == 0:
+        return None
+    return place - 1 if lessons[place - 1].kind == lessons[place].kind else 0
 
 
 def train_expert(
@@ -135,14 +147,15 @@ def train_expert(
 
 
 def train_rival(train: Dataset, options: argparse.Namespace, deadline: float, start: nn.Module | None = None) -> Run:
-    """Return the run of the one network that learns what the mixture learns."""
-    steps = options.steps + options.joint_steps
+    """Return the run of the one network that learns what the mixture learns, for as many steps as an expert sees."""
+    steps = options.joint_steps + (0 if start else options.steps)
     return train_alone("One network", mixed_attackers(options), steps, train, options, deadline, start)
 
 
 def mixed_attackers(options: argparse.Namespace) -> list[Attacker | None]:
     """Return who attacks a batch: a third of it is clean, a third FGSM, a third PGD (algorithms 1 and 2)."""
-    return [None, fgsm_attacker(DRAWN_EPS), pgd_attacker(options.iterations)]
+    sizes = [options.strength * eps for eps in DRAWN_EPS]
+    return [None, fgsm_attacker(sizes), pgd_attacker(options.iterations, options.strength * PGD_EPS)]
 
 
 def train_alone(

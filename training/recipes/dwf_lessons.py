@@ -19,26 +19,31 @@ Attacker = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
 
 @dataclass(frozen=True)
 class Lesson:
-    """What one expert learns: its name, that in a sentence, and who attacks its batches (None: nobody)."""
+    """What one expert learns: its name, that in a sentence, who attacks its batches (None: nobody), and how."""
 
     name: str
     training: str
     attacker: Attacker | None
+    kind: str = ""
 
 
-def chosen_lessons(composition: str, iterations: Sequence[int]) -> list[Lesson]:
-    """Return what the experts of a composition such as ``1-4-4`` learn; of a smaller one the strongest attacks stay."""
+def chosen_lessons(composition: str, iterations: Sequence[int], strength: float = 1.0) -> list[Lesson]:
+    """Return what the experts of a composition such as ``1-4-4`` learn, each kind of attack from weak to strong.
+
+    Of a smaller composition the strongest attacks stay. Every ε of the paper is multiplied by `strength`.
+    """
     clean, fgsm, pgd = map(int, composition.split("-"))
     if clean > 1 or fgsm > len(FGSM_EPS) or pgd > len(iterations):
         most = f"1-{len(FGSM_EPS)}-{len(iterations)}"
         raise ValueError(f"There are no experts {composition} with these iterations; ask for at most {most}.")
     lessons = [Lesson("Clean", f"First on clean scans only. {TOGETHER}", None)] * clean
-    for eps in FGSM_EPS[len(FGSM_EPS) - fgsm :]:
+    for eps in (strength * size for size in FGSM_EPS[len(FGSM_EPS) - fgsm :]):
         about = f"First with half of each batch attacked by FGSM, ε = {eps:g} ({255 * eps:.0f}/255). {TOGETHER}"
-        lessons.append(Lesson(f"FGSM {eps:g}", about, fgsm_attacker((eps,))))
+        lessons.append(Lesson(f"FGSM {eps:g}", about, fgsm_attacker((eps,)), "FGSM"))
     for count in iterations[len(iterations) - pgd :]:
-        about = f"First with half of each batch attacked by PGD, ε = {PGD_EPS}/255, {count} steps. {TOGETHER}"
-        lessons.append(Lesson(f"PGD-{count}", about, pgd_attacker((count,))))
+        eps = strength * PGD_EPS
+        about = f"First with half of each batch attacked by PGD, ε = {eps:g}/255, {count} steps. {TOGETHER}"
+        lessons.append(Lesson(f"PGD-{count}", about, pgd_attacker((count,), eps), "PGD"))
     return lessons
 
 
@@ -52,11 +57,11 @@ def fgsm_attacker(sizes: Sequence[float]) -> Attacker:
     return attack
 
 
-def pgd_attacker(counts: Sequence[int]) -> Attacker:
-    """Return PGD at 8/255 with its number of iterations drawn for each batch."""
+def pgd_attacker(counts: Sequence[int], eps: float = PGD_EPS) -> Attacker:
+    """Return PGD at ε, in 1/255, with its number of iterations drawn for each batch."""
 
     def attack(network: nn.Module, pixels: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        settings = AttackSettings("pgd", eps=PGD_EPS, steps=drawn(counts, generator))
+        settings = AttackSettings("pgd", eps=eps, steps=drawn(counts, generator))
         return attacked(network, pixels, labels, settings, generator)
 
     return attack

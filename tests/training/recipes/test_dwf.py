@@ -35,10 +35,10 @@ def test_it_goes_on_where_it_stopped_and_writes_a_mixture(data, run, tmp_path, c
     mixture.load_state_dict({key: value.float() for key, value in load_file(weights).items()})
 
 
-def test_who_is_attacked_goes_on_from_the_clean_expert(data, tmp_path):
-    words = ["--data", data, "--out", tmp_path, "--steps", 0, "--clean-steps", 1, "--from-clean", *SMALL]
+def test_an_attacked_expert_goes_on_from_the_one_before_it(data, tmp_path):
+    words = ["--data", data, "--out", tmp_path, "--steps", 0, "--clean-steps", 1, "--in-turn", *SMALL]
     options = dwf.options_parser().parse_args([str(word) for word in words])
-    lessons, train = chosen_lessons("1-1-1", (1,)), dwf.load_splits(options)[0]
+    lessons, train = dwf.lessons_of(options), dwf.load_splits(options)[0]
     clean, *attacked = dwf.train_experts(lessons, train, options, float("inf"))
     assert clean.step == 1 and [run.step for run in attacked] == [0, 0]
     first = clean.averaged().state_dict()
@@ -46,6 +46,22 @@ def test_who_is_attacked_goes_on_from_the_clean_expert(data, tmp_path):
         assert all(torch.equal(value, first[name]) for name, value in run.averaged().state_dict().items())
     others = dwf.train_experts(lessons, train, stopped(options, tmp_path / "again"), 0.0)
     assert [run.step for run in others] == [0]  # nobody goes on from what isn't finished
+
+
+def test_each_kind_of_attack_begins_at_the_clean_expert():
+    lessons = chosen_lessons("1-2-2", (4, 7))
+    assert [dwf.place_before(place, lessons) for place in range(5)] == [None, 0, 1, 0, 3]
+
+
+def test_a_part_of_the_papers_strength_shows_in_names_and_in_what_is_told():
+    _, *attacked = chosen_lessons("1-1-1", (10,), strength=0.5)
+    assert [lesson.name for lesson in attacked] == ["FGSM 0.04", "PGD-10"]
+    assert "(10/255)" in attacked[0].training and "ε = 4/255" in attacked[1].training
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2))
+    pixels, generator = torch.full((2, 1, 4, 4), 0.5), torch.Generator().manual_seed(0)
+    for lesson, eps in zip(attacked, (0.04, 4 / 255)):
+        after = lesson.attacker(network, pixels, torch.tensor([0, 1]), generator)
+        assert (after - pixels).abs().amax().item() == pytest.approx(eps, abs=1e-6)
 
 
 def stopped(options: Namespace, out: Path) -> Namespace:

@@ -52,9 +52,11 @@ tables: .venv/app ## measure every figure again (DATA=FILE.npz or several, CELLS
 	$(if $(CELLS),$(PY) -m training.publish.tables --data $(CELLS) --bundle blood-cells)
 	$(if $(TILES),$(PY) -m training.publish.tables --data $(TILES) --bundle lung-histology)
 
-lock: .venv/test ## pin the whole tree again, after a change to requirements.txt or tests/requirements.txt
-	$(COMPILE) requirements.txt -o requirements.lock
-	$(COMPILE) tests/requirements.txt -c requirements.lock -o tests/requirements.lock
+# The extra comes first: whoever installs it on top of the app changes no version that the app runs with.
+lock: .venv/test ## pin the whole tree again, after a change to one of the requirements
+	$(COMPILE) requirements.txt requirements-federation.txt -o requirements-federation.lock
+	$(COMPILE) requirements.txt -c requirements-federation.lock -o requirements.lock
+	$(COMPILE) tests/requirements.txt -c requirements-federation.lock -o tests/requirements.lock
 
 chromium: .venv/test
 	@sh tests/browser/get-chromium.sh
@@ -64,7 +66,11 @@ chromium: .venv/test
 	$(INSTALL) -r requirements.lock
 	@touch $@
 
-.venv/test: .venv/app tests/requirements.lock
+.venv/federation: .venv/app requirements-federation.lock
+	$(INSTALL) -r requirements-federation.lock
+	@touch $@
+
+.venv/test: .venv/federation tests/requirements.lock
 	$(INSTALL) -r tests/requirements.lock
 	@touch $@
 

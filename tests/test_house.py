@@ -78,11 +78,11 @@ def canonical(name: str) -> str:
 
 
 def undeclared(paths: list[Path], declared: set[str], own: set[str]) -> Iterator[str]:
-    """Imports of `paths` that come from a library that isn't among `declared`."""
+    """Imports of `paths` that come from a library that isn't among `declared`; one not installed goes by its name."""
     known = packages_distributions()
     for path in paths:
         for library in libraries(path) - own - sys.stdlib_module_names:
-            if not declared & {canonical(name) for name in known.get(library, ())}:
+            if not declared & {canonical(name) for name in known.get(library, (library,))}:
                 yield f"{shown(path)} imports {library}"
 
 

@@ -1,0 +1,286 @@
+"""A federation from its first process to its last: what it starts it watches, starts again, and takes away."""
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from core.federation.coordinator import FederationError
+from core.federation.flower import check_installed
+from core.federation.flower.processes import free_port, quiet_flower
+from core.federation.flower.superlink import FAILED, REPORT, TASK, write_report
+from core.federation.plan import Plan
+
+LOOPBACK = "127.0.0.1"
+BAD_INPUT = 2
+MOST_STARTS = 10
+STARTING = 180.0
+ENDING = 10.0
+PAUSE = 3.0
+APP = """[project]
+name = "purescan"
+version = "1.0.0"
+[tool.flwr.app]
+publisher = "purescan"
+[tool.flwr.app.components]
+serverapp = "none:app"
+clientapp = "none:app"
+"""
+"""Flower starts no run without an app. This one holds no code: each side runs its own, see `tasks`."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Files by which a server and its sites know one another.
+
+    Attributes
+    ----------
+    authority, certificate, key : Path
+        The server's, see `ServerFiles`.
+    sites : mapping of str to Path
+        Site → its public key.
+    """
+
+    authority: Path
+    certificate: Path
+    key: Path
+    sites: Mapping[str, Path]
+
+
+@dataclass
+class _Process:
+    """One process, whatever it is for: started again where it ends by accident."""
+
+    name: str
+    command: Sequence[str]
+    log: Path
+    environment: Mapping[str, str]
+    reads: bool = False
+    starts: int = 0
+    ended: float = 0.0
+    popen: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        self.starts += 1
+        with self.log.open("ab") as log:
+            self.popen = subprocess.Popen(
+                self.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE if self.reads else log,
+                stderr=log,
+                env={**os.environ, **self.environment},
+                start_new_session=True,
+            )
+        if self.reads:
+            os.set_blocking(self._stdout().fileno(), False)
+
+    @property
+    def running(self) -> bool:
+        return self.popen is not None and self.popen.poll() is None
+
+    @property
+    def status(self) -> int | None:
+        return self.popen.poll() if self.popen else None
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """What it has printed since, a JSON object a line."""
+        for line in iter(self._stdout().readline, b""):
+            if line is None:
+                return
+            yield json.loads(line)
+
+    def stop(self) -> None:
+        if self.popen is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self.popen.terminate()
+        try:
+            self.popen.wait(ENDING)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+        for stream in (self.popen.stdin, self.popen.stdout):
+            if stream:
+                stream.close()
+
+    def last_words(self) -> str:
+        """The last line of its log."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1] if lines else "It said nothing."
+
+    def _stdout(self) -> BinaryIO:
+        assert self.popen is not None and self.popen.stdout is not None
+        return self.popen.stdout  # type: ignore[return-value]
+
+
+@dataclass
+class Runner:
+    """Runs one federation.
+
+    Attributes
+    ----------
+    plan : Plan
+        What is federated.
+    out : Path
+        Where the report and the federation's state lie; one that holds a federation of the same plan goes on.
+    keys : Keys
+        Certificates and the sites' public keys.
+    commands : mapping of str to sequence of str
+        Site → the command of its process, for sites on this machine; the others come by themselves. `{server}` in it
+        becomes the server's address.
+    expected : int
+        Sites that the first round waits for.
+    start : Path or None
+        Weights to begin with, as safetensors.
+    host, port
+        Where the server listens; port 0 is any that is free.
+    told : callable
+        Hears of everything that happens: a round that was held, a process that began again.
+    """
+
+    plan: Plan
+    out: Path
+    keys: Keys
+    commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    expected: int = 0
+    start: Path | None = None
+    host: str = LOOPBACK
+    port: int = 0
+    told: Callable[[dict[str, Any]], None] = lambda event: None
+    _again: list[str] = field(default_factory=list)
+
+    def run(self) -> dict[str, Any]:
+        """Run the federation to its end, and return its report, which lies in `out` as well.
+
+        Raises
+        ------
+        FederationError
+            It can't go on, or a process keeps ending; one sentence. The report says so too.
+        """
+        check_installed()
+        self.out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="purescan-federation-") as name:
+            folder, processes = Path(name), contextlib.ExitStack()
+            quiet_flower(folder)
+            try:
+                with processes:
+                    self._run(folder, processes)
+            except (FederationError, KeyboardInterrupt) as error:
+                self._finish(str(error) or "It was stopped.")
+                raise
+        return self._finish(None)
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """Name → process number, of what runs now."""
+        running = [self._link, self._coordinator, *self._sites]
+        return {each.name: each.popen.pid for each in running if each.popen and each.running}
+
+    def _run(self, folder: Path, stack: contextlib.ExitStack) -> None:
+        secret = folder / "secret"
+        from core.federation.flower.keys import write_secret
+
+        write_secret(secret, secrets.token_bytes(32))
+        self.port = self.port or free_port()
+        environment = {"FLWR_HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
+        program = [sys.executable, "-m", "core.federation.flower.superlink"]
+        address = f"{LOOPBACK if self.host == '0.0.0.0' else self.host}:{self.port}"
+        options = ["--ssl-ca-certfile", str(self.keys.authority), "--ssl-certfile", str(self.keys.certificate)]
+        options += ["--ssl-keyfile", str(self.keys.key), "--enable-supernode-auth", "--host", self.host]
+        options += ["--port", str(self.port), "--isolation", "process", "--database", str(folder / "state.db")]
+        options += ["--superexec-auth-secret-file", str(secret)]
+        self._link = _Process("server", [*program, "link", *options], self.out / "server.log", environment)
+        self._coordinator = _Process(
+            "coordinator", [*program, "coordinate", str(folder)], self.out / "coordinator.log", environment, True
+        )
+        self._sites = [
+            _Process(name, [part.format(server=address) for part in command], self.out / f"{name}.log", environment)
+            for name, command in self.commands.items()
+        ]
+        for each in (self._link, self._coordinator, *self._sites):
+            stack.callback(each.stop)
+        self._start_link(address)
+        for site in self._sites:
+            site.start()
+        self._start_coordinator(folder, address)
+        while self._coordinator.status != 0:
+            self._look(folder, address)
+            time.sleep(0.1)
+        self._read()
+
+    def _look(self, folder: Path, address: str) -> None:
+        """See who has ended, and start them again."""
+        self._read()
+        if not self._link.running:
+            self._coordinator.stop()
+            self._note(self._link)
+            self._start_link(address)
+            self._start_coordinator(folder, address)
+        elif self._coordinator.status not in (None, 0):
+            if self._coordinator.status == FAILED:
+                raise FederationError(self._why or "The federation failed.")
+            self._note(self._coordinator)
+            self._start_coordinator(folder, address)
+        for site in self._sites:
+            if site.running:
+                site.ended = 0.0
+            elif site.status == BAD_INPUT:
+                raise FederationError(f"{site.name} can't take part: {site.last_words()}")
+            elif not site.ended:
+                self._note(site)
+                site.ended = time.monotonic()
+            elif time.monotonic() > site.ended + PAUSE:
+                site.start()
+
+    def _read(self) -> None:
+        for event in self._coordinator.lines():
+            self._why = event.get("failed", "")
+            self.told(event)
+
+    def _note(self, process: _Process) -> None:
+        if process.starts >= MOST_STARTS:
+            raise FederationError(f"{process.name} ended {process.starts} times: {process.last_words()}")
+        self._again.append(process.name)
+        self.told({"again": process.name})
+
+    def _start_link(self, address: str) -> None:
+        self._link.start()
+        deadline = time.monotonic() + STARTING
+        while not _listens(address):
+            if not self._link.running or time.monotonic() > deadline:
+                raise FederationError(f"The server doesn't start: {self._link.last_words()}")
+            time.sleep(0.1)
+
+    def _start_coordinator(self, folder: Path, address: str) -> None:
+        from core.federation.flower.control import begin_run
+
+        run = begin_run(address, self.keys.authority, self.keys.sites, APP)
+        task = {"plan": asdict(self.plan), "out": str(self.out), "start": str(self.start or ""), "run": run}
+        task |= {"address": address, "certificates": str(self.keys.authority), "expected": self.expected}
+        (folder / TASK).write_text(json.dumps(task), encoding="utf-8")
+        self._coordinator.start()
+
+    def _finish(self, failed: str | None) -> dict[str, Any]:
+        path = self.out / REPORT
+        report = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"finished": False, "rounds": []}
+        report |= {"failed": failed, "started_again": self._again}
+        write_report(self.out, report)
+        return report
+
+
+def _listens(address: str) -> bool:
+    host, port = address.rsplit(":", 1)
+    try:
+        with socket.create_connection((host, int(port)), 1):
+            return True
+    except OSError:
+        return False

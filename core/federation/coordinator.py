@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 
 from core.federation.averaging import State, weighted_average
@@ -200,6 +201,19 @@ class Coordinator:
             else:
                 owner, entry = name.rsplit("/", 1)
                 self.experts.setdefault(owner, {})[entry] = value  # type: ignore[index]
+
+
+def read_start(plan: Plan, path: Path) -> dict[str, Tensor]:
+    """Weights to begin with, from a safetensors file; FederationError where they are none of the plan's network."""
+    network = plan.network()
+    try:
+        state = {name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()}
+        network.load_state_dict(state)
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise FederationError(
+            f"{path} holds no weights of the plan's network; check --width, or leave --init out."
+        ) from error
+    return state
 
 
 def combined(plan: Plan, answers: Sequence[Answer]) -> dict[str, Tensor]:

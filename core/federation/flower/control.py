@@ -18,7 +18,7 @@ from core.federation.coordinator import FederationError
 from core.federation.flower.keys import read_public_key
 
 
-def begin_run(address: str, certificates: Path, sites: Mapping[str, Path], app: str) -> int:
+def begin_run(address: str, certificates: Path, sites: Mapping[str, Path], app: Mapping[str, bytes]) -> int:
     """Register the sites that aren't yet, and begin a run; return its number.
 
     Parameters
@@ -29,8 +29,8 @@ def begin_run(address: str, certificates: Path, sites: Mapping[str, Path], app: 
         Of the authority that vouches for it.
     sites : mapping of str to Path
         Site → its public key.
-    app : str
-        pyproject.toml of the run's app.
+    app : mapping of str to bytes
+        Path → content of the run's app.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def begin_run(address: str, certificates: Path, sites: Mapping[str, Path], app: 
             key = public_key_to_bytes(read_public_key(path))
             if key not in known:
                 client.RegisterNode(RegisterNodeRequest(public_key=key, name=name))
-        content, _ = build_fab_from_files({"pyproject.toml": app.encode()})
+        content, _ = build_fab_from_files(dict(app))
         fab = Fab(hashlib.sha256(content).hexdigest(), content, {})
         return client.StartRun(StartRunRequest(fab=fab_to_proto(fab))).run_id
     except httpx.HTTPError as error:

@@ -2,31 +2,31 @@
 
 import contextlib
 import json
-import os
 import secrets
 import socket
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from core.federation.coordinator import FederationError
 from core.federation.flower import check_installed
-from core.federation.flower.processes import free_port, quiet_flower
-from core.federation.flower.superlink import FAILED, REPORT, TASK, write_report
+from core.federation.flower.processes import Process, free_port, quiet_flower
+from core.federation.flower.superlink import FAILED, TASK
 from core.federation.plan import Plan
+from core.federation.report import read_report, write_report
 
+ROOT = Path(__file__).resolve().parents[3]
 LOOPBACK = "127.0.0.1"
 BAD_INPUT = 2
 MOST_STARTS = 10
 STARTING = 180.0
-ENDING = 10.0
 PAUSE = 3.0
-APP = """[project]
+APP = {
+    "pyproject.toml": b"""[project]
 name = "purescan"
 version = "1.0.0"
 [tool.flwr.app]
@@ -35,6 +35,7 @@ publisher = "purescan"
 serverapp = "none:app"
 clientapp = "none:app"
 """
+}
 """Flower starts no run without an app. This one holds no code: each side runs its own, see `tasks`."""
 
 
@@ -54,72 +55,6 @@ class Keys:
     certificate: Path
     key: Path
     sites: Mapping[str, Path]
-
-
-@dataclass
-class _Process:
-    """One process, whatever it is for: started again where it ends by accident."""
-
-    name: str
-    command: Sequence[str]
-    log: Path
-    environment: Mapping[str, str]
-    reads: bool = False
-    starts: int = 0
-    ended: float = 0.0
-    popen: subprocess.Popen | None = None
-
-    def start(self) -> None:
-        self.starts += 1
-        with self.log.open("ab") as log:
-            self.popen = subprocess.Popen(
-                self.command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE if self.reads else log,
-                stderr=log,
-                env={**os.environ, **self.environment},
-                start_new_session=True,
-            )
-        if self.reads:
-            os.set_blocking(self._stdout().fileno(), False)
-
-    @property
-    def running(self) -> bool:
-        return self.popen is not None and self.popen.poll() is None
-
-    @property
-    def status(self) -> int | None:
-        return self.popen.poll() if self.popen else None
-
-    def lines(self) -> Iterator[dict[str, Any]]:
-        """What it has printed since, a JSON object a line."""
-        for line in iter(self._stdout().readline, b""):
-            if line is None:
-                return
-            yield json.loads(line)
-
-    def stop(self) -> None:
-        if self.popen is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            self.popen.terminate()
-        try:
-            self.popen.wait(ENDING)
-        except subprocess.TimeoutExpired:
-            self.popen.kill()
-            self.popen.wait()
-        for stream in (self.popen.stdin, self.popen.stdout):
-            if stream:
-                stream.close()
-
-    def last_words(self) -> str:
-        """The last line of its log."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1] if lines else "It said nothing."
-
-    def _stdout(self) -> BinaryIO:
-        assert self.popen is not None and self.popen.stdout is not None
-        return self.popen.stdout  # type: ignore[return-value]
 
 
 @dataclass
@@ -144,7 +79,11 @@ class Runner:
     host, port
         Where the server listens; port 0 is any that is free.
     told : callable
-        Hears of everything that happens: a round that was held, a process that began again.
+        Hears of everything that happens: a round that was held, a process that ended and begins again.
+    app : mapping of str to bytes
+        Path → content of the app that Flower ships with the run; nothing of it is run on either side.
+    processes : dict of str to int
+        Name → process number, of what was started last.
     """
 
     plan: Plan
@@ -156,7 +95,10 @@ class Runner:
     host: str = LOOPBACK
     port: int = 0
     told: Callable[[dict[str, Any]], None] = lambda event: None
+    app: Mapping[str, bytes] = field(default_factory=lambda: APP)
+    processes: dict[str, int] = field(default_factory=dict)
     _again: list[str] = field(default_factory=list)
+    _why: str = ""
 
     def run(self) -> dict[str, Any]:
         """Run the federation to its end, and return its report, which lies in `out` as well.
@@ -179,38 +121,45 @@ class Runner:
                 raise
         return self._finish(None)
 
-    @property
-    def processes(self) -> dict[str, int]:
-        """Name → process number, of what runs now."""
-        running = [self._link, self._coordinator, *self._sites]
-        return {each.name: each.popen.pid for each in running if each.popen and each.running}
-
     def _run(self, folder: Path, stack: contextlib.ExitStack) -> None:
         secret = folder / "secret"
         from core.federation.flower.keys import write_secret
 
         write_secret(secret, secrets.token_bytes(32))
         self.port = self.port or free_port()
-        environment = {"FLWR_HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
+        environment = {
+            "FLWR_HOME": str(folder),
+            "TMPDIR": str(folder),
+            "PYTHONPATH": str(Path(__file__).resolve().parents[3]),
+        }
         program = [sys.executable, "-m", "core.federation.flower.superlink"]
         address = f"{LOOPBACK if self.host == '0.0.0.0' else self.host}:{self.port}"
         options = ["--ssl-ca-certfile", str(self.keys.authority), "--ssl-certfile", str(self.keys.certificate)]
         options += ["--ssl-keyfile", str(self.keys.key), "--enable-supernode-auth", "--host", self.host]
         options += ["--port", str(self.port), "--isolation", "process", "--database", str(folder / "state.db")]
         options += ["--superexec-auth-secret-file", str(secret)]
-        self._link = _Process("server", [*program, "link", *options], self.out / "server.log", environment)
-        self._coordinator = _Process(
+        self._link = Process("server", [*program, "link", *options], self.out / "server.log", environment)
+        self._coordinator = Process(
             "coordinator", [*program, "coordinate", str(folder)], self.out / "coordinator.log", environment, True
         )
         self._sites = [
-            _Process(name, [part.format(server=address) for part in command], self.out / f"{name}.log", environment)
+            Process(
+                name,
+                [part.replace("{server}", address) for part in command],
+                self._log(name),
+                environment,
+            )
             for name, command in self.commands.items()
         ]
-        for each in (self._link, self._coordinator, *self._sites):
+        everything = [*self._sites, self._coordinator, self._link]
+        for each in everything:
             stack.callback(each.stop)
+        # The last that the stack holds come first: all are told before any is waited for.
+        for each in everything:
+            stack.callback(each.tell_to_stop)
         self._start_link(address)
         for site in self._sites:
-            site.start()
+            self._start(site)
         self._start_coordinator(folder, address)
         while self._coordinator.status != 0:
             self._look(folder, address)
@@ -239,21 +188,29 @@ class Runner:
                 self._note(site)
                 site.ended = time.monotonic()
             elif time.monotonic() > site.ended + PAUSE:
-                site.start()
+                self._start(site)
 
     def _read(self) -> None:
         for event in self._coordinator.lines():
             self._why = event.get("failed", "")
             self.told(event)
 
-    def _note(self, process: _Process) -> None:
+    def _log(self, name: str) -> Path:
+        return self.out / f"{name.replace('/', '-')}.log"
+
+    def _start(self, process: Process) -> None:
+        process.start()
+        assert process.popen is not None
+        self.processes[process.name] = process.popen.pid
+
+    def _note(self, process: Process) -> None:
         if process.starts >= MOST_STARTS:
             raise FederationError(f"{process.name} ended {process.starts} times: {process.last_words()}")
         self._again.append(process.name)
         self.told({"again": process.name})
 
     def _start_link(self, address: str) -> None:
-        self._link.start()
+        self._start(self._link)
         deadline = time.monotonic() + STARTING
         while not _listens(address):
             if not self._link.running or time.monotonic() > deadline:
@@ -263,15 +220,14 @@ class Runner:
     def _start_coordinator(self, folder: Path, address: str) -> None:
         from core.federation.flower.control import begin_run
 
-        run = begin_run(address, self.keys.authority, self.keys.sites, APP)
+        run = begin_run(address, self.keys.authority, self.keys.sites, self.app)
         task = {"plan": asdict(self.plan), "out": str(self.out), "start": str(self.start or ""), "run": run}
         task |= {"address": address, "certificates": str(self.keys.authority), "expected": self.expected}
         (folder / TASK).write_text(json.dumps(task), encoding="utf-8")
-        self._coordinator.start()
+        self._start(self._coordinator)
 
     def _finish(self, failed: str | None) -> dict[str, Any]:
-        path = self.out / REPORT
-        report = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"finished": False, "rounds": []}
+        report = read_report(self.out) or {"plan": asdict(self.plan), "finished": False, "rounds": []}
         report |= {"failed": failed, "started_again": self._again}
         write_report(self.out, report)
         return report

@@ -58,24 +58,20 @@ class RoundHolder:
         FederationError
             Too few sites, or too few answers.
         """
-        start = time.monotonic()
-        deadline = start + self.coordinator.plan.patience
-        needed = self.expected if not self.coordinator.done else self.coordinator.plan.least
-        nodes = self._gather(needed, deadline)
-        order = self._order(nodes)
+        plan = self.coordinator.plan
+        needed = plan.least if self.coordinator.done else self.expected
+        nodes = self._gather(needed, time.monotonic() + plan.patience)
+        start, order = time.monotonic(), self._order(nodes)
+        deadline = start + plan.patience
         answers: dict[str, Answer] = {}
-        absent: dict[str, str] = {}
-        while True:
-            asked = [node for node in nodes if nodes[node].name not in answers]
-            absent |= self._ask(order, {node: nodes[node].name for node in asked}, answers, deadline)
+        absent = self._ask(order, nodes, answers, deadline)
+        # Too few: those who went are asked again when they are back. Those who refused aren't.
+        while len(answers) < plan.least and GONE in absent.values() and time.monotonic() < deadline:
+            back = {node: each for node, each in self._online().items() if absent.get(each.name) == GONE}
+            absent |= self._ask(order, back, answers, deadline)
             absent = {name: why for name, why in absent.items() if name not in answers}
-            if len(answers) >= self.coordinator.plan.least or time.monotonic() > deadline:
-                return self.coordinator.close(order, answers, absent, time.monotonic() - start)
-            # Too few: those who have gone are asked again when they are back, and those who refused aren't.
-            back = self._gather(1, deadline)
-            nodes = {node: each for node, each in back.items() if absent.get(each.name) in (GONE, LATE)}
-            if not nodes:
-                return self.coordinator.close(order, answers, absent, time.monotonic() - start)
+            time.sleep(POLL)
+        return self.coordinator.close(order, answers, absent, time.monotonic() - start)
 
     def _order(self, nodes: dict[int, _Enrolled]) -> Order:
         order = self.coordinator.order({each.name: each.count for each in nodes.values()})
@@ -84,21 +80,27 @@ class RoundHolder:
     def _gather(self, needed: int, deadline: float) -> dict[int, _Enrolled]:
         """Enrol whoever is connected, until so many are or the patience ends; node → site."""
         while True:
-            online = [node.node_id for node in self.grid.get_nodes()]
-            self._enrol([node for node in online if node not in self._enrolled], deadline)
-            found = {node: self._enrolled[node] for node in online if node in self._enrolled}
-            if len(found) >= needed or (time.monotonic() > deadline and len(found) >= self.coordinator.plan.least):
+            found = self._online()
+            if len(found) >= needed:
                 return found
             if time.monotonic() > deadline:
+                if len(found) >= self.coordinator.plan.least:
+                    return found
                 why = "".join(f" {name}: {reason}" for name, reason in sorted(self._refused.items()))
                 raise FederationError(f"{len(found)} sites are there, and a round needs at least {needed}.{why}")
             time.sleep(POLL)
 
-    def _enrol(self, nodes: Collection[int], deadline: float) -> None:
+    def _online(self) -> dict[int, _Enrolled]:
+        """Who is connected, once enrolled; node → site."""
+        online = [node.node_id for node in self.grid.get_nodes()]
+        self._enrol([node for node in online if node not in self._enrolled])
+        return {node: self._enrolled[node] for node in online if node in self._enrolled}
+
+    def _enrol(self, nodes: Collection[int]) -> None:
         names = {node.node_id: node.name or f"site {node.node_id}" for node in self.grid.get_nodes()}
         record = order_record(Order(self.coordinator.plan, EXPERTS, 0), {})
         sent = [Message(record, dst_node_id=node, message_type=MessageType.QUERY) for node in nodes]
-        for node, reply in self._replies(sent, min(deadline, time.monotonic() + ENROLMENT)).items():
+        for node, reply in self._replies(sent, time.monotonic() + ENROLMENT).items():
             config = reply.content.get(CONFIG) if isinstance(reply, Message) else None
             if isinstance(config, ConfigRecord) and {"count", "voucher"} <= set(config):
                 count: Any = config["count"]
@@ -106,9 +108,12 @@ class RoundHolder:
             elif isinstance(reply, Message):
                 self._refused[names[node]] = read_refusal(reply.content) or "Its answer was none."
 
-    def _ask(self, order: Order, names: dict[int, str], answers: dict[str, Answer], deadline: float) -> dict[str, str]:
+    def _ask(
+        self, order: Order, nodes: dict[int, _Enrolled], answers: dict[str, Answer], deadline: float
+    ) -> dict[str, str]:
         """Put the answers of these nodes to the others; return who gave none, and why."""
         record, absent = order_record(order, self.coordinator.content()), {}
+        names = {node: each.name for node, each in nodes.items()}
         sent = [Message(record, dst_node_id=node, message_type=MessageType.TRAIN) for node in names]
         for node, reply in self._replies(sent, deadline).items():
             if not isinstance(reply, Message):

@@ -9,14 +9,15 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from core.federation.coordinator import Coordinator, Round
+from core.federation.coordinator import Coordinator, Round, read_start
 from core.federation.flower.processes import end_with_parent, quiet_flower
 from core.federation.plan import Plan
+from core.federation.report import write_report
 
 FAILED = 3
 """Exit status of a coordinator whose federation can't go on; any other but 0 is an accident, after which it may."""
 
-TASK, REPORT = "task.json", "report.json"
+TASK = "task.json"
 
 
 def link(options: list[str]) -> None:
@@ -29,7 +30,6 @@ def link(options: list[str]) -> None:
 
 def coordinate(folder: Path) -> None:
     """Hold the rounds that are left of the federation that `folder`'s task describes; each goes to standard output."""
-    from safetensors.torch import load_file
 
     from core.federation.flower.server import server_app
     from core.federation.flower.tasks import run_server_app
@@ -37,8 +37,8 @@ def coordinate(folder: Path) -> None:
     task = json.loads((folder / TASK).read_text(encoding="utf-8"))
     out = Path(task["out"])
     try:
-        start = load_file(task["start"]) if task["start"] else {}
-        coordinator = Coordinator(Plan(**task["plan"]), start, out)
+        plan = Plan(**task["plan"])
+        coordinator = Coordinator(plan, read_start(plan, Path(task["start"])) if task["start"] else {}, out)
 
         def told(held: Round) -> None:
             write_report(out, coordinator.report())
@@ -51,13 +51,6 @@ def coordinate(folder: Path) -> None:
         print(json.dumps({"failed": str(error)}), flush=True)
         os._exit(FAILED)
     os._exit(0)
-
-
-def write_report(out: Path, report: dict) -> None:
-    """Write a federation's report, whole or not at all."""
-    fresh = out / f"{REPORT}.part"
-    fresh.write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
-    fresh.replace(out / REPORT)
 
 
 if __name__ == "__main__":

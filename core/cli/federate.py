@@ -4,7 +4,8 @@ import argparse
 import secrets
 import signal
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -167,14 +168,22 @@ def run_site(arguments: argparse.Namespace, command: str) -> int:
     from core.federation.flower.supernode import run_site as run
     from core.federation.policy import Policy, read_policy
 
-    if arguments.with_parent:
-        end_with_parent()
+    begun = end_with_parent() if arguments.with_parent else None
     images = load_site_images(arguments.data, arguments.bundle, arguments.split)
     site = images.site(arguments.name, arguments.of)
     site.policy = read_policy(arguments.policy) if arguments.policy else Policy()
     site.key = read_key(arguments.sum_key) if arguments.sum_key else None
     site.folder = arguments.out
-    run(site, Connection(arguments.server, arguments.certificate, arguments.key, arguments.partner))
+    run(
+        site,
+        Connection(
+            arguments.server,
+            arguments.certificate,
+            arguments.key,
+            arguments.partner,
+            begun.wait if begun else lambda: None,
+        ),
+    )
     return 0
 
 
@@ -217,10 +226,8 @@ def _answered(arguments: argparse.Namespace, plan: "Plan", opened: "AbstractCont
             if not arguments.json:
                 bar.write(_line(event))
 
-    # Told to end, it ends what it has started.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     failed = None
-    with opened as runner, bar:
+    with _ending_cleanly(), opened as runner, bar:
         runner.told = told
         try:
             report = runner.run()
@@ -233,6 +240,16 @@ def _answered(arguments: argparse.Namespace, plan: "Plan", opened: "AbstractCont
     elif not arguments.json:
         print(f"Finished: {len(report['rounds'])} rounds. What is left lies in {arguments.out}.")
     return 1 if failed else 0
+
+
+@contextmanager
+def _ending_cleanly() -> Iterator[None]:
+    """Told to end, this process ends what it has started, as it does on Ctrl-C."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _line(held: dict[str, Any]) -> str:

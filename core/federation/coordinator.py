@@ -133,9 +133,7 @@ class Coordinator:
         Raises
         ------
         FederationError
-            Too few answers.
-        ValueError
-            Answers that don't fit together.
+            Too few answers, or such that don't fit together.
         """
         if len(answers) < self.plan.least:
             why = "".join(f" {name}: {reason}" for name, reason in sorted(absent.items()))
@@ -149,7 +147,10 @@ class Coordinator:
             gate = self.plan.gate(len(answers))
             self.shared = {f"gate.{name}": value for name, value in self.plan.first_state(gate).items()}
         elif order.phase != RESULT:
-            self._combine(order, list(answers.values()))
+            try:
+                self._combine(order, list(answers.values()))
+            except ValueError as error:
+                raise FederationError(str(error)) from error
         up = sum(_size(answer.state) for answer in answers.values())
         counts = {name: answer.count for name, answer in answers.items()}
         self.rounds.append(Round(order.phase, order.number, counts, dict(sorted(absent.items())), seconds, down, up))
@@ -177,7 +178,8 @@ class Coordinator:
             return
         entries = {f"shared/{name}": value for name, value in self.shared.items()}
         for name, state in self.experts.items():
-            entries |= {f"expert/{name}/{key}": value for key, value in state.items()}
+            # Copies: in one process the sites' networks hold the same tensors for what they share.
+            entries |= {f"expert/{name}/{key}": value.clone() for key, value in state.items()}
         facts = {"plan": asdict(self.plan), "summed": self.summed, "rounds": [asdict(each) for each in self.rounds]}
         save_whole(entries, self._path, {"federation": json.dumps(facts)})
 

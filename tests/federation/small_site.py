@@ -13,23 +13,22 @@ from core.federation.policy import read_policy
 from tests.federation.hospitals import hospitals
 
 
-def main(name, folder, server, authority, key):
+def main(begun, name, folder, server, authority, key):
     site = next(site for site in hospitals() if site.name == name)
     site.folder = folder
     if (policy := folder / "policy.json").is_file():
         site.policy = read_policy(policy)
 
-    def begun(key):
+    def training(key):
         with (folder / "trained").open("a") as file:
             file.write(f"{key}\n")
         while (folder / "hold").exists():
             time.sleep(0.05)
 
-    site.begun = begun
-    run_site(site, Connection(server, Path(authority), Path(key)))
+    site.begun = training
+    run_site(site, Connection(server, Path(authority), Path(key), wait=begun.wait))
 
 
 if __name__ == "__main__":
-    end_with_parent()
-    words = sys.argv[1:]
-    main(words[0], Path(words[1]), *words[2:])
+    begun, words = end_with_parent(), sys.argv[1:]
+    main(begun, words[0], Path(words[1]), *words[2:])

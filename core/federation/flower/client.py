@@ -11,6 +11,7 @@ from core.federation.flower.keys import known_partners, voucher
 from core.federation.flower.messages import CONFIG, answer_record, read_order, refusal_record
 from core.federation.site import Site
 
+logger = logging.getLogger(__name__)
 FAILED = "This site's part failed; what happened stands in its own log."
 
 
@@ -53,10 +54,10 @@ def _reply(message: Message, answered: Callable[[], RecordDict]) -> Message:
     try:
         record = answered()
     except ValueError as error:
-        logging.warning("Refused: %s", error)
+        logger.warning("Refused: %s", error)
         record = refusal_record(str(error))
     except Exception:
         # The server is told no more than that: a traceback could hold what never leaves.
-        logging.exception("Failed")
+        logger.exception("Failed")
         record = refusal_record(FAILED)
     return Message(record, reply_to=message)

@@ -1,5 +1,6 @@
 """Processes of a federation: how one is started and watched, and what it does first itself."""
 
+import contextlib
 import json
 import os
 import socket
@@ -20,15 +21,23 @@ def quiet_flower(home: Path) -> None:
     os.environ |= {"FLWR_HOME": str(home), "FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
 
 
-def end_with_parent() -> None:
-    """End this process when its standard input ends: the parent holds the other end, and lets go however it ends."""
+def end_with_parent() -> threading.Event:
+    """End this process when its standard input ends: the parent holds the other end, and lets go however it ends.
+
+    Returns
+    -------
+    Event
+        Set at the first line of standard input: the parent lets its processes load side by side, and then begin.
+    """
+    begun = threading.Event()
 
     def wait() -> None:
         while os.read(sys.stdin.fileno(), 1):
-            pass
+            begun.set()
         os._exit(0)
 
     threading.Thread(target=wait, daemon=True).start()
+    return begun
 
 
 def free_port() -> int:
@@ -99,6 +108,13 @@ class Process:
             if line is None:
                 return
             yield json.loads(line)
+
+    def begin(self) -> None:
+        """Tell it that it may begin, see `end_with_parent`; one that has ended meanwhile doesn't hear it."""
+        assert self.popen is not None and self.popen.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.popen.stdin.write(b"\n")
+            self.popen.stdin.flush()
 
     def tell_to_stop(self) -> None:
         """Ask it to end."""

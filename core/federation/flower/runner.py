@@ -157,10 +157,13 @@ class Runner:
         # The last that the stack holds come first: all are told before any is waited for.
         for each in everything:
             stack.callback(each.tell_to_stop)
-        self._start_link(address)
+        # All load side by side; the sites wait until the server knows them.
         for site in self._sites:
             self._start(site)
+        self._start_link(address)
         self._start_coordinator(folder, address)
+        for site in self._sites:
+            site.begin()
         while self._coordinator.status != 0:
             self._look(folder, address)
             time.sleep(0.1)
@@ -189,6 +192,7 @@ class Runner:
                 site.ended = time.monotonic()
             elif time.monotonic() > site.ended + PAUSE:
                 self._start(site)
+                site.begin()
 
     def _read(self) -> None:
         for event in self._coordinator.lines():

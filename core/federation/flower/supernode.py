@@ -5,8 +5,8 @@ import secrets
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.federation.flower import check_installed
@@ -31,12 +31,15 @@ class Connection:
         The site's private key, whose public one the server has registered.
     partners : sequence of Path
         Public keys of the sites that it knows.
+    wait : callable
+        Returns once the server is there; called when everything else is.
     """
 
     server: str
     certificates: Path
     key: Path
-    partners: Sequence[Path] = field(default=())
+    partners: Sequence[Path] = ()
+    wait: Callable[[], object] = lambda: None
 
 
 def run_site(site: Site, connection: Connection) -> None:
@@ -70,7 +73,9 @@ def _serve(site: Site, connection: Connection, folder: Path) -> None:
     write_secret(folder / "secret", secret)
     for module in (heartbeat, fleet_http_connection):
         setattr(module, "HEARTBEAT_DEFAULT_INTERVAL", HEARTBEAT)  # noqa: B010  # to mypy it isn't the module's
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logging.getLogger("core.federation").addHandler(handler)
     own = f"127.0.0.1:{port}"
     threading.Thread(target=answer_messages, args=(own, secret, app), daemon=True).start()
     options = {
@@ -82,4 +87,5 @@ def _serve(site: Site, connection: Connection, folder: Path) -> None:
         "--port": str(port),
     }
     sys.argv = ["flower-supernode", *(word for option in options.items() for word in option)]
+    connection.wait()
     flower_supernode()

@@ -30,6 +30,7 @@ from flwr.supercore.task_identity import TaskIdentity
 from flwr.superlink.grid.http_grid import HttpGrid
 from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
 
+logger = logging.getLogger(__name__)
 POLL = 0.3
 ACQUIRE = frozenset({"/flwr.proto.Runtime/AcquireTask"})
 
@@ -55,7 +56,7 @@ def answer_messages(address: str, secret: bytes, app: ClientApp) -> None:
                 time.sleep(POLL)
     except BaseException:
         # A SuperNode waits for ever for a reply that doesn't come; a new process begins with nothing to wait for.
-        logging.exception("This site can't answer.")
+        logger.exception("This site can't answer.")
         os._exit(1)
 
 

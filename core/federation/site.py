@@ -157,6 +157,8 @@ class Site:
         seed = int(np.random.SeedSequence(numbers).generate_state(1)[0])
         generator = torch.Generator().manual_seed(seed)
         update = client_update(network, pixels, labels, order.settings, generator, loss=loss)
+        if not all(value.isfinite().all() for value in update.state.values()):
+            raise ValueError(f"{self.name}'s training came to numbers without end; a smaller --lr may help.")
         return {name: value.cpu().contiguous() for name, value in update.state.items()}
 
     def _merged(self, order: Order, network: nn.Module, shared: State, memory: "_Memory") -> dict[str, Tensor]:

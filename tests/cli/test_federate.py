@@ -9,7 +9,7 @@ import pytest
 from core.cli import main
 from core.federation.report import read_report
 
-SMALL = ("--width", 2, "--shrink", 8, "--rounds", 1, "--gate-rounds", 1, "--steps", 1, "--batch", 4, "--smallest", 4)
+SMALL = ("--width", 2, "--shrink", 4, "--rounds", 1, "--gate-rounds", 1, "--steps", 1, "--batch", 4, "--smallest", 4)
 
 
 @pytest.fixture

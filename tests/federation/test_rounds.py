@@ -123,6 +123,12 @@ def test_a_site_trains_nothing_that_is_over():
         sites[0].answer(old, Coordinator(plan()).content(), 2)
 
 
+def test_numbers_without_end_are_not_sent():
+    site, the_plan = hospitals(NAMES[:1])[0], plan(lr=1e30)
+    with pytest.raises(ValueError, match="numbers without end"):
+        site.answer(Order(the_plan, EXPERTS, 0, images=24), Coordinator(the_plan).content(), 2)
+
+
 def test_a_damaged_file_says_so(tmp_path):
     (tmp_path / "federation.safetensors").write_bytes(b"none")
     with pytest.raises(FederationError, match="is damaged"):

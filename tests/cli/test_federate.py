@@ -5,6 +5,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 
 from core.cli import main
 from core.federation.report import read_report
@@ -103,3 +104,16 @@ def test_without_the_extra_it_says_how_to_get_it(capsys, data, tmp_path):
     words = ["federate", "run", "--data", str(data), "--out", str(tmp_path / "out"), *map(str, SMALL)]
     assert main(words) == 2
     assert "pip install -r requirements-federation.txt" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("flwr") is None, reason="processes need the extra")
+def test_processes_come_to_the_encrypted_mean_that_one_process_comes_to(capsys, data, tmp_path):
+    words = ["federate", "run", "--data", str(data), "--strategy", "fedavg-ckks", *map(str, SMALL)]
+    assert main([*words, "--out", str(tmp_path / "apart"), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [each["took_part"] for each in report["rounds"]] == [{"North": 8, "South": 6}] * 2
+    assert main([*words, "--out", str(tmp_path / "alone"), "--in-process", "--strategy", "fedavg"]) == 0
+    apart, alone = (load_file(next((tmp_path / name / "sites" / "0").iterdir())) for name in ("apart", "alone"))
+    weights = [name for name, value in alone.items() if name.startswith("own/") and value.is_floating_point()]
+    assert weights and max((apart[name] - alone[name]).abs().max().item() for name in weights) < 1e-3

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from core.federation.in_process import InProcess
     from core.federation.plan import Plan
 
-SERVER_FILES = ("authority.pem", "server.pem", "server.key")
 WHOLE = ("rounds", "gate_rounds", "steps", "batch", "least", "dishonest", "width", "shrink")
 FRACTIONAL = ("lr", "gate_lr", "strength", "patience")
 ABOUT = {
@@ -151,7 +150,7 @@ def run_server(arguments: argparse.Namespace, command: str) -> int:
     sites = {path.stem: path for path in sorted(arguments.sites.glob("*.pub"))}
     if len(sites) < plan.least:
         raise ValueError(f"{arguments.sites} holds {len(sites)} public keys, NAME.pub; a round needs {plan.least}.")
-    authority, certificate, key = (arguments.certificates / name for name in SERVER_FILES)
+    authority, certificate, key = map(arguments.certificates.joinpath, ("authority.pem", "server.pem", "server.key"))
     if missing := [path.name for path in (authority, certificate, key) if not path.is_file()]:
         raise ValueError(f"{arguments.certificates} lacks {', '.join(missing)}; `federate keys --server` makes them.")
     runner = Runner(plan, arguments.out, Keys(authority, certificate, key, sites), {}, len(sites), arguments.init)
@@ -235,17 +234,21 @@ def _answered(arguments: argparse.Namespace, plan: "Plan", opened: "AbstractCont
             failed, report = str(error), read_report(arguments.out)
     if arguments.json:
         print_json("federate", report)
+    elif not failed:
+        print(f"Finished: {len(report['rounds'])} rounds. What is left lies in {arguments.out}.")
     if failed:
         print(f"The federation failed. {failed}", file=sys.stderr)
-    elif not arguments.json:
-        print(f"Finished: {len(report['rounds'])} rounds. What is left lies in {arguments.out}.")
-    return 1 if failed else 0
+    return int(failed is not None)
 
 
 @contextmanager
 def _ending_cleanly() -> Iterator[None]:
     """Told to end, this process ends what it has started, as it does on Ctrl-C."""
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:

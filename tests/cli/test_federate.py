@@ -1,6 +1,7 @@
 """python -m core federate: rounds in one process, what it prints, and what it refuses."""
 
 import json
+import signal
 from importlib.util import find_spec
 
 import numpy as np
@@ -104,6 +105,14 @@ def test_without_the_extra_it_says_how_to_get_it(capsys, data, tmp_path):
     words = ["federate", "run", "--data", str(data), "--out", str(tmp_path / "out"), *map(str, SMALL)]
     assert main(words) == 2
     assert "pip install -r requirements-federation.txt" in capsys.readouterr().err
+
+
+def test_told_to_end_it_stops_and_says_so(capsys, data, tmp_path, monkeypatch):
+    monkeypatch.setattr("core.cli.federate._line", lambda held: signal.raise_signal(signal.SIGTERM))
+    assert run(data, tmp_path / "out") == 130
+    assert "Stopped." in capsys.readouterr().err
+    assert read_report(tmp_path / "out")["finished"] is False
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 @pytest.mark.slow

@@ -5,6 +5,8 @@ DATA ?=
 PER_SITE ?=
 CELLS ?=
 TILES ?=
+OUT ?=
+STRATEGY ?= medfedpure
 PY := .venv/bin/python
 # A process a core; a file's tests stay together, as they share what is slow to load. Browser tests come last.
 TESTS := $(PY) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
@@ -12,7 +14,7 @@ INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 COMPILE := .venv/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
            --custom-compile-command "make lock"
 
-.PHONY: help run test test-fast lint style types contracts format tables lock chromium clean
+.PHONY: help run test test-fast lint style types contracts format tables federate lock chromium clean
 
 help: ## say what make can do
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -52,9 +54,15 @@ tables: .venv/app ## measure every figure again (DATA=FILE.npz or several, CELLS
 	$(if $(CELLS),$(PY) -m training.publish.tables --data $(CELLS) --bundle blood-cells)
 	$(if $(TILES),$(PY) -m training.publish.tables --data $(TILES) --bundle lung-histology)
 
-lock: .venv/test ## pin the whole tree again, after a change to requirements.txt or tests/requirements.txt
-	$(COMPILE) requirements.txt -o requirements.lock
-	$(COMPILE) tests/requirements.txt -c requirements.lock -o tests/requirements.lock
+federate: .venv/federation ## train between sites on this machine (DATA="A.npz B.npz" OUT=FOLDER STRATEGY=medfedpure)
+	@test -n "$(DATA)" -a -n "$(OUT)" || { echo "Say what to train on and where to put it: make federate DATA=\"A.npz B.npz\" OUT=FOLDER"; exit 2; }
+	@$(PY) -m core federate run --data $(DATA) --out $(OUT) --strategy $(STRATEGY)
+
+# The extra comes first: whoever installs it on top of the app changes no version that the app runs with.
+lock: .venv/test ## pin the whole tree again, after a change to one of the requirements
+	$(COMPILE) requirements.txt requirements-federation.txt -o requirements-federation.lock
+	$(COMPILE) requirements.txt -c requirements-federation.lock -o requirements.lock
+	$(COMPILE) tests/requirements.txt -c requirements-federation.lock -o tests/requirements.lock
 
 chromium: .venv/test
 	@sh tests/browser/get-chromium.sh
@@ -64,7 +72,11 @@ chromium: .venv/test
 	$(INSTALL) -r requirements.lock
 	@touch $@
 
-.venv/test: .venv/app tests/requirements.lock
+.venv/federation: .venv/app requirements-federation.lock
+	$(INSTALL) -r requirements-federation.lock
+	@touch $@
+
+.venv/test: .venv/federation tests/requirements.lock
 	$(INSTALL) -r tests/requirements.lock
 	@touch $@
 

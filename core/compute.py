@@ -19,3 +19,8 @@ def fast_dtype() -> torch.dtype:
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if native else torch.float32
+
+
+def fast_autocast() -> torch.autocast:
+    """What runs a network in bfloat16 where the hardware multiplies that natively."""
+    return torch.autocast(device().type, torch.bfloat16, fast_dtype() == torch.bfloat16)

@@ -78,11 +78,11 @@ def canonical(name: str) -> str:
 
 
 def undeclared(paths: list[Path], declared: set[str], own: set[str]) -> Iterator[str]:
-    """Imports of `paths` that come from a library that isn't among `declared`."""
+    """Imports of `paths` that come from a library that isn't among `declared`; one not installed goes by its name."""
     known = packages_distributions()
     for path in paths:
         for library in libraries(path) - own - sys.stdlib_module_names:
-            if not declared & {canonical(name) for name in known.get(library, ())}:
+            if not declared & {canonical(name) for name in known.get(library, (library,))}:
                 yield f"{shown(path)} imports {library}"
 
 
@@ -138,20 +138,26 @@ def test_pictures_reach_the_browser_as_they_are():
 
 
 def test_what_is_imported_is_declared():
-    app, tests = set(pins("requirements.txt")), set(pins("tests/requirements.txt"))
+    app = set(pins("requirements.txt", "requirements-federation.txt"))
+    tests = set(pins("tests/requirements.txt"))
     own = {path.removesuffix(".py") for path in APP} | {"tests"}
     helpers = {path.stem for path in python_files("tests")}
     assert not list(undeclared(python_files(*APP), app, own))
     assert not list(undeclared(python_files("tests"), app | tests, own | helpers))
 
 
-@pytest.mark.parametrize("folder", ["", "tests/"])
-def test_the_lock_pins_what_is_declared_and_names_no_host(folder):
-    lock, declared = f"{folder}requirements.lock", pins(f"{folder}requirements.txt")
+@pytest.mark.parametrize("name", ["requirements", "requirements-federation", "tests/requirements"])
+def test_the_lock_pins_what_is_declared_and_names_no_host(name):
+    lock, declared = f"{name}.lock", pins(f"{name}.txt")
     locked, text = pins(lock), (ROOT / lock).read_text(encoding="utf-8")
     assert {name: locked.get(name) for name in declared} == declared
     assert not re.findall(r"://|^-.*| @ .*|^\S*/.*|\s/\S*", text, re.MULTILINE)
     assert text.count("--hash=sha256:") >= len(locked)
+
+
+def test_the_extra_changes_no_version_that_the_app_runs_with():
+    app, extra = pins("requirements.lock"), pins("requirements-federation.lock")
+    assert {name: extra.get(name) for name in app} == app
 
 
 def test_weights_are_safetensors_within_the_budget():

@@ -15,6 +15,8 @@ from core.bundles.bundle import (
 from core.bundles.loading import (
     ARCHITECTURES,
     WEIGHTS,
+    Input,
+    bundle_input,
     bundle_names,
     file_sha256,
     in_float32,
@@ -30,6 +32,8 @@ __all__ = [
     "BundleError",
     "Content",
     "Expert",
+    "Input",
+    "bundle_input",
     "bundle_names",
     "content_of",
     "diffusion_of",

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -38,6 +38,15 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "vit": TokenViT,
     TIMM: TimmClassifier,
 }
+
+
+class Input(NamedTuple):
+    """Class names, pixels a side, channels, and what data sets call the classes where that is not their name."""
+
+    classes: tuple[str, ...]
+    resolution: int
+    channels: int
+    codes: tuple[str, ...]
 
 
 def bundle_names() -> tuple[str, ...]:
@@ -74,6 +83,15 @@ def load_bundle(name: str = "brain-mri", dtype: torch.dtype | None = None) -> Bu
         return _load(name, folder, facts, dtype or compute.fast_dtype())
     except KeyError as error:
         raise BundleError(f"{name}/bundle.json lacks the entry {error}; {_remedy(folder)}.") from error
+
+
+def bundle_input(name: str) -> Input:
+    """What a bundle's networks take, without loading them; BundleError where there is no such bundle."""
+    if name not in bundle_names():
+        raise BundleError(f"There is no bundle named {name!r}; choose one of: {', '.join(bundle_names())}.")
+    facts = _read_json(_folder(name) / "bundle.json")
+    codes = tuple(facts.get("codes", ()))
+    return Input(tuple(facts["classes"]), facts["input"]["resolution"], facts["input"]["channels"], codes)
 
 
 def in_float32(bundle: Bundle) -> Bundle:

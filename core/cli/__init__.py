@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 
 from core.bundles import BundleError
-from core.cli import attack, bundle, calibrate, encrypt, evaluate, examine, faults, purify
+from core.cli import attack, bundle, calibrate, encrypt, evaluate, examine, faults, federate, purify
 from core.scans import ScanError
 
 NOTICE = "Purescan is not a medical device."
-COMMANDS = (examine, attack, purify, evaluate, calibrate, faults, encrypt, bundle)
+COMMANDS = (examine, attack, purify, evaluate, calibrate, faults, encrypt, bundle, federate)
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -269,6 +269,11 @@ BUNDLE_ADD = _record(
 
 BUNDLE_REMOVE = _record(bundle=_TEXT, removed={"type": "array", "items": _TEXT})
 
+_SIZES = {"bytes_down": _COUNT, "bytes_up": _COUNT}
+_ROUND = _record(phase=_TEXT, number=_COUNT, took_part=_map(_COUNT), absent=_map(_TEXT), seconds=_NUMBER, **_SIZES)
+_ROUNDS, _NAMES = {"type": "array", "items": _ROUND}, {"type": "array", "items": _TEXT}
+FEDERATE = _record(plan={"type": "object"}, finished=_FLAG, failed=_TEXT_OR_NULL, started_again=_NAMES, rounds=_ROUNDS)
+
 SCHEMAS = {
     "examine": EXAMINE,
     "examine --all": EXAMINE_ALL,
@@ -278,6 +283,7 @@ SCHEMAS = {
     "calibrate": CALIBRATE,
     "faults": FAULTS,
     "encrypt": ENCRYPT,
+    "federate": FEDERATE,
     "bundle add": BUNDLE_ADD,
     "bundle remove": BUNDLE_REMOVE,
 }

@@ -21,7 +21,7 @@ from core.encryption.encoding import coefficients_of, decode, encode, slots_of
 from core.encryption.heads import Shape
 from core.encryption.packed import COARSE, answer_layout, answer_scale, rotations, token_slots
 from core.encryption.parameters import Preset, check_preset
-from core.encryption.serialization import ciphertext_from, context_of, to_bytes
+from core.encryption.serialization import ciphertext_from, context_of, secret_key_from, to_bytes
 from core.encryption.wire import MAX_CHUNKS, pack
 
 ZERO_LIMIT = 0.05
@@ -50,6 +50,8 @@ class Client:
         The encryption parameters.
     shape : Shape or None
         What is known of the head; None for keys that only add.
+    secret : bytes or None
+        A secret key that `secret_bytes` gave another client, for those who share one; None makes a new one.
 
     Raises
     ------
@@ -57,14 +59,14 @@ class Client:
         The preset can't carry the head, or a client that has been closed is used; one sentence.
     """
 
-    def __init__(self, preset: Preset, shape: Shape | None = None):
+    def __init__(self, preset: Preset, shape: Shape | None = None, secret: bytes | None = None):
         if shape is not None:
             check_preset(preset, shape)
         self.preset, self.shape = preset, shape
         context = context_of(preset.name)
-        generator = seal.KeyGenerator(context)
-        secret = generator.secret_key()
-        self._keys: _Keys | None = _Keys(generator, seal.Encryptor(context, secret), seal.Decryptor(context, secret))
+        generator = seal.KeyGenerator(context, *([] if secret is None else [secret_key_from(preset, secret)]))
+        key = generator.secret_key()
+        self._keys: _Keys | None = _Keys(generator, seal.Encryptor(context, key), seal.Decryptor(context, key))
         self._context: bytes | None = None
 
     def __enter__(self) -> "Client":
@@ -82,6 +84,10 @@ class Client:
             keys = [(str(element), to_bytes(generator.create_galois_keys([element]))) for element in elements]
             self._context = pack([("preset", self.preset.name.encode()), *keys])
         return self._context
+
+    def secret_bytes(self) -> bytes:
+        """Return the secret key, for a partner who shall read the same sums; never for the server."""
+        return to_bytes(self._open_keys().generator.secret_key())
 
     def encrypt(self, token: np.ndarray) -> bytes:
         """Return the ciphertext of a (768,) token, half as large as usual: its second polynomial is sent as a seed.

@@ -84,6 +84,13 @@ def is_secret_key(preset: Preset, data: bytes) -> bool:
     return True
 
 
+def secret_key_from(preset: Preset, data: bytes) -> seal.SecretKey:
+    """Return a secret key of the preset; raise ValueError, one sentence, where the bytes hold none."""
+    key = seal.SecretKey()
+    _load(key, preset, data, "secret key")
+    return key
+
+
 def _load(empty: Any, preset: Preset, data: bytes, what: str) -> None:
     """Load into an empty object; SEAL checks sizes, the modulus, and that coefficients are below their primes."""
     message = f"These bytes hold no {what} of the preset {preset.name}; they were damaged or made for another one."

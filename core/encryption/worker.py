@@ -80,10 +80,7 @@ class Worker:
             raise ValueError(f"A vector comes as 1 to {MAX_CHUNKS} ciphertexts, not {len(parts)}.")
         if own.count and len(parts) != len(own.sums):
             raise ValueError("This vector is not as long as those before it, so they can't be added up.")
-        evaluator = seal.Evaluator(context_of(own.preset.name))
-        for total, part in zip(own.sums, parts):
-            evaluator.add_inplace(total, part)
-        own.sums = own.sums or parts
+        own.sums = add_vectors(own.preset, own.sums, parts)
         own.count += 1
         return str(own.count).encode()
 
@@ -110,6 +107,14 @@ class Worker:
         while len(self._heads) > MAX_HEADS:
             self._heads.popitem(last=False)
         return self._heads[key]
+
+
+def add_vectors(preset: Preset, sums: list[seal.Ciphertext], parts: list[seal.Ciphertext]) -> list[seal.Ciphertext]:
+    """Return the sums with one more vector's ciphertexts added; no sums yet are the vector itself."""
+    evaluator = seal.Evaluator(context_of(preset.name))
+    for total, part in zip(sums, parts):
+        evaluator.add_inplace(total, part)
+    return sums or parts
 
 
 def serve() -> None:

@@ -29,7 +29,7 @@ from training.recipes.augmentation import AUGMENTATIONS
 from training.recipes.cards import write_form
 from training.recipes.data import batches, load_splits
 from training.recipes.dwf_lessons import some_attacked
-from training.recipes.run import Loss, Run, fast_autocast, parts
+from training.recipes.run import Loss, Run, parts
 from training.recipes.unet import trained_diffusion
 from training.recipes.weights import seeded
 from training.tasks import BRAIN_MRI, TASKS, short_name
@@ -115,13 +115,13 @@ def objective(train: Dataset, options: argparse.Namespace) -> Loss:
         chosen = drawn(step, generator)
         images, targets = augment(pixels[chosen].to(place), generator), labels[chosen].to(place)
         if attack:
-            with fast_autocast():
+            with compute.fast_autocast():
                 images = some_attacked(network, images, targets, attack, generator)
         if diffusion is not None:
             images = half_purified(images, diffusion, generator)
         images = images.contiguous(memory_format=torch.channels_last)
         for share, some in parts(len(images), options):
-            with fast_autocast():
+            with compute.fast_autocast():
                 logits = network(images[some])
             yield share, functional.cross_entropy(logits.float(), targets[some], label_smoothing=SMOOTHING)
 

@@ -43,7 +43,7 @@ from training.recipes.dwf_lessons import (
     pgd_attacker,
 )
 from training.recipes.mixture_figures import mean_weights, measured
-from training.recipes.run import Run, fast_autocast
+from training.recipes.run import Run
 from training.recipes.weights import seeded
 from training.tasks import BRAIN_MRI
 
@@ -178,7 +178,7 @@ def train_alone(
 
     def loss(network: nn.Module, step: int, generator: torch.Generator) -> Iterator[tuple[float, Tensor]]:
         pixels, labels = batch(step, generator)
-        with fast_autocast():
+        with compute.fast_autocast():
             logits = network(attacked_parts(network, pixels, labels, attackers, generator))
         yield 1.0, cross_entropy(logits.float(), labels, label_smoothing=0.05)
 
@@ -200,7 +200,7 @@ def train_together(
 
     def loss(network: MixtureOfExperts, step: int, generator: torch.Generator) -> Iterator[tuple[float, Tensor]]:
         pixels, labels = batch(step, generator)
-        with fast_autocast():
+        with compute.fast_autocast():
             given = attacked_parts(network, pixels, labels, attackers, generator)
             if options.frozen:
                 network.experts.eval()

@@ -12,20 +12,19 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn import functional
 
 from core import compute
 from core.federation.averaging import ClientSettings, Update, client_update, next_states, personal_names
 from core.federation.hospitals import Hospital, site_look
+from core.federation.losses import expert_loss, gate_loss
 from core.models.experts import Gate, MixtureOfExperts
 from core.models.resnet import NarrowResNet18
+from core.storage import save_whole
 from training.recipes.augmentation import augmented_scans
-from training.recipes.run import fast_autocast
-from training.recipes.weights import half, named_as, save_whole, seeded
+from training.recipes.weights import half, named_as, seeded
 from training.tasks import BRAIN_MRI
 
 HEAD = "network.fc"
-ENTROPY = 0.01
 GATE_LR = 0.5
 PHASES = ("experts", "fedavg", "gate")
 
@@ -182,24 +181,6 @@ def shown(versions: Tensor, generator: torch.Generator, looks: Sequence[Hospital
         if hospital is not None and chosen.any():
             pixels[chosen] = site_look(pixels[chosen], hospital, generator)
     return pixels.contiguous(memory_format=torch.channels_last)
-
-
-def expert_loss(network: nn.Module, pixels: Tensor, labels: Tensor) -> Tensor:
-    """Return the () cross-entropy with smoothed labels."""
-    with fast_autocast():
-        logits = network(pixels)
-    return functional.cross_entropy(logits.float(), labels, label_smoothing=0.05)
-
-
-def gate_loss(network: MixtureOfExperts, pixels: Tensor, labels: Tensor) -> Tensor:
-    """Return the () mixture's cross-entropy, less a share of its gate's mean entropy, so that no expert falls silent.
-
-    Labels aren't smoothed: smoothing rewards an even mixture, and then the gate says little.
-    """
-    with fast_autocast():
-        weights, _, combined = network.opinions(pixels)
-    entropy = -(weights.float() * weights.float().clamp_min(1e-8).log()).sum(1).mean()
-    return functional.cross_entropy(combined.float(), labels) - ENTROPY * entropy
 
 
 def drawn(*numbers: int) -> torch.Generator:

@@ -22,7 +22,7 @@ from training.options import part_option, recipe_options
 from training.recipes.augmentation import FAITHFUL
 from training.recipes.cards import write_form
 from training.recipes.data import batches, by_collection, load_splits
-from training.recipes.run import Loss, Run, fast_autocast, parts
+from training.recipes.run import Loss, Run, parts
 from training.recipes.weights import seeded
 from training.tasks import BRAIN_MRI, PRIOR_WEIGHTS, TASKS, short_name
 
@@ -78,7 +78,7 @@ def objective(train: Dataset, options: argparse.Namespace) -> Loss:
         images = augment(train.pixels[drawn(step, generator)].to(place), generator)
         hide = PARTS[int(torch.randint(len(PARTS), (1,), generator=generator))]
         for share, some in parts(len(images), options):
-            with fast_autocast():
+            with compute.fast_autocast():
                 error, log_variance, hidden = masked_error(network, images[some], hide, generator)
             yield share, reconstruction_error(error, log_variance, hidden)
 
@@ -118,7 +118,7 @@ def validate(network: MaskedAutoencoder, pixels: Tensor) -> dict[str, float]:
     generator = torch.Generator().manual_seed(0)
     errors = []
     for images in pixels.split(16):
-        with fast_autocast():
+        with compute.fast_autocast():
             error, _, hidden = masked_error(network, images.to(compute.device()), 4, generator)
         errors.append(error[hidden])
     return {"mse": round(torch.cat(errors).mean().item(), 6), "n": len(pixels)}

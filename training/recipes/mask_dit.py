@@ -28,7 +28,7 @@ from training.recipes.augmentation import FAITHFUL
 from training.recipes.cards import write_form
 from training.recipes.data import batches, by_collection, load_splits
 from training.recipes.mae import MEASURED, drawn_masks, patch_error, reconstruction_error
-from training.recipes.run import Loss, Run, fast_autocast, parts
+from training.recipes.run import Loss, Run, parts
 from training.recipes.unet import VAL_TIMES, drawn_times
 from training.recipes.weights import named_as, seeded
 from training.tasks import BRAIN_MRI, PRIOR_WEIGHTS, TASKS, short_name
@@ -94,7 +94,7 @@ def objective(train: Dataset, options: argparse.Namespace) -> Loss:
 
 def denoised(network: MaskDiT, images: Tensor, t: Tensor, noise: Tensor, masks: Tensor) -> Denoising:
     """Return what the network makes of (B, C, H, W) images in [0, 1], noised to t (B,), under (B, N) masks."""
-    with fast_autocast():
+    with compute.fast_autocast():
         return network.denoise(network.diffuse(images, t, noise), t, visible_patches(masks))
 
 

@@ -43,6 +43,7 @@ from core.models.mae import (
 )
 from core.models.mask_dit import MaskDiT
 from core.purification import mae_pure, mask_dit
+from core.storage import save_whole
 from training.conditions import pixels_under
 from training.files import read_json, write_json
 from training.options import part_option, recipe_options
@@ -52,9 +53,9 @@ from training.recipes.augmentation import FAITHFUL
 from training.recipes.data import batches, by_collection, load_splits, shuffled
 from training.recipes.mae import MEASURED, patch_error, reconstruction_error
 from training.recipes.mask_dit import noise_error
-from training.recipes.run import Loss, Run, fast_autocast, parts
+from training.recipes.run import Loss, Run, parts
 from training.recipes.unet import attacked_classifier
-from training.recipes.weights import named_as, save_whole
+from training.recipes.weights import named_as
 from training.tasks import BRAIN_MRI, PRIOR_WEIGHTS, TASKS, short_name
 
 MAE, MASK_DIT = "mae", "mask-dit"
@@ -208,7 +209,7 @@ def attacked_batch(
     labels = train.labels[chosen].to(before.device)
     noisy = (before + NOISE * torch.randn(before.shape, generator=generator).to(before.device)).clamp(0, 1)
     system = PurifiedClassifier(base, classifier, generator, options.part)
-    with fast_autocast():
+    with compute.fast_autocast():
         after = pixels_under(AttackSettings("pgd", eps=options.eps, steps=ATTACK_STEPS), system, noisy, labels, seed)
         with torch.no_grad():
             answers = system(after).argmax(1)
@@ -226,7 +227,7 @@ def objective(attacked: Attacked, classifier: nn.Module, options: argparse.Names
         masks = complementary_masks(network.patch_count, HIDDEN[options.network], generator).to(place)
         for share, some in parts(len(images), options):
             picture, error = pictured(network, seen[some], images[some], masks, generator)
-            with fast_autocast():
+            with compute.fast_autocast():
                 logits = classifier(picture.clamp(0, 1)).float()
             yield share, error + ANSWER_WEIGHT * functional.cross_entropy(logits, labels[some])
 
@@ -258,11 +259,11 @@ def looked_at(
     """
     visible = visible_patches(mask[None]).expand(len(seen), -1)
     if isinstance(network, MaskedAutoencoder):
-        with fast_autocast():
+        with compute.fast_autocast():
             return network.decode(network.encode(seen, visible), visible), seen.new_zeros(())
     t = torch.randint(*TIMES, (len(seen),), generator=generator).to(seen.device)
     noisy = network.diffuse(seen, t, torch.randn(seen.shape, generator=generator).to(seen.device))
-    with fast_autocast():
+    with compute.fast_autocast():
         made = network.denoise(noisy, t, visible)
     wanted = network.noise_between(noisy, t, images)
     return made.picture, noise_error(made, wanted, mask.expand(len(seen), -1), network.patch)

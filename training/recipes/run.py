@@ -17,8 +17,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from core import compute
+from core.storage import save_whole
 from training.recipes.cards import sitting, started_from, write_result
-from training.recipes.weights import Network, named_as, save_whole
+from training.recipes.weights import Network, named_as
 
 SAVE_SECONDS, SAVE_STEPS = 900, 200
 TELL_STEPS, WATCH_STEPS = 50, 250
@@ -201,11 +202,6 @@ def learning_rate(step: int, options: argparse.Namespace) -> float:
         return rise
     done = min(1.0, max(0.0, (step - warm_up) / max(1, options.steps - warm_up)))
     return rise * (0.5 * (1 + math.cos(math.pi * done)) * 0.99 + 0.01)
-
-
-def fast_autocast() -> torch.autocast:
-    """Return what runs a network in bfloat16 where the hardware multiplies that natively."""
-    return torch.autocast(compute.device().type, torch.bfloat16, compute.fast_dtype() == torch.bfloat16)
 
 
 def catch_term(handler: Callable[..., None]) -> Any:

@@ -31,7 +31,7 @@ from training.recipes.data import batches, by_collection, load_splits
 from training.recipes.dwf_lessons import drawn as drawn_value
 from training.recipes.dwf_lessons import some_attacked
 from training.recipes.faster import quickened
-from training.recipes.run import Loss, Run, fast_autocast, parts
+from training.recipes.run import Loss, Run, parts
 from training.recipes.weights import named_as, seeded
 from training.tasks import BRAIN_MRI, PRIOR_WEIGHTS, TASKS, short_name
 
@@ -124,12 +124,12 @@ def objective(train: Dataset, diffusion: Diffusion, options: argparse.Namespace)
             given[1::2] = none
             if eps := drawn_value(ATTACK_EPS, generator):
                 attack = AttackSettings("pgd", eps=eps, steps=ATTACK_STEPS)
-                with fast_autocast():
+                with compute.fast_autocast():
                     seen = some_attacked(classifier, images, labels[chosen].to(place), attack, generator)
         noisy = diffusion.diffuse(seen, t, noise).contiguous(memory_format=torch.channels_last)
         wanted = diffusion.noise_between(noisy, t, images)
         for share, some in parts(len(images), options):
-            with fast_autocast():
+            with compute.fast_autocast():
                 guess = network(noisy[some], t[some], class_labels=given[some]).sample.float()
             error = functional.mse_loss(guess, wanted[some])
             if classifier is not None:
@@ -148,7 +148,7 @@ def attacked_classifier(options: argparse.Namespace) -> nn.Module:
 
 def answer_changed(classifier: nn.Module, estimates: Tensor, scans: Tensor) -> Tensor:
     """Return () the cross-entropy of the answers on estimates against those on the (B, C, H, W) scans themselves."""
-    with fast_autocast():
+    with compute.fast_autocast():
         with torch.no_grad():
             before = classifier(scans).float().softmax(1)
         after = classifier(estimates).float()
@@ -173,7 +173,7 @@ def validate(diffusion: Diffusion, pixels: Tensor) -> dict[str, float]:
             images = images.to(compute.device())
             noise = torch.randn(images.shape, generator=generator).to(images.device)
             at = torch.full((len(images),), t, device=images.device)
-            with fast_autocast():
+            with compute.fast_autocast():
                 guess = diffusion.predict_noise(diffusion.diffuse(images, at, noise), at)
             total += functional.mse_loss(guess, noise).item() * len(images)
         errors[str(t)] = round(total / len(pixels), 6)

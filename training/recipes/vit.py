@@ -35,7 +35,7 @@ from training.options import recipe_options
 from training.recipes.augmentation import AUGMENTATIONS
 from training.recipes.cards import recipe_card, started_from, trained_classifier, write_form
 from training.recipes.data import batches, load_splits
-from training.recipes.run import Loss, Run, fast_autocast
+from training.recipes.run import Loss, Run
 from training.recipes.weights import seeded
 from training.tasks import BRAIN_MRI, TASKS, short_name
 
@@ -85,7 +85,7 @@ def objective(train: Dataset, options: argparse.Namespace, teacher: nn.Module | 
     def loss(network: TokenViT, step: int, generator: torch.Generator) -> Iterator[tuple[float, Tensor]]:
         chosen = drawn(step, generator)
         images, targets = augment(train.pixels[chosen].to(place), generator), train.labels[chosen].to(place)
-        with fast_autocast():
+        with compute.fast_autocast():
             if teacher:
                 images = mixed(images, generator)
                 targets = answers(teacher, images)
@@ -178,7 +178,7 @@ def right(network: TokenViT, kind: str, token: Tensor, labels: Tensor) -> list[b
 
 def shares(network: TokenViT, val: Dataset) -> str:
     """Return how often each head is right, in a few words."""
-    with fast_autocast():
+    with compute.fast_autocast():
         token = tokens(network, val.pixels)
         hits = {kind: right(network, kind, token, val.labels) for kind in HEADS}
     return "  ".join(f"{kind} {sum(hit) / len(hit):.4f}" for kind, hit in hits.items())

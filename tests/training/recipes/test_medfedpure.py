@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from core.evaluation.datasets import Dataset
+from core.federation import losses
 from core.federation.averaging import personal_names
 from core.federation.hospitals import PROFILES, Hospital
 from core.models.experts import MixtureOfExperts, resnet_mixture
@@ -165,9 +166,9 @@ def test_the_gates_loss_by_hand():
     """Weights ¾ and ¼ of the logits (−.3, .3) and (−.7, .7): (−.4, .4). The entropy is ¾ ln 4/3 + ¼ ln 4."""
     mixture = MixtureOfExperts([Brightness(0.5), Brightness(0.1)], Scores())
     with torch.no_grad():
-        loss = federation.gate_loss(mixture, torch.full((3, 1, 4, 4), 0.8), torch.ones(3).long())
+        loss = losses.gate_loss(mixture, torch.full((3, 1, 4, 4), 0.8), torch.ones(3).long())
     entropy = 0.75 * np.log(4 / 3) + 0.25 * np.log(4)
-    assert loss.item() == pytest.approx(np.log1p(np.exp(-0.8)) - federation.ENTROPY * entropy, abs=1e-3)
+    assert loss.item() == pytest.approx(np.log1p(np.exp(-0.8)) - losses.ENTROPY * entropy, abs=1e-3)
 
 
 def test_measured_figures_by_hand(monkeypatch):

@@ -10,8 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 
+from core.storage import save_whole
 from training.options import part_option, recipe_options
-from training.recipes import run as module
 from training.recipes.run import STOPPED, Run, learning_rate, parts
 
 
@@ -88,7 +88,7 @@ def test_what_can_not_go_on_says_so(tmp_path):
 
 def test_the_start_is_remembered_when_it_is_not_named_again(tmp_path):
     init = tmp_path / "start.safetensors"
-    module.save_whole(network().state_dict(), init, {})
+    save_whole(network().state_dict(), init, {})
     trained(tmp_path / "out", "--init", init, "--steps", 1)
     run = trained(tmp_path / "out", "--steps", 2)
     assert run.history["started_from"].startswith("start.safetensors, SHA-256 ") and not run.warm

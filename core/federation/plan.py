@@ -1,0 +1,199 @@
+"""What a federation does, agreed before it begins: the network, the strategy, and what is done in a round."""
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import torch
+from torch import nn
+
+from core.federation.averaging import ClientSettings
+from core.federation.strategies import Strategy, find_strategy
+from core.models.experts import Gate, MixtureOfExperts
+from core.models.resnet import HALF_WIDTH, NarrowResNet18
+
+EXPERTS, COLLECT, GATE, RESULT = "experts", "collect", "gate", "result"
+HEAD = "network.fc"
+NAME_LIMIT = 60
+LIMITS = {"rounds": 10_000, "steps": 100_000, "batch": 4096, "channels": 4, "classes": 1000, "width": 256, "shrink": 16}
+"""A server can't ask a hospital for a network that its memory doesn't hold."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a coordinator and its hospitals have to agree on.
+
+    Attributes
+    ----------
+    name : str
+        Of this federation; what a hospital has answered in one is never taken for an answer in another.
+    strategy : str
+        One of `STRATEGIES`.
+    rounds, gate_rounds : int
+        Of the networks, and of the gate where the strategy trains one.
+    steps, batch : int
+        Optimiser steps of one hospital in a round, and images in each.
+    lr, gate_lr : float
+        Largest learning rate; it falls to 0 along half a cosine.
+    strength : float
+        FedProx's μ.
+    least : int
+        Hospitals that a round needs.
+    dishonest : int
+        How many the trimmed mean and Krum reckon with.
+    patience : float
+        Seconds that a round waits for hospitals which are connected.
+    seed : int
+        Of the first weights and the batches.
+    channels, classes, width, shrink : int
+        Of the network, a `NarrowResNet18`.
+    """
+
+    name: str
+    strategy: str = "fedavg"
+    rounds: int = 5
+    gate_rounds: int = 2
+    steps: int = 30
+    batch: int = 32
+    lr: float = 0.01
+    gate_lr: float = 0.5
+    strength: float = 0.01
+    least: int = 2
+    dishonest: int = 1
+    patience: float = 3600.0
+    seed: int = 0
+    channels: int = 1
+    classes: int = 2
+    width: int = HALF_WIDTH
+    shrink: int = 1
+
+    def __post_init__(self):
+        find_strategy(self.strategy)
+        if not 0 < len(self.name) <= NAME_LIMIT:
+            raise ValueError(f"A federation's name has 1 to {NAME_LIMIT} characters.")
+        for name in ("rounds", "gate_rounds", "steps", "batch", "least", "channels", "classes", "width", "shrink"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} of a federation must be at least 1, not {getattr(self, name)}.")
+        for name, most in LIMITS.items():
+            if getattr(self, name) > most:
+                raise ValueError(f"{name} of a federation is at most {most}, not {getattr(self, name)}.")
+        if self.dishonest < 0:
+            raise ValueError(f"The dishonest sites of a federation are at least 0, not {self.dishonest}.")
+        for name in ("lr", "gate_lr", "strength", "patience"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise ValueError(f"{name} of a federation must be a number from 0 up, not {getattr(self, name)}.")
+
+    @property
+    def how(self) -> Strategy:
+        """The strategy itself."""
+        return find_strategy(self.strategy)
+
+    def orders(self) -> list["Order"]:
+        """Every round in turn; the last hands out what came of it."""
+        orders = [Order(self, EXPERTS, number) for number in range(self.rounds)]
+        if self.how.gated:
+            orders.append(Order(self, COLLECT, 0))
+            orders += [Order(self, GATE, number) for number in range(self.gate_rounds)]
+        return [*orders, Order(self, RESULT, 0)]
+
+    def network(self) -> NarrowResNet18:
+        """What every hospital trains; its weights are to be filled in."""
+        return NarrowResNet18(self.channels, self.classes, self.width, self.shrink)
+
+    def gate(self, count: int) -> Gate:
+        """What weighs `count` hospitals' networks."""
+        return Gate(self.channels, count)
+
+    def mixture(self, count: int) -> MixtureOfExperts:
+        """All hospitals' networks under a gate."""
+        return MixtureOfExperts([self.network().requires_grad_(False) for _ in range(count)], self.gate(count))
+
+    def first_state(self, network: nn.Module) -> dict[str, torch.Tensor]:
+        """The state of a network that is drawn anew from the plan's seed; PyTorch's own numbers go on undisturbed."""
+        generator = torch.Generator().manual_seed(self.seed)
+        for module in network.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                fan = module.weight[0].numel()
+                nn.init.normal_(module.weight, 0, math.sqrt(2 / fan), generator=generator)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, Gate):
+                nn.init.normal_(module.keys, generator=generator)
+        return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+@dataclass(frozen=True)
+class Order:
+    """One round of a plan, as it is sent to a hospital.
+
+    Attributes
+    ----------
+    plan : Plan
+        What was agreed.
+    phase : str
+        EXPERTS trains the networks, COLLECT asks for them, GATE trains the gate over them, RESULT hands everything out.
+    number : int
+        The round within its phase, from 0.
+    experts : tuple of str
+        Whose networks the gate weighs, in order.
+    partners : tuple of str
+        Which hospitals are asked to take part.
+    vouchers : tuple of str
+        What each of them signed to say so.
+    images : int
+        Of all partners together: a hospital's share of them weighs its encrypted update.
+    summed : float
+        Shares of those whose encrypted updates the sum that comes along is of; 0 where what comes isn't encrypted.
+    """
+
+    plan: Plan
+    phase: str
+    number: int
+    experts: tuple[str, ...] = ()
+    partners: tuple[str, ...] = ()
+    vouchers: tuple[str, ...] = ()
+    images: int = 1
+    summed: float = 0.0
+
+    def __post_init__(self):
+        if self.phase not in (EXPERTS, COLLECT, GATE, RESULT):
+            raise ValueError(f"There is no phase named {self.phase!r} in a federation.")
+        if self.images < 1 or not (math.isfinite(self.summed) and self.summed >= 0):
+            raise ValueError("An order counts at least one image, and no less than nothing that was added up.")
+
+    @property
+    def key(self) -> str:
+        """What tells this round from any other of any federation."""
+        return f"{self.plan.name}/{self.phase}/{self.number}"
+
+    @property
+    def settings(self) -> ClientSettings:
+        """What a hospital does in this round."""
+        plan, gate = self.plan, self.phase == GATE
+        done = self.number / (plan.gate_rounds if gate else plan.rounds)
+        peak = plan.gate_lr if gate else plan.lr
+        return ClientSettings(plan.steps, plan.batch, peak * 0.5 * (1 + math.cos(math.pi * done)))
+
+    def to_json(self) -> str:
+        """For the way to a hospital."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Order":
+        """Read what a server sent; ValueError, one sentence, where it is no order."""
+        try:
+            entries = json.loads(text)
+            lists = {name: tuple(map(str, entries.pop(name))) for name in ("experts", "partners", "vouchers")}
+            plan = Plan(**_typed(Plan, entries.pop("plan")))
+            return cls(plan=plan, **_typed(cls, entries), **lists)  # type: ignore[arg-type]
+        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+            raise ValueError(
+                "What the server sent is no order of a federation; use the same version on both sides."
+            ) from error
+
+
+def _typed(kind: type, entries: dict[str, Any]) -> dict[str, Any]:
+    """Entries as a dataclass of plain types declares them, so that no text comes where a number is meant."""
+    types = {entry.name: entry.type for entry in fields(kind)}
+    return {name: types[name](value) for name, value in entries.items()}  # type: ignore[operator]

@@ -1,0 +1,25 @@
+"""The report of a federation: a file that says what happened, whatever became of it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+REPORT = "report.json"
+
+
+def write_report(out: Path, report: Mapping[str, Any]) -> None:
+    """Write a federation's report into its folder, whole or not at all."""
+    fresh = out / f"{REPORT}.part"
+    fresh.write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
+    fresh.replace(out / REPORT)
+
+
+def read_report(out: Path) -> dict[str, Any]:
+    """The report in a folder; empty where there is none yet."""
+    try:
+        return json.loads((out / REPORT).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{out / REPORT} is damaged; take another folder to begin anew.") from error

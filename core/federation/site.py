@@ -1,0 +1,236 @@
+"""What a hospital does in a federation: it checks what it is asked, trains on its own scans, remembers its answer."""
+
+import hashlib
+import json
+import secrets
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from core import compute
+from core.federation.averaging import State, client_update
+from core.federation.encrypted import SumKey, is_encrypted
+from core.federation.losses import expert_loss, gate_loss
+from core.federation.plan import COLLECT, EXPERTS, GATE, HEAD, RESULT, Order
+from core.federation.policy import Policy, check_order, guarded
+from core.federation.strategies import held_near, kept_names
+from core.storage import save_whole
+
+PHASES = (EXPERTS, COLLECT, GATE, RESULT)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a hospital sends back in a round.
+
+    Attributes
+    ----------
+    state : mapping of str to Tensor
+        What is shared of its network, or ciphertexts of it as bytes.
+    count : int
+        Its number of images, n_k.
+    seconds : float
+        That it took.
+    again : bool
+        Whether it had answered this before, and trained nothing now.
+    """
+
+    state: State
+    count: int
+    seconds: float = 0.0
+    again: bool = False
+
+
+@dataclass
+class Site:
+    """A hospital, with its scans and all that never leaves it.
+
+    Attributes
+    ----------
+    name : str
+        As its partners know it.
+    pixels, labels : Tensor
+        (N, C, H, W) in [0, 1] and (N,), its own.
+    policy : Policy
+        What it allows.
+    folder : Path or None
+        Where it remembers a federation, so that it goes on after it was ended; None keeps it in memory.
+    key : SumKey or None
+        The key that the hospitals share and the server hasn't, for encrypted strategies.
+    begun : callable
+        Told the key of a round when training begins.
+    """
+
+    name: str
+    pixels: Tensor
+    labels: Tensor
+    policy: Policy = field(default_factory=Policy)
+    folder: Path | None = None
+    key: SumKey | None = None
+    begun: Callable[[str], None] = lambda key: None
+    _memory: dict[str, "_Memory"] = field(default_factory=dict)
+
+    def answer(self, order: Order, shared: State, known_partners: int) -> Answer:
+        """Do a hospital's part of a round.
+
+        Parameters
+        ----------
+        order : Order
+            What the server asks.
+        shared : mapping of str to Tensor
+            What the round begins with, as the coordinator sends it.
+        known_partners : int
+            As for `check_order`.
+
+        Raises
+        ------
+        PolicyError
+            The hospital's policy forbids it.
+        ValueError
+            The server asks for what is over, or sends what doesn't fit.
+        """
+        check_order(self.policy, order, known_partners)
+        memory = self._remembered(order.plan.name)
+        if memory.key == order.key:
+            return Answer(memory.sent, len(self.labels), again=True)
+        if memory.place >= (PHASES.index(order.phase), order.number):
+            raise ValueError(f"{self.name} has gone on to {memory.key} of this federation, and trains nothing twice.")
+        start = time.perf_counter()
+        self.begun(order.key)
+        own, sent = self._parts[order.phase](order, shared, memory)
+        memory = _Memory(order.key, (PHASES.index(order.phase), order.number), own, sent)
+        self._remember(order.plan.name, memory)
+        return Answer(sent, len(self.labels), time.perf_counter() - start)
+
+    def network(self, federation: str) -> State:
+        """What the hospital holds of a federation: its own network, or once it is over the network or the mixture."""
+        return self._remembered(federation).own
+
+    @property
+    def _parts(self) -> dict[str, Callable[[Order, State, "_Memory"], tuple[State, State]]]:
+        """Phase → what the hospital does in it; gives its own network afterwards, and what it sends."""
+        return {EXPERTS: self._train, COLLECT: self._give, GATE: self._train_gate, RESULT: self._take}
+
+    def _give(self, order: Order, shared: State, memory: "_Memory") -> tuple[State, State]:
+        own = self._merged(order, order.plan.network(), shared, memory)
+        return own, own
+
+    def _take(self, order: Order, shared: State, memory: "_Memory") -> tuple[State, State]:
+        if not order.experts:
+            return self._merged(order, order.plan.network(), shared, memory), {}
+        _fill(order.plan.mixture(len(order.experts)), shared, "The mixture")
+        return shared, {}
+
+    def _train(self, order: Order, shared: State, memory: "_Memory") -> tuple[State, State]:
+        network = order.plan.network()
+        before = self._merged(order, network, shared, memory)
+        network.load_state_dict(before)
+        network.to(compute.device())
+        loss = held_near(expert_loss, network, order.plan.strength) if order.plan.how.pulls else expert_loss
+        own = self._trained(order, network, loss)
+        kept = kept_names(order.plan.how, network, HEAD)
+        sent = guarded(self.policy, network, _without(own, kept), before, _secret_generator())
+        if not order.plan.how.encrypted:
+            return own, sent
+        return own, self._sum_key().encrypted(sent, len(self.labels) / order.images)
+
+    def _train_gate(self, order: Order, shared: State, memory: "_Memory") -> tuple[State, State]:
+        mixture = order.plan.mixture(len(order.experts)).to(compute.device())
+        _fill(mixture, shared, "What the gate weighs")
+        after = self._trained(order, mixture, gate_loss)
+        gate = {name.removeprefix("gate."): value for name, value in after.items() if name.startswith("gate.")}
+        before = {name.removeprefix("gate."): value for name, value in shared.items() if name.startswith("gate.")}
+        sent = guarded(self.policy, mixture.gate, gate, before, _secret_generator())
+        return memory.own, {f"gate.{name}": value for name, value in sent.items()}
+
+    def _trained(self, order: Order, network: nn.Module, loss: Callable) -> dict[str, Tensor]:
+        place = compute.device()
+        pixels, labels = self.pixels.to(place), self.labels.to(place)
+        numbers = (order.plan.seed, PHASES.index(order.phase), order.number, zlib.crc32(self.name.encode()))
+        seed = int(np.random.SeedSequence(numbers).generate_state(1)[0])
+        generator = torch.Generator().manual_seed(seed)
+        update = client_update(network, pixels, labels, order.settings, generator, loss=loss)
+        if not all(value.isfinite().all() for value in update.state.values()):
+            raise ValueError(f"{self.name}'s training came to numbers without end; a smaller --lr may help.")
+        return {name: value.cpu().contiguous() for name, value in update.state.items()}
+
+    def _merged(self, order: Order, network: nn.Module, shared: State, memory: "_Memory") -> dict[str, Tensor]:
+        """The state that the hospital begins a round with: its own entries where they stay, else what was sent."""
+        if is_encrypted(shared):
+            shared = self._sum_key().decrypted(shared, network.state_dict(), order.summed)
+        kept = kept_names(order.plan.how, network, HEAD)
+        merged = {**network.state_dict(), **memory.own, **_without(shared, kept if memory.own else frozenset())}
+        _fill(network, merged, "What the server sent")
+        return merged
+
+    def _sum_key(self) -> SumKey:
+        if self.key is None:
+            raise ValueError(f"{self.name} has no key for encrypted sums; the sites agree on one beforehand.")
+        return self.key
+
+    def _remembered(self, federation: str) -> "_Memory":
+        if federation not in self._memory:
+            path = self._path(federation)
+            self._memory = {federation: _read(path) if path and path.is_file() else _Memory()}
+        return self._memory[federation]
+
+    def _remember(self, federation: str, memory: "_Memory") -> None:
+        self._memory = {federation: memory}
+        if path := self._path(federation):
+            own = {f"own/{name}": value.clone() for name, value in memory.own.items()}
+            sent = {f"sent/{name}": value for name, value in memory.sent.items()}
+            save_whole(own | sent, path, {"key": memory.key, "place": json.dumps(memory.place)})
+
+    def _path(self, federation: str) -> Path | None:
+        if self.folder is None:
+            return None
+        return self.folder / f"{hashlib.sha256(federation.encode()).hexdigest()[:16]}.safetensors"
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """The last round that a hospital took part in: which, its own network after it, and what it sent."""
+
+    key: str = ""
+    place: tuple[int, int] = (-1, -1)
+    own: State = field(default_factory=dict)
+    sent: State = field(default_factory=dict)
+
+
+def _read(path: Path) -> _Memory:
+    try:
+        with safe_open(path, "pt") as file:
+            facts, entries = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path.name} is damaged; remove it, and this site begins the federation anew.") from error
+    parts: dict[str, dict[str, Tensor]] = {"own": {}, "sent": {}}
+    for key, value in entries.items():
+        part, name = key.split("/", 1)
+        parts[part][name] = value
+    first, second = json.loads(facts["place"])
+    return _Memory(facts["key"], (first, second), **parts)
+
+
+def _without(state: State, names: frozenset[str]) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if name not in names}
+
+
+def _fill(network: nn.Module, state: State, what: str) -> None:
+    try:
+        network.load_state_dict(dict(state))
+    except RuntimeError as error:
+        raise ValueError(
+            f"{what.capitalize()} doesn't fit the plan's network; use the same plan everywhere."
+        ) from error
+
+
+def _secret_generator() -> torch.Generator:
+    """Noise that a server could draw again would be no noise."""
+    return torch.Generator().manual_seed(secrets.randbits(63))

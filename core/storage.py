@@ -1,0 +1,18 @@
+"""Files that are written whole or not at all."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+
+def save_whole(state: Mapping[str, Tensor], path: Path, facts: Mapping[str, str]) -> None:
+    """Write a safetensors file anew; who is cut off meanwhile leaves the old one and not half of the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".part")
+    save_file(dict(state), fresh, dict(facts))
+    with fresh.open("rb") as file:
+        os.fsync(file.fileno())
+    fresh.replace(path)

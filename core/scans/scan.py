@@ -7,7 +7,7 @@ from numbers import Integral
 
 import numpy as np
 
-from core.scans.geometry import Placement
+from core.scans.geometry import Placement, Spacing
 from core.scans.windowing import Lut, Window, apply_lut, apply_window
 
 __all__ = ["Scan", "ScanError", "Window"]
@@ -58,7 +58,7 @@ class Series:
 
     Attributes
     ----------
-    modality, plane, sequence, spacing
+    modality, plane, sequence
         As those of `Scan`.
     slices : int
         Frames of one of its volumes, at least 1.
@@ -66,6 +66,8 @@ class Series:
         How often its slices were taken: with several echoes, diffusion weightings, at several times; at least 1.
     localizer : bool
         Whether it was taken to plan the others.
+    spacing : tuple of float or None
+        As `Scan.millimetres`.
     notes : tuple of str
         What was left out, in plain sentences.
     thumbnail : numpy.ndarray or None
@@ -111,7 +113,7 @@ class Scan:
     inverted : bool
         True where low values are meant to be bright (MONOCHROME1, PS3.3 C.7.6.3.1.2).
     spacing : tuple of float or None
-        Millimetres between slices, rows and columns, in this order; None where unknown.
+        Distances between slices, rows and columns, in this order; None where unknown.
     tags : dict of str
         Display-ready technical tags from an allow-list; never anything that names a person, place or date.
     notes : tuple of str
@@ -148,6 +150,8 @@ class Scan:
         How many there are, at least 1.
     left_out : tuple of str
         Those of the `notes` that say what of the source isn't in it.
+    measured : bool
+        Whether `spacing` is in millimetres; where it isn't, it tells how high a pixel is for its width, and no more.
     """
 
     name: str
@@ -174,6 +178,7 @@ class Scan:
     series_index: int = 0
     series_count: int = 1
     left_out: tuple[str, ...] = ()
+    measured: bool = True
 
     def __post_init__(self) -> None:
         # A scan is shared between visitors through caches: nobody may write into it.
@@ -193,6 +198,11 @@ class Scan:
     def is_colour(self) -> bool:
         """True where `values` has three channels."""
         return self.values.ndim == 4
+
+    @property
+    def millimetres(self) -> Spacing:
+        """`spacing` where it is in millimetres, else None."""
+        return self.spacing if self.measured else None
 
     @property
     def default_frame(self) -> int:
@@ -261,6 +271,6 @@ def series_facts(scan: Scan) -> Series:
         sequence=scan.sequence,
         slices=scan.frame_count,
         volumes=scan.volume_count,
-        spacing=scan.spacing,
+        spacing=scan.millimetres,
         notes=scan.left_out,
     )

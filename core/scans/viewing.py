@@ -39,7 +39,7 @@ class ViewerVolume:
     slope, intercept : float
         Modality units are ``stored * slope + intercept``.
     spacing : tuple of float or None
-        Millimetres between slices, rows and columns.
+        As `Scan.spacing`.
     value_range : tuple of float
         Least and largest value, modality units.
     reduction : int

@@ -26,7 +26,7 @@ _LENGTH = struct.Struct("<Q")
 _MAX_FACTS = 64 * limits.MEBIBYTE
 _PLAIN = (
     "name", "kind", "modality", "inverted", "spacing", "tags", "derived", "sha256", "exact", "series",
-    "volume", "volume_count", "series_index", "series_count",
+    "volume", "volume_count", "series_index", "series_count", "measured",
 )  # fmt: skip
 _TEXTS = ("notes", "left_out")
 _NAMED: dict[str, tuple[str, ...]] = {"plane": PLANES, "axes": AXES, "sequence": SEQUENCES}

@@ -8,6 +8,7 @@ from numbers import Integral
 import numpy as np
 
 from core.scans.geometry import Placement, Spacing
+from core.scans.memory.scaled import Values, stored_of
 from core.scans.windowing import Lut, Window, apply_lut, apply_window
 
 __all__ = ["Scan", "ScanError", "Window"]
@@ -103,9 +104,11 @@ class Scan:
         File name shown to the viewer.
     kind : str
         ``'dicom'``, ``'nifti'`` or ``'raster'``.
-    values : numpy.ndarray
+    values : Values
         Read-only. Grey: (F, H, W) in modality units, i.e. after the modality LUT or rescale (HU for CT), in the
-        smallest type that holds them. Colour: (F, H, W, 3), uint8 or uint16 over the full range of the type.
+        smallest type that holds them; where they are fractions of integers, these are held and float32 is computed of
+        them, of a frame at a time: `numpy.asarray` gives all. Colour: (F, H, W, 3), uint8 or uint16 over the full range
+        of the type.
     modality : str or None
         (0008,0060) Modality such as ``'MR'``; None where the format states none.
     windows : tuple of Window
@@ -156,7 +159,7 @@ class Scan:
 
     name: str
     kind: str
-    values: np.ndarray
+    values: Values
     modality: str | None
     windows: tuple[Window, ...]
     inverted: bool
@@ -182,7 +185,7 @@ class Scan:
 
     def __post_init__(self) -> None:
         # A scan is shared between visitors through caches: nobody may write into it.
-        self.values.flags.writeable = False
+        stored_of(self.values).flags.writeable = False
 
     @property
     def key(self) -> str:
@@ -236,12 +239,11 @@ class Scan:
             Where `index` is not a frame of this scan.
         """
         number = self._checked(index)
-        plane = self.values[number]
-        shown = np.empty(plane.shape, np.float32)
+        shown = np.empty(self.values.shape[1:], np.float32)
         # Windows compute in 64 bits: of a large frame, a band at a time.
-        step = max(1, _BAND_VALUES // plane[0].size)
-        for top in range(0, len(plane), step):
-            shown[top : top + step] = self._shown(plane[top : top + step], number, window)
+        step = max(1, _BAND_VALUES // shown[0].size)
+        for top in range(0, len(shown), step):
+            shown[top : top + step] = self._shown(self.values[number, top : top + step], number, window)
         return shown
 
     def _shown(self, rows: np.ndarray, number: int, window: Window | None) -> np.ndarray:

@@ -158,7 +158,7 @@ def _scan(frames: list[Frame], left_out: list[str], name: str, sha256: str) -> S
     derived = derived_kind(first.ds) if len(parts) == 1 else None
     values, valid = pixels.taken
     frame_windows = _frame_windows(parts, frames)
-    if values.ndim == 4 and derived is None:
+    if isinstance(values, np.ndarray) and values.ndim == 4 and derived is None:
         values = collapsed(values)
     given = FileWindows(first.given.windows, frame_windows, first.given.lut)
     windows: tuple[Window, ...] = ()

@@ -114,7 +114,7 @@ def _all(
         "volume_count": scan.volume_count,
         "plane": scan.plane,
         "sequence": scan.sequence,
-        "spacing": list(scan.spacing) if scan.spacing else None,
+        "spacing": list(scan.millimetres) if scan.millimetres else None,
         "left_out": list(scan.left_out),
         "slices": [_slice_record(verdict) for verdict in verdicts],
         "summary": summarise(verdicts, bundle.classes),

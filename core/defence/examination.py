@@ -173,7 +173,7 @@ class Examination:
     plane, sequence : Acquired or None
         Which way the slice was cut and how its tissues are weighted; None where nothing tells.
     spacing : tuple of float or None
-        Millimetres between slices, rows and columns of the scan: by it `pixels` were made from `frame`.
+        That of the scan (`Scan.spacing`): by it `pixels` were made from `frame`.
     seconds : mapping of str to float
         Wall-clock time per stage: prepare, detect, purify, classify, total.
     seed : int

@@ -146,11 +146,12 @@ def _describe(ds: Dataset, kind: str, description: str, modality: str) -> None:
 
 
 def _add_spacing(ds: Dataset, stored: np.ndarray, source: Scan | None, prepared: bool) -> None:
-    if source is None or source.spacing is None:
+    spacing = source.millimetres if source else None
+    if source is None or spacing is None:
         return
-    shape, distances = source.values.shape[1:3], source.spacing[1:]
+    shape, distances = source.values.shape[1:3], spacing[1:]
     if prepared:
-        distances = (Geometry.of(shape, source.spacing).pixel(len(stored), source.spacing),) * 2
+        distances = (Geometry.of(shape, spacing).pixel(len(stored), spacing),) * 2
     elif shape != stored.shape[:2]:
         return
     ds.PixelSpacing = [f"{distance:.10g}" for distance in distances]

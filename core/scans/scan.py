@@ -7,7 +7,8 @@ from numbers import Integral
 
 import numpy as np
 
-from core.scans.geometry import Placement
+from core.scans.geometry import Placement, Spacing
+from core.scans.memory.scaled import Values, stored_of
 from core.scans.windowing import Lut, Window, apply_lut, apply_window
 
 __all__ = ["Scan", "ScanError", "Window"]
@@ -58,7 +59,7 @@ class Series:
 
     Attributes
     ----------
-    modality, plane, sequence, spacing
+    modality, plane, sequence
         As those of `Scan`.
     slices : int
         Frames of one of its volumes, at least 1.
@@ -66,6 +67,8 @@ class Series:
         How often its slices were taken: with several echoes, diffusion weightings, at several times; at least 1.
     localizer : bool
         Whether it was taken to plan the others.
+    spacing : tuple of float or None
+        As `Scan.millimetres`.
     notes : tuple of str
         What was left out, in plain sentences.
     thumbnail : numpy.ndarray or None
@@ -101,9 +104,11 @@ class Scan:
         File name shown to the viewer.
     kind : str
         ``'dicom'``, ``'nifti'`` or ``'raster'``.
-    values : numpy.ndarray
+    values : Values
         Read-only. Grey: (F, H, W) in modality units, i.e. after the modality LUT or rescale (HU for CT), in the
-        smallest type that holds them. Colour: (F, H, W, 3), uint8 or uint16 over the full range of the type.
+        smallest type that holds them; where they are fractions of integers, these are held and float32 is computed of
+        them, of a frame at a time: `numpy.asarray` gives all. Colour: (F, H, W, 3), uint8 or uint16 over the full range
+        of the type.
     modality : str or None
         (0008,0060) Modality such as ``'MR'``; None where the format states none.
     windows : tuple of Window
@@ -111,7 +116,7 @@ class Scan:
     inverted : bool
         True where low values are meant to be bright (MONOCHROME1, PS3.3 C.7.6.3.1.2).
     spacing : tuple of float or None
-        Millimetres between slices, rows and columns, in this order; None where unknown.
+        Distances between slices, rows and columns, in this order; None where unknown.
     tags : dict of str
         Display-ready technical tags from an allow-list; never anything that names a person, place or date.
     notes : tuple of str
@@ -148,11 +153,13 @@ class Scan:
         How many there are, at least 1.
     left_out : tuple of str
         Those of the `notes` that say what of the source isn't in it.
+    measured : bool
+        Whether `spacing` is in millimetres; where it isn't, it tells how high a pixel is for its width, and no more.
     """
 
     name: str
     kind: str
-    values: np.ndarray
+    values: Values
     modality: str | None
     windows: tuple[Window, ...]
     inverted: bool
@@ -174,10 +181,11 @@ class Scan:
     series_index: int = 0
     series_count: int = 1
     left_out: tuple[str, ...] = ()
+    measured: bool = True
 
     def __post_init__(self) -> None:
         # A scan is shared between visitors through caches: nobody may write into it.
-        self.values.flags.writeable = False
+        stored_of(self.values).flags.writeable = False
 
     @property
     def key(self) -> str:
@@ -193,6 +201,11 @@ class Scan:
     def is_colour(self) -> bool:
         """True where `values` has three channels."""
         return self.values.ndim == 4
+
+    @property
+    def millimetres(self) -> Spacing:
+        """`spacing` where it is in millimetres, else None."""
+        return self.spacing if self.measured else None
 
     @property
     def default_frame(self) -> int:
@@ -226,12 +239,11 @@ class Scan:
             Where `index` is not a frame of this scan.
         """
         number = self._checked(index)
-        plane = self.values[number]
-        shown = np.empty(plane.shape, np.float32)
+        shown = np.empty(self.values.shape[1:], np.float32)
         # Windows compute in 64 bits: of a large frame, a band at a time.
-        step = max(1, _BAND_VALUES // plane[0].size)
-        for top in range(0, len(plane), step):
-            shown[top : top + step] = self._shown(plane[top : top + step], number, window)
+        step = max(1, _BAND_VALUES // shown[0].size)
+        for top in range(0, len(shown), step):
+            shown[top : top + step] = self._shown(self.values[number, top : top + step], number, window)
         return shown
 
     def _shown(self, rows: np.ndarray, number: int, window: Window | None) -> np.ndarray:
@@ -261,6 +273,6 @@ def series_facts(scan: Scan) -> Series:
         sequence=scan.sequence,
         slices=scan.frame_count,
         volumes=scan.volume_count,
-        spacing=scan.spacing,
+        spacing=scan.millimetres,
         notes=scan.left_out,
     )

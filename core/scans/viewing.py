@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image
 
 from core.scans.geometry import Geometry
+from core.scans.memory.scaled import STRAIGHT, Line, Values, lines_of, on_lines, stored_of
 from core.scans.scan import Scan
-from core.scans.windowing import Window, apply_lut, apply_window
+from core.scans.windowing import Window, apply_lut, apply_window, extremes
 
 MOST_BYTES = 64 * 2**20
 THUMBNAIL_SIDE = 96
@@ -39,7 +40,7 @@ class ViewerVolume:
     slope, intercept : float
         Modality units are ``stored * slope + intercept``.
     spacing : tuple of float or None
-        Millimetres between slices, rows and columns.
+        As `Scan.spacing`.
     value_range : tuple of float
         Least and largest value, modality units.
     reduction : int
@@ -61,14 +62,16 @@ class ViewerVolume:
 def viewer_volume(scan: Scan) -> ViewerVolume:
     """Return all slices of a scan in at most 64 MiB: of larger ones every second row and column, or every third …
 
-    Integers that fit 16 bits stay as they are; other values are rounded to 65,536 levels over their range.
+    Integers that fit 16 bits stay as they are, also where one line makes fractions of them; other values are rounded to
+    65,536 levels over their range.
     """
     reduction = 1
-    while _size(scan, reduction) > MOST_BYTES:
+    values, (slope, intercept) = _on_one_line(scan.values)
+    while _size(values, reduction) > MOST_BYTES:
         reduction += 1
-    values = scan.values[:, ::reduction, ::reduction]
-    least, most = float(values.min()), float(values.max())
-    stored, slope, intercept = _stored(values, least, most)
+    values = _thinned(values, reduction)
+    ends = extremes(values)
+    stored, step, least = _stored(values, *ends)
     spacing = scan.spacing
     if spacing is not None:
         spacing = (spacing[0], spacing[1] * reduction, spacing[2] * reduction)
@@ -81,10 +84,10 @@ def viewer_volume(scan: Scan) -> ViewerVolume:
         dtype=stored.dtype.name,
         shape=(frames, height, width),
         channels=3 if scan.is_colour else 1,
-        slope=slope,
-        intercept=intercept,
+        slope=slope * step,
+        intercept=slope * least + intercept,
         spacing=spacing,
-        value_range=(least, most),
+        value_range=tuple(sorted(slope * end + intercept for end in ends)),  # type: ignore[arg-type]
         reduction=reduction,
     )
 
@@ -125,17 +128,28 @@ def _bent(name: str, line: np.ndarray, brightness: np.ndarray) -> dict[str, Any]
     return {"name": name, "low": float(line[0]), "high": float(line[-1]), "table": brightness.round(4).tolist()}
 
 
-def _size(scan: Scan, reduction: int) -> int:
-    frames, height, width = scan.values.shape[:3]
-    pixel = 3 * scan.values.itemsize if scan.is_colour else min(2, scan.values.itemsize)
+def _on_one_line(values: Values) -> tuple[Values, Line]:
+    """What is held of values, and its line, where all frames have the same; else the values."""
+    lines = set(lines_of(values))
+    return (stored_of(values), lines.pop()) if len(lines) == 1 else (values, STRAIGHT)
+
+
+def _thinned(values: Values, reduction: int) -> Values:
+    return on_lines(stored_of(values)[:, ::reduction, ::reduction], lines_of(values))
+
+
+def _size(values: Values, reduction: int) -> int:
+    frames, height, width = values.shape[:3]
+    pixel = 3 * values.dtype.itemsize if values.ndim == 4 else min(2, values.dtype.itemsize)
     return frames * -(-height // reduction) * -(-width // reduction) * pixel
 
 
-def _stored(values: np.ndarray, least: float, most: float) -> tuple[np.ndarray, float, float]:
-    if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
-        return (values.astype(np.int16) if values.dtype == np.int8 else values), 1.0, 0.0
-    if values.dtype.kind in "iu" and most - least <= _LEVELS:
-        return (values - np.asarray(least, values.dtype)).astype(np.uint16), 1.0, least
+def _stored(values: Values, least: float, most: float) -> tuple[np.ndarray, float, float]:
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
+        if values.dtype.itemsize <= 2:
+            return (values.astype(np.int16) if values.dtype == np.int8 else values), 1.0, 0.0
+        if most - least <= _LEVELS:
+            return (values - np.asarray(least, values.dtype)).astype(np.uint16), 1.0, least
     slope = (most - least) / _LEVELS or 1.0
     stored = np.empty(values.shape, np.uint16)
     for index, frame in enumerate(values):  # a frame at a time: in 64 bits the whole would be large

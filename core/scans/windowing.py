@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.scans.memory.scaled import Values
+
 FULL_RANGE = "Full range"
 ROBUST_RANGE = "Robust range"
 FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
@@ -152,16 +154,18 @@ def range_window(low: float, high: float, name: str) -> Window:
     return Window((low + high) / 2.0, high - low, name, "LINEAR_EXACT")
 
 
-def full_window(values: np.ndarray, valid: np.ndarray | None = None) -> Window:
-    """Return the window from the lowest to the highest of `values` (any shape) where `valid`."""
+def full_window(values: Values, valid: np.ndarray | None = None) -> Window:
+    """Return the window from the lowest to the highest of `values` (F, …) where `valid`."""
     low, high = extremes(values, valid)
     return range_window(low, high, FULL_RANGE)
 
 
-def robust_window(values: np.ndarray, valid: np.ndarray | None = None) -> Window:
-    """Return the window between the 0.5 and 99.5 percentiles of `values` (any shape) where `valid`."""
+def robust_window(values: Values, valid: np.ndarray | None = None) -> Window:
+    """Return the window between the 0.5 and 99.5 percentiles of `values` (F, …) where `valid`."""
     step = max(1, values.size // _SAMPLE_SIZE)
-    chosen = values.reshape(-1)[::step]
+    # values.reshape(-1)[::step], a frame at a time; a view would keep all of it.
+    parts = [frame.reshape(-1)[-index * frame.size % step :: step].copy() for index, frame in enumerate(values)]
+    chosen = np.concatenate(parts)
     if valid is not None:
         usable = chosen[valid.reshape(-1)[::step]]
         chosen = usable if usable.size else chosen
@@ -171,7 +175,7 @@ def robust_window(values: np.ndarray, valid: np.ndarray | None = None) -> Window
     return range_window(float(low), float(high), ROBUST_RANGE)
 
 
-def extremes(values: np.ndarray, valid: np.ndarray | None = None) -> tuple[float, float]:
+def extremes(values: Values, valid: np.ndarray | None = None) -> tuple[float, float]:
     """Return the least and the largest of `values` (F, …) where `valid`, or of all where nothing is."""
     parts = [slice(index, index + 1) for index in range(len(values))]  # a copy of one frame at a time
     found = [_ends(values[part], None if valid is None else valid[part]) for part in parts]

@@ -13,6 +13,7 @@ import numpy as np
 from core.scans import limits
 from core.scans.dicom.acquisition import SEQUENCES
 from core.scans.geometry import AXES, PLANES, Placement
+from core.scans.memory.scaled import is_line, lines_of, on_lines, stored_of
 from core.scans.memory.shared import SharedMemory, memory_of
 from core.scans.memory.volume import shared_array
 from core.scans.outlines.outline import Outline
@@ -26,7 +27,7 @@ _LENGTH = struct.Struct("<Q")
 _MAX_FACTS = 64 * limits.MEBIBYTE
 _PLAIN = (
     "name", "kind", "modality", "inverted", "spacing", "tags", "derived", "sha256", "exact", "series",
-    "volume", "volume_count", "series_index", "series_count",
+    "volume", "volume_count", "series_index", "series_count", "measured",
 )  # fmt: skip
 _TEXTS = ("notes", "left_out")
 _NAMED: dict[str, tuple[str, ...]] = {"plane": PLANES, "axes": AXES, "sequence": SEQUENCES}
@@ -62,27 +63,28 @@ def receive_bytes(connection: socket.socket, size: int) -> bytes:
 def send_scan(connection: socket.socket, scan: Scan) -> None:
     """Send a scan; its pixels are handed over and not copied."""
     facts = {field: getattr(scan, field) for field in (*_PLAIN, *_NAMED, *_TEXTS)}
-    lut = scan.voi_lut
+    lut, stored = scan.voi_lut, stored_of(scan.values)
     send_facts(
         connection,
         facts
         | {
-            "shape": scan.values.shape,
-            "type": scan.values.dtype.str,
+            "shape": stored.shape,
+            "type": stored.dtype.str,
+            "lines": lines_of(scan.values),
             "windows": [_window_facts(window) for window in scan.windows],
             "frame_windows": scan.frame_windows and [_window_facts(window) for window in scan.frame_windows],
             "placement": scan.placement and asdict(scan.placement),
             "voi_lut": lut and [lut.first, lut.bits, lut.entries.dtype.str, lut.entries.tolist()],
         },
     )
-    (memory_of(scan.values) or memory_of(_shared(scan))).send(connection)  # type: ignore[union-attr]
+    (memory_of(stored) or memory_of(_shared(stored, scan.name))).send(connection)  # type: ignore[union-attr]
 
 
-def _shared(scan: Scan) -> np.ndarray:
-    values = shared_array(scan.values.shape, scan.values.dtype, scan.name)
-    for place, frame in enumerate(scan.values):
-        values[place] = frame
-    return values
+def _shared(stored: np.ndarray, name: str) -> np.ndarray:
+    shared = shared_array(stored.shape, stored.dtype, name)
+    for place, frame in enumerate(stored):
+        shared[place] = frame
+    return shared
 
 
 def receive_scan(connection: socket.socket, facts: dict[str, Any]) -> Scan:
@@ -92,14 +94,19 @@ def receive_scan(connection: socket.socket, facts: dict[str, Any]) -> Scan:
     size = count * kind.itemsize
     if kind.kind not in "uif" or len(facts["shape"]) not in (3, 4) or not 0 < size <= limits.MAX_SCAN_BYTES:
         raise ValueError("No pixels of a scan.")
-    values = np.frombuffer(SharedMemory.receive(connection, size), kind, count).reshape(facts["shape"])
+    lines = [(float(slope), float(intercept)) for slope, intercept in facts["lines"]]
+    if lines and not (kind.kind != "f" and len(facts["shape"]) == 3 and len(lines) == facts["shape"][0]):
+        raise ValueError("No lines of its frames.")
+    if not all(is_line(*line) for line in lines):
+        raise ValueError("Lines on which values are too large.")
+    stored = np.frombuffer(SharedMemory.receive(connection, size), kind, count).reshape(facts["shape"])
     lut, frame_windows = facts["voi_lut"], facts["frame_windows"]
     plain = {field: facts[field] for field in _PLAIN}
     return Scan(
         **plain
         | _known(facts)
         | {
-            "values": values,
+            "values": on_lines(stored, lines),
             "spacing": _spacing(facts),
             "placement": received_placement(facts["placement"]),
             "notes": tuple(facts["notes"]),

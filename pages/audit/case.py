@@ -166,6 +166,6 @@ def _draw_region(session: Session, audit: AuditState, index: int, evidence: Case
         return
     st.markdown("**In the region of interest**")
     found = in_region(audit, evidence, region)
-    draw_found(found, region, evidence.scan.spacing, evidence.reference is not None)
+    draw_found(found, region, evidence.scan.millimetres, evidence.reference is not None)
     if note_region(audit, index, region, found):
         st.rerun()  # the table stands above

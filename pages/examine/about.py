@@ -51,5 +51,5 @@ def draw_about(scan: Scan, bundle: Bundle) -> None:
         facts = {"Scan, SHA-256": scan.sha256} | {f"{bundle.name}/{name}": sha for name, sha in bundle.hashes.items()}
         rows = {plain(name): f"`{sha[:16]}…`" for name, sha in facts.items()}
         st.table(rows, alt="Digests of the scan and of the models")
-        spacing = " × ".join(f"{value:.3g}" for value in scan.spacing) + " mm" if scan.spacing else "not stated"
+        spacing = " × ".join(f"{value:.3g}" for value in scan.millimetres) + " mm" if scan.millimetres else "not stated"
         st.caption(f"Spacing between slices, rows and columns: {spacing}.")

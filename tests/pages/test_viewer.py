@@ -22,6 +22,7 @@ from pages.shared.regions import keep_drawn, region_here, region_state
 from pages.shared.runtime import engine
 from pages.shared.session import Session
 from pages.shared.viewer import Wish, prepare_viewer, wish_of
+from pages.shared.viewer.comparison import compared
 from pages.shared.viewer.drawn import Drawn, drawn_of
 from pages.shared.words import weight_text
 from tests.reading import texts
@@ -60,6 +61,17 @@ def test_only_what_makes_sense_is_taken(volume, answer, wish):
 def test_a_file_of_a_fixed_window_keeps_it(volume):
     answer = {"slice": 2, "window": {"low": 0, "high": 1}}
     assert wish_of(answer, replace(volume, exact=True)) == Wish(2, None)
+
+
+def test_only_what_is_known_in_millimetres_is_measured_in_them(volume: Scan) -> None:
+    for spacing, measured in (((1.0, 2.0, 1.0), True), ((1.0, 2.0, 1.0), False), (None, True)):
+        scan = replace(volume, spacing=spacing, measured=measured)
+        told = prepare_viewer(scan, 0, None).data["volume"]
+        assert (told["spacing"], told["measured"]) == (spacing, spacing is not None and measured)
+        pair = {name: np.zeros((1, 8, 8), np.float32) for name in "AB"}
+        told = compared(pair, scan, (4, 4), None)["volume"]
+        assert (told["spacing"] is not None) == told["measured"] == (spacing is not None and measured)
+        assert told["shape"][1:] == ((8, 4) if spacing else (8, 8))  # square pixels
 
 
 def test_two_volumes_that_differ_anywhere_have_addresses_of_their_own(volume: Scan, monkeypatch: pytest.MonkeyPatch):

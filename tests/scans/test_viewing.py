@@ -9,6 +9,7 @@ import pytest
 
 from core import Scan, Window, load_scan
 from core.scans import viewing
+from core.scans.memory.scaled import Scaled
 from core.scans.viewing import viewer_volume, viewer_window
 from core.scans.windowing import Lut
 
@@ -75,6 +76,31 @@ def test_what_needs_no_change_is_not_held_twice(sample):
     volume = viewer_volume(scan_of(sample, values, Window(0.0, 1.0, "Any")))
     assert np.shares_memory(np.frombuffer(volume.data, np.uint8), values) and volume.data == values.tobytes()
     assert volume.digest == sha256(values.tobytes()).hexdigest()
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint16])
+@pytest.mark.parametrize("slope", [0.25, -0.25])
+@pytest.mark.parametrize("alike", [True, False])
+def test_fractions_are_sent_as_integers_where_one_line_makes_them(sample, kind, slope, alike):
+    stored = np.random.default_rng(0).integers(0, 250, (3, 20, 30)).astype(kind)
+    lines = [(slope, 7.0)] * 3 if alike else [(slope, 7.0), (1.0, 0.0), (2 * slope, -3.0)]
+    scan = scan_of(sample, Scaled(stored, lines), Window(20.0, 50.0, "Own"))
+    volume = viewer_volume(scan)
+    assert np.shares_memory(np.frombuffer(volume.data, np.uint8), stored) == alike
+    values = np.asarray(scan.values)
+    assert volume.value_range == (values.min(), values.max())
+    for frame in range(3):
+        assert np.abs(shown(scan, frame) - scan.frame(frame)).max() < 1 / 255
+
+
+def test_large_fractions_are_thinned_out(sample, monkeypatch):
+    monkeypatch.setattr(viewing, "MOST_BYTES", 2 * 2 * 150)
+    stored = np.random.default_rng(0).integers(0, 900, (2, 20, 30)).astype(np.int16)
+    for lines in ([(0.5, 0.0)] * 2, [(0.5, 0.0), (-0.1, 2.0)]):
+        values = Scaled(stored, lines)
+        volume = viewer_volume(scan_of(sample, values, Window(0.0, 1.0, "Any")))
+        sent = np.frombuffer(volume.data, volume.dtype).reshape(volume.shape) * volume.slope + volume.intercept
+        assert volume.reduction == 2 and np.allclose(sent, values[:, ::2, ::2], atol=volume.slope)
 
 
 def test_colour_comes_as_it_is(sample):

@@ -100,6 +100,16 @@ def plane_spacing(ds: Dataset, index: int) -> tuple[float, float] | None:
     return (plane[0], plane[1]) if len(plane) == 2 and plausible_plane(*plane) else None
 
 
+def pixel_shape(ds: Dataset) -> float | None:
+    """Height of a pixel over its width where nothing else is stated of its size; None where that isn't either.
+
+    Pixel Aspect Ratio (0028,0034), vertical first (PS3.3 C.7.6.3.1.7); Nominal Scanned Pixel Spacing (0018,2010), which
+    is measured on a film and not in the patient (PS3.3 10.7.1.3).
+    """
+    stated = (finite_numbers(ds, keyword) for keyword in ("PixelAspectRatio", "NominalScannedPixelSpacing"))
+    return next((sides[0] / sides[1] for sides in stated if len(sides) == 2 and plausible_plane(*sides)), None)
+
+
 def _point(values: np.ndarray) -> Point:
     return float(values[0]), float(values[1]), float(values[2])
 

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 
 from core.scans.dicom.acquisition import sequence_of
 from core.scans.dicom.attributes import finite_number, group_item, series_digest
-from core.scans.dicom.frames import Frame, axes_of_frames, placement_of, plane_of_frames, plane_spacing
+from core.scans.dicom.frames import Frame, axes_of_frames, pixel_shape, placement_of, plane_of_frames, plane_spacing
 from core.scans.dicom.pixels import announced_shape, check_size
 from core.scans.dicom.reading import let_go, read_dicom, transfer_syntax
 from core.scans.dicom.series import DicomSeries, Image, check_named, series_of
@@ -158,7 +158,7 @@ def _scan(frames: list[Frame], left_out: list[str], name: str, sha256: str) -> S
     derived = derived_kind(first.ds) if len(parts) == 1 else None
     values, valid = pixels.taken
     frame_windows = _frame_windows(parts, frames)
-    if values.ndim == 4 and derived is None:
+    if isinstance(values, np.ndarray) and values.ndim == 4 and derived is None:
         values = collapsed(values)
     given = FileWindows(first.given.windows, frame_windows, first.given.lut)
     windows: tuple[Window, ...] = ()
@@ -173,6 +173,8 @@ def _scan(frames: list[Frame], left_out: list[str], name: str, sha256: str) -> S
         windows = presets(given, identity, first.ds, values, valid)
     notes += burned_in_notes(first.ds)
     spacing = _spacing(frames, notes)
+    measured = spacing is not None
+    spacing = spacing or _shape_alone(first.ds, notes)
     # What Purescan wrote exactly is made of square pixels, whatever older files say, and is not resampled.
     exact = derived is not None and int(first.ds.BitsStored) == 16
     return Scan(
@@ -196,6 +198,7 @@ def _scan(frames: list[Frame], left_out: list[str], name: str, sha256: str) -> S
         placement=placement_of(frames),
         series=series_digest(first.ds),
         left_out=tuple(left_out),
+        measured=measured,
     )
 
 
@@ -263,6 +266,15 @@ def _spacing(frames: list[Frame], notes: list[str]) -> tuple[float, float, float
         if len(frames) > 1:
             notes.append("The distance between slices is not stated and is taken as 1 mm.")
     return float(between), plane[0], plane[1]
+
+
+def _shape_alone(ds: Dataset, notes: list[str]) -> tuple[float, float, float] | None:
+    """Distances in the width of a pixel, where a file states that its pixels aren't square and not how large."""
+    aspect = pixel_shape(ds)
+    if aspect in (None, 1):
+        return None
+    notes.append("The file states the shape of its pixels and not their size, so nothing is measured in millimetres.")
+    return 1.0, aspect, 1.0
 
 
 def _median(numbers: list[float]) -> float | None:

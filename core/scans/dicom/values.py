@@ -15,6 +15,7 @@ from core.scans.dicom.mosaic import is_mosaic, mosaic_of
 from core.scans.dicom.pixels import read_stored, stored_pixels
 from core.scans.dicom.reading import pixels_at_hand
 from core.scans.dicom.windows import FileWindows, file_windows
+from core.scans.memory.scaled import STRAIGHT, Line, Values, on_lines, stays_stored
 from core.scans.memory.volume import Volume
 from core.scans.windowing import Window, identity_window, look_up
 
@@ -22,8 +23,8 @@ NO_NUMBERS = "Values that are no numbers were replaced by 0."
 _INTEGERS = (np.uint8, np.int8, np.int16, np.uint16, np.int32, np.uint32, np.int64)
 
 
-Take = Callable[[int, np.ndarray, np.ndarray | None], None]
-"""Takes the number of a frame in its file, its values, and False where these are padding; None where none is."""
+Take = Callable[[int, np.ndarray, Line, np.ndarray | None], None]
+"""Takes the number of a frame in its file, what is held of it and its line, and False where padding is, or None."""
 
 
 @dataclass
@@ -69,7 +70,8 @@ def read_part(ds: Dataset, name: str, frames: list[int], take: Take) -> Part:
     frames : list of int
         Which frames; of a mosaic, which tiles.
     take : callable
-        Is given each of them: grey (H, W) in modality units, or (H, W, 3) colour. A frame may come twice.
+        Is given each of them: grey (H, W), whose values on its line are in modality units, or (H, W, 3) colour. A frame
+        may come twice.
 
     Raises
     ------
@@ -85,7 +87,8 @@ def read_part(ds: Dataset, name: str, frames: list[int], take: Take) -> Part:
             return
         part.colour = stored.ndim == 3
         kinds.add(stored.dtype.kind)
-        take(number, stored if part.colour else scale.applied(number, stored), _valid(ds, stored))
+        held, line = (stored, STRAIGHT) if part.colour else scale.applied(number, stored)
+        take(number, held, line, _valid(ds, stored))
 
     with pixels_at_hand(ds):
         if is_mosaic(ds):
@@ -146,13 +149,13 @@ class _Scale:
         """Whether values change."""
         return self._lut is not None or set(self.lines.values()) != {(1.0, 0.0)}
 
-    def applied(self, number: int, stored: np.ndarray) -> np.ndarray:
-        """A frame's values in modality units."""
+    def applied(self, number: int, stored: np.ndarray) -> tuple[np.ndarray, Line]:
+        """What is held of a frame, and the line on which it is in modality units."""
         if stored.dtype.kind == "f":
             if not np.isfinite(stored).all() and NO_NUMBERS not in self.notes:
                 self.notes.append(NO_NUMBERS)
             stored = finite_float32(stored)
-        return look_up(stored, self._lut) if self._lut is not None else rescaled(stored, *self.lines[number])
+        return rescaled(stored, self.lines[number]) if self._lut is None else (look_up(stored, self._lut), STRAIGHT)
 
 
 def finite_float32(values: np.ndarray) -> np.ndarray:
@@ -172,30 +175,36 @@ def _rescale(ds: Dataset, index: int) -> tuple[float, float]:
     return (1.0 if slope is None else slope), (0.0 if intercept is None else intercept)
 
 
-def rescaled(stored: np.ndarray, slope: float, intercept: float) -> np.ndarray:
-    """Return ``slope * stored + intercept`` (PS3.3 C.11.1.1.2) in the smallest type that holds it.
+def rescaled(stored: np.ndarray, line: Line) -> tuple[np.ndarray, Line]:
+    """Hold ``slope * stored + intercept`` (PS3.3 C.11.1.1.2) in as little memory as it takes.
 
     Parameters
     ----------
     stored : numpy.ndarray
         Any shape.
-    slope, intercept : float
+    line : Line
         Modality units per stored value, and modality units at 0.
 
     Returns
     -------
     numpy.ndarray
-        Integers where both numbers are whole and `stored` is, else float32.
+        Integers in the smallest type where both numbers are whole and `stored` is, and small integers as they are, else
+        float32.
+    Line
+        What makes modality units of them.
     """
-    if (slope, intercept) == (1.0, 0.0):
-        return stored
+    slope, intercept = line
+    if line == STRAIGHT:
+        return stored, STRAIGHT
     if stored.dtype.kind in "iu" and slope.is_integer() and intercept.is_integer():
         ends = [int(end) * int(slope) + int(intercept) for end in (stored.min(), stored.max())]
         for kind in _INTEGERS:
             if np.iinfo(kind).min <= min(ends) and max(ends) <= np.iinfo(kind).max:
-                return (stored.astype(np.int64) * int(slope) + int(intercept)).astype(kind)
+                return (stored.astype(np.int64) * int(slope) + int(intercept)).astype(kind), STRAIGHT
+    if stays_stored(stored.dtype, line):
+        return stored, line
     with np.errstate(over="ignore", invalid="ignore"):
-        return finite_float32(stored.astype(np.float64) * slope + intercept)
+        return finite_float32(stored.astype(np.float64) * slope + intercept), STRAIGHT
 
 
 class ScanPixels:
@@ -207,10 +216,10 @@ class ScanPixels:
         self._valid: np.ndarray | None = None
         self.lost: set[int] = set()
 
-    def put(self, ds: Dataset, index: int, values: np.ndarray, valid: np.ndarray | None) -> None:
+    def put(self, ds: Dataset, index: int, held: np.ndarray, line: Line, valid: np.ndarray | None) -> None:
         """Take in a frame of a file."""
         place = self._place[id(ds), index]
-        self._volume.put(place, values)
+        self._volume.put(place, held, line)
         if valid is not None:
             if self._valid is None:
                 self._valid = np.ones((self._count, *valid.shape), bool)
@@ -221,8 +230,9 @@ class ScanPixels:
         self.lost |= {self._place[id(frame.ds), frame.index] for frame in frames}
 
     @property
-    def taken(self) -> tuple[np.ndarray, np.ndarray | None]:
+    def taken(self) -> tuple[Values, np.ndarray | None]:
         """(F, H, W) or (F, H, W, 3) values, and (F, H, W) False on padding; None where there is none."""
         places = [place for place in range(self._count) if place not in self.lost]
         valid = self._valid[places] if self._valid is not None and self.lost else self._valid
-        return self._volume.take(places), None if valid is None or valid.all() else valid
+        values = on_lines(self._volume.take(places), self._volume.lines(places))
+        return values, None if valid is None or valid.all() else valid

@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from core.scans.dicom.attributes import finite_numbers, group_item
 from core.scans.dicom.luts import usable_lut
 from core.scans.dicom.tags import coded, identifying_words, mentions
+from core.scans.memory.scaled import Values
 from core.scans.text import one_line
 from core.scans.windowing import CT_PRESETS, FUNCTIONS, Lut, Window, apply_window, extremes, full_window, robust_window
 
@@ -59,8 +60,8 @@ def file_windows(ds: Dataset, frames: list[int], name: str, notes: list[str]) ->
     return FileWindows(good[len(good) // 2 :][:1], each, lut)
 
 
-def with_contrast(given: FileWindows, values: np.ndarray, valid: np.ndarray | None, notes: list[str]) -> FileWindows:
-    """Leave out, with a note, what would show the values of a scan (any shape) black, white or all the same grey."""
+def with_contrast(given: FileWindows, values: Values, valid: np.ndarray | None, notes: list[str]) -> FileWindows:
+    """Leave out, with a note, what would show the values of a scan black, white or all the same grey."""
     ends = np.array(extremes(values, valid))
     if ends[0] == ends[1]:
         return given
@@ -89,7 +90,7 @@ def _lut_shows(lut: Lut, ends: np.ndarray) -> bool:
 
 
 def presets(
-    given: FileWindows, identity: Window | None, ds: Dataset, values: np.ndarray, valid: np.ndarray | None
+    given: FileWindows, identity: Window | None, ds: Dataset, values: Values, valid: np.ndarray | None
 ) -> tuple[Window, ...]:
     """Return the windows to choose from, the default first.
 
@@ -101,7 +102,7 @@ def presets(
         Window of the whole stored range, where it is the natural default.
     ds : pydicom.dataset.Dataset
         The file.
-    values : numpy.ndarray
+    values : Values
         (F, H, W) modality units.
     valid : numpy.ndarray or None
         (F, H, W) False on padding.

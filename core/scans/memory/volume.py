@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from core.scans import limits
+from core.scans.memory.scaled import STRAIGHT, Line, valued
 from core.scans.memory.shared import SharedMemory
 from core.scans.scan import TooLarge
 
@@ -26,9 +27,12 @@ class Volume:
     def __init__(self, count: int, name: str) -> None:
         self._count, self._name = count, name
         self._values: np.ndarray | None = None
+        self._lines: dict[int, Line] = {}
 
-    def put(self, place: int, frame: np.ndarray) -> None:
+    def put(self, place: int, frame: np.ndarray, line: Line = STRAIGHT) -> None:
         """Put a frame, (H, W) or (H, W, 3), to its place; the type of all is widened where it takes that.
+
+        Among floats, a frame's values on its line are put, and not what is stored.
 
         Raise TooLarge where all of them would take too much, ValueError where a frame has another shape.
         """
@@ -42,9 +46,17 @@ class Volume:
             self._count *= 2 if place >= self._count else 1
             other = self._room(frame.shape, kind)
             for index, known in enumerate(values):
-                other[index] = known
+                other[index] = self._held(known, self._lines.get(index, STRAIGHT), index, kind)
             values = self._values = other
-        values[place] = frame
+        values[place] = self._held(frame, line, place, kind)
+
+    def _held(self, frame: np.ndarray, line: Line, place: int, kind: np.dtype) -> np.ndarray:
+        self._lines[place] = STRAIGHT if kind.kind == "f" else line
+        return valued(frame, line) if kind.kind == "f" else frame
+
+    def lines(self, places: Sequence[int]) -> list[Line]:
+        """The lines of the frames at some places."""
+        return [self._lines.get(place, STRAIGHT) for place in places]
 
     def take(self, places: Sequence[int] | None = None) -> np.ndarray:
         """Return the frames (F, H, W) or (F, H, W, 3): all, or only those at some places, which rise."""

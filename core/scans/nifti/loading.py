@@ -14,6 +14,7 @@ from nibabel.nifti2 import Nifti2Header
 from core.scans import limits
 from core.scans.dicom.values import finite_float32
 from core.scans.memory.content import Content
+from core.scans.memory.scaled import STRAIGHT, Line, Values, on_lines, stays_stored
 from core.scans.memory.volume import collapsed, shared_array
 from core.scans.nifti.header import by, read_header
 from core.scans.nifti.view import View, placement_of, plane_of_slices, spacing_of, view_of
@@ -131,10 +132,11 @@ def _seek(stream: BinaryIO, header: Nifti1Header, name: str, volume: int) -> Non
     stream.seek(start)
 
 
-def _values(stream: BinaryIO, header: Nifti1Header, view: View, name: str, notes: list[str]) -> np.ndarray:
+def _values(stream: BinaryIO, header: Nifti1Header, view: View, name: str, notes: list[str]) -> Values:
     """Read the frames of a volume, a stored plane at a time."""
     (width, height, depth), kind = _shape(header), header.get_data_dtype()
-    size, frames = width * height * kind.itemsize, None
+    size, frames, line = width * height * kind.itemsize, None, _line(header)
+    stays = stays_stored(kind, line)
     for place in range(depth):
         block = stream.read(size)
         if len(block) < size:
@@ -142,13 +144,17 @@ def _values(stream: BinaryIO, header: Nifti1Header, view: View, name: str, notes
             raise ScanError(
                 f"'{name}' is cut short: the volume needs {needed} bytes and {there} are there, so download it again."
             )
-        plane = _plane(np.frombuffer(block, kind).reshape((width, height), order="F"), header, notes)
+        plane = _plane(
+            np.frombuffer(block, kind).reshape((width, height), order="F"), STRAIGHT if stays else line, notes
+        )
         if frames is None:
             frames = _room(view, (width, height, depth), plane, name)
             stored = view.stored(frames)
         stored[:, :, place] = plane
     assert frames is not None, "the header has been checked"
-    return collapsed(frames) if frames.ndim == 4 else frames
+    if frames.ndim == 4:
+        return collapsed(frames)
+    return on_lines(frames, [line] * len(frames)) if stays else frames
 
 
 def _room(view: View, shape: tuple[int, int, int], plane: np.ndarray, name: str) -> np.ndarray:
@@ -156,14 +162,19 @@ def _room(view: View, shape: tuple[int, int, int], plane: np.ndarray, name: str)
     return shared_array((*frames, *plane.shape[2:]), plane.dtype, name)
 
 
-def _plane(stored: np.ndarray, header: Nifti1Header, notes: list[str]) -> np.ndarray:
+def _line(header: Nifti1Header) -> Line:
+    """What makes values of the stored ones; a slope of 0 means that they are stored (nifti1.h, scl_slope)."""
+    slope, intercept = (float(header[field]) for field in ("scl_slope", "scl_inter"))
+    return (slope, intercept) if np.isfinite([slope, intercept]).all() and slope != 0 else STRAIGHT
+
+
+def _plane(stored: np.ndarray, line: Line, notes: list[str]) -> np.ndarray:
     """A plane of stored values (X, Y) as they are shown: scaled, real, finite; colour (X, Y, 3)."""
     if stored.dtype.names:
         return np.stack([stored[channel].astype(np.uint8) for channel in stored.dtype.names[:3]], axis=-1)
     values = stored.astype(stored.dtype.newbyteorder("="))
-    slope, intercept = (float(header[field]) for field in ("scl_slope", "scl_inter"))
-    # A slope of 0 means that there is no scaling (nifti1.h, scl_slope).
-    if np.isfinite([slope, intercept]).all() and slope != 0 and (slope, intercept) != (1.0, 0.0):
+    if line != STRAIGHT:
+        slope, intercept = line
         with np.errstate(over="ignore", invalid="ignore"):
             values = values.astype(np.complex128 if values.dtype.kind == "c" else np.float64) * slope + intercept
     if values.dtype.kind == "c":

@@ -74,7 +74,7 @@ def _dicom(source: Content, name: str, target: Target) -> dict[int, dict[int, np
 
 def _nifti(source: Content, name: str, target: Target) -> dict[int, dict[int, np.ndarray]]:
     scan = load_nifti(source, name, "")
-    values = scan.values
+    values = np.asarray(scan.values)
     if scan.is_colour:
         raise ScanError(f"'{name}' is a colour picture and no mask: {_ADVICE}.")
     values = np.rint(values).astype(np.int64) if values.dtype.kind == "f" else values

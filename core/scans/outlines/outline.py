@@ -67,7 +67,7 @@ class Target:
     def of(cls, scan: Scan) -> Target:
         """What is to be known of a scan."""
         frames, height, width = scan.values.shape[:3]
-        return cls((frames, height, width), scan.placement, scan.spacing[0] if scan.spacing else 1.0)
+        return cls((frames, height, width), scan.placement, scan.millimetres[0] if scan.millimetres else 1.0)
 
     @classmethod
     def from_facts(cls, facts: dict[str, Any], placement: Placement | None) -> Target:

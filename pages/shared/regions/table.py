@@ -43,12 +43,12 @@ def draw_region_fidelity(
 ) -> None:
     """Draw it for `measured`; `clean` where `before` is the scan as it was before an attack, and not what was given."""
     draw_found(
-        measured(session, region, before, after, of), region, session.scan.spacing if session.scan else None, clean
+        measured(session, region, before, after, of), region, session.scan.millimetres if session.scan else None, clean
     )
 
 
 def draw_found(found: RegionFidelity | str, region: Region, spacing: Spacing, clean: bool) -> None:
-    """Draw what was measured in a region, or why it can't be; `spacing` is the scan's."""
+    """Draw what was measured in a region, or why it can't be; `spacing` is the scan's, in millimetres."""
     if isinstance(found, str):
         st.warning(plain(found), icon=":material/highlight_alt:")
         return

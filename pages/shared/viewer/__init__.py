@@ -77,6 +77,7 @@ def prepare_viewer(
         "slope": volume.slope,
         "intercept": volume.intercept,
         "spacing": volume.spacing,
+        "measured": scan.millimetres is not None,
         "range": volume.value_range,
         "inverted": scan.inverted,
         "axes": scan.axes,

@@ -61,7 +61,7 @@ def compared(
     return {
         "name": scan.name,
         "names": list(pictures),
-        "volume": _facts(stack, scan.axes),
+        "volume": _facts(stack, scan),
         "gains": list(GAINS),
         "colours": colours(signed=True),
         "outline": [line[:, ::-1].round(2).tolist() for line in lines] or None,
@@ -69,8 +69,9 @@ def compared(
     }
 
 
-def _facts(stack: PictureStack, axes: str | None) -> dict[str, Any]:
+def _facts(stack: PictureStack, scan: Scan) -> dict[str, Any]:
     levels, data = stack.levels, stack.levels.tobytes()
+    side = stack.millimetre if scan.measured else None
     return {
         "url": address_of(data, sha256(data).hexdigest(), "application/octet-stream", "comparison"),
         "dtype": "uint16",
@@ -78,8 +79,9 @@ def _facts(stack: PictureStack, axes: str | None) -> dict[str, Any]:
         "channels": 1 if levels.ndim == 3 else 3,
         "slope": 1 / 65_535,
         "intercept": 0.0,
-        "spacing": stack.millimetre and (1.0, stack.millimetre, stack.millimetre),
+        "spacing": (1.0, side, side) if side else None,
+        "measured": bool(side),
         "range": (0.0, 1.0),
         "inverted": False,
-        "axes": axes,
+        "axes": scan.axes,
     }

@@ -28,7 +28,7 @@ class Volume {
     this.shape = facts.shape; // slices, rows, columns
     this.channels = facts.channels;
     this.spacing = facts.spacing ?? [1, 1, 1];
-    this.measured = Boolean(facts.spacing);
+    this.measured = facts.measured;
     this.slope = facts.slope;
     this.intercept = facts.intercept;
     this.inverted = facts.inverted;

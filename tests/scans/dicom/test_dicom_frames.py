@@ -10,8 +10,10 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
-from core.scans import ScanError, load_scan
+from core.scans import ScanError, list_series, load_scan
+from core.scans.derived import derived_dicom
 from core.scans.dicom.acquisition import sequence_of
+from core.scans.preparation import prepare
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -85,6 +87,29 @@ def test_spacing_that_cannot_be_right_is_unknown() -> None:
     assert load_scan(dicom(FOUR, PixelSpacing=[1, 20])).spacing == (1, 1, 20)
     scan = load_scan(dicom(FOUR, PixelSpacing=[1, 21]))
     assert scan.spacing is None and any("taken as unknown" in note for note in scan.notes)
+
+
+@pytest.mark.parametrize(
+    "tags, high",
+    [({"PixelAspectRatio": [3, 1]}, 3), ({"PixelAspectRatio": [2, 4]}, 0.5),
+     ({"NominalScannedPixelSpacing": [0.3, 0.1]}, 3), ({"PixelAspectRatio": [0, 0], "PixelSpacing": [1, 90]}, None),
+     ({"PixelAspectRatio": [5, 5]}, None), ({"PixelAspectRatio": [1, 90]}, None)],
+)  # fmt: skip
+def test_the_shape_of_a_pixel_makes_it_square_and_nothing_is_measured(tags: dict, high: float | None) -> None:
+    scan = load_scan(dicom(np.full((20, 60), 7, np.uint16), WindowCenter=1, WindowWidth=2, **tags))
+    assert scan.millimetres is None and scan.spacing == (high and pytest.approx((1, high, 1)))
+    assert any("nothing is measured" in note for note in scan.notes) == (high is not None)
+    seen = prepare(scan.frame(), 60, 1, scan.spacing)[0, 0].numpy().any(axis=1)
+    assert seen.sum() == 20 * (high or 1)
+    assert list_series(dicom(FOUR, **tags))[0].spacing is None
+
+
+def test_a_size_goes_before_a_shape() -> None:
+    scan = load_scan(dicom(FOUR, PixelSpacing=[2, 3], PixelAspectRatio=[4, 1]))
+    assert scan.millimetres == scan.spacing == (1, 2, 3)
+    source = load_scan(dicom(FOUR, PixelAspectRatio=[4, 1]))
+    held = load_scan(derived_dicom(np.zeros((8, 8)), kind="attacked", description="x", source=source, prepared=True))
+    assert held.spacing is None
 
 
 @pytest.mark.parametrize(

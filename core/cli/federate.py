@@ -233,7 +233,7 @@ def _answered(arguments: argparse.Namespace, plan: "Plan", opened: "AbstractCont
         except FederationError as error:
             failed, report = str(error), read_report(arguments.out)
     if arguments.json:
-        print_json("federate", report)
+        print_json("federate run", report)
     elif not failed:
         print(f"Finished: {len(report['rounds'])} rounds. What is left lies in {arguments.out}.")
     if failed:

@@ -283,7 +283,7 @@ SCHEMAS = {
     "calibrate": CALIBRATE,
     "faults": FAULTS,
     "encrypt": ENCRYPT,
-    "federate": FEDERATE,
+    "federate run": FEDERATE,
     "bundle add": BUNDLE_ADD,
     "bundle remove": BUNDLE_REMOVE,
 }

@@ -54,7 +54,9 @@ def attack(page: Page) -> None:
 
 def audit(page: Page) -> None:
     page.get_by_role("link", name="Audit").click()
-    page.locator(".st-key-audit-start button").click(timeout=WAIT_MS)
+    expect(page.locator(".st-key-audit-start button")).to_be_enabled(timeout=WAIT_MS)
+    settle(page)
+    page.locator(".st-key-audit-start button").click()
     expect(page.get_by_test_id("stProgress")).to_contain_text(re.compile("[1-9] of"), timeout=WAIT_MS)
 
 

@@ -178,6 +178,11 @@ class Bundle:
         return self.facts.get("mae", {}).get("masks", MASKS)
 
     @property
+    def codes(self) -> tuple[str, ...]:
+        """What data sets call the classes, where that is not their name."""
+        return tuple(self.facts.get("codes", ()))
+
+    @property
     def written_modality(self) -> str:
         """The DICOM Modality of a file of pixels made for this bundle, where what they were made from states none."""
         return self.modalities[0] if self.modalities else OTHER

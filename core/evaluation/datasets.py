@@ -14,7 +14,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from core.bundles import Bundle
+from core.bundles import Bundle, Input
 from core.scans.geometry import Geometry
 from core.scans.preparation import prepare
 
@@ -143,12 +143,12 @@ def _joined_outlines(parts: Sequence[Dataset]) -> tuple[Tensor | None, Tensor | 
     return torch.cat(masks), torch.cat(has_mask)
 
 
-def load_for(bundle: Bundle, path: Path | str) -> Dataset:
+def load_for(bundle: Bundle | Input, path: Path | str) -> Dataset:
     """A data set as a bundle's models take it; parameters and errors as of `load_dataset`."""
-    return load_dataset(path, bundle.classes, bundle.resolution, bundle.channels, tuple(bundle.facts.get("codes", ())))
+    return load_dataset(path, bundle.classes, bundle.resolution, bundle.channels, bundle.codes)
 
 
-def load_joined(bundle: Bundle, paths: Sequence[Path], split: str | None = None) -> Dataset:
+def load_joined(bundle: Bundle | Input, paths: Sequence[Path], split: str | None = None) -> Dataset:
     """Several data sets as one, see `Dataset.joined`, or one split of each; errors as of `load_for`."""
     parts = (load_for(bundle, path) for path in paths)
     return Dataset.joined([part.split(split) if split else part for part in parts])

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from core.bundles import bundle_input
-from core.evaluation.datasets import Dataset, DatasetError, load_dataset
+from core.evaluation.datasets import Dataset, DatasetError, load_joined
 from core.federation.site import Site
 
 
@@ -68,6 +68,5 @@ def load_site_images(paths: Sequence[Path], bundle: str, split: str) -> SiteImag
         There is no such bundle.
     """
     entry = bundle_input(bundle)
-    parts = [load_dataset(path, entry.classes, entry.resolution, entry.channels, entry.codes) for path in paths]
-    data = Dataset.joined(parts if split == "all" else [part.split(split) for part in parts])
+    data = load_joined(entry, paths, None if split == "all" else split)
     return SiteImages(data, entry.channels, len(entry.classes))

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from core.federation.averaging import State, weighted_average
-
-MISSING = "This strategy comes from Flower, which isn't installed; pip install -r requirements-federation.txt adds it."
+from core.federation.flower import check_installed
 
 
 def robust(rule: str, states: Sequence[State], counts: Sequence[int], dishonest: int) -> dict[str, Tensor]:
@@ -31,12 +30,11 @@ def robust(rule: str, states: Sequence[State], counts: Sequence[int], dishonest:
     ValueError
         Flower is missing, or too few hospitals for so many dishonest ones; one sentence.
     """
-    try:
-        from flwr.app import Array, ArrayRecord, MessageType, Metadata, MetricRecord, RecordDict
-        from flwr.app.message import make_message
-        from flwr.serverapp.strategy import FedMedian, FedTrimmedAvg, Krum
-    except ImportError as error:
-        raise ValueError(MISSING) from error
+    check_installed()
+    from flwr.app import Array, ArrayRecord, MessageType, Metadata, MetricRecord, RecordDict
+    from flwr.app.message import make_message
+    from flwr.serverapp.strategy import FedMedian, FedTrimmedAvg, Krum
+
     needed = {"median": 1, "trimmed mean": 2 * dishonest + 1, "krum": 2 * dishonest + 3}[rule]
     if len(states) < needed:
         raise ValueError(f"With {dishonest} dishonest sites, {rule} needs at least {needed} sites, not {len(states)}.")

@@ -2,7 +2,6 @@
 
 import json
 import signal
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -60,7 +59,6 @@ def test_bad_input_is_one_sentence(capsys, data, tmp_path, more, sentence):
     assert sentence in printed.err and len(printed.err.strip().splitlines()) == 1 and not printed.out
 
 
-@pytest.mark.skipif(find_spec("flwr") is None, reason="robust rules are Flower's")
 def test_a_federation_that_fails_says_so(capsys, data, tmp_path):
     assert run(data, tmp_path / "out", "--strategy", "krum", "--json") == 1
     printed = capsys.readouterr()
@@ -68,7 +66,6 @@ def test_a_federation_that_fails_says_so(capsys, data, tmp_path):
     assert "krum needs" in json.loads(printed.out)["failed"]
 
 
-@pytest.mark.skipif(find_spec("flwr") is None, reason="keys need the extra")
 def test_keys_are_made_once_and_the_secret_ones_are_nobody_elses(capsys, tmp_path):
     for what in (("--site", "north"), ("--server", "localhost"), ("--sum",)):
         assert main(["federate", "keys", *what, "--out", str(tmp_path)]) == 0
@@ -77,7 +74,6 @@ def test_keys_are_made_once_and_the_secret_ones_are_nobody_elses(capsys, tmp_pat
     assert all((tmp_path / name).stat().st_mode & 0o077 == 0 for name in ("north", "server.key", "sum.key"))
 
 
-@pytest.mark.skipif(find_spec("flwr") is None, reason="a server needs the extra")
 def test_a_server_and_a_site_name_what_they_lack(capsys, data, tmp_path):
     serve = [
         "federate",
@@ -100,10 +96,12 @@ def test_a_server_and_a_site_name_what_they_lack(capsys, data, tmp_path):
     assert "holds no site's private key" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(find_spec("flwr") is not None, reason="only where the extra is missing")
-def test_without_the_extra_it_says_how_to_get_it(capsys, data, tmp_path):
+def test_without_the_extra_it_says_how_to_get_it(capsys, data, tmp_path, monkeypatch):
+    monkeypatch.setattr("core.federation.flower.find_spec", lambda name: None)
     words = ["federate", "run", "--data", str(data), "--out", str(tmp_path / "out"), *map(str, SMALL)]
     assert main(words) == 2
+    assert "pip install -r requirements-federation.txt" in capsys.readouterr().err
+    assert run(data, tmp_path / "rules", "--strategy", "krum", "--least", 2) == 1
     assert "pip install -r requirements-federation.txt" in capsys.readouterr().err
 
 
@@ -116,7 +114,6 @@ def test_told_to_end_it_stops_and_says_so(capsys, data, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("flwr") is None, reason="processes need the extra")
 def test_processes_come_to_the_encrypted_mean_that_one_process_comes_to(capsys, data, tmp_path):
     words = ["federate", "run", "--data", str(data), "--strategy", "fedavg-ckks", *map(str, SMALL)]
     assert main([*words, "--out", str(tmp_path / "apart"), "--json"]) == 0

@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-pytest.importorskip("flwr")
-
 from core.federation.coordinator import Coordinator, FederationError
 from core.federation.flower.keys import write_certificates, write_site_keys
 from core.federation.flower.runner import APP, Keys, Runner

@@ -4,9 +4,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-
-pytest.importorskip("flwr")
-
 from cryptography.hazmat.primitives.asymmetric import ec
 from flwr.app import ConfigRecord, Error, Message, RecordDict
 from flwr.common.constant import ErrorCode

@@ -167,7 +167,6 @@ def answer(count, *numbers):
 
 
 def test_robust_rules_by_hand():
-    pytest.importorskip("flwr")
     honest = [answer(1, 1.0, 2.0), answer(1, 2.0, 3.0), answer(1, 3.0, 1.0), answer(1, 2.0, 2.0)]
     answers = [*honest, answer(1000, -900.0, 900.0)]
     found = {name: combined(plan(strategy=name), answers)["w"].tolist() for name in ("median", "trimmed-mean", "krum")}

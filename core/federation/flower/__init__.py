@@ -6,7 +6,10 @@ the network is run: a site answers every message with its own program (`tasks`),
 
 from importlib.util import find_spec
 
-MISSING = "Federations between processes need Flower: pip install -r requirements-federation.txt adds it."
+MISSING = (
+    "Federations between processes, and the rules median, trimmed-mean and krum, need Flower: "
+    "pip install -r requirements-federation.txt adds it."
+)
 
 
 def check_installed() -> None:

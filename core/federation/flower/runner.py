@@ -122,15 +122,15 @@ class Runner:
         return self._finish(None)
 
     def _run(self, folder: Path, stack: contextlib.ExitStack) -> None:
-        secret = folder / "secret"
         from core.federation.flower.keys import write_secret
 
+        secret = folder / "secret"
         write_secret(secret, secrets.token_bytes(32))
         self.port = self.port or free_port()
         environment = {
             "FLWR_HOME": str(folder),
             "TMPDIR": str(folder),
-            "PYTHONPATH": str(Path(__file__).resolve().parents[3]),
+            "PYTHONPATH": str(ROOT),
         }
         program = [sys.executable, "-m", "core.federation.flower.superlink"]
         address = f"{LOOPBACK if self.host == '0.0.0.0' else self.host}:{self.port}"

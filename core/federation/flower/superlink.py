@@ -30,7 +30,6 @@ def link(options: list[str]) -> None:
 
 def coordinate(folder: Path) -> None:
     """Hold the rounds that are left of the federation that `folder`'s task describes; each goes to standard output."""
-
     from core.federation.flower.server import server_app
     from core.federation.flower.tasks import run_server_app
 

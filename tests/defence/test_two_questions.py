@@ -43,6 +43,8 @@ from tests.two_questions import (
     write_bundle,
     write_sites,
 )
+from training.files import write_facts
+from training.measure.answers import drop_stale
 
 LIMITS = Limits(
     {"amv": 1.0, "agreement": 1.0, "instability": 1.0}, 5.0, ((2.0, 40), (float("inf"), 60)),
@@ -198,3 +200,7 @@ def test_calibration_of_two_sites_makes_such_a_bundle(tmp_path, monkeypatch):
     assert "--per-site 40" in facts["calibrated"]["command"]
     data = load_joined(bundle, [tmp_path / f"{site}.npz" for site in SITES], "val")
     assert set(record.digests) <= {image_digest(pixels) for pixels in data.pixels}
+    facts["answers"][CLASSIFIER]["clean"] = "what other weights made"
+    write_facts(folder, facts)
+    drop_stale(load_bundle(NAME))
+    assert load_bundle(NAME).calibrations[CLASSIFIER].conditions.keys() == record.conditions.keys() - {"clean"}

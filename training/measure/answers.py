@@ -91,6 +91,23 @@ def is_recorded(bundle: Bundle, classifier: str, settings: AttackSettings, diges
     return made_with == weights_digest(bundle, classifier)
 
 
+def drop_stale(bundle: Bundle) -> None:
+    """Remove the answers that other weights than today's gave, so that no limits are made of them."""
+    folder, facts = bundle.folder, read_facts(bundle.folder)
+    path = folder / facts["calibration"]
+    answers = json.loads(path.read_text(encoding="utf-8"))
+    for classifier, entry in answers.items():
+        made_with = facts.get("answers", {}).get(classifier, {})
+        today = weights_digest(bundle, classifier) if classifier in bundle.classifiers else None
+        stale = [name for name in entry["conditions"] if today is None or made_with.get(name) != today]
+        for name in stale:
+            del entry["conditions"][name]
+            made_with.pop(name, None)
+    answers = {classifier: entry for classifier, entry in answers.items() if entry["conditions"]}
+    path.write_text(json.dumps(answers), encoding="utf-8")
+    write_facts(folder, facts | {"answers": {name: facts["answers"][name] for name in answers}})
+
+
 def weights_digest(bundle: Bundle, classifier: str) -> str:
     """Return one SHA-256 over what is recorded of an answer, and those of everything trained that it depends on."""
     made_of = {"weights": weights_record(bundle, classifier), "fields": [field.name for field in fields(Responses)]}

@@ -43,7 +43,7 @@ from core.evaluation.responses import batches
 from core.models.diffusion import denoise_once, fixed_noise
 from training.conditions import condition_name
 from training.files import read_facts, write_facts
-from training.measure.answers import NEEDED, classifiers_option, record_answers
+from training.measure.answers import NEEDED, classifiers_option, drop_stale, record_answers
 from training.options import bundle_options, data_words
 from training.recipes.data import measured_collections, validation_scans
 
@@ -60,7 +60,10 @@ def main() -> None:
     bundle = load_bundle(options.bundle)
     if not options.refit:
         measure_bundle(bundle, options)
-    fit_bundle(bundle.folder)
+    try:
+        fit_bundle(bundle.folder)
+    except ValueError as error:  # too few scans
+        parser.error(str(error))
 
 
 def fit_bundle(folder: Path) -> None:
@@ -87,6 +90,7 @@ def measure_bundle(bundle: Bundle, options: argparse.Namespace) -> None:
     write_facts(folder, facts)
     record_content(data.split("train"), load_bundle(bundle.name), options.seed)
     record_answers(options, NEEDED, options.classifier)
+    drop_stale(load_bundle(bundle.name))
     val = validation_scans(data, options)
     facts = read_facts(folder)
     facts["calibrated"] = {

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from core.attacks import CORRUPTIONS, AttackSettings, sees_defence
+from core.attacks import CORRUPTIONS
 from core.bundles import Bundle
 from training.files import read_results
 from training.publish.markdown import (
@@ -70,9 +70,7 @@ def classifier_tables(name: str, rows: Sequence[Row], report: Mapping[str, Any])
     plain = rows[0]["report"]
     attacks = [row for row in rows[1:] if settings(row)["attack"]["method"] not in CORRUPTIONS]
     benign = [row for row in rows[1:] if row not in attacks]
-    slow = [row for row in report["slow"] if settings(row)["classifier"] == name]
-    knowing = [row for row in slow if knows_defence(row)]
-    attacks += [row for row in slow if row not in knowing]
+    attacks += [row for row in report["slow"] if settings(row)["classifier"] == name]
     return [
         f"### {name}",
         "",
@@ -84,7 +82,6 @@ def classifier_tables(name: str, rows: Sequence[Row], report: Mapping[str, Any])
         "",
         *attack_table("**Attackers who know the classifier and not the defence**", attacks),
         *site_table([rows[0], *attacks]),
-        *attack_table("**Attackers who know the whole defence**, thresholds included, on fewer scans: slow", knowing),
         *benign_table(benign),
     ]
 
@@ -92,11 +89,6 @@ def classifier_tables(name: str, rows: Sequence[Row], report: Mapping[str, Any])
 def settings(row: Row) -> Mapping[str, Any]:
     """Return what a row was measured with."""
     return row["report"]["settings"]
-
-
-def knows_defence(row: Row) -> bool:
-    """Return whether a row's attacker faces the whole defence."""
-    return sees_defence(AttackSettings(**settings(row)["attack"]))
 
 
 def attack_table(about: str, rows: Sequence[Row]) -> list[str]:

@@ -59,7 +59,7 @@ def sites_tables(bundle: Bundle) -> list[str]:
         parts = {"all": record["all"]}
         for kind in KINDS:
             parts |= record.get(kind, {})
-        about = f"**{name}**, validation scans of sites that it learned from. Made by {command(record['command'])}."
+        about = f"**{name}**, validation scans. Made by {command(record['command'])}."
         lines += section(about, HEAD, [cells(part, found) for part, found in parts.items()])
     return lines
 

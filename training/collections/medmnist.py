@@ -9,6 +9,7 @@ that reaches into the official validation or test split are left out; those two 
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -52,7 +53,7 @@ def read_medmnist(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     try:
         with np.load(path) as archive:
             parts = [(archive[f"{name}_images"], archive[f"{name}_labels"]) for name in SPLITS]
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
         raise SystemExit(f"{path.name} isn't laid out as MedMNIST's files are ({error}); give one of those.") from error
     if any(labels.shape != (len(images), 1) for images, labels in parts):
         raise SystemExit(f"{path.name} doesn't have one label for each picture; a bundle needs exactly one.")

@@ -74,7 +74,7 @@ def augmented_chests(pixels: Tensor, generator: torch.Generator) -> Tensor:
     """Return chest X-rays as another position, another dose or another reader's window would have shown them.
 
     All are shifted by up to 2 pixels. Half of them stay otherwise in place, as interpolation blurs most of what 28 × 28
-    pixels show; the others are turned by up to 10° and scaled by up to 10 %. None is mirrored: a heart lies to the left.
+    pixels show; the others are turned by up to 10° and scaled by up to 10 %. None is mirrored: a heart lies left.
     """
     whole = uniform_numbers(pixels, 1, 0, 1, generator) < 0.5
     angle = torch.where(whole, 0.0, uniform_numbers(pixels, 1, -10, 10, generator))

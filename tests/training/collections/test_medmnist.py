@@ -12,7 +12,7 @@ def random_pictures(count, seed):
 
 
 def write(path, **changes):
-    """Six pictures to train on, two and two others; one of train is in val again, brighter, and two of train are alike."""
+    """Six pictures to train on, two and two others; one of them is in val again, brighter, and two are alike."""
     pictures = {"train": random_pictures(6, 0), "val": random_pictures(2, 1), "test": random_pictures(2, 2)}
     pictures["val"][1] = pictures["train"][0] + 20
     pictures["train"][2] = pictures["train"][1] // 2

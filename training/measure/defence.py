@@ -31,8 +31,7 @@ from training.measure.answers import CONDITIONS, NOTEBOOKS, notebook_path, weigh
 from training.measure.attributions import record_attributions
 from training.measure.purifiers import record_purifiers
 from training.measure.variation import record_variation
-from training.options import data_words
-from training.tasks import BRAIN_MRI
+from training.options import bundle_words, data_words
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def tables_command(options: argparse.Namespace) -> str:
     """Return the line that measures all tables."""
     names = " ".join(path.name for path in options.data)
     words = ["make", "tables", f"DATA={names}" if len(options.data) == 1 else f'DATA="{names}"']
-    words += [f"BUNDLE={options.bundle}"] if options.bundle != BRAIN_MRI["name"] else []
+    words += [f"BUNDLE={name}" for name in bundle_words(options.bundle)[1:]]
     words += [f"PER_SITE={options.per_site}"] if options.per_site else []
     return " ".join(words)
 
@@ -206,5 +205,5 @@ def row_command(row: Row, bundle: Bundle, options: argparse.Namespace) -> str:
     words += ["--classifier", row.classifier] if row.classifier not in (None, bundle.default_classifier) else []
     words += ["--limit", str(limit)] if limit else []
     words += ["--seed", str(options.seed)] if options.seed else []
-    words += ["--bundle", options.bundle] if options.bundle != BRAIN_MRI["name"] else []
+    words += bundle_words(options.bundle)
     return shlex.join(words)

@@ -49,8 +49,6 @@ TASKS: dict[str, dict[str, Any]] = {
         "input": {"resolution": 28, "channels": 1},
         "default_classifier": "resnet18",
         "modalities": ["CR", "DX"],
-        "content": "content.safetensors",
-        "calibration": "calibration.json",
     },
 }
 BRAIN_MRI = TASKS["brain-mri"]

@@ -6,6 +6,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+DEFAULT_BUNDLE = "brain-mri"
+
 
 def command_options(description: str | None) -> argparse.ArgumentParser:
     """Return a parser that shows a module's docstring as it is written."""
@@ -77,7 +79,7 @@ def bundle_options(description: str | None) -> argparse.ArgumentParser:
     parser = command_options(description)
     parser.add_argument("--data", type=Path, required=True, nargs="+", help="the data sets: .npz or .zip")
     parser.add_argument("--per-site", type=int, metavar="N", help="measure on at most so many val scans of each site")
-    parser.add_argument("--bundle", default="brain-mri")
+    parser.add_argument("--bundle", default=DEFAULT_BUNDLE)
     parser.add_argument("--seed", type=int, default=0)
     return parser
 
@@ -87,6 +89,11 @@ def data_words(options: argparse.Namespace) -> list[str]:
     most = getattr(options, "per_site", None)
     words = ["--data", *(path.name for path in options.data)]
     return [*words, "--per-site", str(most)] if most else words
+
+
+def bundle_words(name: str) -> list[str]:
+    """Return the words that name a bundle in a command; none for the one that it takes by itself."""
+    return [] if name == DEFAULT_BUNDLE else ["--bundle", name]
 
 
 def bundle_command(module: str, bundle: str, options: argparse.Namespace) -> str:

@@ -42,6 +42,14 @@ TASKS: dict[str, dict[str, Any]] = {
         "default_classifier": "vit",
         "modalities": [],
     },
+    "chest-xray": {
+        "name": "chest-xray",
+        "title": "Chest X-ray: normal or pneumonia",
+        "classes": ["normal", "pneumonia"],
+        "input": {"resolution": 28, "channels": 1},
+        "default_classifier": "resnet18",
+        "modalities": ["CR", "DX"],
+    },
 }
 BRAIN_MRI = TASKS["brain-mri"]
 

@@ -32,7 +32,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--purifier", default="adaptive", help=f"of what is flagged; one of: {', '.join(PURIFIERS)} (default adaptive)"
     )
-    parser.add_argument("--split", default="val", choices=("val", "all"))
+    parser.add_argument("--split", default="val", choices=("val", "test", "all"))
     parser.add_argument("--attack", help=f"one of: {', '.join(METHODS)} (default: none)")
     parser.add_argument("--severity", type=int, default=1, choices=range(1, 6), help="of a corruption (default 1)")
     parser.add_argument("--limit", type=positive, help="measure on so many images, drawn with --seed")
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace, command: str) -> int:
     bundle = load_bundle(arguments.bundle)
     profile = chosen_profile(arguments, bundle)
     warn_of_missing_models(with_profile(bundle, profile), arguments.classifier)
-    data = load_joined(bundle, arguments.data, "val" if arguments.split == "val" else None)
+    data = load_joined(bundle, arguments.data, None if arguments.split == "all" else arguments.split)
     data = per_site(data, arguments.per_site, arguments.seed)
     data = data.limited(arguments.limit, arguments.seed)
     passes = 2 if arguments.attack else 1

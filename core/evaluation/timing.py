@@ -19,8 +19,8 @@ WARM_UP = 3
 
 
 def measure_timings(bundle: Bundle) -> dict[str, str]:
-    """Stage → median over `REPEATS` warm runs on a bundled sample, as text with its unit."""
-    sample = next(sample for sample in sample_scans() if sample.origin == "synthetic")
+    """Stage → median over `REPEATS` warm runs on one of its samples, as text with its unit."""
+    sample = next(sample for sample in sample_scans(bundle.name) if sample.origin == "synthetic")
     scan = load_scan(sample.path)
     seconds = []
     for _ in range(WARM_UP):

@@ -26,8 +26,8 @@ WARM_UP = 1
 
 
 def mixture_timings(bundle: Bundle) -> dict[str, str]:
-    """Gate and all opinions, an attack, and the explanations, for every mixture of a bundle on the first sample."""
-    scan = load_scan(sample_scans()[0].path)
+    """Gate and all opinions, an attack, and the explanations, for every mixture of a bundle on its first sample."""
+    scan = load_scan(sample_scans(bundle.name)[0].path)
     pixels = prepare(scan.frame(scan.default_frame), bundle.resolution, bundle.channels, scan.spacing)
     rows = {}
     for name in mixtures(bundle):

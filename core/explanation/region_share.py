@@ -18,8 +18,8 @@ class RegionShare(NamedTuple):
     """How far an answer rests on a region.
 
     inside: share of what speaks for the answer that lies in the region, in [0, 1]; size: the region's share of the
-    head, or of the picture, in [0, 1], which is what an answer that rests on everything alike would have inside; of:
-    ``head`` or ``picture``; method: one of `core.explanation.attributions.METHODS`.
+    body, or of the picture, in [0, 1], which is what an answer that rests on everything alike would have inside; of:
+    ``body`` or ``picture``; method: one of `core.explanation.attributions.METHODS`.
     """
 
     inside: float
@@ -38,7 +38,7 @@ def region_share(pixels: np.ndarray, region: np.ndarray, bundle: Bundle, classif
     region : ndarray
         (R, R) bool, True within.
     bundle : Bundle
-        Whose scans are measured against the head, without the air around it; plain pictures are taken whole.
+        Whose scans are measured against the body, without the air around it; plain pictures are taken whole.
     classifier : str
         One of the bundle's.
 
@@ -53,8 +53,8 @@ def region_share(pixels: np.ndarray, region: np.ndarray, bundle: Bundle, classif
     if values.max() <= 0:
         return None
     found = outline_agreement(values, region)
-    # What an attack adds to the air around the head doesn't make it head.
+    # What an attack adds to the air around the body doesn't make it body.
     inside = head(ndimage.gaussian_filter(pixels.mean(0), SMOOTHED)) | region
     if bundle.modalities and not inside.all():
-        return RegionShare(found.energy, float(region.sum() / inside.sum()), "head")
+        return RegionShare(found.energy, float(region.sum() / inside.sum()), "body")
     return RegionShare(found.energy, found.expected, "picture")

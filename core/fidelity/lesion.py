@@ -114,7 +114,7 @@ def lesion(before: np.ndarray, after: np.ndarray, outline: np.ndarray) -> Lesion
     Raises
     ------
     ValueError
-        The shapes differ, the outline is empty, or nothing of the head surrounds it; one sentence.
+        The shapes differ, the outline is empty, or nothing of the body surrounds it; one sentence.
     """
     if before.shape != after.shape or before.ndim != 3 or before.shape[1:] != outline.shape:
         raise ValueError(
@@ -211,7 +211,7 @@ def _find(before: np.ndarray, outline: np.ndarray) -> _Place:
         raise ValueError("The outline is empty, so there is no lesion to measure.")
     ring = ndimage.binary_dilation(outline, iterations=RING) & ~outline & head(before)
     if not ring.any():
-        raise ValueError("Nothing of the head surrounds the outline, so the lesion's contrast can't be measured.")
+        raise ValueError("Nothing of the body surrounds the outline, so the lesion's contrast can't be measured.")
     level = before[ring].mean()
     majority = 1 if before[outline].mean() >= level else -1
     # Smoothed over the lesion's own pixels alone, so that air or bone beyond its border takes no part.

@@ -26,8 +26,8 @@ from core.fidelity.metrics import SSIM_WINDOW
 from core.fidelity.region import RegionError
 
 LEAST_PIXELS = STRUCTURE_AREA  # a structure that is smaller isn't counted either
-LEAST_WITHIN = 0.5  # so much of a region must lie within the head
-MOST_OF_HEAD = 0.5  # beyond it there is hardly an elsewhere
+LEAST_WITHIN = 0.5  # so much of a region must lie within the body
+MOST_OF_BODY = 0.5  # beyond it there is hardly an elsewhere
 PLACES = 12
 FEWEST_PLACES = 3
 
@@ -62,7 +62,7 @@ class RegionFidelity:
     here : Part
         In the region.
     elsewhere : Part
-        In the rest of the head. Its contrast, size and edge are medians over the same outline laid at other places, so
+        In the rest of the body. Its contrast, size and edge are medians over the same outline laid at other places, so
         that like is compared with like; None where it fits at fewer than `FEWEST_PLACES`.
     places : int
         How many places that are, at most `PLACES`.
@@ -98,7 +98,7 @@ def region_fidelity(before: np.ndarray, after: np.ndarray, region: np.ndarray) -
     Raises
     ------
     RegionError
-        The region is too small, mostly outside the head, or leaves no elsewhere; one sentence.
+        The region is too small, mostly outside the body, or leaves no elsewhere; one sentence.
     ValueError
         The shapes differ; one sentence.
     """
@@ -145,8 +145,8 @@ def _check(region: np.ndarray, inside: np.ndarray) -> None:
             f"{LEAST_PIXELS} are needed."
         )
     if np.count_nonzero(region & inside) < LEAST_WITHIN * pixels:
-        raise RegionError("Most of the region lies outside the head, in the air: choose one on the head.")
-    if np.count_nonzero(region & inside) > MOST_OF_HEAD * np.count_nonzero(inside):
+        raise RegionError("Most of the region lies outside the body, in the air: choose one on the body.")
+    if np.count_nonzero(region & inside) > MOST_OF_BODY * np.count_nonzero(inside):
         raise RegionError("The region covers most of the picture, so there is no elsewhere: choose a smaller one.")
 
 
@@ -159,7 +159,7 @@ def _only_in_second(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _other_places(region: np.ndarray, inside: np.ndarray) -> list[np.ndarray]:
-    """The same outline elsewhere: wholly within the head, and no nearer than its ring."""
+    """The same outline elsewhere: wholly within the body, and no nearer than its ring."""
     rows, columns = np.nonzero(region)
     steps = [max(1, int(np.ptp(line) + 1) // 2) for line in (rows, columns)]
     near = ndimage.binary_dilation(region, iterations=RING)

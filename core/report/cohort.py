@@ -21,18 +21,19 @@ from core.scans import ScanError, limits, sample_scans
 from core.scans.archive import Contents, gunzip, pack, read_folder, unpack
 from core.scans.loading import sort_files
 from core.scans.memory.content import Buffer, Content
+from core.scans.samples import BRAIN
 from core.scans.sniffing import DICOM, GZIP, ZIP, sniff
 from core.scans.text import one_line
 
 COHORT = Path(__file__).resolve().parents[2] / "assets" / "cohort"
 
 
-def sample_cohort() -> tuple[Source, ...]:
-    """Our synthetic samples, and attacked copies of some, whose clean originals are known."""
-    clean = [sample.path for sample in sample_scans() if sample.origin == "synthetic"]
+def sample_cohort(bundle: str = BRAIN) -> tuple[Source, ...]:
+    """A bundle's synthetic samples, and attacked copies of some, whose clean originals are known."""
+    clean = [sample.path for sample in sample_scans(bundle) if sample.origin == "synthetic"]
     known = {path.name: path for path in clean}
     pairs = json.loads((COHORT / "references.json").read_text(encoding="utf-8"))["references"]
-    attacked = [(COHORT / file, known.get(reference)) for file, reference in pairs.items()]
+    attacked = [(COHORT / file, known[reference]) for file, reference in pairs.items() if reference in known]
     together = [*((path, None) for path in clean), *attacked]
     return tuple(replace(_file(path, path.name, known), truth=_drawn_as(known or path)) for path, known in together)
 

@@ -58,6 +58,7 @@ _REAL = (
      "data_store", "data/liver.dcm"),
 )  # fmt: skip
 _TEXTS = ("samples.json", "real.json")  # by training.recipes.samples and training.publish.real_samples
+_PICTURES = "pictures"
 
 
 def sample_scans(bundle: str | None = None) -> tuple[Sample, ...]:
@@ -68,21 +69,32 @@ def sample_scans(bundle: str | None = None) -> tuple[Sample, ...]:
     return tuple(sample for sample in (*real, *drawn) if bundle in (None, sample.bundle))
 
 
+def sample_folder(bundle: str) -> Path:
+    """Return where the samples lie that come with a bundle: in a folder of its name, those of brain-mri above it."""
+    return _ASSETS if bundle == BRAIN else _ASSETS / bundle
+
+
 def _ours() -> list[Sample]:
-    texts = {name: text for file in _TEXTS for name, text in _texts(file).items() if isinstance(text, dict)}
+    folders = (path for path in _ASSETS.iterdir() if path.is_dir() and path.name != _PICTURES)
+    return [sample for folder in (_ASSETS, *sorted(folders)) for sample in _samples_in(folder)]
+
+
+def _samples_in(folder: Path) -> list[Sample]:
+    texts = {name: text for file in _TEXTS for name, text in _texts(folder / file).items() if isinstance(text, dict)}
+    home = BRAIN if folder == _ASSETS else folder.name
     samples = []
-    for path in sorted(path for path in _ASSETS.glob("*.*") if path.suffix in (".dcm", ".png")):
+    for path in sorted(path for path in folder.glob("*.*") if path.suffix in (".dcm", ".png")):
         text = texts.get(path.name, {})
         title = str(text.get("title", path.stem.replace("-", " ").replace("_", " ").capitalize()))
-        about, bundle = str(text.get("description", "")), str(text.get("bundle", BRAIN))
+        about, bundle = str(text.get("description", "")), str(text.get("bundle", home))
         origin = "real" if text.get("origin") == "real" else "synthetic"
         samples.append(Sample(path.stem, title, about, origin, path, bundle, _picture(path.stem)))
     return samples
 
 
-def _texts(file: str) -> dict[str, object]:
+def _texts(file: Path) -> dict[str, object]:
     try:
-        texts = json.loads((_ASSETS / file).read_text(encoding="utf-8"))
+        texts = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return texts if isinstance(texts, dict) else {}
@@ -99,7 +111,7 @@ def _installed() -> list[Sample]:
 
 
 def _picture(key: str) -> Path | None:
-    path = _ASSETS / "pictures" / f"{key}.png"
+    path = _ASSETS / _PICTURES / f"{key}.png"
     return path if path.is_file() else None
 
 

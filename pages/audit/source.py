@@ -23,7 +23,8 @@ SERIES = (
     "name begins as its own. Of a patient CD as ZIP what is no scan is left out."
 )
 ABOUT = {
-    SAMPLES: "Our twelve synthetic scans, and attacked copies of six of them, whose clean originals are known.",
+    SAMPLES: "The synthetic scans that come with this bundle, and attacked copies of some of them, whose clean "
+    "originals are known.",
     FILES: f"Each file is one scan, of a ZIP archive each file in it. {SERIES}",
     FOLDER: f"Every file in the folder is one scan. {SERIES}",
 }
@@ -42,7 +43,7 @@ def choose_cohort(session: Session) -> AuditState | None:
     if source == SAMPLES:
         from core.report.cohort import sample_cohort
 
-        return open_audit(session, (SAMPLES,), SAMPLES, sample_cohort)
+        return open_audit(session, (SAMPLES,), SAMPLES, lambda: sample_cohort(session.bundle))
     return _uploaded(session, source)
 
 

@@ -32,7 +32,7 @@ def draw_attention(state: ExpertsState) -> None:
     st.header("What the MAE attends to", anchor=False)
     st.markdown(
         "The masked autoencoder behind the detector is a vision transformer: this is what its **class token** takes "
-        "from each patch. It was trained to fill in patches, not to find tumours.",
+        "from each patch. It was trained to fill in patches, not to tell classes apart.",
         help=CLASS_TOKEN,
     )
     if state.models.mae is None:

@@ -20,7 +20,7 @@ NAMES = {"clean": "No attack", "pgd 4/255": "PGD, ε = 4/255", "pgd 8/255": "PGD
 NOT_YET = "Not recorded in this bundle yet"
 NONE = "not recorded"
 CURVE = "one-step"
-LESION = " “Lesion kept”: share of the outlined tumours whose contrast stays within 10 %."
+LESION = " “Lesion kept”: share of the outlined lesions whose contrast stays within 10 %."
 
 
 def draw_tradeoff(models: Bundle, wanted: str | None) -> None:

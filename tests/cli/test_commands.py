@@ -163,6 +163,15 @@ def test_evaluate_prints_the_golden_shape(capsys, sample_set):
     assert set(report["detection"]) == set(golden["detection"])
 
 
+@pytest.mark.parametrize(("split", "count"), [("val", 1), ("test", 2), ("all", 4)])
+def test_evaluate_takes_the_split_that_is_asked_for(capsys, cells, tmp_path, split, count):
+    images = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3), dtype=np.uint8)
+    np.savez(tmp_path / "cells.npz", image=images, label=[0, 1, 2, 3], split=[0, 1, 2, 2])
+    words = ["--data", tmp_path / "cells.npz", "--bundle", cells.name, "--split", split]
+    status, report, _ = answer(capsys, "evaluate", *words)
+    assert status == 0 and report["n"] == count and report["settings"]["split"] == split
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "words, reason",

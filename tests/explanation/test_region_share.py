@@ -29,7 +29,7 @@ def test_the_share_is_that_of_what_the_network_looks_at(spotted: Bundle) -> None
     pixels[:, 20:84, 20:84] = 0.5
     region[40:50, 40:45] = True
     found = region_share(pixels, region, spotted, "spot")
-    assert found is not None and found.of == "head" and found.method == "integrated-gradients"
+    assert found is not None and found.of == "body" and found.method == "integrated-gradients"
     assert found.inside == pytest.approx(0.5, abs=1e-3)
     assert found.size == pytest.approx(50 / 64**2, rel=0.1)
     noise = np.random.default_rng(0).choice([-8 / 255, 8 / 255], pixels.shape).astype(np.float32)

@@ -132,9 +132,9 @@ def test_colour_is_measured_as_grey() -> None:
     ("region", "reason"),
     [
         (disc(64, 64, 1), "too small"),
-        (disc(10, 10, 6), "outside the head"),
+        (disc(10, 10, 6), "outside the body"),
         (disc(64, 64, 50), "most of the picture"),
-        (HEAD | True, "outside the head|most of the picture"),
+        (HEAD | True, "outside the body|most of the picture"),
     ],
 )
 def test_where_nothing_can_be_measured_is_said(region: np.ndarray, reason: str) -> None:

@@ -22,7 +22,7 @@ from tests.reading import session, texts
 from tests.slowness import slow_down
 
 Choose = Callable[[AppTest, str], AppTest]
-OURS = [sample for sample in sample_scans() if sample.origin == "synthetic"]
+OURS = [sample for sample in sample_scans("brain-mri") if sample.origin == "synthetic"]
 SCAN = OURS[0].key
 
 

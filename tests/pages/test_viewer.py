@@ -150,7 +150,7 @@ def test_what_purification_did_in_a_region_stands_on_the_page(app: AppTest, choo
     app.run()
     assert "In the region of interest" in texts(app) and "Nothing was purified" in texts(app)
     share = next(iter(region_state(session).shares.values()))
-    assert share is not None and f"**{weight_text(share.size)}** of the head" in texts(app)
+    assert share is not None and f"**{weight_text(share.size)}** of the body" in texts(app)
     assert f"**{weight_text(share.inside)}** of what the answer rests on lies inside" in texts(app)
     assert "Outline the lesion" not in texts(app)
     attack(session)

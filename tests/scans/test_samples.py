@@ -20,7 +20,7 @@ def test_every_sample_opens() -> None:
         scan = load_scan(sample.path)
         assert scan.frame().size and sample.title and sample.origin in ("synthetic", "real")
         assert sample.picture, f"{sample.key} has no small picture: python -m training.publish.real_samples"
-    theirs = [sample for sample in found if sample.path.name in samples._texts("real.json")]
+    theirs = [sample for sample in found if sample.path.name in samples._texts(samples._ASSETS / "real.json")]
     assert theirs and all("CC BY 4.0" in sample.description for sample in theirs)
 
 
@@ -48,6 +48,19 @@ def test_a_sample_is_for_one_bundle(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert [sample.key for sample in sample_scans("cells")] == ["b"]
     assert [sample.key for sample in sample_scans("brain-mri")][-1] == "a"
     assert sample_scans("none") == ()
+
+
+def test_a_folder_of_a_bundle_holds_samples_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(samples, "_ASSETS", tmp_path)
+    for folder, name in (("chests", "b.dcm"), ("pictures", "c.dcm"), ("", "a.dcm")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        write_derived_dicom(tmp_path / folder / name, np.zeros((4, 4)), kind="synthetic", description="Black.")
+    (tmp_path / "chests" / "samples.json").write_text(json.dumps({"b.dcm": {"title": "Bee"}}))
+    (tmp_path / "samples.json").write_text(json.dumps({"b.dcm": {"title": "Another"}, "a.dcm": {"title": "Ay"}}))
+    (own,) = sample_scans("chests")
+    assert (own.key, own.title, own.path.parent) == ("b", "Bee", samples.sample_folder("chests"))
+    assert [one.title for one in sample_scans("brain-mri") if one.origin == "synthetic"] == ["Ay"]
+    assert sample_scans("pictures") == ()
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"b.dcm": 3}', "{"])

@@ -29,7 +29,7 @@ from core.purification.settings import PurifySettings
 from core.statistics import bootstrap_interval
 from training.conditions import pixels_under
 from training.files import read_results, write_results
-from training.options import bundle_options, data_words
+from training.options import bundle_options, bundle_words, data_words
 from training.recipes.data import measured_collections, validation_scans
 
 TUMOUR = 1
@@ -53,7 +53,9 @@ def record_attributions(val: Dataset, bundle: Bundle, options: argparse.Namespac
     folder = bundle.folder
     for name in bundle.classifiers:
         made_with = {
-            "command": shlex.join(["python", "-m", "training.measure.attributions", *data_words(options)]),
+            "command": shlex.join(
+                ["python", "-m", "training.measure.attributions", *data_words(options), *bundle_words(bundle.name)]
+            ),
             "seed": options.seed,
             "attack": asdict(ATTACK),
             "purifier": asdict(PURIFIER),

@@ -44,7 +44,7 @@ from core.models.diffusion import denoise_once, fixed_noise
 from training.conditions import condition_name
 from training.files import read_facts, write_facts
 from training.measure.answers import NEEDED, classifiers_option, drop_stale, record_answers
-from training.options import bundle_options, data_words
+from training.options import bundle_options, bundle_words, data_words
 from training.recipes.data import measured_collections, validation_scans
 
 COMPONENTS = 64
@@ -94,7 +94,7 @@ def measure_bundle(bundle: Bundle, options: argparse.Namespace) -> None:
     val = validation_scans(data, options)
     facts = read_facts(folder)
     facts["calibrated"] = {
-        "command": shlex.join([*COMMAND, *data_words(options), "--seed", str(options.seed)]),
+        "command": calibrate_command(options),
         "split": "val",
         "n": len(val),
         "groups": len(set(val.groups)),
@@ -102,6 +102,12 @@ def measure_bundle(bundle: Bundle, options: argparse.Namespace) -> None:
         **({"sites": dict(Counter(val.sites))} if val.sites else {}),
     }
     write_facts(folder, facts)
+
+
+def calibrate_command(options: argparse.Namespace) -> str:
+    """Return the command that measures the same again."""
+    words = [*COMMAND, *data_words(options), *bundle_words(options.bundle)]
+    return shlex.join([*words, "--seed", str(options.seed)])
 
 
 def record_content(train: Dataset, bundle: Bundle, seed: int) -> None:

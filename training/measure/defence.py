@@ -31,7 +31,7 @@ from training.measure.answers import CONDITIONS, NOTEBOOKS, notebook_path, weigh
 from training.measure.attributions import record_attributions
 from training.measure.purifiers import record_purifiers
 from training.measure.variation import record_variation
-from training.options import data_words
+from training.options import bundle_words, data_words
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,9 @@ def tables_command(options: argparse.Namespace) -> str:
     """Return the line that measures all tables."""
     names = " ".join(path.name for path in options.data)
     words = ["make", "tables", f"DATA={names}" if len(options.data) == 1 else f'DATA="{names}"']
-    return " ".join([*words, f"PER_SITE={options.per_site}"] if options.per_site else words)
+    words += [f"BUNDLE={name}" for name in bundle_words(options.bundle)[1:]]
+    words += [f"PER_SITE={options.per_site}"] if options.per_site else []
+    return " ".join(words)
 
 
 def benign_totals(bundle: Bundle) -> dict[str, dict[str, int]]:
@@ -203,5 +205,5 @@ def row_command(row: Row, bundle: Bundle, options: argparse.Namespace) -> str:
     words += ["--classifier", row.classifier] if row.classifier not in (None, bundle.default_classifier) else []
     words += ["--limit", str(limit)] if limit else []
     words += ["--seed", str(options.seed)] if options.seed else []
-    words += ["--bundle", options.bundle] if options.bundle != "brain-mri" else []
+    words += bundle_words(options.bundle)
     return shlex.join(words)

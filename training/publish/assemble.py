@@ -22,6 +22,8 @@ from training.recipes.mae import CONFIGS
 from training.recipes.weights import half
 from training.tasks import BRAIN_MRI, TASKS
 
+# What calibration writes; a bundle names it as soon as it holds both networks of a defence.
+CALIBRATED = {"content": "content.safetensors", "calibration": "calibration.json"}
 ROBUST = {"robust_mae": "mae", "robust_mask_dit": "mask_dit"}  # what each is made of
 
 
@@ -80,6 +82,8 @@ def main() -> None:
     for entry in arguments.answers_flagged:
         name, other = entry.split("=", 1)
         facts["classifiers"][name]["robust"] = other
+    if {"mae", "unet"} <= facts.keys():
+        facts |= CALIBRATED
     write_blanks(folder, facts)
     write_facts(folder, facts)
 

@@ -19,6 +19,7 @@ from training.publish.purification import purification_page
 from training.publish.sites import sites_page
 from training.publish.timing import timing_page
 from training.publish.white_box import white_box_page
+from training.tasks import BRAIN_MRI
 
 ROOT = WEIGHTS.parent
 SUBJECTS = {
@@ -55,8 +56,8 @@ def pages(bundles: Sequence[Bundle]) -> dict[Path, str]:
     for bundle in bundles:
         card = bundle.folder / "CARD.md"
         texts[card] = between_marks(card, "figures", card_table(bundle))
-    defended = next(bundle for bundle in bundles if not bundle.lacks)
-    texts[ROOT / "README.md"] = between_marks(ROOT / "README.md", "figures", readme_table(defended))
+    shown = next(bundle for bundle in bundles if bundle.name == BRAIN_MRI["name"])
+    texts[ROOT / "README.md"] = between_marks(ROOT / "README.md", "figures", readme_table(shown))
     return texts
 
 

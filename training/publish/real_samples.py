@@ -1,10 +1,11 @@
-"""Put real slices and cells of two collections under CC BY 4.0 among the samples, and draw every sample in small.
+"""Put real slices, cells and films of collections under CC BY 4.0 among the samples, and draw every sample in small.
 
     python -m training.publish.real_samples --slices cheng.npz --cells pbc.zip
+    python -m training.publish.real_samples --films pneumonia.npz
     python -m training.publish.real_samples                                         only the small pictures
 
 All are validation scans, which no shipped network was trained on. The slices were chosen by eye, for tumours that can
-be seen in a small picture; a cell is the first of its kind.
+be seen in a small picture; a cell is the first of its kind, and films are the first of either.
 """
 
 import io
@@ -20,6 +21,7 @@ from core.bundles import load_bundle
 from core.evaluation.datasets import load_for
 from core.explanation.overlays import scan_png
 from core.scans import Sample, load_scan, sample_scans
+from core.scans.samples import sample_folder
 from training.files import write_json
 from training.options import command_options
 
@@ -28,15 +30,18 @@ PICTURES = FOLDER / "pictures"
 PICTURE_SIDE = 128
 SLICES = (1904, 1896, 1359, 1328)  # numbers of figshare's files
 TUMOURS = {"glioma": "glioma", "meningioma": "meningioma", "pituitary": "pituitary tumour"}
-CELLS = "blood-cells"
+CELLS, FILMS = "blood-cells", "chest-xray"
+FILMS_OF_A_CLASS = 3
 CHENG = "Cheng 2017, figshare 1512427, CC BY 4.0"
 ACEVEDO = "Acevedo et al. 2020, Data in Brief 30, 105474, CC BY 4.0"
+KERMANY = "PneumoniaMNIST, Yang et al. 2023, of Kermany et al. 2018, CC BY 4.0"
 
 
 def main() -> None:
     parser = command_options(__doc__)
     parser.add_argument("--slices", type=Path, help="cheng.npz")
     parser.add_argument("--cells", type=Path, help="pbc.zip")
+    parser.add_argument("--films", type=Path, help="what training.collections.medmnist makes of pneumoniamnist.npz")
     options = parser.parse_args()
     if bool(options.slices) != bool(options.cells):
         parser.error("Give both --slices and --cells: real.json is written whole.")
@@ -46,6 +51,9 @@ def main() -> None:
             f"--cells {options.cells.name}"
         }
         write_json(FOLDER / "real.json", record | brain_slices(options.slices) | blood_cells(options.cells))
+    if options.films:
+        command = f"python -m training.publish.real_samples --films {options.films.name}"
+        write_json(sample_folder(FILMS) / "real.json", {"command": command} | chest_films(options.films))
     PICTURES.mkdir(exist_ok=True)
     for sample in sample_scans():
         (PICTURES / f"{sample.key}.png").write_bytes(small_picture(sample))
@@ -59,22 +67,25 @@ def brain_slices(file: Path) -> dict[str, dict[str, str]]:
         assert data["split"][place] == 1, f"Slice {number} is not of the validation split."
         kind = str(data["kind"][place])
         path = FOLDER / f"real-{kind}-{number}.dcm"
-        path.write_bytes(slice_dicom(data["image"][place], f"Slice {number} of {CHENG}; reduced to 128 x 128, 8 bits."))
+        comment = f"Slice {number} of {CHENG}; reduced to 128 x 128, 8 bits."
+        contrast = {"AcquisitionContrast": "T1", "ContrastBolusAgent": "Gadolinium"}
+        path.write_bytes(secondary_capture(data["image"][place], comment, Modality="MR", **contrast))
         about = f"A real axial slice that shows a {TUMOURS[kind]}. {CHENG}."
         title = f"{TUMOURS[kind].capitalize()} {number}, T1 with contrast"
         record[path.name] = {"title": title, "description": about, "origin": "real"}
     return record
 
 
-def slice_dicom(pixels: np.ndarray, comment: str) -> bytes:
+def secondary_capture(pixels: np.ndarray, comment: str, **attributes: str) -> bytes:
     """Return (H, W) uint8 as a Secondary Capture Image, which claims no patient and no acquisition (PS3.3 A.8.1)."""
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID = SecondaryCaptureImageStorage
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID = generate_uid(entropy_srcs=[comment])
-    ds.Modality, ds.ConversionType, ds.ImageComments = "MR", "WSD", comment
-    ds.AcquisitionContrast, ds.ContrastBolusAgent = "T1", "Gadolinium"
+    ds.ConversionType, ds.ImageComments = "WSD", comment
+    for keyword, value in attributes.items():
+        setattr(ds, keyword, value)
     ds.PatientName, ds.PatientID, ds.PatientIdentityRemoved = "", "", "YES"
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
     ds.Rows, ds.Columns = pixels.shape
@@ -97,6 +108,23 @@ def blood_cells(file: Path) -> dict[str, dict[str, str]]:
         Image.fromarray(pixels).save(path, optimize=True)
         about = f"A real cell under the microscope. {ACEVEDO}."
         record[path.name] = {"title": name.capitalize(), "description": about, "origin": "real", "bundle": CELLS}
+    return record
+
+
+def chest_films(file: Path) -> dict[str, dict[str, str]]:
+    """Write the first validation films of each class as DICOM; return file → what is said of it."""
+    bundle, folder, record = load_bundle(FILMS), sample_folder(FILMS), {}
+    folder.mkdir(exist_ok=True)
+    val = load_for(bundle, file).split("val")
+    for label, name in enumerate(bundle.classes):
+        places = np.flatnonzero(val.labels.numpy() == label)[:FILMS_OF_A_CLASS]
+        for number, place in enumerate(places, 1):
+            pixels = (255 * val.pixels[place, 0].numpy()).round().astype(np.uint8)
+            path = folder / f"{name.replace(' ', '-')}-{number:02d}.dcm"
+            comment = f"Validation film {place} of {KERMANY}; 28 x 28, 8 bits."
+            path.write_bytes(secondary_capture(pixels, comment, Modality="DX", BodyPartExamined="CHEST"))
+            about = f"A real film of a child's chest, labelled ‘{name}’, at 28 × 28 pixels. {KERMANY}."
+            record[path.name] = {"title": f"{name.capitalize()} {number}", "description": about, "origin": "real"}
     return record
 
 

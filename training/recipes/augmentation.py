@@ -70,7 +70,27 @@ def augmented_tiles(pixels: Tensor, generator: torch.Generator) -> Tensor:
     return turned.clamp_min(1e-6) ** density
 
 
-AUGMENTATIONS = {"brain-mri": augmented_scans, "blood-cells": augmented_cells, "lung-histology": augmented_tiles}
+def augmented_chests(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return chest X-rays as another position, another dose or another reader's window would have shown them.
+
+    All are shifted by up to 2 pixels. Half of them stay otherwise in place, as interpolation blurs most of what 28 × 28
+    pixels show; the others are turned by up to 10° and scaled by up to 10 %. None is mirrored: a heart lies left.
+    """
+    whole = uniform_numbers(pixels, 1, 0, 1, generator) < 0.5
+    angle = torch.where(whole, 0.0, uniform_numbers(pixels, 1, -10, 10, generator))
+    zoom = torch.where(whole, 1.0, 1 + uniform_numbers(pixels, 1, -0.1, 0.1, generator))
+    shift = uniform_numbers(pixels, 2, -2, 2, generator).round().flatten(1) * 2 / pixels.shape[-1]
+    moved = warped(pixels, angle, torch.ones_like(angle), "border", zoom, shift)
+    gamma, gain = uniform_numbers(pixels, 1, 0.75, 1.33, generator), uniform_numbers(pixels, 1, 0.9, 1.1, generator)
+    return (gain * moved.clamp_min(1e-6) ** gamma).clamp(0, 1)
+
+
+AUGMENTATIONS = {
+    "brain-mri": augmented_scans,
+    "blood-cells": augmented_cells,
+    "lung-histology": augmented_tiles,
+    "chest-xray": augmented_chests,
+}
 FAITHFUL = AUGMENTATIONS | {"brain-mri": faithful_scans}
 
 

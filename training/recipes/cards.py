@@ -41,7 +41,7 @@ def write_result(
         "command": command_line(),
         "data": " ".join(path.name for path in options.data),
         **({"left_out": options.leave_out} if options.leave_out else {}),
-        "split": "trained on train, measured on val; no near-duplicate group or patient is in both",
+        "split": "trained on train, measured on val; no group of the data set is in both",
         **(history or {"started_from": started_from(options.init)}),
         "seed": options.seed,
         "commit": _commit(),

@@ -44,10 +44,20 @@ CELLS = {
     "decoder_depth": 3,
     "decoder_heads": 4,
 }
+CHESTS = {
+    "patch": 2,
+    "width": 64,
+    "depth": 4,
+    "heads": 4,
+    "decoder_width": 48,
+    "decoder_depth": 1,
+    "decoder_heads": 4,
+}
 CONFIGS: dict[str, dict[str, Any]] = {
     "brain-mri": BRAIN,
     "blood-cells": CELLS,
     "lung-histology": BRAIN | {"depth": 6, "decoder_depth": 2},
+    "chest-xray": CHESTS,
 }
 PARTS = (2, 4)  # hide a half or a quarter, as the detector hides a quarter
 MEASURED = 256  # val scans of a collection at most

@@ -1,6 +1,7 @@
-"""Draw synthetic scans with the bundle's own diffusion model and write them as DICOM into assets/samples.
+"""Draw synthetic scans with the bundle's own diffusion model and write them as DICOM among the samples.
 
     python -m training.recipes.samples --data br35h.npz tcga-lgg.npz cheng.npz
+    python -m training.recipes.samples --data pneumonia.npz --bundle chest-xray
 
 Each is farther from its nearest training scan, mirrored or not, than the median validation scan is from its own: so
 none is a training scan in disguise. The distances are recorded in samples.json beside the files. The collections take
@@ -20,12 +21,13 @@ from core.bundles import Bundle, load_bundle
 from core.defence.pipeline import examine
 from core.evaluation.datasets import Dataset
 from core.models.diffusion import cumulative_alphas
-from core.scans import load_scan, write_derived_dicom
+from core.scans import load_scan, sample_scans, write_derived_dicom
+from core.scans.samples import sample_folder
 from training.files import write_json
 from training.options import bundle_command, bundle_options
 from training.recipes.data import by_collection, measured_collections
 
-FOLDER = Path(__file__).resolve().parents[2] / "assets" / "samples"
+BODY_PARTS = {"brain-mri": "BRAIN", "chest-xray": "CHEST"}  # (0018,0015), by the terms of PS3.16 annex L
 PER_CLASS = 6
 CANDIDATES = 48
 MEASURED = 100  # val scans of a collection, whose distances the median is of
@@ -41,13 +43,15 @@ def main() -> None:
     known = data.split("train")
     val = by_collection(data.split("val"), MEASURED)
     needed = float(np.median([nearest(pixels, known.pixels) for part in val.values() for pixels in part.pixels]))
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for old in FOLDER.glob("*.dcm"):
-        old.unlink()
+    folder = sample_folder(bundle.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in sample_scans(bundle.name):
+        if old.path.parent == folder and old.origin == "synthetic":
+            old.path.unlink()
     record: dict[str, Any] = {"command": bundle_command("training.recipes.samples", bundle.name, options)}
     for label in range(len(bundle.classes)):
         record |= written_samples(bundle, label, known, needed, options.seed + 1000 * label)
-    write_json(FOLDER / "samples.json", record)
+    write_json(folder / "samples.json", record)
 
 
 def written_samples(bundle: Bundle, label: int, known: Dataset, needed: float, seed: int) -> dict[str, dict[str, Any]]:
@@ -62,13 +66,20 @@ def written_samples(bundle: Bundle, label: int, known: Dataset, needed: float, s
         if distance <= needed:
             continue
         place = len(record) + 1
-        file = FOLDER / f"{name.replace(' ', '-')}-{place:02d}.dcm"
+        file = sample_folder(bundle.name) / f"{name.replace(' ', '-')}-{place:02d}.dcm"
         description = (
             f"Synthetic scan drawn by the diffusion model of {bundle.name}, class '{name}', seed {candidate}; "
             "no patient. Not for diagnosis."
         )
-        extra = {"BodyPartExamined": "BRAIN"}
-        write_derived_dicom(file, displayable(pixels), kind="synthetic", description=description, extra=extra)
+        part = BODY_PARTS.get(bundle.name)
+        write_derived_dicom(
+            file,
+            displayable(pixels),
+            kind="synthetic",
+            description=description,
+            modality=bundle.written_modality,
+            extra={"BodyPartExamined": part} if part else {},
+        )
         if not convincing(file, bundle, name):
             file.unlink()
             continue
@@ -123,7 +134,8 @@ def nearest(pixels: Tensor, train: Tensor) -> float:
 def convincing(file: Path, bundle: Bundle, label: str) -> bool:
     """Return whether the pipeline reads the file as what it was drawn as, with confidence and without suspicion."""
     exam = examine(load_scan(file), bundle)
-    return exam.label == label and not exam.detection.flagged and exam.prediction.confidence >= CONFIDENT
+    suspicious = exam.detection.flagged or exam.detection.altered
+    return exam.label == label and not suspicious and exam.prediction.confidence >= CONFIDENT
 
 
 if __name__ == "__main__":

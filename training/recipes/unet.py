@@ -47,11 +47,23 @@ BRAIN = {
     "num_class_embeds": 3,
 }
 COLOUR = BRAIN | {"in_channels": 3, "out_channels": 3}
+CHESTS = {
+    "sample_size": 28,
+    "in_channels": 1,
+    "out_channels": 1,
+    "block_out_channels": [16, 32, 64],
+    "layers_per_block": 1,
+    "down_block_types": ["DownBlock2D", "DownBlock2D", "AttnDownBlock2D"],
+    "up_block_types": ["AttnUpBlock2D", "UpBlock2D", "UpBlock2D"],
+    "norm_num_groups": 8,
+    "num_class_embeds": 3,
+}
 CONFIGS: dict[str, dict[str, Any]] = {
     "brain-mri": BRAIN,
     "blood-cells": COLOUR
     | {"sample_size": 64, "block_out_channels": [32, 64, 96, 112], "attention_head_dim": 16, "num_class_embeds": 9},
     "lung-histology": COLOUR | {"num_class_embeds": 4},
+    "chest-xray": CHESTS,
 }
 CLASS_DROPPED = 0.3
 SMALL_T = 250

@@ -95,7 +95,7 @@ def _about(region: Region, found: RegionFidelity, spacing: Spacing, clean: bool)
     )
     elsewhere = (
         f"Elsewhere: contrast, size and edge are medians over the same outline at {found.places} other places in the "
-        "head; the rest is over all of it."
+        "body; the rest is over all of it."
         if found.places
         else "The region is too large to be laid elsewhere, so elsewhere has no contrast, size and edge."
     )

@@ -8,6 +8,7 @@ none is a training scan in disguise. The distances are recorded in samples.json 
 turns in giving the mean that a drawing begins from.
 """
 
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def written_samples(bundle: Bundle, label: int, known: Dataset, needed: float, s
         if distance <= needed:
             continue
         place = len(record) + 1
-        file = sample_folder(bundle.name) / f"{name.replace(' ', '-')}-{place:02d}.dcm"
+        file = free_file(sample_folder(bundle.name), name)
         description = (
             f"Synthetic scan drawn by the diffusion model of {bundle.name}, class '{name}', seed {candidate}; "
             "no patient. Not for diagnosis."
@@ -92,6 +93,12 @@ def written_samples(bundle: Bundle, label: int, known: Dataset, needed: float, s
             "median_validation_rmse": round(needed, 5),
         }
     return record
+
+
+def free_file(folder: Path, name: str) -> Path:
+    """Return the first file of a class that isn't there yet, as real samples bear its name, too."""
+    files = (folder / f"{name.replace(' ', '-')}-{number:02d}.dcm" for number in count(1))
+    return next(file for file in files if not file.exists())
 
 
 def class_means(known: Dataset, label: int) -> list[Tensor]:

@@ -3,7 +3,7 @@
 import torch
 
 from core.evaluation.datasets import Dataset
-from training.recipes.samples import class_means, nearest
+from training.recipes.samples import class_means, free_file, nearest
 
 
 def scans(values, labels, collections):
@@ -23,3 +23,10 @@ def test_the_nearest_scan_may_be_a_mirrored_one():
     far = torch.ones(1, 1, 2, 2)
     assert nearest(pixels, torch.cat([far, pixels.flip(-1)[None]])) == 0
     assert nearest(pixels, far) == torch.tensor(0.5).sqrt().item()
+
+
+def test_a_drawing_takes_no_real_sample_s_place(tmp_path):
+    for name in ("no-tumour-01.dcm", "no-tumour-03.dcm", "tumour-01.dcm"):
+        (tmp_path / name).touch()
+    assert free_file(tmp_path, "no tumour").name == "no-tumour-02.dcm"
+    assert free_file(tmp_path, "tumour").name == "tumour-02.dcm"

@@ -9,7 +9,7 @@ from core.bundles.loading import shipped_names
 from core.scans import sample_scans
 from tests.reading import opened, session, take_bundle
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted(path.parent.name for path in (ROOT / "pages").glob("*/page.py"))
 WITH_SAMPLES = [name for name in shipped_names() if sample_scans(name)]
 

@@ -24,7 +24,7 @@ def test_bundle_states_what_pages_need(bundle):
     assert (bundle.resolution, bundle.channels) == (128, 1)
     calibration = bundle.calibrations["resnet18"]
     assert len(calibration.clean["amv"]) == len(calibration.groups) == len(calibration.labels) > 50
-    assert set(bundle.limits["resnet18"].thresholds) == {"mae_error", "amv", "instability"}
+    assert set(bundle.limits["resnet18"].thresholds) == {"amv", "agreement", "instability"}
     assert bundle.facts["calibrated"]["command"]
 
 

@@ -16,6 +16,7 @@ from core.defence.profile import (
     ProfileError,
     check_profile,
     fit_profile,
+    groups_of,
     read_profile,
     weights_digest,
     with_profile,
@@ -103,16 +104,25 @@ def test_one_for_something_else_is_refused(profile, bundle, change, reason):
 
 
 def test_one_for_another_classifier_is_refused(profile, bundle):
-    with pytest.raises(ProfileError, match="resnet18, not for dwf"):
-        check_profile(profile, bundle, "dwf")
-    assert weights_digest(bundle, "dwf") != weights_digest(bundle, NAME)
+    with pytest.raises(ProfileError, match="resnet18, not for medfedpure"):
+        check_profile(profile, bundle, "medfedpure")
+    assert weights_digest(bundle, "medfedpure") != weights_digest(bundle, NAME)
 
 
-def test_one_that_lowers_what_calibration_only_raises_is_refused(profile, bundle):
-    group = profile.groups["flagged"]
-    lowered = replace(group, thresholds={**group.thresholds, "amv": 0.5})
+@pytest.fixture
+def one_question(bundle: Bundle) -> Bundle:
+    """The bundle as if all of its scores raised the alarm, with thresholds that spare light noise."""
+    clean = bundle.calibrations[NAME].clean
+    thresholds = {name: max(clean[name]) for name in GROUPS["flagged"].shares}
+    return replace(bundle, limits={NAME: replace(bundle.limits[NAME], thresholds=thresholds, altered=())})
+
+
+def test_one_that_lowers_what_calibration_only_raises_is_refused(one_question):
+    profile = fit_profile(site(one_question), one_question, NAME)
+    assert with_profile(one_question, profile).limits[NAME].thresholds == profile.groups["flagged"].thresholds
+    lowered = replace(profile.groups["flagged"], thresholds={**profile.groups["flagged"].thresholds, "amv": 1e-6})
     with pytest.raises(ProfileError, match="lowers"):
-        with_profile(bundle, replace(profile, groups={"flagged": lowered}))
+        with_profile(one_question, replace(profile, groups={"flagged": lowered}))
 
 
 def edited(profile: Profile, **changes: object) -> bytes:
@@ -162,5 +172,5 @@ def test_a_file_that_isn_t_there_gives_one_sentence(tmp_path):
 
 
 def test_every_score_that_flags_is_in_a_group(bundle):
-    names = [name for group in GROUPS.values() for name in group.shares]
+    names = [name for group in groups_of(bundle.limits[NAME]).values() for name in group.shares]
     assert sorted(names) == sorted(bundle.limits[NAME].thresholds)

@@ -61,7 +61,7 @@ def test_the_scan_on_the_table_is_shown(app: AppTest, choose: Choose, page: Call
     choose(app, "tumour-01")
     page("This scan")
     assert not app.exception and not app.error
-    assert "Mask 4" in texts(app) and "This scan: tumour-01.dcm" in texts(app)
+    assert "Mask 2" in texts(app) and "This scan: tumour-01.dcm" in texts(app)
     score = app.session_state["session"].examination.detection.scores["amv"]
     assert f"attention variation **{score_text(score)}**" in texts(app)
     page("Scores")

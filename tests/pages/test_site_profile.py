@@ -69,7 +69,7 @@ def test_a_wrong_file_gives_one_sentence_and_loses_nothing(app: AppTest, content
 
 
 def test_a_profile_of_another_classifier_is_not_in_force(app: AppTest) -> None:
-    upload(app, "profile-file", "profile.json", write_profile(fitted(classifier="dwf")).encode())
+    upload(app, "profile-file", "profile.json", write_profile(fitted(classifier="medfedpure")).encode())
     assert not app.error
     assert "Not in use here" in texts(app)
 

@@ -25,7 +25,9 @@ MISLEADING_SHARES = {"instability": 1.0}
 # A fifth of the budget is kept back, as scans that the thresholds have not seen pass them a little more often.
 CALIBRATED_FALSE_ALARMS = 0.8 * FALSE_ALARM_BUDGET
 BENIGN_FALSE_ALARMS = 0.1
-SCOPE_MARGIN = 1.15
+# Farther than this many times what is usual at any site is out of scope. The farthest scans of all say little of what
+# is usual: two of 300 lay 1.4 times as far as the third.
+SCOPE_MARGIN, SCOPE_USUAL = 1.15, 0.98
 # PGD at 8/255 leaves the classifier surer than this, however stable it looks; who stops at the border doesn't.
 UNSURE = 0.9
 STEADY = (0.005, 0.01, 0.02, 0.04, 0.06)  # few and far between, so that a fold more or less hardly matters
@@ -66,9 +68,15 @@ def fitted_limits(calibration: Calibration, kept: np.ndarray | slice = slice(Non
     else:
         thresholds = fit_thresholds(clean, spared, sites)
     amv = {eps: arrays(calibration.attacked[f"pgd {eps}/255"])["amv"] for eps, _ in LADDER}
-    farthest = float(np.array(calibration.conditions["clean"].scope)[kept].max())
-    limits = Limits(thresholds, SCOPE_MARGIN * farthest, fit_ladder(amv), altered=altered)
+    limits = Limits(thresholds, fit_scope(calibration, kept), fit_ladder(amv), altered=altered)
     return replace(limits, borderline=fit_borderline(benign, limits, kept))
+
+
+def fit_scope(calibration: Calibration, kept: np.ndarray | slice) -> float:
+    """The distance to the training scans above which a scan is refused; each site counts for itself."""
+    distances = {"distance": np.array(calibration.conditions["clean"].scope)[kept]}
+    sites = at_sites(distances, np.array(calibration.sites)[kept] if calibration.places else np.array([]))
+    return SCOPE_MARGIN * max(float(np.quantile(own["distance"], SCOPE_USUAL)) for own in (distances, *sites))
 
 
 def asks_altered(clean: Mapping[str, object]) -> bool:

@@ -12,7 +12,7 @@ from core.bundles import Bundle, diffusion_of
 from core.defence.acquisition import acquisition_of
 from core.defence.decision import Decisions, decide
 from core.defence.examination import Detection, Examination, Prediction, Purification, PurifyStep
-from core.defence.scope import not_finite, out_of_scope, wrong_acquisition, wrong_kind
+from core.defence.scope import empty, not_finite, out_of_scope, wrong_acquisition, wrong_kind
 from core.detection.scores import Evidence, gather_evidence
 from core.models.diffusion import fixed_noise
 from core.purification.ddim import PURIFY_STEPS, purify_steps
@@ -139,7 +139,7 @@ def _prepared(request: Request, bundle: Bundle, scope_limit: float | None) -> Ex
     )
     plane, sequence = acquisition_of(exam, scan, bundle)
     exam = replace(exam, plane=plane, sequence=sequence)
-    return replace(exam, refused=exam.refused or wrong_acquisition(exam, bundle, "tags"))
+    return replace(exam, refused=exam.refused or empty(exam.pixels) or wrong_acquisition(exam, bundle, "tags"))
 
 
 def _pixels(exams: Sequence[Examination]) -> Tensor:

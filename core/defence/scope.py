@@ -9,6 +9,8 @@ from core.scans import Scan
 
 CLEARLY_COLOURED = 24 / 255  # difference between the channels of a pixel
 MOST_COLOURED = 0.1  # of a grey scan's pixels
+EMPTY_STEP = 0.1  # of the grey scale
+LEAST_SHOWN = 0.01  # of a picture's pixels
 FEWEST_COLOURED = 0.05  # of a colour picture's pixels: of 7,680 stained blood cells each has at least 12 %
 
 
@@ -26,6 +28,16 @@ def wrong_kind(scan: Scan, frame: np.ndarray, bundle: Bundle) -> str | None:
     if bundle.channels == 3 and not is_colourful(frame, FEWEST_COLOURED):
         return f"Not a picture this model was made for: it is grey, and “{bundle.title}” takes colour pictures only."
     return None
+
+
+def empty(pixels: np.ndarray) -> str | None:
+    """Why (C, H, W) pixels in [0, 1] that hardly show anything are refused, in one sentence; None where they do.
+
+    Training scans hold slices next to the head, so that by its content alone an empty one would be taken.
+    """
+    if (np.abs(pixels - np.median(pixels)) > EMPTY_STEP).mean() >= LEAST_SHOWN:
+        return None
+    return "The picture is empty, or all but empty: choose another slice, or another window."
 
 
 def wrong_acquisition(exam: Examination, bundle: Bundle, source: str) -> str | None:

@@ -45,7 +45,7 @@ def test_examine_prints_the_golden_shape(capsys, sample_files):
 def test_examine_says_in_words_that_an_answer_stands():
     golden = json.loads((GOLDEN / "examine.json").read_text())
     usual, borderline = examination_text(golden), examination_text(golden | {"stands": True})
-    assert usual.endswith("flagged by amv, instability; purified at t* = 100")
+    assert usual.endswith("flagged by instability; altered by amv, agreement; purified at t* = 60")
     assert borderline == usual + "; borderline, so its own answer stands"
 
 
@@ -129,7 +129,7 @@ def test_examine_says_how_far_the_answer_rests_on_a_region(capsys, tmp_path):
     whole = {"inside": pytest.approx(1), "size": pytest.approx(1), "of": "picture", "method": "integrated-gradients"}
     assert record["rests_on"] == whole
     _, record, _ = answer(capsys, *words, tmp_path / "corner.nii")
-    assert record["rests_on"]["of"] == "head" and record["rests_on"]["inside"] < 0.05
+    assert record["rests_on"]["of"] == "body" and record["rests_on"]["inside"] < 0.05
     assert "of it rests on the region" in examination_text(record)
     words = ["examine", str(tmp_path / "scan.nii"), "--frame", "0", "--region", str(tmp_path / "all.nii")]
     assert main(words) == 2 and "outlines nothing on frame 0" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from core.models.acquisition import AcquisitionNetwork
 @pytest.mark.slow
 def test_all_networks_are_checked_in_turn_and_nothing_is_found_in_sound_ones(bundle):
     scrubber = BundleScrubber(bundle)
-    networks = [*bundle.classifiers.values(), bundle.mae, bundle.diffusion.unet]
+    networks = [*bundle.classifiers.values(), bundle.mae, bundle.acquisition, bundle.diffusion.unet]
     assert scrubber.tensors == sum(len(float_tensors(network)) for network in networks)
     checks = 0
     while not scrubber.rounds:

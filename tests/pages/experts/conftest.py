@@ -23,11 +23,12 @@ def mixed() -> Bundle:
     """The bundle with two such mixtures: one with thresholds, one without."""
     plain, network = load_bundle(), small_mixture()
     entry = {"file": "small.safetensors", "experts": EXPERTS}
-    facts = plain.facts | {"classifiers": {"resnet18": plain.facts["classifiers"]["resnet18"]}}
+    own = ("resnet18", "robust")  # the second answers in the first one's place on flagged scans
+    facts = plain.facts | {"classifiers": {name: plain.facts["classifiers"][name] for name in own}}
     facts["classifiers"] |= {"medfedpure": entry, "dwf": entry}
     limits = {"resnet18": plain.limits["resnet18"], "medfedpure": plain.limits["resnet18"]}
     calibrations = dict(plain.calibrations) | {"medfedpure": plain.calibrations["resnet18"]}
-    classifiers = {"resnet18": plain.classifiers["resnet18"], "medfedpure": network, "dwf": network}
+    classifiers = {name: plain.classifiers[name] for name in own} | {"medfedpure": network, "dwf": network}
     made = {"classifiers": classifiers, "facts": facts, "limits": limits, "calibrations": calibrations}
     return dataclasses.replace(plain, **made, hashes=dict(plain.hashes) | {"small.safetensors": "abc"})
 

@@ -12,7 +12,7 @@ from pages.shared.regions import keep_drawn, region_state
 from pages.shared.regions.share import sentence
 from pages.shared.story.climb import climb_of
 from pages.shared.viewer.drawn import Drawn
-from pages.shared.words import heading, percent
+from pages.shared.words import heading, percent, said_of
 from tests.reading import session, texts
 
 Choose = Callable[[AppTest, str], AppTest]
@@ -75,7 +75,7 @@ def test_the_timeline_tells_what_happened(attacked: AppTest) -> None:
     )
     detection = run.outcome.examination.detection
     ratio = max(detection.scores[name] / limit for name, limit in detection.thresholds.items())
-    assert alarm.about.startswith("2 Flagged" if detection.flagged else "2 Not flagged")
+    assert detection.altered and alarm.about.startswith(f"2 {said_of(detection)}. ")
     assert f"{ratio:.3g} times its threshold" in alarm.about
     assert noise.about == "3 Noise added, up to diffusion step 60." and "data:image/png" in estimate.svg
     last = state.trajectories[0].frames[-1].prediction

@@ -14,6 +14,7 @@ from pages.detect import trials as detector_trials
 from pages.detect.findings import benign_told, paper_sentence, roc_told, stress_told
 from pages.detect.record import score_text, share_text
 from pages.detect.trials import TrialsState
+from pages.shared.words import score_words
 from tests.reading import texts
 from tests.slowness import slow_down
 
@@ -62,10 +63,11 @@ def test_the_scan_on_the_table_is_shown(app: AppTest, choose: Choose, page: Call
     page("This scan")
     assert not app.exception and not app.error
     assert "Mask 2" in texts(app) and "This scan: tumour-01.dcm" in texts(app)
-    score = app.session_state["session"].examination.detection.scores["amv"]
-    assert f"attention variation **{score_text(score)}**" in texts(app)
+    score = app.session_state["session"].examination.detection.scores["agreement"]
+    name = score_words("agreement").name.lower()
+    assert f"{name} **{score_text(score)}**" in texts(app)
     page("Scores")
-    assert "recorded on" in app.header[0].value and "attention variation **" not in texts(app)
+    assert "recorded on" in app.header[0].value and f"{name} **" not in texts(app)
 
 
 @pytest.mark.slow

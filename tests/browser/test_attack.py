@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from core import examine, load_bundle, load_scan
 from core.attacks import AttackSettings, attack_scan
-from pages.shared.words import heading
+from pages.shared.words import heading, said_of
 
 Visit = Callable[[], Page]
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
@@ -72,7 +72,7 @@ def test_attack_is_flagged_and_purified_and_its_file_gives_the_same_verdict(open
     card = attacked(page)
     assert card[card.index("Before the attack") + 1] == "Tumour"
     assert card[card.index("Attacked") + 1] == heading(expected.undefended.label)
-    assert any(line.startswith("Detector: Flagged") for line in card)
+    assert any(line.startswith(f"Detector: {said_of(expected.detection)}") for line in card)
     assert card[card.index("After purification") + 1] == heading(expected.prediction.label)
     for label in ("SSIM", "PSNR", "ℓ∞", "ℓ2"):
         expect(page.get_by_test_id("stMetric").filter(has_text=label).first).to_be_visible()
@@ -154,7 +154,7 @@ def test_keys_step_through_the_attack(open_app: Visit) -> None:
     settle(page)
     page.keyboard.press("End")
     expect(page.locator(".st-key-verdict")).to_be_visible(timeout=WAIT_MS)
-    expect(page.get_by_role("img", name="Detector: Flagged")).to_be_visible()
+    expect(page.get_by_role("img", name="Detector: Altered, flagged")).to_be_visible()
 
 
 def test_streamlits_own_stop_pauses_the_attack_and_it_goes_on(open_app: Visit) -> None:

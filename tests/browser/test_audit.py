@@ -74,9 +74,9 @@ def done(page: Page) -> int:
 def run_until(page: Page, scans: int) -> None:
     """Press the button, and wait until so many scans are done or more."""
     page.locator(".st-key-audit-start button").click()
-    so_many = "|".join(str(count) for count in range(scans, SCANS + 1))
+    counts = "|".join(str(count) for count in range(scans, SCANS + 1))
     # On the bar while it runs; a fast machine may have done the rest by the time one looks.
-    expect(page.get_by_test_id("stMain")).to_contain_text(re.compile(rf"(?<!\d)({so_many}) of {SCANS}"), timeout=WAIT_MS)
+    expect(page.get_by_test_id("stMain")).to_contain_text(re.compile(rf"(?<!\d)({counts}) of {SCANS}"), timeout=WAIT_MS)
 
 
 def test_a_killed_server_loses_no_finished_scan(browser: Browser, pages: list, cohort: bytes, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_the_diagnosis_comes_back_and_can_be_walked_through(open_app: Visit, tmp
     assert all(image.get_attribute("alt") for image in main.locator("img").all())
 
     page.locator(".st-key-to-timeline button").click()
-    for words in ("1 Attack. ", "2 Flagged. ", "3 Noise added", "4 Estimate. ", "5 Answer back. "):
+    for words in ("1 Attack. ", "2 Altered, flagged. ", "3 Noise added", "4 Estimate. ", "5 Answer back. "):
         expect(page.get_by_role("img", name=re.compile(f"^{re.escape(words)}"))).to_be_visible(timeout=WAIT_MS)
 
     section(page, "What changed")

@@ -9,9 +9,9 @@ from core.scans import Scan
 
 CLEARLY_COLOURED = 24 / 255  # difference between the channels of a pixel
 MOST_COLOURED = 0.1  # of a grey scan's pixels
+FEWEST_COLOURED = 0.05  # of a colour picture's pixels: of 7,680 stained blood cells each has at least 12 %
 EMPTY_STEP = 0.1  # of the grey scale
 LEAST_SHOWN = 0.01  # of a picture's pixels
-FEWEST_COLOURED = 0.05  # of a colour picture's pixels: of 7,680 stained blood cells each has at least 12 %
 
 
 def wrong_kind(scan: Scan, frame: np.ndarray, bundle: Bundle) -> str | None:

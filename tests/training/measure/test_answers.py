@@ -18,7 +18,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str, ...], str | 
     """What would be measured, of a bundle of which nothing is recorded and one mixture has thresholds."""
     seen: list[tuple[tuple[str, ...], str | None]] = []
     bundle = load_bundle()
-    bundle = replace(bundle, calibrations={}, limits={name: bundle.limits[name] for name in ("resnet18", "dwf")})
+    bundle = replace(bundle, calibrations={}, limits={name: bundle.limits[name] for name in ("resnet18", "medfedpure")})
     scans = Namespace(pixels=[])
     monkeypatch.setattr(answers, "load_bundle", lambda name: bundle)
     monkeypatch.setattr(answers, "measured_collections", lambda bundle, options: scans)
@@ -32,9 +32,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str, ...], str | 
 def test_classifiers_with_thresholds_are_asked_each_under_its_own_attack(asked: list) -> None:
     answers.record_answers(Namespace(bundle="brain-mri"), [BLUR, PGD, CW])
     assert asked == [
-        (("resnet18", "dwf"), "gaussian-blur"),
+        (("resnet18", "medfedpure"), "gaussian-blur"),
         (("resnet18",), "pgd"),
-        (("dwf",), "pgd"),
+        (("medfedpure",), "pgd"),
         (("resnet18",), "cw"),
     ]
 

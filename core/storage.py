@@ -16,3 +16,14 @@ def save_whole(state: Mapping[str, Tensor], path: Path, facts: Mapping[str, str]
     with fresh.open("rb") as file:
         os.fsync(file.fileno())
     fresh.replace(path)
+
+
+def save_text(text: str, path: Path) -> None:
+    """Write a text file anew; who is cut off meanwhile leaves the old one and not half of the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.part")
+    with fresh.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from core.federation.flower.runner import Runner
     from core.federation.in_process import InProcess
     from core.federation.plan import Plan
+    from core.federation.policy import Policy
 
 WHOLE = ("rounds", "gate_rounds", "steps", "batch", "least", "dishonest", "width", "shrink")
 FRACTIONAL = ("lr", "gate_lr", "strength", "patience")
@@ -71,10 +72,7 @@ def _declare_site(actions: argparse._SubParsersAction) -> None:
     parser.add_argument("--server", required=True, metavar="HOST:PORT")
     parser.add_argument("--certificate", required=True, type=Path, metavar="FILE", help="the server's authority.pem")
     parser.add_argument("--key", required=True, type=Path, metavar="FILE", help="the site's own private key")
-    parser.add_argument(
-        "--partner", type=Path, action="append", default=[], metavar="FILE", help="a known site's NAME.pub"
-    )
-    parser.add_argument("--policy", type=Path, metavar="FILE", help="what this site allows, as JSON")
+    parser.add_argument("--partner", type=Path, action="append", default=[], metavar="FILE", help="a known NAME.pub")
     parser.add_argument("--sum-key", type=Path, metavar="FILE", help="the sites' key for encrypted sums")
     parser.add_argument("--with-parent", action="store_true", help="end when standard input ends")
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="what the site keeps")
@@ -115,6 +113,7 @@ def _data_options() -> argparse.ArgumentParser:
     options.add_argument("--data", required=True, type=Path, nargs="+", metavar="FILE", help=".npz or .zip")
     options.add_argument("--bundle", default="brain-mri", help="whose classes and resolution (default brain-mri)")
     options.add_argument("--split", default="train", help="of the data (default train), or all")
+    options.add_argument("--policy", type=Path, metavar="FILE", help="what a site here allows, as JSON")
     return options
 
 
@@ -132,9 +131,10 @@ def run_here(arguments: argparse.Namespace, command: str) -> int:
             f"The data have {len(names)} sites with at least {arguments.smallest} scans, and a round needs "
             f"{plan.least}; give more collections, or a smaller --smallest or --least."
         )
+    policy = _policy(arguments)
     arguments.out.mkdir(parents=True, exist_ok=True)
     if arguments.in_process:
-        sites = [images.site(name, name) for name in names]
+        sites = [replace(images.site(name, name), policy=policy) for name in names]
         return _answered(arguments, plan, nullcontext(InProcess(plan, arguments.out, sites, arguments.init)))
     return _answered(arguments, plan, _processes(arguments, plan, names))
 
@@ -165,24 +165,15 @@ def run_site(arguments: argparse.Namespace, command: str) -> int:
     from core.federation.flower.processes import end_with_parent
     from core.federation.flower.supernode import Connection
     from core.federation.flower.supernode import run_site as run
-    from core.federation.policy import Policy, read_policy
 
     begun = end_with_parent() if arguments.with_parent else None
     images = load_site_images(arguments.data, arguments.bundle, arguments.split)
     site = images.site(arguments.name, arguments.of)
-    site.policy = read_policy(arguments.policy) if arguments.policy else Policy()
+    site.policy = _policy(arguments)
     site.key = read_key(arguments.sum_key) if arguments.sum_key else None
     site.folder = arguments.out
-    run(
-        site,
-        Connection(
-            arguments.server,
-            arguments.certificate,
-            arguments.key,
-            arguments.partner,
-            begun.wait if begun else lambda: None,
-        ),
-    )
+    wait = begun.wait if begun else lambda: None
+    run(site, Connection(arguments.server, arguments.certificate, arguments.key, arguments.partner, wait))
     return 0
 
 
@@ -256,7 +247,8 @@ def _ending_cleanly() -> Iterator[None]:
 
 
 def _line(held: dict[str, Any]) -> str:
-    took = ", ".join(f"{name} ({count})" for name, count in held["took_part"].items())
+    spent = {name: f", ε {own['epsilon']:.2f}" for name, own in held["privacy"].items()}
+    took = ", ".join(f"{name} ({count}{spent.get(name, '')})" for name, count in held["took_part"].items())
     absent = "".join(f" Without {name}: {why}" for name, why in held["absent"].items())
     sizes = f"{held['bytes_down'] / 1000:.0f} kB to each, {held['bytes_up'] / 1000:.0f} kB from all"
     return f"{held['phase']} {held['number'] + 1}: {took}. {held['seconds']:.1f} s, {sizes}.{absent}"
@@ -274,12 +266,19 @@ def _processes(
     program = [sys.executable, "-m", "core", "federate", "site"]
     data = ["--data", *(str(path.resolve()) for path in arguments.data)]
     data += ["--bundle", arguments.bundle, "--split", arguments.split, "--with-parent"]
+    data += ["--policy", str(arguments.policy.resolve())] if arguments.policy else []
     out = arguments.out.resolve()
     commands = {
         name: [*program, name, "--of", name, *data, "--out", str(out / "sites" / str(place))]
         for place, name in enumerate(names)
     }
     return local_runner(plan, out, commands, arguments.init and arguments.init.resolve())
+
+
+def _policy(arguments: argparse.Namespace) -> "Policy":
+    from core.federation.policy import Policy, read_policy
+
+    return read_policy(arguments.policy) if arguments.policy else Policy()
 
 
 def _plan(arguments: argparse.Namespace, channels: int, classes: int) -> "Plan":

@@ -270,7 +270,9 @@ BUNDLE_ADD = _record(
 BUNDLE_REMOVE = _record(bundle=_TEXT, removed={"type": "array", "items": _TEXT})
 
 _SIZES = {"bytes_down": _COUNT, "bytes_up": _COUNT}
-_ROUND = _record(phase=_TEXT, number=_COUNT, took_part=_map(_COUNT), absent=_map(_TEXT), seconds=_NUMBER, **_SIZES)
+_PRIVACY = _map(_record(epsilon=_NUMBER, delta=_NUMBER, steps=_COUNT, rate=_NUMBER, noise=_NUMBER, clip=_NUMBER))
+_WHO = {"took_part": _map(_COUNT), "absent": _map(_TEXT), "privacy": _PRIVACY}
+_ROUND = _record(phase=_TEXT, number=_COUNT, seconds=_NUMBER, **_WHO, **_SIZES)
 _ROUNDS, _NAMES = {"type": "array", "items": _ROUND}, {"type": "array", "items": _TEXT}
 FEDERATE = _record(plan={"type": "object"}, finished=_FLAG, failed=_TEXT_OR_NULL, started_again=_NAMES, rounds=_ROUNDS)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from core.federation.averaging import State, weighted_average
 from core.federation.encrypted import added
 from core.federation.plan import COLLECT, RESULT, Order, Plan
+from core.federation.privacy.account import Record
 from core.federation.robust import robust
 from core.federation.site import Answer
 from core.storage import save_whole
@@ -39,6 +40,8 @@ class Round:
         From asking to combining.
     bytes_down, bytes_up : int
         Sent to one hospital, and by all of them together.
+    privacy : dict of str to dict
+        Hospitals that train privately → what each says of that, see `core.federation.privacy.account`.
     """
 
     phase: str
@@ -48,6 +51,7 @@ class Round:
     seconds: float
     bytes_down: int
     bytes_up: int
+    privacy: Mapping[str, Record] = field(default_factory=dict)
 
 
 @dataclass
@@ -153,7 +157,9 @@ class Coordinator:
                 raise FederationError(str(error)) from error
         up = sum(_size(answer.state) for answer in answers.values())
         counts = {name: answer.count for name, answer in answers.items()}
-        self.rounds.append(Round(order.phase, order.number, counts, dict(sorted(absent.items())), seconds, down, up))
+        spent = {name: dict(answer.privacy) for name, answer in answers.items() if answer.privacy}
+        away = dict(sorted(absent.items()))
+        self.rounds.append(Round(order.phase, order.number, counts, away, seconds, down, up, spent))
         self.done += 1
         self._save()
         return self.rounds[-1]

@@ -2,14 +2,17 @@
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from core.federation.averaging import State
 from core.federation.plan import COLLECT, Order
+from core.federation.privacy import Privacy, check_installed
 from core.federation.strategies import STRATEGIES, statistics_names
 
 
@@ -35,6 +38,8 @@ class Policy:
         Whether BatchNorm's means and variances may leave.
     steps : int
         Most optimiser steps in a round.
+    privacy : Privacy or None
+        How it trains privately, and how far it goes in that; None trains as the plan says.
     """
 
     strategies: tuple[str, ...] = tuple(STRATEGIES)
@@ -43,6 +48,7 @@ class Policy:
     noise: float = 0.0
     sends_statistics: bool = True
     steps: int = 10_000
+    privacy: Privacy | None = None
 
     def __post_init__(self):
         unknown = [name for name in self.strategies if name not in STRATEGIES]
@@ -60,16 +66,32 @@ def read_policy(path: Path) -> Policy:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise PolicyError(f"{path.name} can't be read as a policy; it should be a JSON file.") from error
-    kinds = {"strategies": list, "sends_statistics": bool, "least_partners": int, "steps": int}
-    known = [entry.name for entry in fields(Policy)]
+    kinds = {"strategies": list, "sends_statistics": bool, "least_partners": int, "steps": int, "privacy": dict}
+    _check_entries(path.name, entries, Policy, kinds)
+    entries |= {"strategies": tuple(entries["strategies"])} if "strategies" in entries else {}
+    if "privacy" in entries:
+        entries["privacy"] = _read_privacy(path.name, entries["privacy"])
+    return Policy(**entries)
+
+
+def _read_privacy(file: str, entries: Any) -> Privacy:
+    _check_entries(f"{file}: privacy", entries, Privacy, {})
+    try:
+        check_installed()
+        return Privacy(**entries)
+    except ValueError as error:
+        raise PolicyError(f"{file}: {error}") from error
+
+
+def _check_entries(what: str, entries: Any, of: type, kinds: Mapping[str, type]) -> None:
+    """Refuse entries that `of` hasn't, and values that are of none of their kinds; a kind not named is a number."""
+    known = [entry.name for entry in fields(of)]
     if not isinstance(entries, dict) or set(entries) - set(known):
-        raise PolicyError(f"{path.name} is no policy: it may have the entries {', '.join(known)} and no others.")
+        raise PolicyError(f"{what} is no policy: it may have the entries {', '.join(known)} and no others.")
     for name, value in entries.items():
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not (isinstance(value, kinds[name]) if name in kinds else number) or (kinds.get(name) is int and not number):
-            raise PolicyError(f"{path.name}: {name} has a value that a policy can't have there.")
-    entries |= {"strategies": tuple(entries["strategies"])} if "strategies" in entries else {}
-    return Policy(**entries)
+            raise PolicyError(f"{what}: {name} has a value that a policy can't have there.")
 
 
 def check_order(policy: Policy, order: Order, known_partners: int) -> None:

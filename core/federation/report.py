@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from core.storage import save_text
+
 REPORT = "report.json"
 
 
 def write_report(out: Path, report: Mapping[str, Any]) -> None:
     """Write a federation's report into its folder, whole or not at all."""
-    fresh = out / f"{REPORT}.part"
-    fresh.write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
-    fresh.replace(out / REPORT)
+    save_text(json.dumps(report, indent=1, ensure_ascii=False), out / REPORT)
 
 
 def read_report(out: Path) -> dict[str, Any]:

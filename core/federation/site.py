@@ -7,6 +7,7 @@ import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +16,19 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from core import compute
-from core.federation.averaging import State, client_update
+from core.federation.averaging import ClientSettings, State, client_update
 from core.federation.encrypted import SumKey, is_encrypted
 from core.federation.losses import expert_loss, gate_loss
 from core.federation.plan import COLLECT, EXPERTS, GATE, HEAD, RESULT, Order
 from core.federation.policy import Policy, check_order, guarded
+from core.federation.privacy import Privacy
+from core.federation.privacy.account import Account, Record
+from core.federation.privacy.training import private_update, sampling_rate
 from core.federation.strategies import held_near, kept_names
 from core.storage import save_whole
 
 PHASES = (EXPERTS, COLLECT, GATE, RESULT)
+ACCOUNT = "privacy.json"
 
 
 @dataclass(frozen=True)
@@ -40,12 +45,15 @@ class Answer:
         That it took.
     again : bool
         Whether it had answered this before, and trained nothing now.
+    privacy : mapping of str to float
+        What the report says of its privacy after the round, as `Account.record`; empty where it keeps no account.
     """
 
     state: State
     count: int
     seconds: float = 0.0
     again: bool = False
+    privacy: Record = field(default_factory=dict)
 
 
 @dataclass
@@ -61,7 +69,8 @@ class Site:
     policy : Policy
         What it allows.
     folder : Path or None
-        Where it remembers a federation, so that it goes on after it was ended; None keeps it in memory.
+        Where it remembers a federation, so that it goes on after it was ended, and what it has spent of its privacy;
+        None keeps both in memory.
     key : SumKey or None
         The key that the hospitals share and the server hasn't, for encrypted strategies.
     begun : callable
@@ -76,6 +85,7 @@ class Site:
     key: SumKey | None = None
     begun: Callable[[str], None] = lambda key: None
     _memory: dict[str, "_Memory"] = field(default_factory=dict)
+    _kept_account: Account | None = None
 
     def answer(self, order: Order, shared: State, known_partners: int) -> Answer:
         """Do a hospital's part of a round.
@@ -99,15 +109,18 @@ class Site:
         check_order(self.policy, order, known_partners)
         memory = self._remembered(order.plan.name)
         if memory.key == order.key:
-            return Answer(memory.sent, len(self.labels), again=True)
+            return Answer(memory.sent, len(self.labels), again=True, privacy=self._spent(order.key))
         if memory.place >= (PHASES.index(order.phase), order.number):
             raise ValueError(f"{self.name} has gone on to {memory.key} of this federation, and trains nothing twice.")
+        if self.policy.privacy and order.phase in (EXPERTS, GATE):
+            self._check_privacy(self.policy.privacy, order.settings)
         start = time.perf_counter()
         self.begun(order.key)
         own, sent = self._parts[order.phase](order, shared, memory)
         memory = _Memory(order.key, (PHASES.index(order.phase), order.number), own, sent)
         self._remember(order.plan.name, memory)
-        return Answer(sent, len(self.labels), time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        return Answer(sent, len(self.labels), seconds, privacy=self._spent(order.key))
 
     def network(self, federation: str) -> State:
         """What the hospital holds of a federation: its own network, or once it is over the network or the mixture."""
@@ -133,7 +146,8 @@ class Site:
         before = self._merged(order, network, shared, memory)
         network.load_state_dict(before)
         network.to(compute.device())
-        loss = held_near(expert_loss, network, order.plan.strength) if order.plan.how.pulls else expert_loss
+        loss = self._loss(expert_loss)
+        loss = held_near(loss, network, order.plan.strength) if order.plan.how.pulls else loss
         own = self._trained(order, network, loss)
         kept = kept_names(order.plan.how, network, HEAD)
         sent = guarded(self.policy, network, _without(own, kept), before, _secret_generator())
@@ -144,22 +158,52 @@ class Site:
     def _train_gate(self, order: Order, shared: State, memory: "_Memory") -> tuple[State, State]:
         mixture = order.plan.mixture(len(order.experts)).to(compute.device())
         _fill(mixture, shared, "What the gate weighs")
-        after = self._trained(order, mixture, gate_loss)
+        after = self._trained(order, mixture, self._loss(gate_loss))
         gate = {name.removeprefix("gate."): value for name, value in after.items() if name.startswith("gate.")}
         before = {name.removeprefix("gate."): value for name, value in shared.items() if name.startswith("gate.")}
         sent = guarded(self.policy, mixture.gate, gate, before, _secret_generator())
         return memory.own, {f"gate.{name}": value for name, value in sent.items()}
 
+    def _loss(self, loss: Callable) -> Callable:
+        """Gradients scan by scan, which private training needs, are none that autocast can form."""
+        return partial(loss, exact=True) if self.policy.privacy else loss
+
     def _trained(self, order: Order, network: nn.Module, loss: Callable) -> dict[str, Tensor]:
         place = compute.device()
         pixels, labels = self.pixels.to(place), self.labels.to(place)
-        numbers = (order.plan.seed, PHASES.index(order.phase), order.number, zlib.crc32(self.name.encode()))
-        seed = int(np.random.SeedSequence(numbers).generate_state(1)[0])
-        generator = torch.Generator().manual_seed(seed)
-        update = client_update(network, pixels, labels, order.settings, generator, loss=loss)
+        if privacy := self.policy.privacy:
+            generator = _secret_generator()
+            update = private_update(network, pixels, labels, order.settings, privacy, generator, loss)
+            rate = sampling_rate(order.settings.batch, len(labels))
+            self._account.spend(order.key, privacy, rate, order.settings.steps)
+        else:
+            update = client_update(network, pixels, labels, order.settings, self._plain_generator(order), loss=loss)
         if not all(value.isfinite().all() for value in update.state.values()):
             raise ValueError(f"{self.name}'s training came to numbers without end; a smaller --lr may help.")
         return {name: value.cpu().contiguous() for name, value in update.state.items()}
+
+    def _plain_generator(self, order: Order) -> torch.Generator:
+        """What draws a round's batches where nothing hangs on it that nobody can draw them again."""
+        numbers = (order.plan.seed, PHASES.index(order.phase), order.number, zlib.crc32(self.name.encode()))
+        seed = int(np.random.SeedSequence(numbers).generate_state(1)[0])
+        return torch.Generator().manual_seed(seed)
+
+    def _check_privacy(self, privacy: Privacy, settings: ClientSettings) -> None:
+        count = len(self.labels)
+        if privacy.delta >= 1 / count:
+            raise ValueError(
+                f"A site of {count} scans needs a delta below 1 / {count}; its policy has {privacy.delta:g}."
+            )
+        self._account.check(privacy, sampling_rate(settings.batch, count), settings.steps)
+
+    def _spent(self, key: str) -> Record:
+        return self._account.record(key, self.policy.privacy) if self.policy.privacy else {}
+
+    @property
+    def _account(self) -> Account:
+        if self._kept_account is None:
+            self._kept_account = Account(self.folder / ACCOUNT if self.folder else None)
+        return self._kept_account
 
     def _merged(self, order: Order, network: nn.Module, shared: State, memory: "_Memory") -> dict[str, Tensor]:
         """The state that the hospital begins a round with: its own entries where they stay, else what was sent."""

@@ -43,9 +43,21 @@ def test_it_is_told_in_words_and_a_finished_one_is_not_held_again(capsys, data, 
     assert capsys.readouterr().out.startswith("Finished: 2 rounds.")
 
 
+def test_sites_train_privately_where_their_policy_says_so(capsys, data, tmp_path):
+    policy = tmp_path / "policy.json"
+    policy.write_text('{"privacy": {"epsilon": 50}}')
+    assert run(data, tmp_path / "out", "--strategy", "fedavg", "--policy", policy) == 0
+    report = read_report(tmp_path / "out")
+    spent = report["rounds"][0]["privacy"]["North"]
+    assert f"North (8, ε {spent['epsilon']:.2f})" in capsys.readouterr().out
+    assert (spent["steps"], spent["rate"], spent["delta"]) == (1, 0.5, 1e-5)
+    assert run(data, tmp_path / "again", "--strategy", "fedavg", "--policy", policy, "--json") == 0
+
+
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
+        (("--policy", __file__), "can't be read as a policy"),
         (("--smallest", 7), "have 1 sites with at least 7 scans, and a round needs 2"),
         (("--rounds", 0), "rounds of a federation must be at least 1"),
         (("--init", __file__), "holds no weights of the plan's network"),

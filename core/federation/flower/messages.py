@@ -1,5 +1,7 @@
 """Orders and answers as Flower's records, and back."""
 
+import json
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from torch import Tensor
 
 from core.federation.averaging import State
 from core.federation.plan import Order
+from core.federation.privacy.account import RECORDED
 from core.federation.site import Answer
 
 STATE, CONFIG = "state", "config"
@@ -29,6 +32,7 @@ def read_order(record: RecordDict) -> tuple[Order, dict[str, Tensor]]:
 def answer_record(answer: Answer) -> RecordDict:
     """What a site answers."""
     entries: Any = {"count": answer.count, "seconds": answer.seconds, "again": answer.again}
+    entries["privacy"] = json.dumps(dict(answer.privacy))
     return RecordDict({STATE: _packed(answer.state), CONFIG: ConfigRecord(entries)})
 
 
@@ -45,10 +49,24 @@ def read_refusal(record: RecordDict) -> str | None:
 
 def read_answer(record: RecordDict) -> Answer:
     """The inverse of `answer_record`; ValueError, one sentence, where the record is something else."""
-    count, seconds, again = (_entry(record, name) for name in ("count", "seconds", "again"))
+    count, seconds, again, privacy = (_entry(record, name) for name in ("count", "seconds", "again", "privacy"))
     if not isinstance(count, int) or count < 1 or not isinstance(seconds, (int, float)):
         raise ValueError(MISFIT)
-    return Answer(_tensors(record), count, float(seconds), bool(again))
+    return Answer(_tensors(record), count, float(seconds), bool(again), _spent(str(privacy)))
+
+
+def _spent(text: str) -> dict[str, float]:
+    """What a site says of its privacy: nothing, or the numbers that `Account.record` has."""
+    try:
+        found = json.loads(text)
+        if found and found.keys() != RECORDED:
+            raise ValueError(MISFIT)
+        spent = {name: int(value) if name == "steps" else float(value) for name, value in found.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(MISFIT) from error
+    if not all(math.isfinite(value) and value >= 0 for value in spent.values()):
+        raise ValueError(MISFIT)
+    return spent
 
 
 def _entry(record: RecordDict, name: str) -> object:

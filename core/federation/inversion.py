@@ -94,6 +94,7 @@ def invert_steps(
     generator: torch.Generator,
     settings: SearchSettings | None = None,
     start: Tensor | None = None,
+    label: int | None = None,
 ) -> Iterator[InversionStep]:
     """Recover a scan from a shared gradient: in closed form where positions are learned, else by a search.
 
@@ -111,6 +112,8 @@ def invert_steps(
         Of a search.
     start : Tensor, optional
         (1, C, H, W) in [0, 1] that a search begins with, such as the mean of other scans; uniform noise by default.
+    label : int, optional
+        Of the scan, where a search is told it; by default it is read from the gradient.
 
     Yields
     ------
@@ -127,7 +130,7 @@ def invert_steps(
         raise ValueError("The gradients hold infinite values, so nothing can be recovered from them; share them again.")
     if {POSITIONS, EMBEDDING} <= set(gradients):
         return closed_form_steps(gradients[POSITIONS], gradients[EMBEDDING], shape)
-    return match_steps(network, gradients, shape, generator, settings or SearchSettings(), start)
+    return match_steps(network, gradients, shape, generator, settings or SearchSettings(), start, label)
 
 
 def closed_form_steps(positions: Tensor, embedding: Tensor, shape: Sequence[int]) -> Iterator[InversionStep]:
@@ -175,23 +178,24 @@ def match_steps(
     generator: torch.Generator,
     settings: SearchSettings,
     start: Tensor | None = None,
+    label: int | None = None,
 ) -> Iterator[InversionStep]:
     """Search for a scan whose gradient points the way of the shared one (Geiping et al. 2020, equation 4).
 
-    Parameters, result and errors as of `invert_steps`; the label is read from the gradient.
+    Parameters, result and errors as of `invert_steps`.
     """
     if any(isinstance(module, SelectiveScan2d) for module in network.modules()):
         raise ValueError(
             "The gradient of a Mamba can't be differentiated again, which a search needs; choose a ResNet or a ViT."
         )
     private = private_copy(network).requires_grad_()
-    label = torch.tensor([leaked_label(gradients)])
+    label_of = torch.tensor([leaked_label(gradients) if label is None else label])
     shared = torch.cat([value.flatten() for value in gradients.values()])
     _check_tells(shared)
     shared = _direction([shared])
 
     def loss(estimate: Tensor) -> Tensor:
-        own = gradients_of(private, estimate, label.to(estimate.device), create_graph=True)
+        own = gradients_of(private, estimate, label_of.to(estimate.device), create_graph=True)
         return 1 - _direction(own[name] for name in gradients) @ shared
 
     return search_steps(loss, shape, generator, settings, start, shared.device)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+from torch import nn
 
 from core.federation.averaging import State
 from core.federation.plan import COLLECT, Order
-from core.federation.privacy import Privacy, check_installed
+from core.federation.privacy import Privacy, check_installed, normal_noise
 from core.federation.strategies import STRATEGIES, statistics_names
 
 
@@ -125,7 +125,7 @@ def check_order(policy: Policy, order: Order, known_partners: int) -> None:
         raise PolicyError("This site gives no whole network away, which a gate over all sites' networks would need.")
 
 
-def guarded(policy: Policy, network: nn.Module, sent: State, before: State, generator: torch.Generator) -> State:
+def guarded(policy: Policy, network: nn.Module, sent: State, before: State, random: np.random.Generator) -> State:
     """What may leave of what would be sent: without statistics, its change clipped, with noise.
 
     Parameters
@@ -136,8 +136,8 @@ def guarded(policy: Policy, network: nn.Module, sent: State, before: State, gene
         Whose entries these are.
     sent, before : mapping of str to Tensor
         After training, and as the round began; the latter may hold more.
-    generator : Generator
-        Draws the noise; nobody outside may know its seed.
+    random : Generator
+        Draws the noise; nobody outside may know its state.
     """
     hidden = frozenset() if _sends_statistics(policy) else statistics_names(network)
     left = {name: value for name, value in sent.items() if name not in hidden}
@@ -147,13 +147,9 @@ def guarded(policy: Policy, network: nn.Module, sent: State, before: State, gene
     norm = math.sqrt(sum(float(value.double().square().sum()) for value in change.values()))
     share, sigma = min(1.0, policy.clip / norm) if norm else 1.0, policy.noise * policy.clip
     return left | {
-        name: before[name] + share * value + _noise(value, sigma, generator) for name, value in change.items()
+        name: before[name] + share * value + normal_noise(value, sigma, random) for name, value in change.items()
     }
 
 
 def _sends_statistics(policy: Policy) -> bool:
     return policy.sends_statistics and not policy.noise
-
-
-def _noise(value: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
-    return sigma * torch.randn(value.shape, generator=generator).to(value)

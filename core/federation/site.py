@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import secrets
 import time
 import zlib
 from collections.abc import Callable
@@ -150,7 +149,7 @@ class Site:
         loss = held_near(loss, network, order.plan.strength) if order.plan.how.pulls else loss
         own = self._trained(order, network, loss)
         kept = kept_names(order.plan.how, network, HEAD)
-        sent = guarded(self.policy, network, _without(own, kept), before, _secret_generator())
+        sent = guarded(self.policy, network, _without(own, kept), before, np.random.default_rng())
         if not order.plan.how.encrypted:
             return own, sent
         return own, self._sum_key().encrypted(sent, len(self.labels) / order.images)
@@ -161,7 +160,7 @@ class Site:
         after = self._trained(order, mixture, self._loss(gate_loss))
         gate = {name.removeprefix("gate."): value for name, value in after.items() if name.startswith("gate.")}
         before = {name.removeprefix("gate."): value for name, value in shared.items() if name.startswith("gate.")}
-        sent = guarded(self.policy, mixture.gate, gate, before, _secret_generator())
+        sent = guarded(self.policy, mixture.gate, gate, before, np.random.default_rng())
         return memory.own, {f"gate.{name}": value for name, value in sent.items()}
 
     def _loss(self, loss: Callable) -> Callable:
@@ -172,8 +171,8 @@ class Site:
         place = compute.device()
         pixels, labels = self.pixels.to(place), self.labels.to(place)
         if privacy := self.policy.privacy:
-            generator = _secret_generator()
-            update = private_update(network, pixels, labels, order.settings, privacy, generator, loss)
+            random = np.random.default_rng()  # without a seed: the system's entropy, which no server can draw again
+            update = private_update(network, pixels, labels, order.settings, privacy, random, loss)
             rate = sampling_rate(order.settings.batch, len(labels))
             self._account.spend(order.key, privacy, rate, order.settings.steps)
         else:
@@ -273,8 +272,3 @@ def _fill(network: nn.Module, state: State, what: str) -> None:
         raise ValueError(
             f"{what.capitalize()} doesn't fit the plan's network; use the same plan everywhere."
         ) from error
-
-
-def _secret_generator() -> torch.Generator:
-    """Noise that a server could draw again would be no noise."""
-    return torch.Generator().manual_seed(secrets.randbits(63))

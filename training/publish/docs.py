@@ -1,4 +1,4 @@
-"""Write docs/results, and the figures in README and the bundle cards, from what is recorded; nothing is measured.
+"""Write docs/results, and the figures in README, docs/federation.md and the bundle cards; nothing is measured.
 
 python -m training.publish.docs
 """
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.bundles import WEIGHTS, Bundle, bundle_names, load_bundle
+from training.measure.inversion import inversion_lines
+from training.measure.membership import membership_lines
 from training.options import command_options
 from training.publish.detection import detection_page
 from training.publish.encryption import encryption_page
@@ -58,6 +60,8 @@ def pages(bundles: Sequence[Bundle]) -> dict[Path, str]:
         texts[card] = between_marks(card, "figures", card_table(bundle))
     shown = next(bundle for bundle in bundles if bundle.name == BRAIN_MRI["name"])
     texts[ROOT / "README.md"] = between_marks(ROOT / "README.md", "figures", readme_table(shown))
+    page = ROOT / "docs" / "federation.md"
+    texts[page] = between_marks(page, "privacy", [*inversion_lines(shown), *membership_lines(shown)])
     return texts
 
 

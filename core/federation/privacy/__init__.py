@@ -8,6 +8,10 @@ import math
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+import numpy as np
+import torch
+from torch import Tensor
+
 MISSING = (
     "A site's account of its privacy is kept by Opacus, which isn't installed: "
     "pip install -r requirements-federation.txt adds it."
@@ -39,6 +43,14 @@ class Privacy:
         values = (self.epsilon, self.delta, self.clip, self.noise)
         if not all(math.isfinite(value) and value > 0 for value in values) or self.delta >= 1:
             raise ValueError("privacy's epsilon, clip and noise must be numbers above 0, and delta lie in (0, 1).")
+
+
+def normal_noise(like: Tensor, sigma: float, random: np.random.Generator) -> Tensor:
+    """N(0, σ²) in the shape of `like`, of its type and where it lies.
+
+    NumPy draws it: of a seed PyTorch's generator takes 32 bits, which can be tried one after another.
+    """
+    return torch.from_numpy(sigma * random.standard_normal(tuple(like.shape))).to(like)
 
 
 def check_installed() -> None:

@@ -3,12 +3,13 @@
 import copy
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from core.federation.averaging import ClientSettings, Update
-from core.federation.privacy import Privacy
+from core.federation.privacy import Privacy, normal_noise
 
 AT_ONCE = 8
 """Scans whose gradients are held at a time: each is as large as the network."""
@@ -39,7 +40,7 @@ def private_update(
     labels: Tensor,
     settings: ClientSettings,
     privacy: Privacy,
-    generator: torch.Generator,
+    random: np.random.Generator,
     loss: Loss,
 ) -> Update:
     """Train a copy of `network` as `client_update` does, but privately.
@@ -52,8 +53,8 @@ def private_update(
         As of `client_update`; the loss is asked about one scan at a time.
     privacy : Privacy
         How long a scan's gradient may be, and how much noise is added.
-    generator : Generator
-        On the CPU; draws batches and noise, so nobody outside may know its seed.
+    random : Generator
+        Draws batches and noise, so nobody outside may know its state.
     """
     network = copy.deepcopy(network).eval()
     trained = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
@@ -63,11 +64,10 @@ def private_update(
     rate = sampling_rate(settings.batch, len(labels))
     sigma, expected = privacy.noise * privacy.clip, rate * len(labels)
     for _ in range(settings.steps):
-        chosen = torch.rand(len(labels), generator=generator) < rate
+        chosen = torch.from_numpy(random.random(len(labels)) < rate).to(labels.device)
         total = clipped_sum(network, pixels[chosen], labels[chosen], privacy.clip, loss)
         for name, weight in trained.items():
-            noise = sigma * torch.randn(weight.shape, generator=generator).to(weight)
-            weight.grad = (total[name] + noise) / expected
+            weight.grad = (total[name] + normal_noise(weight, sigma, random)) / expected
         optimizer.step()
     return Update({name: value.detach() for name, value in network.state_dict().items()}, len(labels))
 

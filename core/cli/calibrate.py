@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.bundles import Bundle, BundleError, load_bundle
-from core.cli.options import common_options
+from core.cli.options import above_nothing, common_options
 from core.cli.output import print_json, progress_bar
 from core.defence.profile import RECOMMENDED_SCANS, Profile, write_profile
 
@@ -23,6 +23,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("calibrate", parents=[common_options()], help=about)
     parser.add_argument("folder", type=Path, metavar="FOLDER", help=f"{RECOMMENDED_SCANS} or more unattacked scans")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="profile.json to write")
+    parser.add_argument("--private", type=above_nothing, metavar="EPS", help="draw thresholds that tell of no one scan")
     parser.set_defaults(run=run)
 
 
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace, command: str) -> int:
             bar.update(found.opened + found.settled - bar.n)
     for _, why in found.unreadable:
         print(why, file=sys.stderr)
-    profile = found.fitted(bundle, name)
+    profile = found.fitted(bundle, name, arguments.private)
     arguments.out.write_text(write_profile(profile), encoding="ascii")
     record = calibration_record(profile, found, bundle)
     record |= {"out": str(arguments.out), "seconds": time.perf_counter() - start}
@@ -79,6 +80,7 @@ def calibration_record(profile: Profile, found: SiteScans, bundle: Bundle) -> di
         "alpha": {name: group.alpha for name, group in profile.groups.items()},
         "bound": {name: group.bound for name, group in profile.groups.items()},
         "promise": profile.promise,
+        "epsilon": profile.epsilon,
     }
 
 
@@ -91,7 +93,7 @@ def calibration_text(record: dict[str, Any], found: SiteScans) -> str:
     today = record["flagged_as_shipped"]
     lines += [] if today is None else [f"As shipped, {today} of them are flagged{also}."]
     lines += [record["promise"]]
-    if record["scans"] < RECOMMENDED_SCANS:
+    if record["scans"] < RECOMMENDED_SCANS and record["epsilon"] is None:
         lines.append(f"With {RECOMMENDED_SCANS} or more scans it promises more.")
     for name, limit in record["thresholds"].items():
         before = record["thresholds_as_shipped"].get(name)

@@ -1,12 +1,14 @@
 """Options that several commands take, and the numbers that they accept."""
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
 from core.attacks import NORMS, AttackSettings
 from core.bundles import Bundle, BundleError
-from core.defence.profile import Profile, check_profile, read_profile
+from core.defence.profile import Profile, check_profile
+from core.defence.profile_file import read_profile
 
 
 def natural(text: str) -> int:
@@ -22,6 +24,17 @@ def positive(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) < 2**31:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
     return int(text)
+
+
+def above_nothing(text: str) -> float:
+    """A finite number above 0; argparse says what is wrong otherwise."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
 
 
 def common_options() -> argparse.ArgumentParser:

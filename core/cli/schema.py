@@ -200,6 +200,7 @@ CALIBRATE = _record(
     alpha=_map(_SHARE),
     bound=_map(_SHARE),
     promise=_TEXT,
+    epsilon=_NUMBER_OR_NULL,
     out=_TEXT,
     seconds=_NUMBER,
 )

@@ -11,10 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
-from pathlib import Path
-from typing import Any, NoReturn
 
-import jsonschema
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -22,6 +19,7 @@ from core.bundles import Bundle, BundleError, weights_record
 from core.bundles.calibration import Limits
 from core.defence.conformal import CONFIDENCE, ScoreGroup, cut_thresholds, false_alarm_bound, fewest_scans, scales
 from core.defence.fitting import ALTERED_SHARES, FALSE_ALARM_BUDGET, MISLEADING_SHARES, SHARES
+from core.defence.private_quantile import private_thresholds
 
 #: What the detector asks, each question with its own budget. Thresholds of attention variation and reconstruction error
 #: are set by light noise and blur, not by clean scans, so a site's clean scans may raise them and no more.
@@ -37,36 +35,7 @@ TWO_QUESTIONS: Mapping[str, ScoreGroup] = {
 VERSION = 1
 KIND = "Purescan site profile"
 RECOMMENDED_SCANS = 40
-MOST_BYTES = 2**16
-_MOST_SCANS = 10**6
-_NAME = {"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,64}$"}
-
-
-def _record(**fields: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
-
-
-def _named(values: Any) -> dict[str, Any]:
-    return {"type": "object", "propertyNames": _NAME, "additionalProperties": values, "minProperties": 1}
-
-
-SCHEMA = _record(
-    kind={"const": KIND},
-    version={"type": "integer"},
-    bundle=_NAME,
-    classifier=_NAME,
-    weights_sha256={"type": "string", "pattern": "^[0-9a-f]{64}$"},
-    scans={"type": "integer", "minimum": 1, "maximum": _MOST_SCANS},
-    made={"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
-    groups=_named(
-        _record(
-            alpha={"type": "number", "exclusiveMinimum": 0, "maximum": 0.5},
-            bound={"type": "number", "minimum": 0, "maximum": 1},
-            confidence={"const": CONFIDENCE},
-            thresholds=_named({"type": "number"}),
-        )
-    ),
-)
+NO_BOUND = 1.0
 
 
 class ProfileError(ValueError):
@@ -80,9 +49,11 @@ class GroupLimits:
     Attributes
     ----------
     alpha : float
-        A further clean scan of the site is flagged with a chance of at most this, on average over such fits.
+        A further clean scan of the site is flagged with a chance of at most this, on average over such fits; of
+        thresholds that were drawn privately, what they aim at.
     bound : float
-        The false-alarm rate of these very thresholds is at most this, with a confidence of `CONFIDENCE`.
+        The false-alarm rate of these very thresholds is at most this, with a confidence of `CONFIDENCE`; `NO_BOUND` of
+        thresholds that were drawn privately.
     thresholds : mapping of str to float
         Score → threshold.
     """
@@ -110,6 +81,8 @@ class Profile:
         Question of the detector, as in `groups_of` → what was fitted for it.
     version : int
         `VERSION` of the program that made it.
+    epsilon : float or None
+        How private the thresholds are, see `core.defence.private_quantile`; None of thresholds as fitted.
     """
 
     bundle: str
@@ -119,6 +92,7 @@ class Profile:
     made: date
     groups: Mapping[str, GroupLimits]
     version: int = VERSION
+    epsilon: float | None = None
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -133,6 +107,11 @@ class Profile:
     @property
     def promise(self) -> str:
         """What it promises, in plain sentences."""
+        if self.epsilon is not None:
+            return (
+                f"The thresholds were drawn at random and hardly tell of any one scan (ε = {self.epsilon:g}). "
+                "How many of the site’s unattacked scans pass them isn’t promised."
+            )
         return " ".join(_promise(name, group) for name, group in self.groups.items())
 
     def applied_to(self, limits: Limits) -> Limits:
@@ -153,7 +132,11 @@ def _promise(name: str, group: GroupLimits) -> str:
 
 
 def fit_profile(
-    scores: Mapping[str, ArrayLike], bundle: Bundle, classifier: str | None = None, made: date | None = None
+    scores: Mapping[str, ArrayLike],
+    bundle: Bundle,
+    classifier: str | None = None,
+    made: date | None = None,
+    epsilon: float | None = None,
 ) -> Profile:
     """Refit the thresholds on a site's own unattacked scans, see `core.defence.conformal`.
 
@@ -164,11 +147,13 @@ def fit_profile(
         independent scans, and of scans with the same pixels one.
     made : date, optional
         Today's in UTC by default.
+    epsilon : float, optional
+        Draws thresholds that are so private, all of them together; for each profile that is made anew.
 
     Raises
     ------
     ProfileError
-        There are too few scans, or a score isn't finite; one sentence.
+        There are too few scans, a score isn't finite, or ε isn't above 0; one sentence.
     BundleError
         The bundle has no such classifier, or no thresholds for it.
     """
@@ -179,6 +164,8 @@ def fit_profile(
     count = len(next(iter(values.values())))
     if not all(np.isfinite(own).all() for own in values.values()):
         raise ProfileError("A score is NaN or infinite, so no threshold can be fitted; load the bundle again.")
+    if epsilon is not None and not 0 < epsilon < math.inf:
+        raise ProfileError(f"The privacy ε of thresholds must be above 0, not {epsilon:g}.")
     scale, groups = scales(calibration, shipped), {}
     for question, group in groups_of(limits).items():
         if count < fewest_scans(group.alpha):
@@ -186,8 +173,13 @@ def fit_profile(
                 f"{count} scans are too few: below {fewest_scans(group.alpha)} no threshold can hold false alarms at "
                 f"{100 * group.alpha:g} %, and {RECOMMENDED_SCANS} or more are advised."
             )
-        thresholds = cut_thresholds(values, group, scale)
-        groups[question] = GroupLimits(group.alpha, false_alarm_bound(count, group.alpha), thresholds)
+        if epsilon is None:
+            thresholds, bound = cut_thresholds(values, group, scale), false_alarm_bound(count, group.alpha)
+        else:
+            # Without a seed, NumPy begins with the system's entropy, which nobody outside can draw again.
+            own, random = epsilon * len(group.shares) / len(shipped), np.random.default_rng()
+            thresholds, bound = private_thresholds(values, group, scale, own, random), NO_BOUND
+        groups[question] = GroupLimits(group.alpha, bound, thresholds)
     return Profile(
         bundle=bundle.name,
         classifier=name,
@@ -195,6 +187,7 @@ def fit_profile(
         scans=count,
         made=made or datetime.now(UTC).date(),
         groups=groups,
+        epsilon=epsilon,
     )
 
 
@@ -246,55 +239,5 @@ def write_profile(profile: Profile) -> str:
     }
     record = {"kind": KIND, "version": profile.version, "bundle": profile.bundle, "classifier": profile.classifier}
     record |= {"weights_sha256": profile.weights_sha256, "scans": profile.scans, "made": profile.made.isoformat()}
+    record |= {} if profile.epsilon is None else {"epsilon": profile.epsilon}
     return json.dumps(record | {"groups": groups}, indent=1) + "\n"
-
-
-def read_profile(source: Path | str | bytes) -> Profile:
-    """A profile from a file, or from the JSON in it as bytes; ProfileError, one sentence, where it is none."""
-    try:
-        data = source if isinstance(source, bytes) else _content(Path(source))
-        if len(data) > MOST_BYTES:
-            raise ValueError("too large")
-        record = json.loads(data.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique)
-        jsonschema.validate(record, SCHEMA)
-        return _from_record(record)
-    except OSError as error:
-        raise ProfileError(f"The profile can’t be read: {error.strerror or 'no such file'}.") from error
-    except (ValueError, RecursionError, OverflowError, jsonschema.ValidationError) as error:
-        raise ProfileError("This is not a site profile that Purescan wrote: choose the profile’s JSON file.") from error
-
-
-def _content(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(MOST_BYTES + 1)
-
-
-def _from_record(record: Mapping[str, Any]) -> Profile:
-    scans = int(record["scans"])
-    groups = {name: _group(own, scans) for name, own in record["groups"].items()}
-    names = [name for group in groups.values() for name in group.thresholds]
-    if len(names) != len(set(names)):
-        raise ValueError("A score has two thresholds.")
-    plain = {name: record[name] for name in ("bundle", "classifier", "weights_sha256")}
-    made = date.fromisoformat(record["made"])
-    return Profile(**plain, scans=scans, made=made, groups=groups, version=int(record["version"]))
-
-
-def _group(record: Mapping[str, Any], scans: int) -> GroupLimits:
-    alpha, thresholds = float(record["alpha"]), {name: float(value) for name, value in record["thresholds"].items()}
-    # What it promises follows from the number of scans: nobody's word is taken for it.
-    if scans < fewest_scans(alpha) or abs(false_alarm_bound(scans, alpha) - record["bound"]) > 1e-6:
-        raise ValueError("The promise doesn't follow from the number of scans.")
-    if not all(map(math.isfinite, thresholds.values())):
-        raise ValueError("A threshold is not finite.")
-    return GroupLimits(alpha, float(record["bound"]), thresholds)
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number.")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise ValueError("A name comes twice.")
-    return dict(pairs)

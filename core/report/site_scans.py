@@ -64,10 +64,10 @@ class SiteScans:
         """How many scans count."""
         return len(next(iter(self.scores.values()), ()))
 
-    def fitted(self, bundle: Bundle, classifier: str) -> Profile:
-        """The profile; ProfileError, one sentence, where too few scans count."""
+    def fitted(self, bundle: Bundle, classifier: str, epsilon: float | None = None) -> Profile:
+        """The profile, on request a private one; ProfileError, one sentence, where too few scans count."""
         nothing: dict[str, list[float]] = {name: [] for name in bundle.starting_limits(classifier).thresholds}
-        return fit_profile(self.scores or nothing, bundle, classifier)
+        return fit_profile(self.scores or nothing, bundle, classifier, epsilon=epsilon)
 
     def left_out(self) -> list[str]:
         """What doesn't count and why, in words; empty where all of it does."""

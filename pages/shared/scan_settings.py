@@ -161,7 +161,8 @@ def _thresholds_chosen() -> None:
 
 
 def _profile_uploaded() -> None:
-    from core.defence.profile import ProfileError, check_profile, read_profile
+    from core.defence.profile import ProfileError, check_profile
+    from core.defence.profile_file import read_profile
 
     session, file = current_session(), st.session_state["profile-file"]
     session.profile_problem = None

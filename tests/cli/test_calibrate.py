@@ -10,7 +10,8 @@ from PIL import Image
 from pydicom import dcmread
 
 from core.cli import main
-from core.defence.profile import fit_profile, read_profile, write_profile
+from core.defence.profile import fit_profile, write_profile
+from core.defence.profile_file import read_profile
 from core.report.site_scans import folder_files, site_scans
 from core.report.sources import Source
 from core.scans import load_scan
@@ -60,6 +61,16 @@ def test_a_folder_becomes_a_profile_of_golden_shape(capsys, tiny, ward, tmp_path
     profile = read_profile(tmp_path / "profile.json")
     assert (profile.scans, profile.thresholds) == (25, record["thresholds"])
     assert "Doe" not in (tmp_path / "profile.json").read_text()
+
+
+def test_private_thresholds_say_that_they_promise_no_bound(capsys, tiny, ward, tmp_path):
+    out = tmp_path / "profile.json"
+    assert main(["calibrate", str(ward), "--out", str(out), "--private", "2", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["epsilon"] == read_profile(out).epsilon == 2.0 and "isn’t promised" in record["promise"]
+    with pytest.raises(SystemExit):
+        main(["calibrate", str(ward), "--out", str(out), "--private", "0"])
+    assert "'0' is not a number above 0" in capsys.readouterr().err
 
 
 def test_too_few_scans_write_nothing(capsys, tiny, ward, tmp_path):

@@ -11,17 +11,17 @@ from core.bundles import Bundle
 from core.defence.conformal import false_alarm_bound
 from core.defence.profile import (
     GROUPS,
-    MOST_BYTES,
+    NO_BOUND,
     Profile,
     ProfileError,
     check_profile,
     fit_profile,
     groups_of,
-    read_profile,
     weights_digest,
     with_profile,
     write_profile,
 )
+from core.defence.profile_file import MOST_BYTES, read_profile
 
 NAME = "resnet18"
 DAY = date(2026, 11, 28)
@@ -54,6 +54,25 @@ def test_it_holds_numbers_and_what_they_are_for_alone(profile):
 def test_it_says_what_it_promises(profile):
     assert profile.groups["flagged"].bound == false_alarm_bound(60, 0.05)
     assert "at most 5 % are flagged" in profile.promise and "8.6 % with 90 % confidence" in profile.promise
+
+
+def test_a_private_one_is_no_scans_score_promises_no_bound_and_comes_back(bundle):
+    scores = site(bundle, times=3.0)
+    private = fit_profile(scores, bundle, NAME, DAY, epsilon=2.0)
+    assert read_profile(write_profile(private).encode()) == private and private.epsilon == 2.0
+    assert {group.bound for group in private.groups.values()} == {NO_BOUND}
+    assert "isn’t promised" in private.promise and "ε = 2" in private.promise
+    assert not any(limit in scores[name] for name, limit in private.thresholds.items())
+    assert fit_profile(scores, bundle, NAME, DAY, epsilon=2.0).thresholds != private.thresholds
+    check_profile(private, bundle)
+    for epsilon in (0.0, float("nan"), float("inf")):
+        with pytest.raises(ProfileError, match="must be above 0"):
+            fit_profile(scores, bundle, NAME, DAY, epsilon=epsilon)
+    promising = json.loads(write_profile(private)) | {
+        "groups": json.loads(write_profile(fit_profile(scores, bundle, NAME)))["groups"]
+    }
+    with pytest.raises(ProfileError, match="not a site profile"):
+        read_profile(json.dumps(promising).encode())
 
 
 def test_it_changes_thresholds_and_nothing_else(profile, bundle):

@@ -16,7 +16,8 @@ from core.cli.examine import examination_record, examination_text
 from core.cli.schema import checked
 from core.defence.decision import decide, joint_scores
 from core.defence.fitting import CALIBRATED_FALSE_ALARMS, cross_fitted_limits, fitted_limits
-from core.defence.profile import check_profile, fit_profile, read_profile, with_profile, write_profile
+from core.defence.profile import check_profile, fit_profile, with_profile, write_profile
+from core.defence.profile_file import read_profile
 from core.detection.scores import (
     ADDED_ANYHOW,
     AGREEMENT_FLOOR,

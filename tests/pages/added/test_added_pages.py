@@ -13,7 +13,8 @@ from core.bundles import WEIGHTS, load_bundle
 from core.bundles.adding import add_classifier
 from core.bundles.checking import Wanted
 from core.bundles.own import VARIABLE
-from core.defence.profile import read_profile, write_profile
+from core.defence.profile import write_profile
+from core.defence.profile_file import read_profile
 from core.faults import Fault
 from pages.attack.controls import ALONE
 from pages.attack.state import AttackRun

@@ -52,31 +52,24 @@ class DefendedModel:
         self.bundle, self.seed, self.straight_through, self.known_noise = bundle, seed, straight_through, known_noise
         self.classifier = classifier
         self.network, self.limits = bundle.classifiers[classifier], bundle.limits_of(classifier)
-        self.robust = bundle.classifiers[bundle.answering(classifier, flagged=True)]
+        self.answering = bundle.classifiers[bundle.answering(classifier)]
         assert bundle.diffusion is not None, "A bundle that has limits has all networks of the defence."
         self.diffusion = bundle.diffusion
         self.generator = torch.Generator().manual_seed(seed + 1)
         self._decided: tuple[Tensor, ...] | None = None
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        overruled, t_star, flagged = self.decide(pixels.detach())
+        overruled, t_star = self.decide(pixels.detach())
         logits = self.network(pixels)
         if not overruled.any():
             return logits
         estimates = self.purified(pixels[overruled], t_star[overruled])
-        return logits.index_put((overruled,), self.answered(estimates, flagged[overruled]))
+        return logits.index_put((overruled,), self.answering(estimates))
 
     @property
     def clean_scores(self) -> Mapping[str, list[float]]:
         """Score → its values on the calibration scans, which an attacker may know."""
         return self.bundle.clean_scores(self.classifier)
-
-    def answered(self, estimates: Tensor, flagged: Tensor) -> Tensor:
-        """(B, classes) logits of estimates, by the classifier that answers where the scan was flagged (B,), or not."""
-        logits = self.network(estimates)
-        if self.robust is self.network or not flagged.any():
-            return logits
-        return logits.index_put((flagged,), self.robust(estimates[flagged]))
 
     def purified(self, pixels: Tensor, t_star: Tensor) -> Tensor:
         """An estimate (B, C, H, W) of each image at its t* (B,), from fresh noise or the known one."""
@@ -92,15 +85,14 @@ class DefendedModel:
 
     @torch.no_grad()
     def decide(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """Which images are answered on their estimate (B,), the t* of each, 0 where there is none, and which are
-        flagged."""
+        """Which images are answered on their estimate (B,), and the t* of each, 0 where there is none."""
         # EOT asks about the same pixels several times in a row, and only the purifier's noise changes between.
         if self._decided is None or not torch.equal(self._decided[0], pixels):
             evidence = self.evidence(pixels)
             scores = {name: values.tolist() for name, values in evidence.scores.items()}
             certainty = evidence.logits.softmax(1).amax(1).tolist()
             made = decide(scores, certainty, evidence.scope_distance.tolist(), self.limits)
-            found = (torch.from_numpy(part).to(pixels.device) for part in (made.overruled, made.t_star, made.flagged))
+            found = (torch.from_numpy(part).to(pixels.device) for part in (made.overruled, made.t_star))
             self._decided = (pixels, *found)
         return self._decided[1:]
 

@@ -228,14 +228,13 @@ class Bundle:
         """Who sits in a mixture, in the order of its gate; empty where a classifier is no mixture."""
         return tuple(Expert(**entry) for entry in self.facts["classifiers"][classifier].get("experts", ()))
 
-    def answering(self, classifier: str, flagged: bool) -> str:
-        """Which classifier answers on the estimate of a scan.
+    def answering(self, classifier: str) -> str:
+        """Which classifier answers on the estimate of a purified scan.
 
-        An attack is made for the classifier that it is to mislead. On a flagged scan another one answers that was
-        trained against attacks, where bundle.json names one under ``robust``; otherwise the classifier itself.
+        An attack is made for the classifier that it is to mislead, and purification leaves some of it. So another one
+        answers that was trained against attacks, where bundle.json names one under ``robust``.
         """
-        robust = self.facts["classifiers"].get(classifier, {}).get("robust", classifier)
-        return robust if flagged else classifier
+        return self.facts["classifiers"].get(classifier, {}).get("robust", classifier)
 
     def classifier_name(self, name: str | None) -> str:
         """`name`, or the default where None; BundleError where the bundle has no such classifier."""
@@ -283,7 +282,7 @@ def weights_record(bundle: Bundle, classifier: str, parts: Iterable[str] = ()) -
 
     Of `FAMILY` it holds only the `parts` that a purifier works with.
     """
-    own = {bundle.answering(classifier, flagged) for flagged in (False, True)}
+    own = {classifier, bundle.answering(classifier)}
     others = {entry["file"] for name, entry in bundle.facts["classifiers"].items() if name not in own}
     others |= {bundle.facts[part]["file"] for part in FAMILY if part in bundle.facts and part not in parts}
     trained = {file: sha256 for file, sha256 in bundle.hashes.items() if file.endswith(".safetensors")}

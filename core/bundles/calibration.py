@@ -43,7 +43,7 @@ class Responses:
     estimates : mapping of int to list of int
         t* → class of the classifier on the estimate that purification at this t* makes.
     robust : mapping of int to list of int
-        The same of the classifier that answers on flagged scans (`Bundle.answering`); empty where that is no other.
+        The same of the classifier that answers on estimates (`Bundle.answering`); empty where that is no other.
     ssim : mapping of int to list of float
         t* → structural similarity of this estimate to the scan before any change.
     seconds : mapping of str to float

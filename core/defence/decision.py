@@ -101,8 +101,8 @@ def decide_recorded(responses: Responses, limits: Limits | Sequence[Limits]) -> 
     """Detect, purify what is flagged or altered, classify, decide: all from recorded answers."""
     made = decide(responses.scores, responses.certainty, responses.scope, limits)
     levels = list(enumerate(made.t_star.tolist()))
-    by = [(responses.robust or responses.estimates) if flagged else responses.estimates for flagged in made.flagged]
-    purified = [by[place][t][place] if t else REFUSED for place, t in levels]
+    estimates = responses.robust or responses.estimates
+    purified = [estimates[t][place] if t else REFUSED for place, t in levels]
     answers = np.where(made.overruled, purified, responses.undefended)
     ssim = np.array([responses.ssim[t][place] if t else np.nan for place, t in levels])
     return RecordedDecisions(**vars(made), answers=np.where(made.refused, REFUSED, answers), ssim=ssim)

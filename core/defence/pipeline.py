@@ -195,7 +195,7 @@ def _purified(exam: Examination, bundle: Bundle, name: str, t_star: int, watch: 
     noise = fixed_noise(pixels.shape, exam.seed, pixels.device)
     steps = tuple(purify_steps(pixels, t_star, PURIFY_STEPS, diffusion_of(bundle), noise))
     [exam] = watch.lap([exam], "purify")
-    answering = bundle.answering(name, exam.flagged)
+    answering = bundle.answering(name)
     answer = _prediction(bundle.classifiers[answering](steps[-1].estimate), bundle, answering)
     decision = exam.prediction if exam.detection and exam.detection.kept_borderline else answer
     made = Purification(t_star, tuple(_record(step) for step in steps), answer)

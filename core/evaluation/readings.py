@@ -111,13 +111,11 @@ def read_scans(
 
 def _answers(pixels: Tensor, own: Tensor, made: Decisions, model: DefendedModel, noise: Tensor) -> Tensor:
     """(B,) classes, on the estimates from such noise where these are what is answered."""
-    overruled, t_star, flagged = (
-        torch.from_numpy(part).to(pixels.device) for part in (made.overruled, made.t_star, made.flagged)
-    )
+    overruled, t_star = (torch.from_numpy(part).to(pixels.device) for part in (made.overruled, made.t_star))
     if not overruled.any():
         return own
     estimates = purify(pixels[overruled], t_star[overruled], PURIFY_STEPS, model.diffusion, noise[overruled])
-    return own.index_put((overruled,), model.answered(estimates, flagged[overruled]).argmax(1))
+    return own.index_put((overruled,), model.answering(estimates).argmax(1))
 
 
 def _most(drawn: NDArray[np.int_]) -> NDArray[np.int_]:

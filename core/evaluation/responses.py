@@ -165,7 +165,7 @@ def _answers(
     shared: Mapping[str, float],
 ) -> Responses:
     """One classifier's part; `shared` are the seconds that the batch took without it."""
-    start, network, robust = time.perf_counter(), bundle.classifiers[name], bundle.answering(name, flagged=True)
+    start, network, robust = time.perf_counter(), bundle.classifiers[name], bundle.answering(name)
     evidence = evidence_for(network, features)
     detected = time.perf_counter() - start
     undefended, certainty = _answered(evidence.logits)

@@ -87,7 +87,6 @@ def agreement(
     settings: PurifySettings,
     seeds: Iterable[int],
     classifier: str | None = None,
-    flagged: bool = False,
 ) -> Iterator[SeedResult | None]:
     """Purify one scan once per seed.
 
@@ -98,9 +97,7 @@ def agreement(
     seeds : iterable of int
         Each draws all the noise of one purification.
     classifier : str, optional
-        One of the bundle's; its default where none is given.
-    flagged : bool
-        Whether the scan is, which decides who answers on the estimates (`Bundle.answering`).
+        One of the bundle's; its default where none is given. `Bundle.answering` says who answers on the estimates.
 
     Yields
     ------
@@ -113,7 +110,7 @@ def agreement(
         Unknown method, or a parameter out of range; one sentence.
     """
     name = bundle.classifier_name(classifier)
-    answering = bundle.answering(name, flagged)
+    answering = bundle.answering(name)
     batch = torch.from_numpy(pixels).unsqueeze(0).to(compute.device())
     for seed in seeds:
         for step in purifier_steps(batch, bundle, settings, classifier=name, seed=seed):

@@ -217,7 +217,7 @@ def case_evidence(source: Source, bundle: Bundle, settings: AuditSettings) -> Ca
     purifier = PurifySettings("diffpure-ddim", t=t_star, steps=PURIFY_STEPS)
     seeds = range(settings.seed, settings.seed + settings.seeds)
     together = Agreement()
-    results = [result for result in agreement(exam.pixels, bundle, purifier, seeds, name, exam.flagged) if result]
+    results = [result for result in agreement(exam.pixels, bundle, purifier, seeds, name) if result]
     for result in results:
         together.take(result)
     region = outlined_region(source.outlines, scan, exam.frame_index)

@@ -96,7 +96,7 @@ def _steps(state: SeedsState) -> Iterator[SeedResult | None]:
 
     before = state.before
     classifier = answer_of(before).classifier
-    yield from agreement(before.pixels, bundle(before.bundle), state.settings, state.seeds, classifier, before.flagged)
+    yield from agreement(before.pixels, bundle(before.bundle), state.settings, state.seeds, classifier)
 
 
 def _progress(state: SeedsState) -> Progress:

@@ -148,7 +148,7 @@ def _steps(state: PurifyState) -> Iterator[PurificationTrajectory]:
             before.pixels,
             models,
             settings,
-            classifier=models.answering(answer.classifier, before.flagged),
+            classifier=models.answering(answer.classifier),
             answer=answer,
             reference=reference.pixels if reference else None,
             wanted=answer_of(reference).label if reference else None,

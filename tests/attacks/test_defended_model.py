@@ -100,7 +100,7 @@ def test_gradient_through_the_whole_defence_equals_finite_differences(attacked, 
 
     def margin(moved):
         defence = DefendedModel(precise, "resnet18")
-        defence._decided = (moved.detach(), torch.tensor([True]), torch.tensor([100]), torch.tensor([True]))
+        defence._decided = (moved.detach(), torch.tensor([True]), torch.tensor([100]))
         defence.generator.manual_seed(7)
         logits = defence(moved)
         return logits[0, 0] - logits[0, 1]

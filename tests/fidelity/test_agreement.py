@@ -50,7 +50,7 @@ def test_a_caller_can_stop_within_a_seed(monkeypatch):
         classes=("a", "b"),
         classifiers={"c": lambda pixels: torch.tensor([[0.0, float(pixels.mean())]])},
         classifier_name=lambda name: name or "c",
-        answering=lambda name, flagged: name,
+        answering=lambda name: name,
     )
     made = list(agreement(np.zeros((1, 2, 2), np.float32), bundle, PurifySettings("diffpure"), (-1, 1)))
     assert [each is None for each in made] == [True, True, True, False] * 2

@@ -1,7 +1,7 @@
 """Put trained components into weights/<bundle>/ as fp16 and write down what they are; calibrating adds the rest.
 
 python -m training.publish.assemble --mae FILE --unet FILE --classifier resnet18=FILE
-python -m training.publish.assemble --classifier robust=FILE --answers-flagged resnet18=robust
+python -m training.publish.assemble --classifier robust=FILE --answers-purified resnet18=robust
 python -m training.publish.assemble --bundle blood-cells --classifier mamba=FILE
 python -m training.publish.assemble --mask-dit FILE
 python -m training.publish.assemble --robust-mae FILE --robust-mask-dit FILE
@@ -37,11 +37,11 @@ def main() -> None:
     parser.add_argument("--robust-mask-dit", type=Path)
     parser.add_argument("--classifier", action="append", default=[], metavar="NAME=FILE")
     parser.add_argument(
-        "--answers-flagged",
+        "--answers-purified",
         action="append",
         default=[],
         metavar="NAME=OTHER",
-        help="on scans that are flagged for NAME, the classifier OTHER answers",
+        help="on scans that are purified for NAME, the classifier OTHER answers",
     )
     parser.add_argument("--acquisition", type=Path, help="tells plane and sequence")
     arguments = parser.parse_args()
@@ -79,7 +79,7 @@ def main() -> None:
         known = facts.setdefault("classifiers", {})
         kept = {key: value for key, value in known.get(name, {}).items() if key == "robust"}
         known[name] = {"file": f"{name}.safetensors"} | form | kept
-    for entry in arguments.answers_flagged:
+    for entry in arguments.answers_purified:
         name, other = entry.split("=", 1)
         facts["classifiers"][name]["robust"] = other
     if {"mae", "unet"} <= facts.keys():

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from pages.across import tables
 from pages.across.record import conditions_of, open_tasks, short_names
 from pages.across.sections import draw_alarms, draw_answers, draw_detection
-from pages.across.tables import draw_sources, draw_tables, draw_without
 from pages.shared.empty_states import draw_problem
 from pages.shared.records.figures import condition_title, pick_condition
 from pages.shared.runtime import wait_until_ready
@@ -56,6 +56,6 @@ elif section == ALARMS:
 elif condition := pick_condition("Attack", conditions_of(defended), "across-attack", FIRST_ATTACK):
     draw_attacked(defended, names, condition, section)
 if defended:
-    draw_tables(defended, names)
-    draw_sources(defended, names)
-draw_without([task for task in tasks if not task.attacks], names)
+    tables.draw_tables(defended, names, tables.ANSWERS if section == ANSWERS else tables.DETECTION)
+    tables.draw_sources(defended, names)
+tables.draw_without([task for task in tasks if not task.attacks], names)

@@ -18,14 +18,23 @@ if TYPE_CHECKING:
 
 Names = Mapping[str, str]
 NOT_ASKED, NO_ATTACK = "not asked", "none"
+ALONE, BEHIND = "Right, alone", "Right, behind the defence"
+FLAGGED, ALTERED, AREA_ALTERED, AREA_MISLEADING = "Flagged", "Called altered", "Area, altered", "Area, misleading"
+ANSWERS, DETECTION = (ALONE, BEHIND), (FLAGGED, ALTERED, AREA_ALTERED, AREA_MISLEADING)
 
 
-def draw_tables(tasks: Sequence[Task], names: Names) -> None:
-    """What each task is, and every recorded attack on it."""
+def draw_tables(tasks: Sequence[Task], names: Names, columns: Sequence[str]) -> None:
+    """What each task is, and every recorded attack on it; `columns`: `ANSWERS` or `DETECTION`, as both are too wide."""
     st.subheader("The tasks", anchor=False)
     st.table([_task_row(task, names) for task in tasks], hide_index=True)
     with st.expander("All figures, attack by attack", icon=":material/table:"):
-        st.table([row for task in tasks for row in _figure_rows(task, names)], hide_index=True)
+        for task in tasks:
+            st.markdown(f"**{plain(names[task.name])}**")
+            st.table([_chosen(row, columns) for row in _figure_rows(task)], hide_index=True)
+
+
+def _chosen(row: Mapping[str, str], columns: Sequence[str]) -> dict[str, str]:
+    return {name: row[name] for name in ("Attack", *columns)}
 
 
 def _task_row(task: Task, names: Names) -> dict[str, str]:
@@ -39,30 +48,30 @@ def _task_row(task: Task, names: Names) -> dict[str, str]:
     }
 
 
-def _figure_rows(task: Task, names: Names) -> list[dict[str, str]]:
+def _figure_rows(task: Task) -> list[dict[str, str]]:
     """No attack first, then every recorded one."""
-    point, name = point_of(task), plain(names[task.name])
+    point = point_of(task)
     rows = [_figures(NO_ATTACK, point.undefended_clean, point.defended_clean, point.false_alarms, point.altered_clean)]
     for attacked in task.attacks.values():
         point = attacked.point
         shares = point.undefended_attacked, point.defended_attacked, point.flagged, point.altered
         areas = {
-            "Area, altered": area_text(attacked.altered) if attacked.altered else NOT_ASKED,
-            "Area, misleading": area_text(attacked.misleading),
+            AREA_ALTERED: area_text(attacked.altered) if attacked.altered else NOT_ASKED,
+            AREA_MISLEADING: area_text(attacked.misleading),
         }
         rows.append(_figures(condition_title(attacked.condition), *shares) | areas)
-    return [{"Task": name} | row for row in rows]
+    return rows
 
 
 def _figures(attack: str, alone: Share, behind: Share, flagged: Share, altered: Share | None) -> dict[str, str]:
     return {
         "Attack": attack,
-        "Right, alone": full_text(alone),
-        "Right, behind the defence": full_text(behind),
-        "Flagged": full_text(flagged),
-        "Called altered": full_text(altered) if altered else NOT_ASKED,
-        "Area, altered": "",
-        "Area, misleading": "",
+        ALONE: full_text(alone),
+        BEHIND: full_text(behind),
+        FLAGGED: full_text(flagged),
+        ALTERED: full_text(altered) if altered else NOT_ASKED,
+        AREA_ALTERED: "",
+        AREA_MISLEADING: "",
     }
 
 

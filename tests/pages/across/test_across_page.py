@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from core.bundles import WEIGHTS
 from core.report.across import recorded_task
 from pages.across.findings import alarms_line, answers_line, detection_line
+from pages.across.tables import ANSWERS, DETECTION
 from tests.reading import opened, session, texts
 from tests.two_questions import write_bundle
 from training.files import read_facts, write_facts
@@ -92,3 +93,14 @@ def test_a_class_sees_one_sentence_and_one_picture(page: Callable[[str], AppTest
     session(app).visit.asked["section"] = section
     opened(app, "across")
     assert session(app).visit.stage.told and session(app).visit.stage.shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("section", "columns"), [("Right answers", ANSWERS), ("Detection", DETECTION)])
+def test_tables_hold_every_attack_and_none(
+    page: Callable[[str], AppTest], section: str, columns: tuple[str, ...]
+) -> None:
+    _, *own = [table.value for table in page(section).table]
+    for name, table in zip(NAMES, own, strict=True):
+        assert list(table.columns) == ["Attack", *columns]
+        assert len(table) == 1 + len(recorded_task(name).attacks)

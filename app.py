@@ -27,7 +27,12 @@ PAGES = {
         ("across", "Across tasks", "compare"),
         ("audit", "Audit", "fact_check"),
     ],
-    "Labs": [("experts", "Experts", "groups"), ("faults", "Faults", "memory"), ("encrypt", "Encrypt", "lock")],
+    "Labs": [
+        ("experts", "Experts", "groups"),
+        ("faults", "Faults", "memory"),
+        ("encrypt", "Encrypt", "lock"),
+        ("federate", "Federate", "hub"),
+    ],
 }
 NAMES = tuple(name for entries in PAGES.values() for name, *_ in entries)
 

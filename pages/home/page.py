@@ -19,6 +19,7 @@ PAGES = (
     ("experts", "Experts", ":material/groups:", "A mixture opened up: who decides, and where they look."),
     ("faults", "Faults", ":material/memory:", "Flip a bit in a network’s memory, and see who notices."),
     ("encrypt", "Encrypt", ":material/lock:", "Ask a server that never sees the scan."),
+    ("federate", "Federate", ":material/hub:", "Hospitals that train together and keep their scans."),
 )
 
 session = current_session()

@@ -9,7 +9,19 @@ from playwright.sync_api import Page
 
 from tests.app_server import Server
 
-PAGES = ("Home", "Examine", "Attack", "Purify", "Detect", "Across tasks", "Audit", "Experts", "Faults", "Encrypt")
+PAGES = (
+    "Home",
+    "Examine",
+    "Attack",
+    "Purify",
+    "Detect",
+    "Across tasks",
+    "Audit",
+    "Experts",
+    "Faults",
+    "Encrypt",
+    "Federate",
+)
 GRAVE = ("serious", "critical")
 DRAWN_MS = 3_000
 # The list of pages in the sidebar is Streamlit's own markup.

@@ -22,8 +22,17 @@ st.logo("assets/logo.svg", size="large", icon_image="assets/icon.svg")
 PAGES = {
     "": [("home", "Home", "home")],
     "Scan": [("examine", "Examine", "radiology"), ("attack", "Attack", "bolt"), ("purify", "Purify", "healing")],
-    "Evidence": [("detect", "Detect", "search_insights"), ("audit", "Audit", "fact_check")],
-    "Labs": [("experts", "Experts", "groups"), ("faults", "Faults", "memory"), ("encrypt", "Encrypt", "lock")],
+    "Evidence": [
+        ("detect", "Detect", "search_insights"),
+        ("across", "Across tasks", "compare"),
+        ("audit", "Audit", "fact_check"),
+    ],
+    "Labs": [
+        ("experts", "Experts", "groups"),
+        ("faults", "Faults", "memory"),
+        ("encrypt", "Encrypt", "lock"),
+        ("federate", "Federate", "hub"),
+    ],
 }
 NAMES = tuple(name for entries in PAGES.values() for name, *_ in entries)
 

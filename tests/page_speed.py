@@ -26,6 +26,7 @@ PAGES = {
     "Experts": ("Open up the experts", "[data-testid=stPlotlyChart] .main-svg", ".st-key-experts-attack button"),
     "Faults": ("Flip a bit", ".st-key-faults-before img", ".st-key-faults-flip button"),
     "Encrypt": ("Ask without showing", ".st-key-encrypt-client img", ".st-key-encrypt button"),
+    "Federate": ("Train together", "[data-testid=stPlotlyChart] .main-svg", ""),
     "Home": ("See a medical image", ".st-key-tour-educator button", ""),
     "Examine": ("", ".st-key-picture canvas", ".st-key-overlay button >> nth=1"),
 }

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from core.bundles.calibration import NOTHING, Calibration, Limits
+from core.bundles.lacking import lacks_sentence
 from core.models.acquisition import AcquisitionNetwork
 from core.models.diffusion import Diffusion
 from core.models.mae import MaskedAutoencoder
@@ -143,14 +144,8 @@ class Bundle:
 
         Detection and the scope check take both networks; what purifies with one of them asks for that one alone.
         """
-        parts = {"masked autoencoder": self.mae, "diffusion model": self.diffusion}
-        missing = [name for name, network in parts.items() if network is None]
-        if not missing:
-            return None
-        return (
-            f"The bundle {self.name} holds no {' and no '.join(missing)}, so it can't detect attacks, purify what was "
-            "attacked, or tell whether a picture is in its scope; choose a bundle that holds them."
-        )
+        held = {"mae": self.mae, "unet": self.diffusion}
+        return lacks_sentence(self.name, [part for part, network in held.items() if network is not None])
 
     def lacks_for(self, classifier: str | None = None) -> str | None:
         """One sentence: why nothing is detected or purified where this classifier is asked; None where it is.

@@ -77,8 +77,8 @@ def load_bundle(name: str = "brain-mri", dtype: torch.dtype | None = None) -> Bu
     """
     if name not in bundle_names():
         raise BundleError(f"There is no bundle named {name!r}; choose one of: {', '.join(bundle_names())}.")
-    folder = _folder(name)
-    facts = _read_json(folder / "bundle.json")
+    folder = folder_of(name)
+    facts = read_json(folder / "bundle.json")
     try:
         return _load(name, folder, facts, dtype or compute.fast_dtype())
     except KeyError as error:
@@ -89,7 +89,7 @@ def bundle_input(name: str) -> Input:
     """What a bundle's networks take, without loading them; BundleError where there is no such bundle."""
     if name not in bundle_names():
         raise BundleError(f"There is no bundle named {name!r}; choose one of: {', '.join(bundle_names())}.")
-    facts = _read_json(_folder(name) / "bundle.json")
+    facts = read_json(folder_of(name) / "bundle.json")
     codes = tuple(facts.get("codes", ()))
     return Input(tuple(facts["classes"]), facts["input"]["resolution"], facts["input"]["channels"], codes)
 
@@ -100,7 +100,8 @@ def in_float32(bundle: Bundle) -> Bundle:
     return bundle if exact else load_bundle(bundle.name, torch.float32)
 
 
-def _folder(name: str) -> Path:
+def folder_of(name: str) -> Path:
+    """Where the files of a bundle lie, whether or not there is one of this name."""
     mine = own.own_folder()
     return WEIGHTS / name if mine is None or name in shipped_names() else mine / name
 
@@ -111,11 +112,11 @@ def _remedy(folder: Path) -> str:
 
 
 def _load(name: str, folder: Path, facts: Mapping[str, Any], dtype: torch.dtype) -> Bundle:
-    _check_files(folder, facts["files"])
+    check_files(folder, facts["files"])
     added = own.added_to(name) if folder.parent == WEIGHTS else None
     places = {key: folder for key in facts["classifiers"]}
     if added:
-        _check_files(added.folder, added.facts["files"])
+        check_files(added.folder, added.facts["files"])
         facts = _joined(name, facts, added)
         places = dict.fromkeys(added.facts["classifiers"], added.folder) | places
     channels, resolution = facts["input"]["channels"], facts["input"]["resolution"]
@@ -127,7 +128,7 @@ def _load(name: str, folder: Path, facts: Mapping[str, Any], dtype: torch.dtype)
     # Without these there is nothing to calibrate; with them, what is missing was lost.
     nothing: dict[str, Any] = {"content": None, "calibration": None, "limits": {}}
     known = facts if mae and diffusion else nothing | dict(facts)
-    calibrations = _read_json(folder / known["calibration"]) if known["calibration"] else {}
+    calibrations = read_json(folder / known["calibration"]) if known["calibration"] else {}
     return Bundle(
         folder=folder,
         name=name,
@@ -237,14 +238,16 @@ def file_sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """What a file of a bundle holds; BundleError, one sentence, where it can't be read."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BundleError(f"{path.parent.name}/{path.name} can't be read; {_remedy(path.parent)}.") from error
 
 
-def _check_files(folder: Path, hashes: Mapping[str, str]) -> None:
+def check_files(folder: Path, hashes: Mapping[str, str]) -> None:
+    """Raise BundleError, one sentence, where a file is missing or its SHA-256 is another than `hashes` states."""
     for file, expected in hashes.items():
         path = folder / file
         if not path.is_file():

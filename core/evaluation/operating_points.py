@@ -67,8 +67,8 @@ class OperatingPoint:
         Of all attacked scans; altered is None where the bundle doesn't ask.
     altered_clean : Share or None
         Of the clean scans.
-    defended_clean, defended_attacked, undefended_attacked : Share
-        Accuracies; a refusal counts as wrong.
+    undefended_clean, defended_clean, undefended_attacked, defended_attacked : Share
+        Accuracies; behind the defence a refusal counts as wrong.
     label_kept : Share or None
         Of the scans that were purified under the condition and not refused, those whose label is still as the
         classifier had given it; None where there are none.
@@ -85,9 +85,10 @@ class OperatingPoint:
     false_alarms: Share
     misses: Share
     flagged: Share
+    undefended_clean: Share
     defended_clean: Share
-    defended_attacked: Share
     undefended_attacked: Share
+    defended_attacked: Share
     label_kept: Share | None
     turned_wrong: int
     turned_right: int
@@ -175,9 +176,10 @@ def operating_point(calibration: Calibration, condition: str, limits: Sequence[L
         false_alarms=_share(before.flagged, groups),
         misses=_share(right & ~unfooled & ~after.flagged, groups),
         flagged=_share(after.flagged, groups),
+        undefended_clean=_share(right, groups),
         defended_clean=_share(before.answers == labels, groups),
-        defended_attacked=_share(mended, groups),
         undefended_attacked=_share(unfooled, groups),
+        defended_attacked=_share(mended, groups),
         label_kept=_share(kept[purified], groups[purified]) if purified.any() else None,
         turned_wrong=int((unfooled & ~mended)[purified].sum()),
         turned_right=int((~unfooled & mended)[purified].sum()),

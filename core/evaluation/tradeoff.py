@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,7 +48,7 @@ class Tradeoff(NamedTuple):
 def tradeoff(bundle: Bundle, classifier: str | None = None) -> Tradeoff:
     """The comparison of purifiers that is recorded beside the bundle; else what its recorded answers tell."""
     name = bundle.classifier_name(classifier)
-    record = results_entry(bundle, "purifiers") if name == bundle.default_classifier else {}
+    record = results_entry(bundle.folder, "purifiers") if name == bundle.default_classifier else {}
     points = tuple(point for row in record.get("rows", []) for point in row_points(row))
     if points:
         return Tradeoff(points, record["command"], True)
@@ -56,10 +57,10 @@ def tradeoff(bundle: Bundle, classifier: str | None = None) -> Tradeoff:
     return Tradeoff(recorded_points(calibration) if calibration else (), command, False)
 
 
-def results_entry(bundle: Bundle, name: str) -> Mapping[str, Any]:
-    """An entry of the bundle's results.json: ``purifiers`` or ``variation``; empty where there is none."""
+def results_entry(folder: Path, name: str) -> Any:
+    """An entry of the results.json in a bundle's folder, such as ``purifiers``; empty where there is none."""
     try:
-        record = json.loads((bundle.folder / "results.json").read_text(encoding="utf-8"))
+        record = json.loads((folder / "results.json").read_text(encoding="utf-8"))
         return record.get(name, {})
     except (OSError, ValueError, AttributeError):
         return {}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pages.detect.record import condition_title, count_text, method_title, share_text
+from pages.shared.records.figures import condition_title, count_text, share_text
+from pages.shared.words import method_title
 
 if TYPE_CHECKING:
     from core.evaluation.operating_points import Condition, OperatingPoint, Roc

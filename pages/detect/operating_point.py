@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.detect.findings import price_told
-from pages.detect.record import Record, draw_source, full_text, pick_condition, share_text, span_text
+from pages.detect.record import Record, draw_source
 from pages.shared.pictures import draw_large_number
 from pages.shared.records import draw_finding
+from pages.shared.records.figures import full_text, pick_condition, share_text, span_text
 from pages.shared.visit.stage import on_stage, staged
 from pages.shared.words import number, percent, score_words
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.shared.records import draw_command
-from pages.shared.words import SPLITS, method_title, number, plain, score_words
+from pages.shared.words import SPLITS, number, plain, score_words
 
 if TYPE_CHECKING:
     from core import Bundle
     from core.bundles.calibration import Calibration, Limits
-    from core.evaluation.operating_points import Condition, OperatingPoint, Roc, Share
+    from core.evaluation.operating_points import Condition, OperatingPoint, Roc
 
 JOINT_WORDS, ALTERED_WORDS = "All three together", "Altered: both together"
 
@@ -101,15 +101,6 @@ def _roc(key: tuple[str, ...], condition: str, score: str, _record: Record) -> R
     return roc(_record.calibration, condition, score, _record.fitted)
 
 
-def condition_title(condition: Condition) -> str:
-    """A condition in words, such as “PGD, ε = 8/255”."""
-    title = method_title(condition.method)
-    if condition.benign:
-        return f"{title}, severity {condition.strength:g}"
-    rest = condition.name.removeprefix(condition.method).strip()
-    return f"{title}, ε = {rest}" if rest else title
-
-
 def score_text(value: float) -> str:
     """A score in three digits, without powers of ten: so small a score is as good as none."""
     return "under 0.001" if 0 <= value < 0.001 else number(value)
@@ -120,40 +111,6 @@ def score_name(score: str) -> str:
     from core.evaluation.operating_points import JOINT
 
     return JOINT_WORDS if score == JOINT else score_words(score).name
-
-
-def share_text(share: Share | None) -> str:
-    """A measured share in per cent."""
-    return "none" if share is None else f"{100 * share.value:.1f} %"
-
-
-def span_text(share: Share) -> str:
-    """Its interval."""
-    return f"{100 * share.low:.1f} to {100 * share.high:.1f} %"
-
-
-def full_text(share: Share | None) -> str:
-    """A measured share with its interval, for tables."""
-    if share is None:
-        return "none flagged"
-    return f"{share_text(share)} ({100 * share.low:.1f} to {100 * share.high:.1f})"
-
-
-def count_text(share: Share | None) -> str:
-    """A measured share in scans."""
-    return f"{share.hits} of {share.n}" if share else "none flagged"
-
-
-def pick_condition(label: str, conditions: tuple[Condition, ...], key: str, wanted: str) -> Condition | None:
-    """Ask for one of the recorded conditions; None, with a sentence, where there are none."""
-    if not conditions:
-        st.info(f"{label}: nothing of this kind is recorded in this bundle yet.", icon=":material/info:")
-        return None
-    names = [condition.name for condition in conditions]
-    index = names.index(wanted) if wanted in names else 0
-    titles = {condition.name: condition_title(condition) for condition in conditions}
-    chosen = st.selectbox(label, names, index, titles.__getitem__, key=key, persist_state="session")
-    return conditions[names.index(chosen)]
 
 
 def draw_source(record: Record, *remarks: str, judged: bool = True) -> None:

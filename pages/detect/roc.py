@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import streamlit as st
 
 from pages.detect import charts
 from pages.detect.findings import paper_sentence, roc_told
-from pages.detect.record import (
-    ALTERED_WORDS,
-    Record,
-    condition_title,
-    draw_source,
-    pick_condition,
-    roc_of,
-    score_name,
-)
+from pages.detect.record import ALTERED_WORDS, Record, draw_source, roc_of, score_name
 from pages.shared.records import draw_finding
+from pages.shared.records.figures import area_text, condition_title, pick_condition
 from pages.shared.visit.stage import draw_chart
-
-if TYPE_CHECKING:
-    from core.evaluation.operating_points import Roc
 
 PAPER = "mae_error"
 
@@ -46,7 +34,7 @@ def draw_roc(record: Record) -> None:
         alt=f"ROC curves of the detection scores under {condition_title(condition)}",
     )
     rows = [
-        {"Attack": condition_title(entry)} | {names[score]: _area(own[score]) for score in scores}
+        {"Attack": condition_title(entry)} | {names[score]: area_text(own[score]) for score in scores}
         for entry, own in areas.items()
     ]
     st.markdown(paper_sentence({condition_title(entry): own[PAPER] for entry, own in areas.items()}))
@@ -66,7 +54,3 @@ def _own_name(score: str, altered: bool) -> str:
     if score == JOINT and altered:
         return ALTERED_WORDS
     return f"{score_name(score)} (MedFedPure)" if score == PAPER else score_name(score)
-
-
-def _area(curve: Roc) -> str:
-    return f"{curve.auc:.3f} ({curve.interval[0]:.3f} to {curve.interval[1]:.3f})"

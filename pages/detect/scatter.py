@@ -8,15 +8,9 @@ import streamlit as st
 
 from pages.detect import charts
 from pages.detect.findings import scores_told
-from pages.detect.record import (
-    Record,
-    condition_title,
-    draw_source,
-    operating_point_of,
-    pick_condition,
-    score_text,
-)
+from pages.detect.record import Record, draw_source, operating_point_of, score_text
 from pages.shared.records import draw_finding
+from pages.shared.records.figures import condition_title, pick_condition
 from pages.shared.visit.stage import draw_chart
 from pages.shared.words import number, score_words
 

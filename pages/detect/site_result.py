@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.detect import charts
-from pages.detect.record import Record, condition_title, share_text
+from pages.detect.record import Record
 from pages.detect.scatter import UP, across_of
 from pages.shared.charts import CONFIG
 from pages.shared.downloads import draw_profile_download
+from pages.shared.records.figures import condition_title, share_text
 from pages.shared.words import number, score_words, unbroken
 
 if TYPE_CHECKING:

@@ -9,19 +9,11 @@ import streamlit as st
 from pages.detect import charts
 from pages.detect.benign_chart import benign_bars, benign_height
 from pages.detect.findings import benign_told, stress_told
-from pages.detect.record import (
-    Record,
-    condition_title,
-    count_text,
-    draw_source,
-    full_text,
-    method_title,
-    operating_point_of,
-    share_text,
-)
+from pages.detect.record import Record, draw_source, operating_point_of
 from pages.shared.records import draw_finding
+from pages.shared.records.figures import condition_title, count_text, full_text, share_text
 from pages.shared.visit.stage import draw_chart
-from pages.shared.words import plain
+from pages.shared.words import method_title, plain
 
 if TYPE_CHECKING:
     from core.evaluation.operating_points import Condition

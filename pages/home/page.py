@@ -14,10 +14,12 @@ PAGES = (
     ("attack", "Attack", ":material/bolt:", "Attack a scan step by step, and see whether the defence holds."),
     ("purify", "Purify", ":material/healing:", "What purification does to a scan, method beside method."),
     ("detect", "Detect", ":material/search_insights:", "What the detector sees, what it misses, and what it costs."),
+    ("across", "Across tasks", ":material/compare:", "Does the defence carry over to other kinds of scans?"),
     ("audit", "Audit", ":material/fact_check:", "A whole cohort through the defence, with a report to keep."),
     ("experts", "Experts", ":material/groups:", "A mixture opened up: who decides, and where they look."),
     ("faults", "Faults", ":material/memory:", "Flip a bit in a network’s memory, and see who notices."),
     ("encrypt", "Encrypt", ":material/lock:", "Ask a server that never sees the scan."),
+    ("federate", "Federate", ":material/hub:", "Hospitals that train together and keep their scans."),
 )
 
 session = current_session()

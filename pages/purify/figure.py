@@ -39,7 +39,7 @@ def draw_figure(models: Bundle) -> None:
     """Loss and attention variation against the strength of the attack, and along MAE-Pure."""
     from core.evaluation.tradeoff import results_entry
 
-    record = results_entry(models, "variation")
+    record = results_entry(models.folder, "variation")
     st.header("What the MAE sees", anchor=False)
     if not record:
         st.info(NOT_YET, icon=":material/info:")

@@ -9,7 +9,19 @@ from playwright.sync_api import Page
 
 from tests.app_server import Server
 
-PAGES = ("Home", "Examine", "Attack", "Purify", "Detect", "Audit", "Experts", "Faults", "Encrypt")
+PAGES = (
+    "Home",
+    "Examine",
+    "Attack",
+    "Purify",
+    "Detect",
+    "Across tasks",
+    "Audit",
+    "Experts",
+    "Faults",
+    "Encrypt",
+    "Federate",
+)
 GRAVE = ("serious", "critical")
 DRAWN_MS = 3_000
 # The list of pages in the sidebar is Streamlit's own markup.
@@ -59,7 +71,7 @@ def test_no_page_has_a_serious_fault_before_a_class(open_app: Callable[[], Page]
     page, faults = open_app(), {}
     settle(page)
     for name in PAGES[1:]:
-        page.goto(f"{server.url}/{name.lower()}?sample=tumour-01&view=class", timeout=WAIT_MS)
+        page.goto(f"{server.url}/{name.lower().split()[0]}?sample=tumour-01&view=class", timeout=WAIT_MS)
         page.locator(".st-key-class-bar").wait_for(timeout=WAIT_MS)
         faults[name] = grave(page)
     assert not {name: lines for name, lines in faults.items() if lines}

@@ -163,6 +163,7 @@ def test_every_page_has_an_address_that_can_be_loaded_again(open_app: Visit, ser
         "attack": "Attack a scan",
         "purify": "Purify a scan",
         "detect": "Judge the detector",
+        "across": "Does the defence carry over?",
         "audit": "Audit a cohort",
     }
     for address, title in titles.items():

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
 POLICY = re.search(r'Content-Security-Policy "([^"]+)"', PAGE)[1]  # type: ignore[index]
-PAGES = ("Detect", "Audit", "Purify", "Experts", "Faults", "Encrypt", "Attack")
+PAGES = ("Detect", "Across tasks", "Audit", "Purify", "Experts", "Faults", "Encrypt", "Federate", "Attack")
 
 
 @pytest.fixture

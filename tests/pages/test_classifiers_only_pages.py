@@ -16,7 +16,7 @@ from tests.cells import CLASSES, NAME, SIDE, cell, write_picture
 from tests.reading import opened, session, take_bundle, texts
 
 Choose = Callable[[AppTest, str], AppTest]
-PAGES = ("home", "examine", "detect", "attack", "purify", "experts", "faults", "encrypt", "audit")
+PAGES = ("home", "examine", "detect", "across", "attack", "purify", "experts", "faults", "encrypt", "audit")
 BRAIN = "no-tumour-01"
 
 

@@ -12,8 +12,9 @@ from core.defence.fitting import cross_fitted_limits
 from core.evaluation.operating_points import Roc, operating_point, recorded, thresholds_at
 from pages.detect import trials as detector_trials
 from pages.detect.findings import benign_told, paper_sentence, roc_told, stress_told
-from pages.detect.record import score_text, share_text
+from pages.detect.record import score_text
 from pages.detect.trials import TrialsState
+from pages.shared.records.figures import share_text
 from pages.shared.words import score_words
 from tests.reading import texts
 from tests.slowness import slow_down

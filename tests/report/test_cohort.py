@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.bundles.loading import shipped_names
 from core.fidelity.metrics import distance
 from core.report.cases import AuditSettings, Case, case_evidence, examined_case, summarised, worst_first
 from core.report.cohort import (
@@ -59,6 +60,7 @@ def test_the_sample_cohort_has_its_clean_originals():
     attacked = [found for found in sources if found.reference]
     assert len(sources) == 18 and len(attacked) == 6
     assert all(found.name.startswith(found.reference.stem) for found in attacked)
+    attacked += [found for name in shipped_names() for found in sample_cohort(name) if found.reference]
     assert {found.name for found in attacked} == {path.name for path in COHORT.glob("*.dcm")}
 
 

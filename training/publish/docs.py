@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.bundles import WEIGHTS, Bundle, bundle_names, load_bundle
-from training.measure.inversion import inversion_lines
 from training.measure.membership import membership_lines
 from training.options import command_options
+from training.privacy.inversion import inversion_lines
 from training.publish.detection import detection_page
 from training.publish.encryption import encryption_page
 from training.publish.faults import faults_page

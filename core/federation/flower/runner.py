@@ -6,6 +6,7 @@ import secrets
 import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -25,6 +26,7 @@ BAD_INPUT = 2
 MOST_STARTS = 10
 STARTING = 180.0
 PAUSE = 3.0
+STOPPED = "It was stopped."
 APP = {
     "pyproject.toml": b"""[project]
 name = "purescan"
@@ -84,6 +86,8 @@ class Runner:
         Path → content of the app that Flower ships with the run; nothing of it is run on either side.
     processes : dict of str to int
         Name → process number, of what was started last.
+    stop : Event
+        Set from another thread, it ends the run and every process of it.
     """
 
     plan: Plan
@@ -97,6 +101,7 @@ class Runner:
     told: Callable[[dict[str, Any]], None] = lambda event: None
     app: Mapping[str, bytes] = field(default_factory=lambda: APP)
     processes: dict[str, int] = field(default_factory=dict)
+    stop: threading.Event = field(default_factory=threading.Event)
     _again: list[str] = field(default_factory=list)
     _why: str = ""
 
@@ -106,7 +111,7 @@ class Runner:
         Raises
         ------
         FederationError
-            It can't go on, or a process keeps ending; one sentence. The report says so too.
+            It can't go on, a process keeps ending, or it was stopped; one sentence. The report says so too.
         """
         check_installed()
         self.out.mkdir(parents=True, exist_ok=True)
@@ -117,7 +122,7 @@ class Runner:
                 with processes:
                     self._run(folder, processes)
             except (FederationError, KeyboardInterrupt) as error:
-                self._finish(str(error) or "It was stopped.")
+                self._finish(str(error) or STOPPED)
                 raise
         return self._finish(None)
 
@@ -166,7 +171,7 @@ class Runner:
             site.begin()
         while self._coordinator.status != 0:
             self._look(folder, address)
-            time.sleep(0.1)
+            self._pause()
         self._read()
 
     def _look(self, folder: Path, address: str) -> None:
@@ -219,7 +224,11 @@ class Runner:
         while not _listens(address):
             if not self._link.running or time.monotonic() > deadline:
                 raise FederationError(f"The server doesn't start: {self._link.last_words()}")
-            time.sleep(0.1)
+            self._pause()
+
+    def _pause(self) -> None:
+        if self.stop.wait(0.1):
+            raise FederationError(STOPPED)
 
     def _start_coordinator(self, folder: Path, address: str) -> None:
         from core.federation.flower.control import begin_run

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-EXAMINE, ATTACK, DETECT, EXPERTS, AUDIT, PURIFY, FAULTS = (
-    f"pages/{name}/page.py" for name in ("examine", "attack", "detect", "experts", "audit", "purify", "faults")
+EXAMINE, ATTACK, DETECT, ACROSS, EXPERTS, AUDIT, PURIFY, FAULTS = (
+    f"pages/{name}/page.py"
+    for name in ("examine", "attack", "detect", "across", "experts", "audit", "purify", "faults")
 )
 
 

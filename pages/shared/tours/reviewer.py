@@ -1,6 +1,6 @@
 """What the reviewer’s tour says: data only."""
 
-from pages.shared.tours.places import AUDIT, DETECT, EXAMINE, PURIFY
+from pages.shared.tours.places import ACROSS, AUDIT, DETECT, EXAMINE, PURIFY
 from pages.shared.tours.tour import ESTIMATE, Step, Tour
 
 REVIEWER = Tour(
@@ -54,5 +54,9 @@ REVIEWER = Tour(
             page=AUDIT,
         ),
     ),
-    {PURIFY: "Compare the purifiers on this scan", EXAMINE: "Examine a scan of your own"},
+    {
+        PURIFY: "Compare the purifiers on this scan",
+        ACROSS: "See whether the defence carries over to other kinds of scans",
+        EXAMINE: "Examine a scan of your own",
+    },
 )

@@ -21,7 +21,17 @@ BUTTONS = {
     "ArrowUp": ["path-more"],
     "ArrowDown": ["path-less"],
     " ": [
-        *("purify-play", "attack-next", "purify", "attack", "encrypt", "encrypt-cohort", "leak", "trial-start"),
+        *(
+            "purify-play",
+            "attack-next",
+            "purify",
+            "attack",
+            "encrypt",
+            "encrypt-cohort",
+            "leak",
+            "trial-start",
+            "federate-start",
+        ),
         *("experts-attack", "path-start", "look", "faults-search"),
         *(f"faults-measure-{what}" for what in ("flips", "layers", "bits", "activations")),
     ],
@@ -35,15 +45,17 @@ PAGES = {"a": "attack", "p": "purify"}
 # What a comparison of pictures does itself.
 COMPARISON = ["f", "d"]
 # Pages whose sections the arrows turn: those within a part before the parts.
-SECTIONED = {name: [f"{name}-section"] for name in ("experts", "faults", "encrypt")}
+SECTIONED = {name: [f"{name}-section"] for name in ("across", "experts", "faults", "encrypt", "federate")}
 SECTIONED["detect"] = ["detect-section", "detect-now", "detect-part"]
 # Key → how the keys begin of the choices among which it takes the next one, and after the last the first.
 CYCLES = {"g": "faults-guard-"}
 KEYS = "**← →** steps · **Space** plays · **A** attacks · **P** purifies · **F** flips · **D** flickers"
 OWN_KEYS = {
     "detect": "**← →** sections · **Space** attacks the samples, under ‘Recompute’",
+    "across": "**← →** sections",
     "experts": "**← →** sections · **A** attacks the mixture · **Space** begins · **↑ ↓** more and less of ε",
     "faults": "**← →** sections · **F** flips · **U** takes all back · **G** the guard · **Space** begins",
+    "federate": "**← →** sections · **Space** starts a federation, under ‘Live’",
     "encrypt": "**← →** sections · **Space** asks, or recovers the scan",
 }
 

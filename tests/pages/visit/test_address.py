@@ -20,7 +20,7 @@ from pages.shared.visit.purifiers import asked_purifiers, purifier_words
 from pages.shared.visit.windows import asked_window, window_word
 from tests.reading import session, texts
 
-PAGES = ("examine", "attack", "purify", "detect", "audit", "experts", "faults", "encrypt")
+PAGES = ("examine", "attack", "purify", "detect", "across", "audit", "experts", "faults", "encrypt", "federate")
 SAMPLE = "tumour-01"
 
 

@@ -9,7 +9,7 @@ import torch
 from core.federation.inversion import SearchSettings, invert_steps
 from core.federation.plan import HEAD
 from tests.federation.hospitals import plan, scans
-from training.measure.inversion import Case, sent
+from training.privacy.inversion import Case, sent
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """How much of a scan can be recovered from what a site sends under each strategy of a federation.
 
-    python -m training.measure.inversion
+    python -m training.privacy.inversion
 
 The easiest case for who looks on: one step on one scan, the bundle's own weights, which the server knows. Of a ViT the
 scan is solved for in closed form, of a ResNet it is searched for (`core.federation.inversion`), from the mean of the
@@ -91,7 +91,7 @@ def inversion_lines(bundle: Bundle) -> list[str]:
         if own["weights_sha256"] == weights_of(bundle, name)
     }
     if not today:
-        return ["Not measured with the weights of today; `python -m training.measure.inversion` does it.", ""]
+        return ["Not measured with the weights of today; `python -m training.privacy.inversion` does it.", ""]
     counts = ", ".join(f"{name} {own['scans']}" for name, own in today.items())
     about = (
         f"One step on one scan, mean over sample scans ({counts}); PSNR in dB and SSIM. The search on a ResNet looks "

@@ -1,0 +1,1 @@
+"""What `training.measure.federation` is made of."""

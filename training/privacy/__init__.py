@@ -1,0 +1,1 @@
+"""What can be made of what leaves a site, measured."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from core.evaluation.tradeoff import Point, Tradeoff
 
 NAMES = {"clean": "No attack", "pgd 4/255": "PGD, ε = 4/255", "pgd 8/255": "PGD, ε = 8/255"}
-NOT_YET = "Not recorded in this bundle yet"
+NOT_YET = "Not measured with the bundle’s weights of today"
 NONE = "not recorded"
 CURVE = "one-step"
 LESION = " “Lesion kept”: share of the outlined lesions whose contrast stays within 10 %."

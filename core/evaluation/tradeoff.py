@@ -94,13 +94,16 @@ def row_points(row: Mapping[str, Any]) -> list[Point]:
 
 
 def recorded_points(calibration: Calibration) -> tuple[Point, ...]:
-    """One-step denoising of every calibration scan, at the noise levels that its answers are recorded for."""
+    """One-step denoising of every calibration scan, at the noise levels that its answers are recorded for.
+
+    Answered by whoever answers on estimates (`Bundle.answering`), as in the pipeline.
+    """
     points, truth = [], np.array(calibration.labels)
     for condition in CONDITIONS:
         answers = calibration.conditions.get(condition)
         if answers is None or len(answers) != len(truth):
             continue
-        for t, given in sorted(answers.estimates.items()):
+        for t, given in sorted((answers.robust or answers.estimates).items()):
             right = np.array(given) == truth
             low, high = bootstrap_interval(right, calibration.groups)
             accuracy = Share(float(right.mean()), low, high, len(right))

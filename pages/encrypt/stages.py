@@ -43,7 +43,8 @@ def _draw_whose(state: EncryptState) -> None:
     if other is None or other.classifier == state.classifier:
         return
     learned = [", ".join(state.models.collections(name)) for name in (state.classifier, other.classifier)]
-    apart = ", and from other scans ({} and {})".format(*map(plain, learned)) if learned[0] != learned[1] else ""
+    differ = all(learned) and learned[0] != learned[1]
+    apart = ", and from other scans ({} against {})".format(*map(plain, learned)) if differ else ""
     st.markdown(
         f"It is the answer of **{plain(state.classifier)}**, the vision transformer: its last layers, on one token, "
         f"are small enough for encrypted arithmetic. On the other pages **{plain(other.classifier)}** answers, "

@@ -24,7 +24,7 @@ def draw_sentences(exam: Examination, bundle: Bundle, known: Reliability | None)
     lacks = bundle.lacks_for(exam.undefended.classifier if exam.undefended else None)
     sentences = {
         ":material/shield: **Integrity.**": integrity(exam.detection, plain(lacks or "")),
-        ":material/stethoscope: **Answer.**": answer(exam, bundle, known),
+        ":material/stethoscope: **Answer.**": f"{answer(exam, bundle, known)}{_at_other_sites(exam, bundle)}",
         ":material/fit_screen: **Fit.**": fit(exam, bundle, known),
     }
     for lead, said in sentences.items():
@@ -74,6 +74,21 @@ def answer(exam: Examination, bundle: Bundle, known: Reliability | None) -> str:
     found = _rate(rates.sensitivity, f"finds “{bundle.classes[1]}” in {{}} of {{}} where it is")
     clear = _rate(rates.specificity, f"says “{bundle.classes[0]}” in {{}} of {{}} where that is so")
     return f"{said} On {sequence} scans that nobody attacked it {' and '.join(filter(None, (found, clear)))}."
+
+
+def _at_other_sites(exam: Examination, bundle: Bundle) -> str:
+    """What to expect at a site that the classifier hasn't learned from; nothing where that wasn't measured."""
+    from core.evaluation.reliability import left_out
+
+    asked = exam.prediction and exam.prediction.classifier == bundle.default_classifier
+    record = left_out(bundle) if asked else None
+    if record is None:
+        return ""
+    return (
+        f" At {record.sites} sites, each left out of training in turn, classifiers like this one were right on "
+        f"{100 * record.lowest:.0f} to {100 * record.highest:.0f} % of unattacked scans: expect no more at a site that "
+        "it doesn’t know."
+    )
 
 
 def _unrecorded(sequence: str | None, known: Reliability) -> str:

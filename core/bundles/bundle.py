@@ -228,6 +228,11 @@ class Bundle:
         """Who sits in a mixture, in the order of its gate; empty where a classifier is no mixture."""
         return tuple(Expert(**entry) for entry in self.facts["classifiers"][classifier].get("experts", ()))
 
+    def collections(self, classifier: str) -> tuple[str, ...]:
+        """Which collections a classifier learned from, by their files' names; empty where nobody says."""
+        recipe = self.facts.get("provenance", {}).get(classifier) or {}
+        return tuple(Path(name).stem for name in recipe.get("data", "").split())
+
     def answering(self, classifier: str) -> str:
         """Which classifier answers on the estimate of a purified scan.
 

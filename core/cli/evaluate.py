@@ -30,7 +30,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--per-site", type=positive, metavar="N", help="at most so many scans of each site")
     parser.add_argument(
-        "--purifier", default="adaptive", help=f"of what is flagged; one of: {', '.join(PURIFIERS)} (default adaptive)"
+        "--purifier",
+        default="adaptive",
+        help=f"of what is flagged or altered; one of: {', '.join(PURIFIERS)} (default adaptive)",
     )
     parser.add_argument("--split", default="val", choices=("val", "test", "all"))
     parser.add_argument("--attack", help=f"one of: {', '.join(METHODS)} (default: none)")

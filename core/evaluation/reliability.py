@@ -8,8 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from core.bundles import Bundle
 from core.bundles.calibration import Calibration
 from core.evaluation.operating_points import Share
+from core.evaluation.tradeoff import results_entry
 from core.statistics import auc, bootstrap_interval
 
 FEWEST = 20  # scans that a share is told of
@@ -22,6 +24,21 @@ class FindingRates(NamedTuple):
 
     sensitivity: Share | None
     specificity: Share | None
+
+
+class LeftOut(NamedTuple):
+    """How often classifiers were right at sites that each was trained without: sites, and shares in [0, 1]."""
+
+    sites: int
+    lowest: float
+    highest: float
+
+
+def left_out(bundle: Bundle) -> LeftOut | None:
+    """What `training.measure.leave_one_out` recorded of the default classifier's recipe; None where it hasn't."""
+    sites = (results_entry(bundle.folder, "left_out") or {}).get("sites", {})
+    shares = [float(site["all"]["accuracy"]) for site in sites.values()]
+    return LeftOut(len(shares), min(shares), max(shares)) if shares else None
 
 
 @dataclass(frozen=True)

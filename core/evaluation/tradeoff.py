@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from core.bundles import Bundle
+from core.bundles import FAMILY, Bundle, weights_record
 from core.bundles.calibration import Calibration
 from core.evaluation.operating_points import Share
 from core.statistics import bootstrap_interval
@@ -48,13 +48,25 @@ class Tradeoff(NamedTuple):
 def tradeoff(bundle: Bundle, classifier: str | None = None) -> Tradeoff:
     """The comparison of purifiers that is recorded beside the bundle; else what its recorded answers tell."""
     name = bundle.classifier_name(classifier)
-    record = results_entry(bundle.folder, "purifiers") if name == bundle.default_classifier else {}
+    record = entry_of_today(bundle, "purifiers") if name == bundle.default_classifier else {}
     points = tuple(point for row in record.get("rows", []) for point in row_points(row))
     if points:
         return Tradeoff(points, record["command"], True)
     command = str(bundle.facts.get("calibrated", {}).get("command", ""))
     calibration = bundle.calibrations.get(name)
     return Tradeoff(recorded_points(calibration) if calibration else (), command, False)
+
+
+def entry_of_today(bundle: Bundle, name: str) -> Any:
+    """The same as `results_entry`; empty, too, where it was measured with other weights or another t* ladder."""
+    record = results_entry(bundle.folder, name)
+    return record if record and record.get("made_with") == made_with_today(bundle) else {}
+
+
+def made_with_today(bundle: Bundle) -> dict[str, Any]:
+    """What figures of purifiers depend on: everything that was trained, and the ladder of t*."""
+    name = bundle.default_classifier
+    return {"weights_sha256": weights_record(bundle, name, FAMILY), "ladder": repr(bundle.limits_of(name).ladder)}
 
 
 def results_entry(folder: Path, name: str) -> Any:
@@ -82,13 +94,16 @@ def row_points(row: Mapping[str, Any]) -> list[Point]:
 
 
 def recorded_points(calibration: Calibration) -> tuple[Point, ...]:
-    """One-step denoising of every calibration scan, at the noise levels that its answers are recorded for."""
+    """One-step denoising of every calibration scan, at the noise levels that its answers are recorded for.
+
+    Answered by whoever answers on estimates (`Bundle.answering`), as in the pipeline.
+    """
     points, truth = [], np.array(calibration.labels)
     for condition in CONDITIONS:
         answers = calibration.conditions.get(condition)
         if answers is None or len(answers) != len(truth):
             continue
-        for t, given in sorted(answers.estimates.items()):
+        for t, given in sorted((answers.robust or answers.estimates).items()):
             right = np.array(given) == truth
             low, high = bootstrap_interval(right, calibration.groups)
             accuracy = Share(float(right.mean()), low, high, len(right))

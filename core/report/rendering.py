@@ -170,16 +170,18 @@ def figures(cases: Sequence[Case]) -> dict[str, Any]:
 
     `restored` and `broken` count the changed answers of scans whose truth is known: for good, and for ill.
     `changed_unflagged` counts the scans that nothing was found against and whose answer purification would change:
-    harm where there was nothing to mend.
+    harm where there was nothing to mend. `altered` is None where the bundle doesn't ask that.
     """
     measured = [case for case in cases if case.fidelity]
     ssim = [case.fidelity["ssim"] for case in cases if case.fidelity]
+    asked = [case.altered for case in measured if case.altered is not None]
     return {
         "scans": len(cases),
         "unreadable": sum(case.problem is not None for case in cases),
         "refused": sum(case.refused is not None for case in cases),
         "measured": len(measured),
         "flagged": sum(case.flagged for case in measured),
+        "altered": sum(asked) if asked else None,
         "changed": sum(case.changed for case in measured),
         "restored": sum(case.effect == RESTORED for case in measured),
         "broken": sum(case.effect == BROKEN for case in measured),

@@ -73,7 +73,7 @@ def dots(cases: list[Case], values: list[float], threshold: float | None, logari
     if threshold is not None:
         figure.add_vline(x=threshold, line={"dash": "dash", "width": 2, "color": ink})
         figure.add_annotation(
-            x=math.log10(threshold) if logarithmic else threshold, y=1, yref="paper", text="flagged above",
+            x=math.log10(threshold) if logarithmic else threshold, y=1, yref="paper", text="found above",
             showarrow=False, yanchor="bottom", xanchor="left", font=font,
         )  # fmt: skip
     scale = {"type": "log", "tickvals": TICKS} if logarithmic else {"type": "linear", "nticks": 5}

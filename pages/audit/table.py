@@ -45,6 +45,7 @@ def draw_figures(cases: list[Case]) -> None:
     measured, lowest = found["measured"], found["ssim_worst"]
     shown = (
         ("Flagged", f"{found['flagged']} of {measured}"),
+        *([] if found["altered"] is None else [("Altered", f"{found['altered']} of {measured}")]),
         ("Answers changed", f"{found['changed']} of {measured}"),
         ("Seeds disagree", f"{found['divided']} of {measured}"),
         ("Lowest SSIM", "none" if lowest is None else number(lowest)),
@@ -55,7 +56,7 @@ def draw_figures(cases: list[Case]) -> None:
     remarks = []
     if found["changed"]:
         count = found["changed_unflagged"] or "none"
-        remarks.append(f"Of the changed answers, {count} belong to scans that the detector did not flag.")
+        remarks.append(f"Of the changed answers, {count} belong to scans against which the detector found nothing.")
     if found["restored"] or found["broken"]:
         counts = found["restored"] or "no", found["broken"] or "none"
         told = "Where it is known what the scan shows, purification restored **{}** right answers and broke **{}**."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 from typing import TYPE_CHECKING, NamedTuple
 
 import plotly.graph_objects as go
@@ -110,7 +109,7 @@ def roc_chart(curves: Mapping[str, Roc]) -> go.Figure:
     figure.add_scatter(
         x=[0, 100], y=[0, 100], mode="lines", name="guessing", line={"width": 1, "color": ink}, hoverinfo="skip"
     )
-    for (title, curve), colour, dash in zip(curves.items(), cycle(colours), (*DASHES, "longdash")):
+    for (title, curve), colour, dash in zip(curves.items(), (*colours, ink), (*DASHES, "longdash")):
         figure.add_scatter(
             x=100 * curve.false_alarms, y=100 * curve.detected, mode="lines", name=title,
             line={"width": 3.5, "color": colour, "dash": dash}, cliponaxis=False,

@@ -38,14 +38,17 @@ def draw_answer(state: EncryptState, answer: EncryptedPrediction) -> None:
 
 
 def _draw_whose(state: EncryptState) -> None:
-    """Which network answered, where it isn't the one of the other pages: its confidence is another."""
+    """Which network answered, where it isn't the one of the other pages, and what each learned from."""
     other = state.before.undefended
     if other is None or other.classifier == state.classifier:
         return
+    learned = [", ".join(state.models.collections(name)) for name in (state.classifier, other.classifier)]
+    differ = all(learned) and learned[0] != learned[1]
+    apart = ", and from other scans ({} against {})".format(*map(plain, learned)) if differ else ""
     st.markdown(
         f"It is the answer of **{plain(state.classifier)}**, the vision transformer: its last layers, on one token, "
         f"are small enough for encrypted arithmetic. On the other pages **{plain(other.classifier)}** answers, "
-        f"here {plain(other.label)} · {percent(other.confidence)}: trained apart, and so another confidence."
+        f"here {plain(other.label)} · {percent(other.confidence)}: it learned apart{apart}."
     )
 
 

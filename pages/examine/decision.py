@@ -102,7 +102,9 @@ def _draw_answers(exam: Examination, before: Prediction | None) -> None:
             st.markdown("**The answers differ.** The one after purification decides; read it with the evidence below.")
         robust = exam.purification.answer.classifier
         if robust != exam.undefended.classifier:
-            st.markdown(f"The purified estimate was put to **{plain(robust)}**, which was trained against attacks.")
+            st.markdown(
+                f"The purified estimate was put to another classifier, **{plain(robust)}**, which learned under attack."
+            )
 
 
 def _borderline_words(purified: Prediction, decision: Prediction) -> str:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from core.evaluation.operating_points import Share
     from core.evaluation.reliability import Reliability
 
+ELSEWHERE = "How often such answers are right, with and without an attack, stands on the Detect page."
+EDGE = 0.95  # of the calibration scans: a scan farther than these is called none that the model was made for
 SOURCES = {"tags": "from the file’s tags", "picture": "judged from the picture"}
 
 
@@ -22,8 +24,8 @@ def draw_sentences(exam: Examination, bundle: Bundle, known: Reliability | None)
     lacks = bundle.lacks_for(exam.undefended.classifier if exam.undefended else None)
     sentences = {
         ":material/shield: **Integrity.**": integrity(exam.detection, plain(lacks or "")),
-        ":material/stethoscope: **Answer.**": _answer(exam, bundle, known),
-        ":material/fit_screen: **Fit.**": _fit(exam, bundle, known),
+        ":material/stethoscope: **Answer.**": f"{answer(exam, bundle, known)}{_at_other_sites(exam, bundle)}",
+        ":material/fit_screen: **Fit.**": fit(exam, bundle, known),
     }
     for lead, said in sentences.items():
         st.markdown(unbroken(f"{lead} {said}"))
@@ -50,21 +52,43 @@ def integrity(detection: Detection | None, lacks: str = "") -> str:
     return "Nothing was found to be added to the pixels, and the answer doesn’t hang on details too small to see."
 
 
-def _answer(exam: Examination, bundle: Bundle, known: Reliability | None) -> str:
+def answer(exam: Examination, bundle: Bundle, known: Reliability | None) -> str:
+    """The answer, how sure it is, and how often such answers are right."""
     prediction = exam.prediction
     if prediction is None:
         return "None is given."
     source = "purified estimate" if exam.purification and not exam.kept_borderline else "scan as it is"
+    if exam.undefended and prediction.classifier != exam.undefended.classifier:
+        # What is known of the one classifier says nothing of the other.
+        return (
+            f"{heading(prediction.label)}, by the {source}. The robust classifier says "
+            f"{percent(prediction.confidence)}, which isn’t calibrated. {ELSEWHERE}"
+        )
     said = f"{heading(prediction.label)}, by the {source}{_calibrated(prediction, bundle, known)}."
     if known is None:
         return said
     sequence = exam.sequence.name if exam.sequence else None
     rates = known.rates.get(sequence or "")
     if rates is None or not any(rates):
-        return f"{said} {_unrecorded(sequence, known)}"
+        return f"{said} {_unrecorded(sequence, known) if bundle.sequences else ELSEWHERE}"
     found = _rate(rates.sensitivity, f"finds “{bundle.classes[1]}” in {{}} of {{}} where it is")
     clear = _rate(rates.specificity, f"says “{bundle.classes[0]}” in {{}} of {{}} where that is so")
     return f"{said} On {sequence} scans that nobody attacked it {' and '.join(filter(None, (found, clear)))}."
+
+
+def _at_other_sites(exam: Examination, bundle: Bundle) -> str:
+    """What to expect at a site that the classifier hasn't learned from; nothing where that wasn't measured."""
+    from core.evaluation.reliability import left_out
+
+    asked = exam.prediction and exam.prediction.classifier == bundle.default_classifier
+    record = left_out(bundle) if asked else None
+    if record is None:
+        return ""
+    return (
+        f" At {record.sites} sites, each left out of training in turn, classifiers like this one were right on "
+        f"{100 * record.lowest:.0f} to {100 * record.highest:.0f} % of unattacked scans: expect no more at a site that "
+        "it doesn’t know."
+    )
 
 
 def _unrecorded(sequence: str | None, known: Reliability) -> str:
@@ -91,7 +115,8 @@ def _rate(share: Share | None, words: str) -> str:
     return words.format(f"{100 * share.value:.0f} % {interval}", share.n)
 
 
-def _fit(exam: Examination, bundle: Bundle, known: Reliability | None) -> str:
+def fit(exam: Examination, bundle: Bundle, known: Reliability | None) -> str:
+    """Whether the model was made for such a scan."""
     acquired = ""
     if exam.plane or exam.sequence or bundle.acquisition:
         acquired = f"{acquisition_words(exam.plane, exam.sequence)}. "
@@ -105,9 +130,9 @@ def _fit(exam: Examination, bundle: Bundle, known: Reliability | None) -> str:
     lies = f"{acquired}{{}} Its content lies at {reach:.0f} % of the distance from the training scans that is accepted"
     if known is None:
         return f"{lies.format('A scan as this bundle was made for.')}."
-    share = 100 * known.farther_than(exam.scope_distance)
-    lies = lies.format("A scan as the model was made for.")
-    return f"{lies}, farther than {share:.0f} % of the scans of the calibration."
+    share = known.farther_than(exam.scope_distance)
+    verdict = "A scan as the model was made for." if share < EDGE else "At the edge of what the model was made for."
+    return f"{lies.format(verdict)}, farther than {100 * share:.0f} % of the scans of the calibration."
 
 
 def acquisition_words(plane: Acquired | None, sequence: Acquired | None) -> str:

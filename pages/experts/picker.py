@@ -40,8 +40,19 @@ def draw_picker(session: Session) -> str | None:
         how = {"required": True, "format_func": titles.get, "key": key}
         session.mixture = st.segmented_control("Mixture", names, default=current, **how) or current
         draw_use(session, models, session.mixture)
+    draw_learned(models, session.mixture)
     session.visit.words = {"mixture": session.mixture if session.mixture != names[0] else ""}
     return session.mixture
+
+
+def draw_learned(models: Bundle, mixture: str) -> None:
+    """Whether a mixture learned from fewer collections than the classifier that answers elsewhere."""
+    own, usual = models.collections(mixture), models.collections(models.default_classifier)
+    if own and set(own) < set(usual):
+        st.caption(
+            f"This mixture learned from {plain(', '.join(own))} alone, {plain(models.default_classifier)} from "
+            f"{plain(', '.join(usual))}: on scans that come from elsewhere, expect it to be wrong."
+        )
 
 
 def draw_use(session: Session, models: Bundle, mixture: str) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 NO_NUMBER = "No number comes out"
 TITLES = {
     "resnet18": "ResNet-18",
+    "robust": "Robust ResNet-18",
     "mamba": "MedMamba",
     "vit": "ViT",
     "medfedpure": "MedFedPure",

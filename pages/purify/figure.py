@@ -22,7 +22,7 @@ NAMES = {
     "encoder": "Attention variation, encoder",
     "decoder": "Attention variation, decoder",
 }
-NOT_YET = "Not recorded in this bundle yet: what the MAE sees of an attack."
+NOT_YET = "Not measured with the bundle’s weights of today: what the MAE sees of an attack."
 
 
 def draw_recorded(session: Session) -> None:
@@ -37,9 +37,9 @@ def draw_recorded(session: Session) -> None:
 
 def draw_figure(models: Bundle) -> None:
     """Loss and attention variation against the strength of the attack, and along MAE-Pure."""
-    from core.evaluation.tradeoff import results_entry
+    from core.evaluation.tradeoff import entry_of_today
 
-    record = results_entry(models.folder, "variation")
+    record = entry_of_today(models, "variation")
     st.header("What the MAE sees", anchor=False)
     if not record:
         st.info(NOT_YET, icon=":material/info:")

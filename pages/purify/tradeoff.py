@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from core.evaluation.tradeoff import Point, Tradeoff
 
 NAMES = {"clean": "No attack", "pgd 4/255": "PGD, ε = 4/255", "pgd 8/255": "PGD, ε = 8/255"}
-NOT_YET = "Not recorded in this bundle yet"
+NOT_YET = "Not measured with the bundle’s weights of today"
 NONE = "not recorded"
 CURVE = "one-step"
 LESION = " “Lesion kept”: share of the outlined lesions whose contrast stays within 10 %."
@@ -145,9 +145,11 @@ def _share(point: Point) -> str:
 
 
 def _draw_source(models: Bundle, classifier: str, record: Tradeoff) -> None:
-    split = str(models.facts.get("calibrated", {}).get("split", ""))
+    split, answering = str(models.facts.get("calibrated", {}).get("split", "")), models.answering(classifier)
+    # The comparison asks one classifier throughout; the recorded answers are the pipeline's own.
+    who = classifier if record.compared or answering == classifier else f"{classifier}, on estimates {answering}"
     st.caption(
-        f"{plain(SPLITS.get(split, split)).capitalize()} split, classifier {plain(classifier)}. Intervals: 95 %, "
+        f"{plain(SPLITS.get(split, split)).capitalize()} split, classifier {plain(who)}. Intervals: 95 %, "
         f"bootstrap over near-duplicate groups.{LESION if record.compared else ''}"
     )
     if record.command:

@@ -28,6 +28,11 @@ def test_bundle_states_what_pages_need(bundle):
     assert bundle.facts["calibrated"]["command"]
 
 
+def test_what_a_classifier_learned_from_is_known(bundle):
+    assert bundle.collections("vit") == ("br35h",) and bundle.collections("nobody") == ()
+    assert set(bundle.collections("resnet18")) == {"br35h", "tcga-lgg", "cheng"}
+
+
 def test_every_weight_file_is_hashed(bundle):
     files = {path.name for path in (loading.WEIGHTS / "brain-mri").glob("*.safetensors")}
     assert files | {"calibration.json"} == set(bundle.hashes)

@@ -1,11 +1,13 @@
 """What calibration scans tell of an answer, on records small enough to count."""
 
+import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from core.evaluation.reliability import reliability
+from core.evaluation.reliability import left_out, reliability
 from tests.defended import invented_calibration
 
 
@@ -45,3 +47,11 @@ def test_how_far_a_scan_lies_among_the_calibration_scans():
 def test_a_score_that_tells_no_attack_is_blind():
     blind = reliability(record()).blind
     assert "mae_error" in blind and "amv" not in blind
+
+
+def test_what_is_reached_at_sites_that_were_left_out(tmp_path):
+    bundle = SimpleNamespace(folder=tmp_path)
+    assert left_out(bundle) is None
+    sites = {name: {"all": {"accuracy": share}} for name, share in (("a", 0.7), ("b", 0.5), ("c", 0.6))}
+    (tmp_path / "results.json").write_text(json.dumps({"left_out": {"sites": sites}}), encoding="utf-8")
+    assert left_out(bundle) == (3, 0.5, 0.7)

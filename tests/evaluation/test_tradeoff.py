@@ -1,10 +1,20 @@
 import dataclasses
+import json
 
 import pytest
 
 from core.bundles.calibration import Calibration, Responses
 from core.evaluation.operating_points import Share
-from core.evaluation.tradeoff import Point, pareto, recorded_points, results_entry, row_points, tradeoff
+from core.evaluation.tradeoff import (
+    Point,
+    entry_of_today,
+    made_with_today,
+    pareto,
+    recorded_points,
+    results_entry,
+    row_points,
+    tradeoff,
+)
 
 
 def point(ssim, accuracy):
@@ -45,5 +55,16 @@ def test_a_row_of_the_comparison():
 def test_the_bundle_tells_something(bundle, tmp_path):
     record = tradeoff(bundle)
     assert record.command and {"clean", "pgd 8/255"} <= {made.condition for made in record.points}
-    assert record.compared == bool(results_entry(bundle.folder, "purifiers").get("rows"))
+    assert record.compared == bool(entry_of_today(bundle, "purifiers").get("rows"))
     assert results_entry(tmp_path, "purifiers") == {}
+
+
+def test_figures_of_other_weights_or_of_another_ladder_are_not_told(bundle, tmp_path):
+    def told(made_with):
+        record = {"variation": {"made_with": made_with, "n": 7}}
+        (tmp_path / "results.json").write_text(json.dumps(record), encoding="utf-8")
+        return entry_of_today(elsewhere, "variation")
+
+    elsewhere, today = dataclasses.replace(bundle, folder=tmp_path), made_with_today(bundle)
+    assert told(today)["n"] == 7
+    assert told(today | {"ladder": "()"}) == told(today | {"weights_sha256": {}}) == told(None) == {}

@@ -103,6 +103,7 @@ def test_the_server_answers_as_in_the_clear(page: AppTest, kind: str) -> None:
     asked = sizes[0][sizes[0]["Preset"] == f"{bench.preset}, as asked above"].iloc[0]
     assert len(sizes) == 1 and asked["Up"] == kilobytes(bench.answer.upload_kb), "as the server’s side says"
     assert f"**{asked['Up']}** up, **{asked['Down']}** down" in said and f"sent are {asked['Keys, once']}:" in said
+    assert "it learned apart." in said, "of this bundle nobody says from what"
     assert "It is the answer of **vit**" in said and f"On the other pages **{other.classifier}** answers" in said
 
 

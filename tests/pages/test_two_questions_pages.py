@@ -7,10 +7,12 @@ from types import SimpleNamespace
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core import Prediction
 from core.bundles import WEIGHTS
-from pages.examine.sentences import integrity
+from core.evaluation.reliability import reliability
+from pages.examine.sentences import ELSEWHERE, answer, fit, integrity
 from pages.shared.words import said_of
-from tests.defended import scans
+from tests.defended import invented_calibration, scans
 from tests.reading import opened, session, take_bundle, texts
 from tests.two_questions import change_limits, write_bundle
 
@@ -127,3 +129,29 @@ def test_of_one_question_nobody_speaks_of_altered() -> None:
     assert integrity(quiet).startswith("Nothing was found.") and said_of(quiet) == "Not flagged"
     assert said_of(found) == "Flagged"
     assert "Not checked" in integrity(None)
+
+
+def told_of(classifier: str = "resnet18", distance: float = 1.0) -> SimpleNamespace:
+    """A purified scan that is answered by this classifier, so far from the training scans."""
+    return SimpleNamespace(
+        prediction=Prediction(classifier, {"no tumour": 0.1, "tumour": 0.9}), purification=True, kept_borderline=False,
+        undefended=Prediction("resnet18", {"no tumour": 0.8, "tumour": 0.2}), sequence=None, plane=None, refused=None,
+        scope_distance=distance, scope_limit=2.0,
+    )  # fmt: skip
+
+
+def test_what_is_known_of_one_classifier_is_not_told_of_another() -> None:
+    bundle = SimpleNamespace(classes=("no tumour", "tumour"), sequences=("T1",), acquisition=None, lacks=None)
+    known = reliability(invented_calibration())
+    assert "calibrated on" in answer(told_of(), bundle, known) and ELSEWHERE not in answer(told_of(), bundle, known)
+    robust = answer(told_of("robust"), bundle, known)
+    assert "robust classifier says 90.0 %, which isn’t calibrated" in robust and robust.endswith(ELSEWHERE)
+    no_sequences = SimpleNamespace(**vars(bundle) | {"sequences": ()})
+    assert "sequence" not in answer(told_of(), no_sequences, known)
+
+
+def test_a_scan_at_the_edge_is_called_so() -> None:
+    bundle = SimpleNamespace(acquisition=None, lacks=None)
+    known = reliability(invented_calibration())
+    assert "as the model was made for" in fit(told_of(distance=float(known.scope[0])), bundle, known)
+    assert "At the edge" in fit(told_of(distance=float(known.scope[-1]) + 0.1), bundle, known)

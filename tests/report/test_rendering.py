@@ -115,10 +115,11 @@ def test_figures_solved_by_hand():
     bad, refused = Case("a", "a", problem="No."), Case("b", "b", refused="No.")
     assert figures([CASE, harmed, kept, bad, refused]) == {
         "scans": 5, "unreadable": 1, "refused": 1, "measured": 3, "flagged": 2, "changed": 2, "changed_unflagged": 1,
-        "restored": 0, "broken": 0,
+        "restored": 0, "broken": 0, "altered": None,
         "divided": 1, "ssim_median": 0.8, "ssim_worst": 0.6, "regions": {},
     }  # fmt: skip
     assert figures([])["ssim_median"] is None
+    assert figures([replace(kept, altered=True), replace(kept, altered=False), refused])["altered"] == 1
     told = [replace(CASE, truth="tumour"), replace(CASE, truth="no tumour"), replace(CASE, truth="neither")]
     assert (figures(told)["restored"], figures(told)["broken"], figures(told)["changed"]) == (1, 1, 3)
 

@@ -24,11 +24,11 @@ from tqdm import tqdm
 
 from core import compute
 from core.attacks import AttackSettings
-from core.bundles import FAMILY, Bundle, load_bundle
+from core.bundles import Bundle, load_bundle
 from core.evaluation.datasets import Dataset, image_digest
-from core.evaluation.evaluation import weights_record
 from core.evaluation.journal import fingerprint
 from core.evaluation.responses import batches
+from core.evaluation.tradeoff import made_with_today
 from core.fidelity.lesion import lesion
 from core.fidelity.lesion_summary import lesion_summary
 from core.fidelity.metrics import distance
@@ -100,12 +100,6 @@ def row_name(settings: PurifySettings, count: int) -> str:
     """Return ``one-step t=100 n=309``."""
     facts = [f"{name}={value}" for name, value in (("t", settings.t), ("steps", settings.steps)) if value]
     return " ".join([settings.method, *facts, f"n={count}"])
-
-
-def made_with_today(bundle: Bundle) -> dict[str, Any]:
-    """Return what the rows depend on: everything that was trained, and the ladder of t*."""
-    name = bundle.default_classifier
-    return {"weights_sha256": weights_record(bundle, name, FAMILY), "ladder": repr(bundle.limits_of(name).ladder)}
 
 
 def known_rows(folder: Path, made_with: dict[str, Any], command: str) -> dict[str, dict[str, Any]]:

@@ -20,12 +20,12 @@ from core.attacks import AttackSettings
 from core.bundles import Bundle, load_bundle
 from core.evaluation.datasets import Dataset
 from core.evaluation.responses import batches
+from core.evaluation.tradeoff import made_with_today
 from core.fidelity.attention_variation import Variation, variation
 from core.purification.catalogue import purifier_steps
 from core.purification.settings import PurifySettings
 from training.conditions import pixels_under
 from training.files import read_results, write_results
-from training.measure.purifiers import made_with_today
 from training.options import bundle_options, bundle_words, data_words
 from training.recipes.data import measured_collections, validation_scans
 

@@ -1,6 +1,8 @@
 """The few figures that README and the bundle cards show; from the same records as docs/results."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from core.bundles import Bundle
@@ -18,18 +20,21 @@ SHOWN = "pgd 8/255"
 DEFENCE = "detect and purify"
 WITHOUT_DEFENCE, WITH_DEFENCE = "attacked_accuracy", "defended_attacked_accuracy"
 SLOW = "autoattack 8/255"
+DATA = (".npz", ".zip")
 
 
 def readme_table(bundle: Bundle) -> list[str]:
     """Return the headline figures of a bundle that has a defence: each time without a measure and with it."""
     report = read_results(bundle.folder)
     plain = report["rows"][0]["report"]
+    guard = list(fault_rows(bundle))
     about = (
-        f"Right answers to n of the {plain['n']} validation scans of {bundle.name}, of {places(bundle)}"
+        f"Right answers to n validation scans of {bundle.name}. Those of the defence are of {places(bundle)}"
         f"{bundle.facts['calibrated']['groups']} groups (near-duplicates, patients or blocks); 95 % intervals over "
-        f"groups, of the guard over trials; seed {plain['settings']['seed']}. Every command stands in docs/results."
+        f"groups{', of the guard over trials' if guard else ''}; seed {plain['settings']['seed']}. Every command "
+        "stands in docs/results."
     )
-    rows = [*defence_rows(report), *fault_rows(bundle), *encryption_rows(bundle)]
+    rows = [*defence_rows(report), *guard, *encryption_rows(bundle)]
     return section(about, ["protection", "against", "n", "without it", "with it"], rows)
 
 
@@ -75,11 +80,15 @@ def guard_modes(record: FaultRecord) -> dict[str, Any]:
 
 
 def encryption_rows(bundle: Bundle) -> Iterator[list[str]]:
-    """Yield each classifier with a class token, asked in the clear and under encryption with its linear head."""
+    """Yield each classifier with a class token, asked in the clear and under encryption with its linear head.
+
+    Its scans are named: they need not be those of the defence.
+    """
     for name, record in encryption_records(bundle).items():
         if found := record.heads.get(("linear", "linear")):
             shares = [measured_share(answers["accuracy"]) for answers in (found.plain, found.encrypted)]
-            yield ["encryption", f"a curious server ({name})", str(record.n), *shares]
+            asked = ", ".join(Path(word).stem for word in shlex.split(record.command) if word.endswith(DATA))
+            yield ["encryption", f"a curious server ({name}, scans of {asked})", str(record.n), *shares]
 
 
 def card_table(bundle: Bundle) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from core.bundles import Bundle
+from core.bundles import Bundle, weights_record
 from core.explanation.gates import GateRecord, read_gates
 from core.explanation.mixture import mixtures
 from training.files import read_results
@@ -37,7 +37,7 @@ def mixture_tables(bundle: Bundle, report: Mapping[str, Any]) -> list[str]:
         *(robust_table(cards["dwf"]) if cards.get("dwf") else []),
         *gate_tables(bundle, gate_records(bundle)),
         *ablation_tables(report.get("ablations", {})),
-        *attribution_table(report.get("looks", {})),
+        *attribution_table(looks_of_today(bundle, report.get("looks", {}))),
     ]
 
 
@@ -137,10 +137,19 @@ def ablation_tables(ablations: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def looks_of_today(bundle: Bundle, looks: Mapping[str, Any]) -> dict[str, Any]:
+    """Return classifier → where it looks, of those that were measured with the weights of today."""
+    return {
+        name: found
+        for name, found in looks.items()
+        if name in bundle.classifiers and found["made_with"]["weights_sha256"] == weights_record(bundle, name)
+    }
+
+
 def attribution_table(found: Mapping[str, Any]) -> list[str]:
     """Return whether the classifiers look at the tumour."""
     if not found:
-        return []
+        return ["**Where they look**: not measured with the weights of today (`training.measure.attributions`).", ""]
     first = next(iter(found.values()))
     rows = [
         [name, *(attribution_cell(row[condition]) for condition in ("clean", "attacked", "purified"))]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from core.bundles import Bundle, weights_record
+from core.evaluation.tradeoff import entry_of_today
 from training.files import read_results
 from training.publish.markdown import (
     NONE,
@@ -21,6 +22,7 @@ from training.publish.markdown import (
 )
 
 EVERYWHERE, EPS = "all", 8
+NOTHING_YET = "Not measured with the weights of today; `python -m training.measure.purifiers` does it."
 CONDITIONS = ("clean", "attacked_4", "attacked_8")
 ABOUT = (
     "Each purifier on every scan, whether it would be flagged or not; the attacker (PGD-40) knows the classifier "
@@ -36,11 +38,11 @@ def purification_page(bundles: Iterable[Bundle]) -> str:
     for bundle in bundles:
         report = read_results(bundle.folder)
         found = [
-            *purifier_table(report.get("purifiers", {})),
+            *purifier_table(entry_of_today(bundle, "purifiers")),
             *certified_table(of_today(report.get("certified", {}), bundle)),
-            *variation_tables(report.get("variation", {})),
+            *variation_tables(entry_of_today(bundle, "variation")),
         ]
-        lines += [f"## {bundle.name}", "", *found] if found else []
+        lines += [] if bundle.lacks else [f"## {bundle.name}", "", *(found or [NOTHING_YET, ""])]
     return document("Purification", ABOUT, lines)
 
 

@@ -17,8 +17,9 @@ CLINICIAN = Tour(
         ),
         Step(
             "What speaks for it",
-            "Each score compares this scan with clean scans that the thresholds were made from. A scan is "
-            "flagged where any score lies right of its dashed line.",
+            "Each score compares this scan with clean scans that the thresholds were made from. Right of the dashed "
+            "line, attention variation or added signal say that the pixels were altered; decision instability says "
+            "that the answer hangs on it, and flags the scan.",
             "evidence",
             "on which side of each dashed line this scan lies.",
         ),

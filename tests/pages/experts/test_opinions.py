@@ -154,11 +154,13 @@ def test_the_gate_along_the_path(page: AppTest) -> None:
 
 @pytest.mark.slow
 def test_a_mixture_with_thresholds_can_be_used_elsewhere(page: AppTest) -> None:
+    assert "alone" not in texts(page), "it knows what the bundle's classifier knows"
     press(page, "use-mixture")
     assert session(page).classifier == "medfedpure" and session(page).examination.undefended.classifier == "medfedpure"
     assert "The other pages use this mixture" in texts(page)
     page.segmented_control(key="mixture-brain-mri").set_value("dwf").run()
     assert bench(page).mixture == "dwf" and "no thresholds yet" in texts(page)
+    assert "This mixture learned from br35h alone" in texts(page)
     assert not [button for button in page.button if button.key == "use-mixture"]
 
 

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from core import load_bundle, load_scan
 from core.attacks import attack_scan
+from core.evaluation.tradeoff import made_with_today
 from core.purification.catalogue import purified_pixels
 from core.purification.settings import PurifySettings
 from core.scans import sample_scans
@@ -200,7 +201,7 @@ def test_the_trade_is_told_from_what_is_recorded(app: AppTest, monkeypatch: pyte
     assert not app.exception and NOT_YET.lower() in texts(app)
     row = {"method": "median", "t": None, "steps": 1, "n": 60, "clean": 0.9, "ssim_clean": 0.8, "ms": 3}
     row |= {"intervals": {"clean": [0.85, 0.94]}, "lesion_clean": None}
-    record = {"command": "measure", "rows": [row]}  # as it is while the table is being measured
+    record = {"command": "measure", "made_with": made_with_today(load_bundle("brain-mri")), "rows": [row]}  # part of it
     monkeypatch.setattr(
         "core.evaluation.tradeoff.results_entry", lambda bundle, name: {"purifiers": record}.get(name, {})
     )
@@ -218,7 +219,7 @@ def test_what_the_mae_sees_is_told_from_what_is_recorded(app: AppTest, monkeypat
     app.switch_page("pages/purify/page.py").run()
     assert not app.exception and "what the MAE sees of an attack" in texts(app)
     values = {"reconstruction_loss": 0.01, "encoder": 2.0, "decoder": 1.0}
-    record = {"command": "measure figure 4", "n": 7}
+    record = {"command": "measure figure 4", "n": 7, "made_with": made_with_today(load_bundle("brain-mri"))}
     record |= {"attack": [{"eps": eps, **values} for eps in (0, 8)]}
     record |= {"purification": [{"step": step, **values} for step in (0, 60)]}
     monkeypatch.setattr(

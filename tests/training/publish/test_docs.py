@@ -6,6 +6,7 @@ import pytest
 
 from core.bundles import Bundle, bundle_names, load_bundle
 from training.publish.docs import ROOT, SUBJECTS, pages
+from training.publish.headlines import encryption_rows
 
 
 @pytest.fixture(scope="module")
@@ -30,3 +31,8 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(every_bundle):
     for path, text in pages(every_bundle).items():
         for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
             assert len({len(line.split("|")) for line in block.splitlines()}) == 1, path
+
+
+def test_the_readme_says_which_scans_the_encryption_was_asked_about(bundle: Bundle) -> None:
+    rows = list(encryption_rows(bundle))
+    assert rows and all(row[1] == "a curious server (vit, scans of br35h)" for row in rows)

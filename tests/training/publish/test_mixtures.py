@@ -3,13 +3,19 @@
 import numpy as np
 import torch
 
-from core.bundles import Expert
+from core.bundles import Expert, weights_record
 from core.evaluation.datasets import Dataset
 from core.explanation.gates import GateRecord
 from core.explanation.outline_agreement import OutlineAgreement
 from training.measure.attributions import outlined, summary
 from training.publish.gate_plot import draw_gates
-from training.publish.mixtures import ablation_tables, attribution_table, federated_table, robust_table
+from training.publish.mixtures import (
+    ablation_tables,
+    attribution_table,
+    federated_table,
+    looks_of_today,
+    robust_table,
+)
 
 FIGURE = {"accuracy": 0.75, "interval": (0.7, 0.8), "n": 4}
 FIGURES = dict.fromkeys(("clean", "fgsm 8/255", "pgd 8/255"), FIGURE)
@@ -50,7 +56,16 @@ def test_an_ablation_names_the_expert_whom_the_gate_trusts_least():
     assert "n = 4, seed 3." in lines[0]
     assert any(line.startswith("| 1-1-1") and line.endswith("| 2.0 % |") for line in lines)
     assert "| mixture, cw 8/255 | 4 | 75.0 % (70.0–80.0) |" in lines
-    assert ablation_tables({}) == attribution_table({}) == []
+    assert ablation_tables({}) == []
+
+
+def test_where_they_look_is_told_of_the_weights_of_today(bundle):
+    looks = {
+        name: {"made_with": {"weights_sha256": made_with}}
+        for name, made_with in (("resnet18", weights_record(bundle, "resnet18")), ("dwf", {}), ("gone", {}))
+    }
+    assert list(looks_of_today(bundle, looks)) == ["resnet18"]
+    assert "not measured with the weights of today" in attribution_table({})[0]
 
 
 def test_attributions_are_averaged_over_the_outlined_tumours():

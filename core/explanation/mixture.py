@@ -92,8 +92,9 @@ class GatePathPoint(NamedTuple):
 
 
 def mixtures(bundle: Bundle) -> tuple[str, ...]:
-    """The classifiers of a bundle that are mixtures of experts."""
-    return tuple(name for name, network in bundle.classifiers.items() if isinstance(network, MixtureOfExperts))
+    """The classifiers of a bundle that are mixtures of experts, those with thresholds first."""
+    names = [name for name, network in bundle.classifiers.items() if isinstance(network, MixtureOfExperts)]
+    return tuple(sorted(names, key=lambda name: name not in bundle.limits))
 
 
 @torch.no_grad()

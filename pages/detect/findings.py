@@ -60,7 +60,7 @@ def price_told(cost: OperatingPoint) -> str:
     """What the chosen thresholds cost, in one sentence."""
     return (
         f"These thresholds flag **{share_text(cost.false_alarms)}** of the clean scans in vain, and miss "
-        f"**{share_text(cost.misses)}** of the attacked ones."
+        f"**{share_text(cost.misses)}** of the attacked ones: fooled, and not flagged."
     )
 
 

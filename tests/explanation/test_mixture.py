@@ -40,6 +40,7 @@ def bundle_of(mixture):
         classes=("well", "ill"),
         classifiers={"plain": Says(0.0, 0.0), "two": mixture},
         classifier_name=lambda name: name,
+        limits={},
         experts=lambda name: (Expert("first", "on this"), Expert("second", "on that")),
     )
 
@@ -95,6 +96,14 @@ def test_a_gate_that_turned_the_answer():
 
 def test_only_mixtures_are_opened_up(steady):
     assert mixtures(steady) == ("two",)
+
+
+def test_a_mixture_with_thresholds_comes_first(steady):
+    mixture = steady.classifiers["two"]
+    models = SimpleNamespace(
+        classifiers={"without": mixture, "plain": Says(0.0, 0.0), "with": mixture}, limits={"with": 1}
+    )
+    assert mixtures(models) == ("with", "without")
 
 
 def test_the_path_goes_straight_to_the_attack():

@@ -28,7 +28,8 @@ ABOUT = (
     "Each purifier on every scan, whether it would be flagged or not; the attacker (PGD-40) knows the classifier "
     "alone. Accuracy with 95 % intervals by bootstrap over near-duplicate groups; SSIM between the estimates and the "
     "scans before the attack; lesions within 10 % of their contrast, and in brackets by the plain difference of two "
-    "means. Slow purifiers take fewer scans, and one fast one takes the same, to compare."
+    "means. Slow purifiers take fewer scans, and one fast one takes the same, to compare. The bundle's default "
+    "classifier answers on all estimates, also where the defence would ask its robust one."
 )
 
 

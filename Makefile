@@ -9,8 +9,9 @@ TILES ?=
 OUT ?=
 STRATEGY ?= medfedpure
 PY := .venv/bin/python
-# A process a core; a file's tests stay together, as they share what is slow to load. Browser tests come last.
-TESTS := $(PY) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# A process a core, and so one thread each; a file's tests stay together, as they share what is slow to load. Browser tests
+# come last.
+TESTS := OMP_NUM_THREADS=1 $(PY) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 COMPILE := .venv/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
            --custom-compile-command "make lock"

@@ -282,10 +282,10 @@ def test_head_and_parameters_stand_in_the_address(app: AppTest) -> None:
 
 @pytest.mark.slow
 def test_the_mixture_stands_in_the_address(app: AppTest) -> None:
-    come(app, "experts", sample=SAMPLE, mixture="medfedpure")
-    assert address_words(session(app))["mixture"] == session(app).mixture == "medfedpure" and not app.warning
+    come(app, "experts", sample=SAMPLE, mixture="dwf")
+    assert address_words(session(app))["mixture"] == session(app).mixture == "dwf" and not app.warning
     come(app, "experts", sample=SAMPLE, mixture="crowd")
-    assert session(app).mixture == "medfedpure" and "mixture “crowd”" in texts(app)
+    assert session(app).mixture == "dwf" and "mixture “crowd”" in texts(app)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,11 +72,18 @@ def made_with_today(bundle: Bundle) -> dict[str, Any]:
 
 def results_entry(folder: Path, name: str) -> Any:
     """An entry of the results.json in a bundle's folder, such as ``purifiers``; empty where there is none."""
+    path = folder / "results.json"
     try:
-        record = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-        return record.get(name, {})
+        stat = path.stat()
+        return _results(path, stat.st_mtime_ns, stat.st_size).get(name, {})
     except (OSError, ValueError, AttributeError):
         return {}
+
+
+# The file is large, and pages ask for an entry of it whenever something is clicked.
+@lru_cache(maxsize=8)
+def _results(path: Path, changed_ns: int, size: int) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def row_points(row: Mapping[str, Any]) -> list[Point]:

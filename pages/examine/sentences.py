@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from core.evaluation.reliability import Reliability
 
 ELSEWHERE = "How often such answers are right, with and without an attack, stands on the Detect page."
-EDGE = 0.95  # of the calibration scans: a scan farther than these is called none that the model was made for
+EDGE = 0.95  # of the calibration scans: a scan farther than these lies at the edge of what the model was made for
 SOURCES = {"tags": "from the file’s tags", "picture": "judged from the picture"}
 
 

@@ -23,7 +23,7 @@ def draw_sentences(exam: Examination, bundle: Bundle, known: Reliability | None)
     """One sentence each, and none of them about another's matter; known: None where the bundle has no calibration."""
     lacks = bundle.lacks_for(exam.undefended.classifier if exam.undefended else None)
     sentences = {
-        ":material/shield: **Integrity.**": integrity(exam.detection, plain(lacks or "")),
+        ":material/shield: **Integrity.**": integrity(exam.detection, plain(lacks or exam.refused or "")),
         ":material/stethoscope: **Answer.**": f"{answer(exam, bundle, known)}{_at_other_sites(exam, bundle)}",
         ":material/fit_screen: **Fit.**": fit(exam, bundle, known),
     }
@@ -31,10 +31,10 @@ def draw_sentences(exam: Examination, bundle: Bundle, known: Reliability | None)
         st.markdown(unbroken(f"{lead} {said}"))
 
 
-def integrity(detection: Detection | None, lacks: str = "") -> str:
-    """Whether the scan was altered, and whether the answer hangs on it. `lacks`: why nobody looked."""
+def integrity(detection: Detection | None, why_not: str = "") -> str:
+    """Whether the scan was altered, and whether the answer hangs on it. `why_not`: why nobody looked."""
     if detection is None:
-        return f"Not checked. {lacks}"
+        return f"Not checked. {why_not}"
     names = names_of(detection.flagged_by)
     if not detection.asks_altered:
         if detection.flagged:

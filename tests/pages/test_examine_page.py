@@ -58,6 +58,7 @@ def test_ct_is_refused_without_a_label(app: AppTest, choose: Choose) -> None:
     assert "Refused" in page
     assert "modality CT" in page
     assert "confidence" not in page
+    assert f"**Integrity.** Not checked. {app.session_state['session'].examination.refused}" in page
     assert not app.exception
 
 

@@ -74,7 +74,7 @@ def meter(ratio: float, words: str) -> str:
         f'stroke-width="3"/><line x1="{LEFT}" x2="{RIGHT}" y1="{line:.1f}" y2="{line:.1f}" stroke="{ink}" '
         f'stroke-width="5" stroke-dasharray="12 8"/>'
         + _text(words, WIDTH / 2, over if ratio > 1 else min(over, line - 12), VALUE, bold=True)
-        + _text("limit", RIGHT, line - 10, 22, anchor="end")
+        + _text("threshold", RIGHT, line - 10, 22, anchor="end")
     )
 
 

@@ -28,7 +28,7 @@ UNATTACKED = (
     "This scan is not one that was attacked here, so there is no attack to tell of. Attack it on the Attack page, and "
     "purify the copy."
 )
-HATCHED = "Hatched: above the limit, and another answer than before the attack."
+HATCHED = "Hatched: above the threshold, and another answer than before the attack."
 NO_CLIMB = "How the attack went step by step is not known of this copy: the dashed line joins its two ends."
 
 
@@ -88,7 +88,7 @@ def _alarm(detection: Detection | None) -> Panel:
         said_of(detection), said_of(detection)
     )
     times = f"{number(ratio)} ×"
-    lines = (score_words(name).name, "against its limit")
+    lines = (score_words(name).name, "against its threshold")
     about = f"2 {said_of(detection)}. {score_words(name).name}: {number(ratio)} times its threshold."
     return Panel(panels.panel(f"2  {said}", panels.meter(ratio, times), lines), about)
 

@@ -77,6 +77,7 @@ def test_the_timeline_tells_what_happened(attacked: AppTest) -> None:
     ratio = max(detection.scores[name] / limit for name, limit in detection.thresholds.items())
     assert detection.altered and alarm.about.startswith(f"2 {said_of(detection)}. ")
     assert f"{ratio:.3g} times its threshold" in alarm.about
+    assert "limit" not in alarm.svg and "limit" not in texts(attacked)
     assert noise.about == "3 Noise added, up to diffusion step 60." and "data:image/png" in estimate.svg
     last = state.trajectories[0].frames[-1].prediction
     back = last.label == "tumour" and run.outcome.examination.undefended.label != "tumour"

@@ -1,4 +1,4 @@
-"""The recorded tasks as the page reads them: made once, those with a defence first."""
+"""The recorded tasks as the page reads them: made once until a file changes, those with a defence first."""
 
 from __future__ import annotations
 
@@ -19,14 +19,22 @@ def open_tasks() -> tuple[list[Task], list[str]]:
     tasks, problems = [], []
     for name in bundle_names():
         try:
-            tasks.append(_task(name))
+            tasks.append(_task(name, _changed(name)))
         except BundleError as error:
             problems.append(str(error))
     return sorted(tasks, key=lambda task: (task.lacks is not None, task.name)), problems
 
 
+def _changed(name: str) -> tuple[tuple[str, int, int], ...]:
+    """Which files a bundle's record is in, when each was written, and its size: a changed one is read anew."""
+    from core.bundles.loading import folder_of
+
+    found = [(str(path), path.stat()) for path in sorted(folder_of(name).glob("*.json"))]
+    return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in found)
+
+
 @st.cache_resource(show_spinner=False, max_entries=32)
-def _task(name: str) -> Task:
+def _task(name: str, changed: tuple[tuple[str, int, int], ...]) -> Task:
     from core.report.across import recorded_task
 
     return recorded_task(name)

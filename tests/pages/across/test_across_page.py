@@ -104,3 +104,13 @@ def test_tables_hold_every_attack_and_none(
     for name, table in zip(NAMES, own, strict=True):
         assert list(table.columns) == ["Attack", *columns]
         assert len(table) == 1 + len(recorded_task(name).attacks)
+
+
+@pytest.mark.slow
+def test_a_record_that_has_changed_is_read_anew(page: Callable[[str], AppTest], weights: Path) -> None:
+    app, facts = page("False alarms"), read_facts(weights / BARE)
+    assert "Bare" in texts(app) and "Renamed" not in texts(app)
+    write_facts(weights / BARE, facts | {"title": "Renamed: this or that"})
+    said = texts(app.run())
+    write_facts(weights / BARE, facts)
+    assert "Renamed" in said and "**Bare**" not in said

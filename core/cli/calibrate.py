@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +13,17 @@ from core.bundles import Bundle, BundleError, load_bundle
 from core.cli.options import above_nothing, common_options
 from core.cli.output import print_json, progress_bar
 from core.defence.profile import RECOMMENDED_SCANS, Profile, write_profile
+from core.scans.text import one_line
 
 if TYPE_CHECKING:
     from core.report.site_scans import SiteScans
 
+MOST_NAMED = 3
+
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Declare the command."""
-    about = "refit the thresholds on a site's own unattacked scans"
-    parser = commands.add_parser("calibrate", parents=[common_options()], help=about)
+    parser = commands.add_parser("calibrate", parents=[common_options()])
     parser.add_argument("folder", type=Path, metavar="FOLDER", help=f"{RECOMMENDED_SCANS} or more unattacked scans")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="profile.json to write")
     parser.add_argument("--private", type=above_nothing, metavar="EPS", help="draw thresholds that tell of no one scan")
@@ -44,8 +47,8 @@ def run(arguments: argparse.Namespace, command: str) -> int:
     with progress_bar(2 * len(files), "step") as bar:
         for found in site_scans(files, bundle, name, arguments.seed):
             bar.update(found.opened + found.settled - bar.n)
-    for _, why in found.unreadable:
-        print(why, file=sys.stderr)
+    if found.unreadable:
+        print(unreadable_text(found.unreadable), file=sys.stderr)
     profile = found.fitted(bundle, name, arguments.private)
     arguments.out.write_text(write_profile(profile), encoding="ascii")
     record = calibration_record(profile, found, bundle)
@@ -55,6 +58,14 @@ def run(arguments: argparse.Namespace, command: str) -> int:
     else:
         print(calibration_text(record, found))
     return 0
+
+
+def unreadable_text(unreadable: Sequence[tuple[str, str]]) -> str:
+    """What is said of files that can't be opened, by name and reason: of many their count and the first names."""
+    if len(unreadable) <= MOST_NAMED:
+        return "\n".join(why for _, why in unreadable)
+    first = ", ".join(f"'{one_line(name)}'" for name, _ in unreadable[:MOST_NAMED])
+    return f"{len(unreadable)} files are no scans that can be read, and don't count: {first} and others."
 
 
 def calibration_record(profile: Profile, found: SiteScans, bundle: Bundle) -> dict[str, Any]:

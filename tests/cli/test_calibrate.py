@@ -63,6 +63,15 @@ def test_a_folder_becomes_a_profile_of_golden_shape(capsys, tiny, ward, tmp_path
     assert "Doe" not in (tmp_path / "profile.json").read_text()
 
 
+def test_of_many_files_that_are_no_scans_the_first_are_named(capsys, tiny, ward, tmp_path):
+    for number in range(4):
+        (ward / f"letter-{number}.txt").write_text("no scan")
+    _, record, complaints = calibrated(capsys, ward, tmp_path / "profile.json")
+    assert record["unreadable"] == 5 and complaints.count("\n") == 1
+    assert "5 files" in complaints and "'letter-0.txt', 'letter-1.txt', 'letter-2.txt'" in complaints
+    assert "letter-3" not in complaints and "notes" not in complaints
+
+
 def test_private_thresholds_say_that_they_promise_no_bound(capsys, tiny, ward, tmp_path):
     out = tmp_path / "profile.json"
     assert main(["calibrate", str(ward), "--out", str(out), "--private", "2", "--json"]) == 0

@@ -25,7 +25,7 @@ from core.scans import load_scan, write_derived_dicom, write_derived_png
 def add(commands: argparse._SubParsersAction) -> None:
     """Declare the command."""
     shared = [common_options(), budget_options()]
-    parser = commands.add_parser("attack", parents=shared, help="attack a scan and write it to a file")
+    parser = commands.add_parser("attack", parents=shared)
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("--method", default="pgd", help=f"one of: {', '.join(ATTACKS)} (default pgd)")
     parser.add_argument("--frame", type=natural)

@@ -13,7 +13,7 @@ from core.cli.output import print_json
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Declare the command, and what it does."""
-    parser = commands.add_parser("bundle", help="add a classifier of your own, or take it away again")
+    parser = commands.add_parser("bundle")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     _declare_add(actions)
     _declare_remove(actions)

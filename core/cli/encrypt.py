@@ -12,8 +12,7 @@ from core.scans import load_scan
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Declare the command."""
-    about = "have a server answer that can't see the scan"
-    parser = commands.add_parser("encrypt", parents=[common_options()], help=about)
+    parser = commands.add_parser("encrypt", parents=[common_options()])
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("--head", default="linear", help="linear or polynomial (default linear)")
     parser.add_argument("--preset", metavar="NAME", help="encryption parameters (default: those of the head)")

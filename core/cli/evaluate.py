@@ -24,7 +24,7 @@ from core.purification.settings import PurifySettings
 def add(commands: argparse._SubParsersAction) -> None:
     """Declare the command."""
     shared = [common_options(), budget_options(), profile_option()]
-    parser = commands.add_parser("evaluate", parents=shared, help="measure the defence over a data set")
+    parser = commands.add_parser("evaluate", parents=shared)
     parser.add_argument(
         "--data", required=True, type=Path, nargs="+", metavar="FILE", help=".npz or .zip; several are measured as one"
     )

@@ -31,7 +31,7 @@ from core.scans.loading import begin_outlines
 def add(commands: argparse._SubParsersAction) -> None:
     """Declare the command."""
     shared = [common_options(), profile_option(), certificate_options()]
-    parser = commands.add_parser("examine", parents=shared, help="decide, with the evidence")
+    parser = commands.add_parser("examine", parents=shared)
     parser.add_argument("files", nargs="+", metavar="FILE", help="a scan, or the folder or ZIP of a study")
     parser.add_argument("--series", type=natural, help="which series, from 0 (default: the largest, no localizer)")
     parser.add_argument("--volume", type=natural, default=0, help="which volume of the series, from 0 (default 0)")

@@ -11,7 +11,7 @@ from core.cli.output import print_json, progress_bar
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Declare the command."""
-    parser = commands.add_parser("faults", parents=[common_options()], help="flip bits of a classifier's memory")
+    parser = commands.add_parser("faults", parents=[common_options()])
     parser.add_argument("--flips", type=int, default=1, help="bits at once; with --worst-case, at most (default 1)")
     parser.add_argument("--trials", type=int, default=100, help="default 100")
     parser.add_argument("--worst-case", action="store_true", help="search for the bits that do the most damage")

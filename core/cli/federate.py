@@ -39,7 +39,7 @@ ABOUT = {
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Declare the command, and who does what."""
-    parser = commands.add_parser("federate", help="train between sites that keep their scans")
+    parser = commands.add_parser("federate")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     _declare_run(actions)
     _declare_serve(actions)

@@ -24,9 +24,7 @@ from core.scans import load_scan, write_derived_dicom, write_derived_png
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
-        "purify", parents=[common_options()], help="estimate the scan before the attack, as files"
-    )
+    parser = commands.add_parser("purify", parents=[common_options()])
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("--method", default="adaptive", help=f"one of: {', '.join(PURIFIERS)} (default adaptive)")
     parser.add_argument("--t", type=int, help="noise level, 1 to 999 (default: the method's own)")

@@ -34,6 +34,10 @@ STEADY = (0.005, 0.01, *(0.02 * step for step in range(1, 11)))
 LABELS_KEPT = 0.97
 
 
+class TooFewScans(ValueError):
+    """There are not enough calibration scans to fit thresholds; one sentence."""
+
+
 def folds(groups: Sequence[str], sites: Sequence[str] = (), seed: int = 0) -> np.ndarray:
     """(N,) fold of each scan in [0, FOLDS); a group never spans two folds, and each site's are dealt out evenly."""
     home_of = dict(zip(groups, sites or [""] * len(groups)))
@@ -110,7 +114,7 @@ def fit_thresholds(
     """Thresholds that together flag at most `CALIBRATED_FALSE_ALARMS` of the clean scans, of all and of each site, and
     `BENIGN_FALSE_ALARMS` of each benign set."""
     if len(next(iter(clean.values()))) < FEWEST_SCANS:
-        raise ValueError(f"There are too few calibration scans to fit thresholds; bring at least {FEWEST_SCANS}.")
+        raise TooFewScans(f"There are too few calibration scans to fit thresholds; bring at least {FEWEST_SCANS}.")
     populations = [(scores, CALIBRATED_FALSE_ALARMS) for scores in (clean, *sites)]
     populations += [(scores, BENIGN_FALSE_ALARMS) for scores in benign]
     # The last of them spends nothing: of a site of few scans one above each threshold may be too many.

@@ -45,7 +45,7 @@ from tests.two_questions import (
     write_sites,
 )
 from training.files import write_facts
-from training.measure.answers import drop_stale
+from training.measure.calibrate import refit_bundle
 
 LIMITS = Limits(
     {"amv": 1.0, "agreement": 1.0, "instability": 1.0}, 5.0, ((2.0, 40), (float("inf"), 60)),
@@ -203,5 +203,5 @@ def test_calibration_of_two_sites_makes_such_a_bundle(tmp_path, monkeypatch):
     assert set(record.digests) <= {image_digest(pixels) for pixels in data.pixels}
     facts["answers"][CLASSIFIER]["clean"] = "what other weights made"
     write_facts(folder, facts)
-    drop_stale(load_bundle(NAME))
+    refit_bundle(NAME)
     assert load_bundle(NAME).calibrations[CLASSIFIER].conditions.keys() == record.conditions.keys() - {"clean"}

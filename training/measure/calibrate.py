@@ -27,7 +27,7 @@ from tqdm import tqdm
 from core import compute
 from core.bundles import Bundle, load_bundle
 from core.bundles.calibration import Calibration
-from core.defence.fitting import fitted_limits
+from core.defence.fitting import TooFewScans, fitted_limits
 from core.detection.scores import (
     AMV_T,
     agreement,
@@ -61,9 +61,19 @@ def main() -> None:
     if not options.refit:
         measure_bundle(bundle, options)
     try:
-        fit_bundle(bundle.folder)
-    except ValueError as error:  # too few scans
+        refit_bundle(bundle.name)
+    except TooFewScans as error:
         parser.error(str(error))
+
+
+def refit_bundle(name: str) -> None:
+    """Remove the answers that other weights than today's gave, and fit the limits to those that are left.
+
+    TooFewScans, one sentence, where they are of too few scans.
+    """
+    bundle = load_bundle(name)
+    drop_stale(bundle)
+    fit_bundle(bundle.folder)
 
 
 def fit_bundle(folder: Path) -> None:
@@ -90,7 +100,6 @@ def measure_bundle(bundle: Bundle, options: argparse.Namespace) -> None:
     write_facts(folder, facts)
     record_content(data.split("train"), load_bundle(bundle.name), options.seed)
     record_answers(options, NEEDED, options.classifier)
-    drop_stale(load_bundle(bundle.name))
     val = validation_scans(data, options)
     facts = read_facts(folder)
     facts["calibrated"] = {

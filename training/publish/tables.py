@@ -12,8 +12,8 @@ import argparse
 
 from core.bundles import load_bundle
 from core.evaluation.encrypted import token_classifiers
-from training.measure.answers import CONDITIONS, drop_stale, record_answers
-from training.measure.calibrate import fit_bundle
+from training.measure.answers import CONDITIONS, record_answers
+from training.measure.calibrate import refit_bundle
 from training.measure.defence import measure_classifiers, measure_defence
 from training.measure.encrypted import record_encryption
 from training.measure.faults import record_faults
@@ -35,8 +35,7 @@ def measure_bundle(options: argparse.Namespace) -> None:
     if bundle.lacks is None:
         if not options.recorded:
             record_answers(options, CONDITIONS)
-            drop_stale(load_bundle(options.bundle))
-        fit_bundle(bundle.folder)
+        refit_bundle(bundle.name)
         bundle = load_bundle(options.bundle)
     data = measured_collections(bundle, options)
     val = validation_scans(data, options)

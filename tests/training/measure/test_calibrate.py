@@ -1,0 +1,33 @@
+"""What the command that fits a bundle's limits says where it can't."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from core.defence.fitting import TooFewScans, fit_thresholds
+from training.measure import calibrate
+
+
+def refit(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Run the command, whose fit ends in this error."""
+
+    def fail(name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(calibrate, "load_bundle", lambda name: SimpleNamespace(name=name))
+    monkeypatch.setattr(calibrate, "refit_bundle", fail)
+    monkeypatch.setattr("sys.argv", ["calibrate", "--data", "none.npz", "--refit"])
+    calibrate.main()
+
+
+def test_too_few_scans_are_one_sentence(monkeypatch, capsys):
+    with pytest.raises(TooFewScans) as few:
+        fit_thresholds({"amv": [1.0], "instability": [1.0]})
+    with pytest.raises(SystemExit):
+        refit(monkeypatch, few.value)
+    assert "too few calibration scans" in capsys.readouterr().err
+
+
+def test_what_else_is_wrong_is_not_taken_for_it(monkeypatch):
+    with pytest.raises(ValueError, match="another matter"):
+        refit(monkeypatch, ValueError("another matter"))

@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.shared.examinations import samples, take_original
 from pages.shared.runtime import bundle
-from pages.shared.visit.attacks import MOST_SEED, asked_attack, whole_number
+from pages.shared.visit.attacks import MOST_SEED, NAMES, WrongWord, asked_attack, whole_number
 from pages.shared.visit.purifiers import asked_purifiers
 from pages.shared.words import plain
 
@@ -30,7 +30,7 @@ GONE = (
 
 def apply(session: Session, words: Mapping[str, str], came_back: bool) -> None:
     """Choose what these words ask for; `came_back`: by Back or Forward, so that what is missing was not yet chosen."""
-    wrong: list[str] = []
+    wrong: dict[str, str] = {}  # the name of a word → the range that holds for it, else empty
     _take_bundle(session, words, wrong)
     _take_scan(session, words, wrong)
     _take_models(session, words, wrong)
@@ -45,15 +45,15 @@ def apply(session: Session, words: Mapping[str, str], came_back: bool) -> None:
     if came_back or "view" in words:
         visit.class_view = words.get("view") == "class"
     if words.get("view", "class") != "class":
-        wrong.append("view")
+        wrong["view"] = ""
     if (came_back or "sample" in words) and "attacked" not in words:
         take_original(session)
-    refuse(session, {name: words[name] for name in wrong})
+    refuse(session, {name: words[name] for name in wrong}, wrong)
 
 
 def ask_for(session: Session, words: Mapping[str, str], press: str = "") -> None:
     """Ask the page for what an address with these words would; `press`: a button to be pressed, by its key."""
-    _take_attack(session, words, [])
+    _take_attack(session, words, {})
     session.visit.asked |= {name: words[name] for name in ("section", "step") if name in words}
     session.visit.asked["press"] = press
 
@@ -66,68 +66,73 @@ def is_pressed(session: Session, key: str) -> bool:
     return wanted
 
 
-def refuse(session: Session, words: Mapping[str, str]) -> None:
-    """Say which words of the address are not known here."""
+def refuse(session: Session, words: Mapping[str, str], holds: Mapping[str, str] | None = None) -> None:
+    """Say which words of the address are not taken; holds: of numbers by name, the range that they must lie in."""
     if words:
-        said, before = [f"{name} “{word[:MOST_SHOWN]}”" for name, word in words.items()], session.visit.problem or ""
+        ranges = {name: f" (possible: {within})" for name, within in (holds or {}).items() if within}
+        said = [f"{name} “{word[:MOST_SHOWN]}”{ranges.get(name, '')}" for name, word in words.items()]
+        before = session.visit.problem or ""
         if before.startswith(UNKNOWN):
             said.insert(0, before.removeprefix(UNKNOWN).removesuffix(WITHOUT))
         session.visit.problem = UNKNOWN + ", ".join(said) + WITHOUT
 
 
-def _take_bundle(session: Session, words: Mapping[str, str], wrong: list[str]) -> None:
+def _take_bundle(session: Session, words: Mapping[str, str], wrong: dict[str, str]) -> None:
     from core import bundle_names
 
     name = words.get("bundle", session.bundle)
     if name not in bundle_names():
-        wrong.append("bundle")
+        wrong["bundle"] = ""
     elif name != session.bundle:
         session.choose_bundle(name)
 
 
-def _take_scan(session: Session, words: Mapping[str, str], wrong: list[str]) -> None:
+def _take_scan(session: Session, words: Mapping[str, str], wrong: dict[str, str]) -> None:
     if key := words.get("sample"):
         if key not in samples():
-            wrong.append("sample")
+            wrong["sample"] = ""
         elif key != session.sample or session.scan is None:
             session.wanted, session.tour = key, None
     elif words.get("scan") and (session.scan is None or session.sample):
         session.visit.problem = GONE
 
 
-def _take_models(session: Session, words: Mapping[str, str], wrong: list[str]) -> None:
+def _take_models(session: Session, words: Mapping[str, str], wrong: dict[str, str]) -> None:
     models = bundle(session.bundle)
     if name := words.get("classifier"):
         if name in models.examining:
             session.classifier = st.session_state[f"classifier-{models.name}"] = name
         else:
-            wrong.append("classifier")
+            wrong["classifier"] = ""
     if "seed" in words:
         try:
             session.seed = st.session_state["seed"] = whole_number(words, "seed", 0, MOST_SEED)
-        except ValueError:
-            wrong.append("seed")
+        except WrongWord as error:
+            wrong["seed"] = error.holds
 
 
-def _take_attack(session: Session, words: Mapping[str, str], wrong: list[str]) -> None:
-    if "attack" not in words:
+def _take_attack(session: Session, words: Mapping[str, str], wrong: dict[str, str]) -> None:
+    if not words.keys() & set(NAMES):
         return
+    usual = {"attack": "pgd"}  # of numbers without an attack nothing is taken, but that they can't be is said
     try:
-        settings, seed = asked_attack(words, len(bundle(session.bundle).classes))
-    except ValueError as error:
-        wrong.append(str(error))
+        settings, seed = asked_attack(usual | dict(words), len(bundle(session.bundle).classes))
+    except WrongWord as error:
+        wrong[str(error)] = error.holds
+        return
+    if "attack" not in words:
         return
     session.attack, session.attack_seed = settings, seed
     session.visit.asked["attack"] = words["attack"]
 
 
-def _take_purifiers(session: Session, words: Mapping[str, str], wrong: list[str]) -> None:
+def _take_purifiers(session: Session, words: Mapping[str, str], wrong: dict[str, str]) -> None:
     if "purify" not in words:
         return
     try:
         session.purify, session.purify_seed = asked_purifiers(words, bundle(session.bundle))
-    except ValueError as error:
-        wrong.append(str(error))
+    except WrongWord as error:
+        wrong[str(error)] = error.holds
         return
     session.visit.asked["purify"] = words["purify"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,14 @@ if TYPE_CHECKING:
 WHOLE = "whole"
 MOST_SEED, MOST_STEPS, MOST_REPEATS = 2**31 - 1, 10_000, 32
 NAMES = ("attack", "eps", "norm", "severity", "target", "steps", "restarts", "eot", "class", "attack-seed")
+
+
+class WrongWord(ValueError):
+    """The name of a word that an address has and that can't be taken; holds: the range of a number, else empty."""
+
+    def __init__(self, name: str, holds: str = "") -> None:
+        super().__init__(name)
+        self.holds = holds
 
 
 def attack_words(settings: AttackSettings, seed: int) -> dict[str, str]:
@@ -38,18 +45,18 @@ def attack_words(settings: AttackSettings, seed: int) -> dict[str, str]:
 
 
 def asked_attack(words: Mapping[str, str], classes: int) -> tuple[AttackSettings, int]:
-    """The attack that an address asks for, and its seed; ValueError, with the word's name, where that can't be.
+    """The attack that an address asks for, and its seed; WrongWord where that can't be.
 
     classes: how many the bundle has.
     """
     from core.attacks import METHODS, AttackSettings
 
     if words["attack"] not in METHODS:
-        raise ValueError("attack")
+        raise WrongWord("attack")
     method = METHODS[words["attack"]]
     norm = words.get("norm", method.norms[0] if method.norms else "linf")
-    if method.norms and norm not in method.norms:
-        raise ValueError("norm")
+    if norm not in (method.norms or BUDGETS):
+        raise WrongWord("norm")
     settings = AttackSettings(
         words["attack"],
         eps=_budget(words.get("eps"), norm),
@@ -65,10 +72,10 @@ def asked_attack(words: Mapping[str, str], classes: int) -> tuple[AttackSettings
 
 
 def whole_number(words: Mapping[str, str], name: str, low: int, high: int) -> int:
-    """A whole number from `low` to `high`, `low` where the address has none; ValueError, with its name, for others."""
+    """A whole number from `low` to `high`, `low` where the address has none; WrongWord for others."""
     word = words.get(name, str(low))
     if not (word.isascii() and word.isdigit() and len(word) <= len(str(high)) and low <= int(word) <= high):
-        raise ValueError(name)
+        raise WrongWord(name, f"{low} to {high}")
     return int(word)
 
 
@@ -77,10 +84,11 @@ def _budget(word: str | None, norm: str) -> float:
     budget = BUDGETS[norm]
     if word is None:
         return budget.start
+    wrong = WrongWord("eps", f"{budget.low:g} to {budget.high:g}")
     try:
         eps = float(word)
     except ValueError:
-        raise ValueError("eps") from None
-    if not math.isfinite(eps) or not budget.low <= eps <= budget.high:
-        raise ValueError("eps")
+        raise wrong from None
+    if not budget.low <= eps <= budget.high:  # which holds for no NaN
+        raise wrong
     return round(round(eps / budget.step) * budget.step, 6)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.shared.examinations import attack
 from pages.shared.visit.asked import refuse
-from pages.shared.visit.attacks import whole_number
+from pages.shared.visit.attacks import WrongWord, whole_number
 from pages.shared.visit.windows import asked_window
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def _turn_to(session: Session, word: str) -> None:
     assert scan is not None
     try:
         frame = whole_number({"slice": word}, "slice", 1, scan.frame_count) - 1
-    except ValueError:
-        refuse(session, {"slice": word})
+    except WrongWord as error:
+        refuse(session, {"slice": word}, {"slice": error.holds})
         return
     if session.origin is None:
         session.frame = frame

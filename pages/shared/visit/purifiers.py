@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pages.shared.visit.attacks import MOST_SEED, whole_number
+from pages.shared.visit.attacks import MOST_SEED, WrongWord, whole_number
 
 if TYPE_CHECKING:
     from core import Bundle
@@ -36,10 +36,10 @@ def _word(settings: PurifySettings) -> str:
 
 
 def asked_purifiers(words: Mapping[str, str], models: Bundle) -> tuple[tuple[PurifySettings, ...], int]:
-    """The methods that an address asks for, and their seed; ValueError, with the word's name, where that can't be."""
+    """The methods that an address asks for, and their seed; WrongWord where that can't be."""
     asked = words["purify"].split(",")
     if len(asked) > MOST_METHODS:
-        raise ValueError("purify")
+        raise WrongWord("purify")
     chosen = tuple(_settings(word, models) for word in asked)
     return chosen, whole_number(words, "noise-seed", 0, MOST_SEED)
 
@@ -50,12 +50,12 @@ def _settings(word: str, models: Bundle) -> PurifySettings:
 
     method, *parts = word.split("~")
     if method not in usable_purifiers(models):
-        raise ValueError("purify")
+        raise WrongWord("purify")
     given = {name: part.removeprefix(name) for part in parts for name in MOST if part.startswith(name)}
     if len(given) != len(parts) or not given.keys() <= set(PURIFIERS[method].takes):
-        raise ValueError("purify")
+        raise WrongWord("purify")
     usual = {"t": PURIFIERS[method].t or USUAL_T} if "t" in PURIFIERS[method].takes else {}
     try:
         return PurifySettings(method, **usual | {name: whole_number(given, name, 1, MOST[name]) for name in given})
-    except ValueError:
-        raise ValueError("purify") from None
+    except WrongWord as error:
+        raise WrongWord("purify", f"{error} from {error.holds}") from None

@@ -25,6 +25,6 @@ def place_asked(session: Session, steps: Sequence[int]) -> int | None:
     if asked is None:
         return None
     if not (asked.isascii() and asked.isdigit()) or len(asked) > len(str(steps[-1])) or int(asked) > steps[-1]:
-        refuse(session, {"step": asked})
+        refuse(session, {"step": asked}, {"step": f"0 to {steps[-1]}"})
         return None
     return max(place for place, step in enumerate(steps) if step <= int(asked))

@@ -12,7 +12,7 @@ import argparse
 
 from core.bundles import load_bundle
 from core.evaluation.encrypted import token_classifiers
-from training.measure.answers import CONDITIONS, drop_stale, record_answers
+from training.measure.answers import conditions, drop_stale, record_answers
 from training.measure.calibrate import fit_bundle
 from training.measure.defence import measure_classifiers, measure_defence
 from training.measure.encrypted import record_encryption
@@ -34,7 +34,7 @@ def measure_bundle(options: argparse.Namespace) -> None:
     bundle = load_bundle(options.bundle)
     if bundle.lacks is None:
         if not options.recorded:
-            record_answers(options, CONDITIONS)
+            record_answers(options, conditions(bundle.channels))
             drop_stale(load_bundle(options.bundle))
         fit_bundle(bundle.folder)
         bundle = load_bundle(options.bundle)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from core.bundles import Bundle, Content
-from core.bundles.calibration import BENIGN, LADDER, Calibration, Limits, Responses
+from core.bundles.calibration import LADDER, OF_SCANNERS, Calibration, Limits, Responses, spared_changes
 from core.evaluation.datasets import Dataset
 from core.models.diffusion import Diffusion
 from core.models.mae import MaskedAutoencoder
@@ -66,7 +66,7 @@ def defended_bundle() -> Bundle:
 def invented_calibration(count: int = 80) -> Calibration:
     """Answers to scans that nobody has: random scores, and attention that varies the more, the stronger the attack."""
     random = np.random.default_rng(0)
-    kinds = {"clean": 1.0} | {f"{name} {severity}": 1.0 for name, severity in BENIGN}
+    kinds = {"clean": 1.0} | {f"{name} {severity}": 1.0 for name, severity in spared_changes(OF_SCANNERS)}
     kinds |= {f"pgd {eps}/255": 1.0 + eps for eps, _ in LADDER}
     numbers = [str(place) for place in range(count)]
     conditions = {name: _invented_responses(random, count, amv) for name, amv in kinds.items()}

@@ -1,4 +1,4 @@
-"""Benign changes as controls: what scanners and viewers do to a scan.
+"""Benign changes as controls: what scanners, cameras and viewers do to a scan.
 
 Severities 1 to 5, as in Hendrycks & Dietterich 2019; the strengths are ours.
 """
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad
+from torchvision.io import decode_jpeg, encode_jpeg
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import gaussian_blur, rotate
 
@@ -25,6 +26,10 @@ SEVERITIES = {
     "ghosting": (0.15, 0.3, 0.5, 0.7, 0.9),  # share lost of every second or fourth line of k-space
     "bias-field": (0.25, 0.5, 0.8, 1.2, 1.8),  # norm of the coefficients of the field's logarithm
     "spikes": (0.05, 0.1, 0.2, 0.35, 0.6),  # amplitude of the stripes, mean pixels of the scan
+    "shot-noise": (1e-4, 4e-4, 1e-3, 2e-3, 5e-3),  # variance of a white pixel, pixel units
+    "brightness": (0.05, 0.1, 0.15, 0.2, 0.3),  # largest share of light added or lost
+    "stain": (0.05, 0.1, 0.2, 0.3, 0.4),  # largest share of each colour's optical density added or lost
+    "jpeg": (90, 75, 50, 30, 15),  # quality
 }
 PATCHES = 16  # a side: 8 pixels of 128
 
@@ -59,6 +64,33 @@ def _patchdrop(pixels: Tensor, strength: float, generator: torch.Generator) -> T
     return pixels * interpolate(kept, size=pixels.shape[-2:], mode="nearest")
 
 
+def _shot_noise(pixels: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Light arrives in grains: the brighter a pixel, the larger the spread of what is counted there."""
+    noise = torch.randn(pixels.shape, generator=generator).to(pixels.device)
+    return pixels + (strength * pixels).sqrt() * noise
+
+
+def _brightness(pixels: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    return pixels * (1 + strength * _away_from_zero(len(pixels), 1, generator).to(pixels))
+
+
+def _stain(pixels: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Optical densities are where amounts of stain add up (Ruifrok and Johnston 2001): a power a colour."""
+    shares = strength * _away_from_zero(len(pixels), pixels.shape[1], generator).to(pixels)
+    return pixels.clamp_min(1e-6) ** (1 + shares)
+
+
+def _jpeg(pixels: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    images = (pixels * 255).round().byte().cpu()
+    return torch.stack([decode_jpeg(encode_jpeg(image, int(strength))) for image in images]).to(pixels) / 255
+
+
+def _away_from_zero(count: int, channels: int, generator: torch.Generator) -> Tensor:
+    """(count, channels, 1, 1) numbers of either sign, half to the whole of 1 in size."""
+    drawn = torch.rand((count, channels, 1, 1, 2), generator=generator)
+    return (0.5 + 0.5 * drawn[..., 0]) * torch.where(drawn[..., 1] < 0.5, -1.0, 1.0)
+
+
 def disk(radius: float, samples: int = 16) -> Tensor:
     """The kernel of a defocused lens: each pixel's share of a disk of `radius` pixels, (K, K) with the sum 1."""
     reach = int(radius + 0.5)
@@ -79,6 +111,10 @@ _CHANGES = {
     "ghosting": artefacts.ghosting,
     "bias-field": artefacts.bias_field,
     "spikes": artefacts.spikes,
+    "shot-noise": _shot_noise,
+    "brightness": _brightness,
+    "stain": _stain,
+    "jpeg": _jpeg,
 }
 
 

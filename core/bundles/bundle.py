@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from core.bundles.calibration import NOTHING, Calibration, Limits
+from core.bundles.calibration import NOTHING, Calibration, Limits, benign_changes
 from core.bundles.lacking import lacks_sentence
 from core.models.acquisition import AcquisitionNetwork
 from core.models.diffusion import Diffusion
@@ -176,6 +176,11 @@ class Bundle:
     def codes(self) -> tuple[str, ...]:
         """What data sets call the classes, where that is not their name."""
         return tuple(self.facts.get("codes", ()))
+
+    @property
+    def benign(self) -> tuple[str, ...]:
+        """The benign changes that its pictures undergo, by their names in `core.attacks`."""
+        return benign_changes(self.channels)
 
     @property
     def written_modality(self) -> str:

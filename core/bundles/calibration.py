@@ -5,23 +5,22 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-#: The benign changes that limits spare, as (name, severity).
-BENIGN = tuple(
-    (name, severity)
-    for name in (
-        "gaussian-noise",
-        "gaussian-blur",
-        "defocus-blur",
-        "gamma",
-        "rotation",
-        "patchdrop",
-        "motion",
-        "ghosting",
-        "bias-field",
-        "spikes",
-    )
-    for severity in (1, 2)
+#: The benign changes that come with a scanner, whose scans are grey, and with a microscope's camera.
+OF_SCANNERS = (
+    "gaussian-noise",
+    "gaussian-blur",
+    "defocus-blur",
+    "gamma",
+    "rotation",
+    "patchdrop",
+    "motion",
+    "ghosting",
+    "bias-field",
+    "spikes",
 )
+OF_CAMERAS = ("gaussian-noise", "shot-noise", "defocus-blur", "brightness", "stain", "jpeg")
+#: The severities of them that limits spare.
+SPARED = (1, 2)
 #: ε of PGD in 1/255 → the t* that washes it out.
 LADDER = ((2, 40), (4, 60), (8, 100))
 
@@ -129,6 +128,8 @@ class Calibration:
         severity) → the answers to the same scans.
     sites, sequences : list of str
         Where each was taken, and under which MR sequence; empty where the data didn't say.
+    changes : sequence of str
+        Names of the benign changes that limits spare, see `benign_changes`.
     """
 
     groups: list[str]
@@ -137,12 +138,13 @@ class Calibration:
     conditions: Mapping[str, Responses]
     sites: list[str] = field(default_factory=list)
     sequences: list[str] = field(default_factory=list)
+    changes: Sequence[str] = OF_SCANNERS
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> "Calibration":
-        """From what `dataclasses.asdict` and JSON made of it."""
+    def from_json(cls, record: Mapping[str, Any], channels: int) -> "Calibration":
+        """From what calibration.json holds of a classifier for images of so many channels."""
         conditions = {name: Responses.from_json(answers) for name, answers in record["conditions"].items()}
-        return cls(**{**record, "conditions": conditions})
+        return cls(**{**record, "conditions": conditions, "changes": benign_changes(channels)})
 
     @cached_property
     def places(self) -> dict[str, list[int]]:
@@ -166,6 +168,7 @@ class Calibration:
             conditions={name: answers.part(places) for name, answers in whole.items()},
             sites=chosen(self.sites),
             sequences=chosen(self.sequences),
+            changes=self.changes,
         )
 
     @property
@@ -181,7 +184,18 @@ class Calibration:
     @cached_property
     def benign(self) -> dict[str, Responses]:
         """The benign changes that the limits spare → the answers."""
-        return {f"{name} {severity}": self.conditions[f"{name} {severity}"] for name, severity in BENIGN}
+        names = [f"{name} {severity}" for name, severity in spared_changes(self.changes)]
+        return {name: self.conditions[name] for name in names}
+
+
+def benign_changes(channels: int) -> tuple[str, ...]:
+    """Names of the benign changes that images of so many channels undergo, as `core.attacks` knows them."""
+    return OF_SCANNERS if channels == 1 else OF_CAMERAS
+
+
+def spared_changes(names: Iterable[str]) -> list[tuple[str, int]]:
+    """(name, severity) of each benign change that limits spare."""
+    return [(name, severity) for name in names for severity in SPARED]
 
 
 class Borderline(NamedTuple):

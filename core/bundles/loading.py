@@ -141,7 +141,7 @@ def _load(name: str, folder: Path, facts: Mapping[str, Any], dtype: torch.dtype)
         mae=mae,
         diffusion=diffusion,
         limits={key: _limits(entry) for key, entry in known["limits"].items()},
-        calibrations={key: Calibration.from_json(entry) for key, entry in calibrations.items()},
+        calibrations={key: Calibration.from_json(entry, channels) for key, entry in calibrations.items()},
         modalities=tuple(facts["modalities"]),
         content=_content(folder / known["content"]) if known["content"] else None,
         hashes=facts["files"],

@@ -51,7 +51,7 @@ def bundle_record(name: str) -> Record:
         answers = read_json(folder / file)
         if classifier not in facts["limits"] or classifier not in answers:
             return Record(folder, facts, _unfitted(name, classifier), None)
-        return Record(folder, facts, None, Calibration.from_json(answers[classifier]))
+        return Record(folder, facts, None, Calibration.from_json(answers[classifier], facts["input"]["channels"]))
     except KeyError as error:
         raise BundleError(f"{name}/bundle.json lacks the entry {error}; restore it.") from error
 

@@ -62,9 +62,10 @@ def draw_controls(session: Session, models: Bundle, label: str, locked: bool) ->
         "What is done to the scan", (ATTACKERS, BENIGN), default=ATTACKERS, required=True, key="attack-kind",
         disabled=locked, persist_state="session",
     )  # fmt: skip
-    catalogue, start = (CORRUPTIONS, next(iter(CORRUPTIONS))) if kind == BENIGN else (ATTACKS, FIRST_ATTACK)
+    catalogue, start = (CORRUPTIONS, models.benign[0]) if kind == BENIGN else (ATTACKS, FIRST_ATTACK)
     alone = models.lacks_for(session.classifier) is not None
-    names = [name for name, attack in catalogue.items() if not (alone and attack.sees_defence)]
+    known = models.benign if kind == BENIGN else catalogue
+    names = [name for name in known if not (alone and catalogue[name].sees_defence)]
     key = "attack-benign" if kind == BENIGN else "attack-method-alone" if alone else "attack-method"
     method = st.selectbox(
         kind, names, names.index(start), lambda name: catalogue[name].title, key=key, disabled=locked,

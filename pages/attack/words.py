@@ -21,7 +21,7 @@ ALL_KNOWN = (
     "The attacker knows everything: detector, purifier and classifier. Only the noise that the purifier will draw is "
     "hidden."
 )
-NO_ATTACKER = "Nobody attacks: it is a change as scanners and file formats bring it. The answer should stand."
+NO_ATTACKER = "Nobody attacks: it is a change as scanners, cameras and file formats bring it. The answer should stand."
 
 
 def knowledge(settings: AttackSettings) -> str:

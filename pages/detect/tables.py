@@ -61,12 +61,11 @@ def _stresses(entry: Condition) -> bool:
 
 def draw_benign(record: Record) -> None:
     """What the detector makes of changes that nobody meant ill by."""
-    from core.attacks import CORRUPTIONS
     from core.defence.fitting import FALSE_ALARM_BUDGET
 
     st.markdown(
-        "Scanners and file formats change scans, too. Such a change should not be called an attack; and where it is, "
-        "the label should stay as it was."
+        "Scanners, cameras and file formats change scans, too. Such a change should not be called an attack; and "
+        "where it is, the label should stay as it was."
     )
     rows = []
     costs = [operating_point_of(record, entry.name) for entry in record.benign]
@@ -95,7 +94,9 @@ def draw_benign(record: Record) -> None:
         )  # fmt: skip
         with st.expander("All figures of the benign changes", icon=":material/table:"):
             st.table(rows, hide_index=True)
-    missing = [method_title(name) for name in CORRUPTIONS if name not in {entry.method for entry in record.benign}]
+    missing = [
+        method_title(name) for name in record.bundle.benign if name not in {entry.method for entry in record.benign}
+    ]
     if missing:
         st.info(f"Not recorded in this bundle yet: {plain(', '.join(missing))}.", icon=":material/info:")
     draw_source(

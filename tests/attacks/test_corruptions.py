@@ -8,9 +8,13 @@ import torch
 
 from core.attacks.artefacts import through_torchio
 from core.attacks.corruptions import SEVERITIES, corruption, disk
+from core.bundles.calibration import OF_CAMERAS, OF_SCANNERS, benign_changes
 
 ROOT = Path(__file__).resolve().parents[2]
-DRAWN = ("gaussian-noise", "patchdrop", "motion", "ghosting", "bias-field", "spikes")
+DRAWN = (
+    "gaussian-noise", "patchdrop", "motion", "ghosting", "bias-field", "spikes", "shot-noise", "brightness", "stain",
+)  # fmt: skip
+BY_CHANNEL = {"gaussian-noise", "shot-noise", "stain", "jpeg"}
 
 
 def blobs(count=2, channels=1, side=128):
@@ -90,14 +94,15 @@ def test_a_higher_severity_changes_more(name):
     assert (distances[0] > 0).all() and (distances.diff(dim=0) > 0).all()
 
 
-@pytest.mark.parametrize("name", sorted(set(SEVERITIES) - {"gaussian-noise"}))
+@pytest.mark.parametrize("name", sorted(set(SEVERITIES) - BY_CHANNEL))
 def test_channels_change_alike(name):
     result = changed(name, blobs(channels=3), 3)
     assert torch.allclose(result[:, :1].expand_as(result), result, atol=1e-6)
 
 
-def test_noise_is_drawn_for_each_channel():
-    result = changed("gaussian-noise", blobs(channels=3), 3)
+@pytest.mark.parametrize("name", sorted(BY_CHANNEL - {"jpeg"}))
+def test_what_is_drawn_is_drawn_for_each_channel(name):
+    result = changed(name, blobs(channels=3), 3)
     assert not torch.allclose(result[:, :1], result[:, 1:2])
 
 
@@ -122,6 +127,25 @@ def test_gamma_is_a_power():
 def test_gaussian_noise_has_its_standard_deviation():
     noise = changed("gaussian-noise", constant(0.5), 5) - 0.5
     assert noise.std().item() == pytest.approx(0.08, rel=0.03) and abs(noise.mean().item()) < 0.002
+
+
+def test_shot_noise_spreads_with_the_light_that_arrives():
+    bright, dark = (changed("shot-noise", constant(value), 4) - value for value in (0.8, 0.2))
+    assert bright.std().item() == pytest.approx((0.8 * 2e-3) ** 0.5, rel=0.03)
+    assert bright.std().item() / dark.std().item() == pytest.approx(2, rel=0.05)
+
+
+def test_stain_is_a_power_and_brightness_a_factor_of_no_more_than_said():
+    pixels = torch.full((64, 3, 32, 32), 0.5)
+    powers = changed("stain", pixels, 3)[:, :, 0, 0].log() / torch.tensor(0.5).log() - 1
+    assert 0.1 <= powers.abs().min() and powers.abs().max() <= 0.2001 and powers.min() < 0 < powers.max()
+    factors = changed("brightness", pixels, 3)[:, :, 0, 0] / 0.5 - 1
+    assert 0.0749 <= factors.abs().min() and factors.abs().max() <= 0.1501 and factors.min() < 0 < factors.max()
+
+
+def test_images_of_a_microscope_undergo_what_a_camera_does_and_scans_what_a_scanner_does():
+    assert benign_changes(1) == OF_SCANNERS and benign_changes(3) == OF_CAMERAS
+    assert set(OF_SCANNERS) | set(OF_CAMERAS) == set(SEVERITIES)
 
 
 @pytest.mark.parametrize("radius", SEVERITIES["defocus-blur"])

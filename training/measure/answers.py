@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from core.attacks import CORRUPTIONS, AttackSettings
 from core.bundles import Bundle, load_bundle
-from core.bundles.calibration import BENIGN, LADDER, Responses
+from core.bundles.calibration import LADDER, Responses, benign_changes, spared_changes
 from core.evaluation.datasets import Dataset, image_digest
 from core.evaluation.evaluation import weights_record
 from core.evaluation.journal import fingerprint
@@ -32,13 +32,7 @@ from training.recipes.data import measured_collections, validation_scans
 
 NOTEBOOKS = Path("build/answers")
 
-NEEDED = (
-    CLEAN,
-    *(AttackSettings("pgd", eps=eps) for eps, _ in LADDER),
-    *(AttackSettings(name, severity=severity) for name, severity in BENIGN),
-)
-CONDITIONS = (
-    *NEEDED,
+FURTHER = (
     *(AttackSettings("pgd", eps=eps) for eps in (0.5, 1, 16)),
     *(AttackSettings(name, eps=eps) for name in ("fgsm", "cw", "deepfool") for eps in (2, 4, 8)),
 )
@@ -49,8 +43,21 @@ def main() -> None:
     parser.add_argument("--only", action="append", metavar="CONDITION", help="by its name, such as 'pgd 8/255'")
     classifiers_option(parser)
     options = parser.parse_args()
-    chosen = [settings for settings in CONDITIONS if not options.only or condition_name(settings) in options.only]
+    known = conditions(load_bundle(options.bundle).channels)
+    chosen = [settings for settings in known if not options.only or condition_name(settings) in options.only]
     record_answers(options, chosen, options.classifier)
+
+
+def needed(channels: int) -> list[AttackSettings]:
+    """Return the conditions that thresholds for images of so many channels are made of."""
+    attacks = [AttackSettings("pgd", eps=eps) for eps, _ in LADDER]
+    benign = spared_changes(benign_changes(channels))
+    return [CLEAN, *attacks, *(AttackSettings(name, severity=severity) for name, severity in benign)]
+
+
+def conditions(channels: int) -> list[AttackSettings]:
+    """Return all conditions that the tables are made of, for images of so many channels."""
+    return [*needed(channels), *FURTHER]
 
 
 def classifiers_option(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +67,7 @@ def classifiers_option(parser: argparse.ArgumentParser) -> None:
 
 
 def record_answers(
-    options: argparse.Namespace, conditions: Sequence[AttackSettings], classifiers: Sequence[str] = ()
+    options: argparse.Namespace, wanted: Sequence[AttackSettings], classifiers: Sequence[str] = ()
 ) -> None:
     """Measure what isn't known yet, and write it into the bundle condition by condition.
 
@@ -72,9 +79,9 @@ def record_answers(
     names = names or list(dict.fromkeys([bundle.default_classifier, *bundle.limits]))
     val = validation_scans(measured_collections(bundle, options), options)
     digests = [image_digest(pixels) for pixels in val.pixels]
-    for settings in conditions:
-        wanted = names if settings in NEEDED else [name for name in names if name == bundle.default_classifier]
-        asked = [name for name in wanted if not is_recorded(bundle, name, settings, digests)]
+    for settings in wanted:
+        named = names if settings not in FURTHER else [name for name in names if name == bundle.default_classifier]
+        asked = [name for name in named if not is_recorded(bundle, name, settings, digests)]
         if settings.method and settings.method not in CORRUPTIONS:
             for name in asked:  # each is attacked on its own
                 keep(options, bundle, [name], settings, val)

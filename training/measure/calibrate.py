@@ -43,7 +43,7 @@ from core.evaluation.responses import batches
 from core.models.diffusion import denoise_once, fixed_noise
 from training.conditions import condition_name
 from training.files import read_facts, write_facts
-from training.measure.answers import NEEDED, classifiers_option, drop_stale, record_answers
+from training.measure.answers import classifiers_option, drop_stale, needed, record_answers
 from training.options import bundle_options, bundle_words, data_words
 from training.recipes.data import measured_collections, validation_scans
 
@@ -80,11 +80,12 @@ def fit_bundle(folder: Path) -> None:
     """Write the limits that the recorded answers ask for into bundle.json, for each classifier that has them all."""
     facts = read_facts(folder)
     calibrations = json.loads((folder / facts["calibration"]).read_text(encoding="utf-8"))
-    needed = {condition_name(settings) for settings in NEEDED}
+    channels = facts["input"]["channels"]
+    conditions = {condition_name(settings) for settings in needed(channels)}
     facts["limits"] = {
-        name: limits_record(Calibration.from_json(entry))
+        name: limits_record(Calibration.from_json(entry, channels))
         for name, entry in calibrations.items()
-        if name in facts["classifiers"] and needed <= set(entry["conditions"])
+        if name in facts["classifiers"] and conditions <= set(entry["conditions"])
     }
     write_facts(folder, facts)
 
@@ -99,7 +100,7 @@ def measure_bundle(bundle: Bundle, options: argparse.Namespace) -> None:
     facts["mae"]["masks"] = MASKS
     write_facts(folder, facts)
     record_content(data.split("train"), load_bundle(bundle.name), options.seed)
-    record_answers(options, NEEDED, options.classifier)
+    record_answers(options, needed(bundle.channels), options.classifier)
     val = validation_scans(data, options)
     facts = read_facts(folder)
     facts["calibrated"] = {

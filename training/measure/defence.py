@@ -27,7 +27,7 @@ from core.evaluation.timing import machine, measure_timings
 from core.evaluation.timing_explanations import mixture_timings
 from training.conditions import condition_name, condition_title
 from training.files import read_results, write_results
-from training.measure.answers import CONDITIONS, NOTEBOOKS, notebook_path, weights_digest
+from training.measure.answers import NOTEBOOKS, conditions, notebook_path, weights_digest
 from training.measure.attributions import record_attributions
 from training.measure.purifiers import record_purifiers
 from training.measure.variation import record_variation
@@ -147,7 +147,7 @@ def recorded_rows(bundle: Bundle, val: Dataset, name: str, options: argparse.Nam
     calibration = bundle.calibrations[name]
     limits, labels = own_limits(val, bundle, name), val.labels.numpy()
     clean = calibration.conditions["clean"]
-    for attack in CONDITIONS:
+    for attack in conditions(bundle.channels):
         condition = condition_name(attack)
         if condition not in calibration.conditions:
             continue

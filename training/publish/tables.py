@@ -12,7 +12,7 @@ import argparse
 
 from core.bundles import load_bundle
 from core.evaluation.encrypted import token_classifiers
-from training.measure.answers import CONDITIONS, record_answers
+from training.measure.answers import conditions, record_answers
 from training.measure.calibrate import refit_bundle
 from training.measure.defence import measure_classifiers, measure_defence
 from training.measure.encrypted import record_encryption
@@ -34,7 +34,7 @@ def measure_bundle(options: argparse.Namespace) -> None:
     bundle = load_bundle(options.bundle)
     if bundle.lacks is None:
         if not options.recorded:
-            record_answers(options, CONDITIONS)
+            record_answers(options, conditions(bundle.channels))
         refit_bundle(bundle.name)
         bundle = load_bundle(options.bundle)
     data = measured_collections(bundle, options)

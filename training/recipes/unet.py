@@ -32,7 +32,7 @@ from training.recipes.dwf_lessons import drawn as drawn_value
 from training.recipes.dwf_lessons import some_attacked
 from training.recipes.faster import quickened
 from training.recipes.run import Loss, Run, parts
-from training.recipes.weights import named_as, seeded
+from training.recipes.weights import fitting, named_as, seeded
 from training.tasks import BRAIN_MRI, PRIOR_WEIGHTS, TASKS, short_name
 
 BRAIN = {
@@ -89,7 +89,7 @@ def main() -> None:
     options = parser.parse_args()
     train, val = load_splits(options, options.bundle)
     diffusion = new_diffusion(options.bundle, options.seed)
-    run = Run(f"{short_name(options.bundle)}-unet", quickened(diffusion.unet), options)
+    run = Run(f"{short_name(options.bundle)}-unet", quickened(diffusion.unet), options, fit=fitting)
     run.train(objective(train, diffusion, options))
     diffusion.unet = run.averaged()
     errors = {name: validate(diffusion, part.pixels) for name, part in by_collection(val, MEASURED).items()}

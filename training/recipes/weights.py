@@ -24,6 +24,14 @@ def named_as(network: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor
     return {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
 
 
+def fitting(network: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights under the names of `network`, and its own where a shape differs (other channels or classes)."""
+    own = network.state_dict()
+    return {
+        key: value if value.shape == own[key].shape else own[key] for key, value in named_as(network, weights).items()
+    }
+
+
 def half(value: Tensor) -> Tensor:
     """Return floating point as fp16, and integers (a batch counter, say) as they are."""
     return value.half().contiguous() if value.is_floating_point() else value.contiguous()

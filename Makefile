@@ -50,10 +50,9 @@ format: .venv/test ## bring the code into the house's style
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-tables: .venv/app ## measure every figure again (DATA=FILE.npz or several, of another bundle than brain-mri with BUNDLE=NAME, CELLS=FILE.zip for blood cells, TILES=FILE.zip for lung tissue)
-	@test -n "$(DATA)$(CELLS)$(TILES)" || { echo "Say what to measure on: make tables DATA=FILE.npz CELLS=FILE.zip TILES=FILE.zip"; exit 2; }
+tables: .venv/app ## measure every figure again (DATA=FILE.npz or several, of another bundle than brain-mri with BUNDLE=NAME, TILES=FILE.zip for lung tissue)
+	@test -n "$(DATA)$(TILES)" || { echo "Say what to measure on: make tables DATA=FILE.npz TILES=FILE.zip"; exit 2; }
 	$(if $(DATA),$(PY) -m training.publish.tables --data $(DATA) $(if $(BUNDLE),--bundle $(BUNDLE)) $(if $(PER_SITE),--per-site $(PER_SITE)))
-	$(if $(CELLS),$(PY) -m training.publish.tables --data $(CELLS) --bundle blood-cells)
 	$(if $(TILES),$(PY) -m training.publish.tables --data $(TILES) --bundle lung-histology)
 
 federate: .venv/federation ## train between sites on this machine (DATA="A.npz B.npz" OUT=FOLDER STRATEGY=medfedpure)

@@ -16,6 +16,7 @@ from training.publish import assemble
 from training.recipes import classifier, mae, unet
 from training.recipes.augmentation import AUGMENTATIONS, FAITHFUL, augmented_cells, faithful_scans
 from training.recipes.cards import command_line
+from training.recipes.weights import fitting
 from training.tasks import TASKS
 
 COMPONENTS = {"classifier": (classifier, "resnet18"), "mae": (mae, "mae"), "unet": (unet, "unet")}
@@ -25,6 +26,14 @@ def test_a_recorded_command_tells_no_folder_of_the_machine(monkeypatch, tmp_path
     words = ["/here/training/recipes/unet.py", "--data", str(tmp_path / "a.npz"), "--out", "build/unet", "--steps", "5"]
     monkeypatch.setattr("sys.argv", words)
     assert command_line() == "python -m training.recipes.unet --data a.npz --out build/unet --steps 5"
+
+
+def test_what_fits_of_another_task_s_weights_is_taken_and_the_rest_begins_anew():
+    network, other = (torch.nn.ModuleDict({"in": torch.nn.Linear(n, 2), "deep": torch.nn.Linear(2, 2)}) for n in (3, 1))
+    taken = fitting(network, {key: value.half() for key, value in other.state_dict().items()})
+    network.load_state_dict(taken)
+    assert torch.equal(network["deep"].weight, other["deep"].weight.half().float())
+    assert network["in"].weight.shape == (2, 3) and torch.equal(network["in"].bias, other["in"].bias.half().float())
 
 
 @pytest.mark.slow

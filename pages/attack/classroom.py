@@ -32,7 +32,7 @@ def draw_result(session: Session, attack_run: AttackRun) -> None:
 
 def _draw(attack_run: AttackRun, draw_pictures: Callable[[AttackRun, Snapshot], None]) -> None:
     snapshot = attack_run.snapshot
-    grid = st.grid(3, min_column_width=250, gap="medium")
+    grid = st.grid(3, min_column_width=190, gap="medium")
     with grid.cell(column_span=2):
         draw_pictures(attack_run, snapshot)
     with grid.cell():

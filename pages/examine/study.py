@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from core.scans import Series
 
 # More of them scroll, so that the scan stays in sight.
-MOST_CARDS, CARDS_HEIGHT = 4, 300
+MOST_CARDS, CARDS_HEIGHT = 4, 400
 THUMBNAIL_WIDTH = 96
 
 

@@ -155,6 +155,10 @@ def test_keys_step_through_the_attack(open_app: Visit) -> None:
     page.keyboard.press("End")
     expect(page.locator(".st-key-verdict")).to_be_visible(timeout=WAIT_MS)
     expect(page.get_by_role("img", name="Detector: Altered, flagged")).to_be_visible()
+    page.set_viewport_size({"width": 820, "height": 1180})
+    settle(page)
+    box = page.locator(".st-key-verdict").bounding_box()
+    assert box and box["y"] < 1180 / 2  # beside the picture, not below it
 
 
 def test_streamlits_own_stop_pauses_the_attack_and_it_goes_on(open_app: Visit) -> None:

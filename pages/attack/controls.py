@@ -64,7 +64,7 @@ def draw_controls(session: Session, models: Bundle, label: str, locked: bool) ->
     )  # fmt: skip
     catalogue, start = (CORRUPTIONS, models.benign[0]) if kind == BENIGN else (ATTACKS, FIRST_ATTACK)
     alone = models.lacks_for(session.classifier) is not None
-    known = models.benign if kind == BENIGN else catalogue
+    known = dict.fromkeys((*models.benign, *catalogue)) if kind == BENIGN else catalogue
     names = [name for name in known if not (alone and catalogue[name].sees_defence)]
     key = "attack-benign" if kind == BENIGN else "attack-method-alone" if alone else "attack-method"
     method = st.selectbox(

@@ -93,6 +93,9 @@ ATTACKS = {
     "feature-hiding": Attack("Feature hiding (Yao et al. 2021)", feature_hiding, 40, _EVERY_NORM, _SHRINKING, True),
 }
 CORRUPTIONS = {
-    name: Attack(name.replace("-", " ").capitalize(), corruption(name), 1, (), ("severity",)) for name in SEVERITIES
+    name: Attack(
+        "JPEG" if name == "jpeg" else name.replace("-", " ").capitalize(), corruption(name), 1, (), ("severity",)
+    )
+    for name in SEVERITIES
 }
 METHODS = ATTACKS | CORRUPTIONS

@@ -27,7 +27,7 @@ def test_every_sample_opens() -> None:
 def test_real_samples_come_first() -> None:
     origins = [sample.origin for sample in sample_scans("brain-mri")]
     assert origins[0] == "real" and origins == sorted(origins)
-    assert len(sample_scans("blood-cells")) == 8
+    assert [sample.origin for sample in sample_scans("blood-cells")] == ["real"] * 8 + ["synthetic"] * 8
 
 
 def test_our_samples_have_their_texts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
     python -m training.recipes.samples --data br35h.npz tcga-lgg.npz cheng.npz
     python -m training.recipes.samples --data pneumonia.npz --bundle chest-xray
+    python -m training.recipes.samples --data pbc.zip --bundle blood-cells
 
 Each is farther from its nearest training scan, mirrored or not, than the median validation scan is from its own: so
 none is a training scan in disguise. The distances are recorded in samples.json beside the files. The collections take
 turns in giving the mean that a drawing begins from.
 """
 
+from collections.abc import Collection
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ from training.options import bundle_command, bundle_options
 from training.recipes.data import by_collection, measured_collections
 
 BODY_PARTS = {"brain-mri": "BRAIN", "chest-xray": "CHEST"}  # (0018,0015), by the terms of PS3.16 annex L
-PER_CLASS = 6
+DRAWN = 12  # of a bundle in all, at least one of each class
 CANDIDATES = 48
 MEASURED = 100  # val scans of a collection, whose distances the median is of
 START = 600
@@ -60,16 +62,16 @@ def written_samples(bundle: Bundle, label: int, known: Dataset, needed: float, s
     name, means = bundle.classes[label], class_means(known, label)
     record: dict[str, dict[str, Any]] = {}
     for candidate in range(seed, seed + CANDIDATES):
-        if len(record) == PER_CLASS:
+        if len(record) == max(1, DRAWN // len(bundle.classes)):
             break
         pixels = draw(bundle, label, means[candidate % len(means)], candidate)
         distance = nearest(pixels[0], known.pixels)
         if distance <= needed:
             continue
         place = len(record) + 1
-        file = free_file(sample_folder(bundle.name), name)
+        file = free_file(sample_folder(bundle.name), name, {sample.key for sample in sample_scans()})
         description = (
-            f"Synthetic scan drawn by the diffusion model of {bundle.name}, class '{name}', seed {candidate}; "
+            f"Synthetic image drawn by the diffusion model of {bundle.name}, class '{name}', seed {candidate}; "
             "no patient. Not for diagnosis."
         )
         part = BODY_PARTS.get(bundle.name)
@@ -95,10 +97,10 @@ def written_samples(bundle: Bundle, label: int, known: Dataset, needed: float, s
     return record
 
 
-def free_file(folder: Path, name: str) -> Path:
-    """Return the first file of a class that isn't there yet, as real samples bear its name, too."""
+def free_file(folder: Path, name: str, taken: Collection[str]) -> Path:
+    """Return the first file of a class that isn't there yet and has no sample's key, as real ones bear its name, too."""
     files = (folder / f"{name.replace(' ', '-')}-{number:02d}.dcm" for number in count(1))
-    return next(file for file in files if not file.exists())
+    return next(file for file in files if not file.exists() and file.stem not in taken)
 
 
 def class_means(known: Dataset, label: int) -> list[Tensor]:

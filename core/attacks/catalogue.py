@@ -92,10 +92,11 @@ ATTACKS = {
     "orthogonal": Attack("Orthogonal PGD (Bryniarski et al. 2022)", orthogonal, 40, _EVERY_NORM, _SHRINKING, True),
     "feature-hiding": Attack("Feature hiding (Yao et al. 2021)", feature_hiding, 40, _EVERY_NORM, _SHRINKING, True),
 }
-CORRUPTIONS = {
-    name: Attack(
-        "JPEG" if name == "jpeg" else name.replace("-", " ").capitalize(), corruption(name), 1, (), ("severity",)
-    )
-    for name in SEVERITIES
-}
+
+
+def _in_print(name: str) -> str:
+    return "JPEG" if name == "jpeg" else name.replace("-", " ").capitalize()
+
+
+CORRUPTIONS = {name: Attack(_in_print(name), corruption(name), 1, (), ("severity",)) for name in SEVERITIES}
 METHODS = ATTACKS | CORRUPTIONS

@@ -98,7 +98,7 @@ def written_samples(bundle: Bundle, label: int, known: Dataset, needed: float, s
 
 
 def free_file(folder: Path, name: str, taken: Collection[str]) -> Path:
-    """Return the first file of a class that isn't there yet and has no sample's key, as real ones bear its name, too."""
+    """Return the first file of a class that isn't there yet and has no sample's key: real ones bear its name, too."""
     files = (folder / f"{name.replace(' ', '-')}-{number:02d}.dcm" for number in count(1))
     return next(file for file in files if not file.exists() and file.stem not in taken)
 

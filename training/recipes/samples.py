@@ -98,9 +98,9 @@ def written_samples(bundle: Bundle, label: int, known: Dataset, needed: float, s
 
 
 def free_file(folder: Path, name: str, taken: Collection[str]) -> Path:
-    """Return the first file of a class that isn't there yet and has no sample's key: real ones bear its name, too."""
+    """Return the first file of a class whose name no sample has yet as its key: real ones bear that of theirs, too."""
     files = (folder / f"{name.replace(' ', '-')}-{number:02d}.dcm" for number in count(1))
-    return next(file for file in files if not file.exists() and file.stem not in taken)
+    return next(file for file in files if file.stem not in taken)
 
 
 def class_means(known: Dataset, label: int) -> list[Tensor]:

@@ -26,10 +26,11 @@ def named_as(network: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor
 
 def fitting(network: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return weights under the names of `network`, and its own where a shape differs (other channels or classes)."""
-    own = network.state_dict()
-    return {
-        key: value if value.shape == own[key].shape else own[key] for key, value in named_as(network, weights).items()
-    }
+    own, given = network.state_dict(), named_as(network, weights)
+    fresh = {key: own[key] for key, value in given.items() if value.shape != own[key].shape}
+    if fresh:
+        print(f"{len(fresh)} of {len(given)} tensors of --init differ in shape, and begin anew.", flush=True)
+    return given | fresh
 
 
 def half(value: Tensor) -> Tensor:

@@ -28,10 +28,11 @@ def test_a_recorded_command_tells_no_folder_of_the_machine(monkeypatch, tmp_path
     assert command_line() == "python -m training.recipes.unet --data a.npz --out build/unet --steps 5"
 
 
-def test_what_fits_of_another_task_s_weights_is_taken_and_the_rest_begins_anew():
+def test_what_fits_of_another_task_s_weights_is_taken_and_the_rest_begins_anew(capsys):
     network, other = (torch.nn.ModuleDict({"in": torch.nn.Linear(n, 2), "deep": torch.nn.Linear(2, 2)}) for n in (3, 1))
     taken = fitting(network, {key: value.half() for key, value in other.state_dict().items()})
     network.load_state_dict(taken)
+    assert capsys.readouterr().out == "1 of 4 tensors of --init differ in shape, and begin anew.\n"
     assert torch.equal(network["deep"].weight, other["deep"].weight.half().float())
     assert network["in"].weight.shape == (2, 3) and torch.equal(network["in"].bias, other["in"].bias.half().float())
 

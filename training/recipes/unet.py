@@ -3,6 +3,8 @@
     python -m training.recipes.unet --data br35h.npz tcga-lgg.npz cheng.npz --out build/unet --part 8 \\
         --init weights/brain-mri/unet.safetensors
     python -m training.recipes.unet --data pbc.zip --bundle blood-cells --out build/cells --batch 64 --lr 4e-4
+    python -m training.recipes.unet --data lc25000.zip --bundle lung-histology --out build/tissue --batch 16 \\
+        --init weights/blood-cells/unet.safetensors
     python -m training.recipes.unet --data br35h.npz tcga-lgg.npz cheng.npz --out build/robust --part 8 \\
         --init build/unet/unet.safetensors --attack build/resnet18/resnet18.safetensors --steps 800 --schedule cosine
 
@@ -46,7 +48,12 @@ BRAIN = {
     "norm_num_groups": 16,
     "num_class_embeds": 3,
 }
-COLOUR = BRAIN | {"in_channels": 3, "out_channels": 3}
+MICROSCOPE = BRAIN | {
+    "in_channels": 3,
+    "out_channels": 3,
+    "block_out_channels": [32, 64, 96, 112],
+    "attention_head_dim": 16,
+}
 CHESTS = {
     "sample_size": 28,
     "in_channels": 1,
@@ -60,9 +67,8 @@ CHESTS = {
 }
 CONFIGS: dict[str, dict[str, Any]] = {
     "brain-mri": BRAIN,
-    "blood-cells": COLOUR
-    | {"sample_size": 64, "block_out_channels": [32, 64, 96, 112], "attention_head_dim": 16, "num_class_embeds": 9},
-    "lung-histology": COLOUR | {"num_class_embeds": 4},
+    "blood-cells": MICROSCOPE | {"sample_size": 64, "num_class_embeds": 9},
+    "lung-histology": MICROSCOPE | {"num_class_embeds": 4},
     "chest-xray": CHESTS,
 }
 CLASS_DROPPED = 0.3

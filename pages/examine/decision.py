@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pages.shared.session import Session
 
 GIVEN = "As it was given"
-OFFER = "Outline the lesion in the viewer, and how much of the answer rests on it stands here."
+OFFER = "Outline a region in the viewer, and how much of the answer rests on it stands here."
 
 
 def draw_decision(session: Session, exam: Examination, bundle: Bundle, before: Prediction | None) -> list[Asked]:

@@ -145,14 +145,14 @@ def test_a_slice_has_one_region_and_an_attack_moves_none(volume):
 def test_what_purification_did_in_a_region_stands_on_the_page(app: AppTest, choose: Choose) -> None:
     choose(app, "tumour-02")
     session = app.session_state["session"]
-    assert "region of interest" not in texts(app).lower().replace("**", "") and "Outline the lesion" in texts(app)
+    assert "region of interest" not in texts(app).lower().replace("**", "") and "Outline a region" in texts(app)
     keep_drawn(session, session.scan, Drawn(0, "ellipse", ((68.0, 68.0), (92.0, 90.0))))
     app.run()
     assert "In the region of interest" in texts(app) and "Nothing was purified" in texts(app)
     share = next(iter(region_state(session).shares.values()))
     assert share is not None and f"**{weight_text(share.size)}** of the body" in texts(app)
     assert f"**{weight_text(share.inside)}** of what the answer rests on lies inside" in texts(app)
-    assert "Outline the lesion" not in texts(app)
+    assert "Outline a region" not in texts(app)
     attack(session)
     app.run()
     words = texts(app)

@@ -64,6 +64,11 @@ def main() -> None:
         refit_bundle(bundle.name)
     except TooFewScans as error:
         parser.error(str(error))
+    if not read_facts(bundle.folder)["limits"]:
+        parser.error(
+            f"No classifier of {bundle.name} has answers of its weights of today to every condition that limits need; "
+            "calibrate without --refit."
+        )
 
 
 def refit_bundle(name: str) -> None:

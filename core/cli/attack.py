@@ -60,6 +60,8 @@ def run(arguments: argparse.Namespace, command: str) -> int:
         write_derived_dicom(arguments.out, displayable(after), description=description, **how)
     else:
         write_derived_png(arguments.out, displayable(after), "attacked")
+    # What the file holds: a colour PNG has 8 bits, which may undo a small change.
+    after = attackable_pixels(load_scan(arguments.out), bundle)
     labels = [label_of(bundle, name, pixels) for pixels in (before, after)]
     record = {
         "file": arguments.file,

@@ -12,7 +12,7 @@ from core.scans import load_scan
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Declare the command."""
-    parser = commands.add_parser("encrypt", parents=[common_options()])
+    parser = commands.add_parser("encrypt", parents=[common_options("vit")])
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("--head", default="linear", help="linear or polynomial (default linear)")
     parser.add_argument("--preset", metavar="NAME", help="encryption parameters (default: those of the head)")

@@ -37,11 +37,11 @@ def above_nothing(text: str) -> float:
     return number
 
 
-def common_options() -> argparse.ArgumentParser:
-    """Those of every command."""
+def common_options(classifier: str = "the bundle's own") -> argparse.ArgumentParser:
+    """Those of every command; `classifier`: which one it takes by default, in words."""
     options = argparse.ArgumentParser(add_help=False)
     options.add_argument("--bundle", default="brain-mri", help="by its name (default brain-mri)")
-    options.add_argument("--classifier", help="one of the bundle's (default: the bundle's own)")
+    options.add_argument("--classifier", help=f"one of the bundle's (default: {classifier})")
     options.add_argument("--seed", type=natural, default=0)
     options.add_argument("--json", action="store_true", help="print nothing but JSON")
     return options

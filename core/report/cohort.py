@@ -169,12 +169,18 @@ def run_record(sources: Sequence[Source], bundle: Bundle, settings: AuditSetting
     name = bundle.classifier_name(settings.classifier)
     limits_today, diffusion = bundle.limits_of(name), bundle.diffusion
     assert diffusion is not None, "a bundle without has no limits"
-    scans = [[source.sha256, source.reference and _sha256(source.reference.read_bytes())] for source in sources]
-    outlines = {file.sha256 for source in sources for file in source.outlines}
+    scans = [
+        [
+            source.sha256,
+            source.reference and _sha256(source.reference.read_bytes()),
+            sorted(file.sha256 for file in source.outlines),
+        ]
+        for source in sources
+    ]
     return {
         # Cases that an earlier version of this program kept with other numbers must not be taken for this one's.
         "numbers": [*(field.name for kind in (Case, Fidelity) for field in fields(kind)), *NUMBERS],
-        "cohort": fingerprint({"scans": sorted(scans, key=str), "outlines": sorted(outlines)}),
+        "cohort": fingerprint({"scans": sorted(scans, key=str)}),
         "bundle": bundle.name,
         "weights_sha256": weights_record(bundle, name),
         "classifier": name,

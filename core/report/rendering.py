@@ -87,7 +87,9 @@ def cases_csv(cases: Sequence[Case], run: Mapping[str, Any]) -> str:
 
 def _row(case: Case, run: Mapping[str, Any]) -> dict[str, Any]:
     numbers = case.numbers()
-    row = {"name": _harmless(case.name), "answer_changed": case.changed, "answer": case.effect}
+    row: dict[str, Any] = {"name": _harmless(case.name), "answer_changed": None, "answer": None}
+    if case.purified is not None:
+        row |= {"answer_changed": case.changed, "answer": case.effect}
     for name, value in numbers.items():
         if name in _MAPPINGS and value is None:
             continue

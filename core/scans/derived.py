@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
+from core.scans.dicom.tags import BURNED_IN
 from core.scans.geometry import Geometry
 from core.scans.markers import KINDS, PNG_KEY, SOFTWARE
 from core.scans.scan import Scan
@@ -76,6 +77,7 @@ def derived_dicom(
         raise ValueError(f"kind is one of {', '.join(KINDS)}, not {kind!r}.")
     ds = _identity()
     _describe(ds, kind, description, source.modality or modality if source else modality)
+    _say_what_may_identify(ds, "NO" if kind == "synthetic" else source and source.tags.get(BURNED_IN))
     _add_spacing(ds, stored, source, prepared)
     _add_extra(ds, extra or {})
     _add_pixels(ds, stored)
@@ -116,7 +118,6 @@ def _identity() -> Dataset:
     ds.SpecificCharacterSet = "ISO_IR 192"
     ds.InstanceCreationDate, ds.InstanceCreationTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
     ds.PatientName, ds.PatientID = "SYNTHETIC^PURESCAN", "PURESCAN"
-    ds.PatientIdentityRemoved, ds.DeidentificationMethod = "YES", "Made by software; no patient"
     for empty in ("PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID",
                   "AccessionNumber", "PatientOrientation", "Laterality"):  # fmt: skip
         setattr(ds, empty, "")
@@ -132,7 +133,6 @@ def _describe(ds: Dataset, kind: str, description: str, modality: str) -> None:
     ds.SeriesDescription = f"Purescan {kind} image"
     ds.DerivationDescription = description[:1024]
     ds.ImageComments = "Not for diagnosis."
-    ds.BurnedInAnnotation = "NO"
     if kind == "synthetic":
         ds.SyntheticData = "YES"
     ds.Manufacturer = ds.SoftwareVersions = SOFTWARE
@@ -143,6 +143,17 @@ def _describe(ds: Dataset, kind: str, description: str, modality: str) -> None:
     purpose.CodeValue, purpose.CodingSchemeDesignator, purpose.CodeMeaning = "109103", "DCM", "Modifying Equipment"
     equipment.PurposeOfReferenceCodeSequence = Sequence([purpose])
     ds.ContributingEquipmentSequence = Sequence([equipment])
+
+
+def _say_what_may_identify(ds: Dataset, burned_in: str | None) -> None:
+    """Say of text in the pixels what the source says of it, nothing where it says nothing: it was taken over, if any.
+
+    Patient Identity Removed speaks of pixels, too (PS3.3 C.7.1.1).
+    """
+    if burned_in in ("YES", "NO"):
+        ds.BurnedInAnnotation = burned_in
+    if burned_in == "NO":
+        ds.PatientIdentityRemoved, ds.DeidentificationMethod = "YES", "Made by software; no patient in it"
 
 
 def _add_spacing(ds: Dataset, stored: np.ndarray, source: Scan | None, prepared: bool) -> None:

@@ -53,6 +53,7 @@ def draw_exits(attack_run: AttackRun, outcome: Outcome) -> bool:
         stem = scan_stem(current_session(), attack_run.scan)
         draw_scan_downloads(outcome.dicom, outcome.png, f"{stem}-attacked", "download")
     st.caption(
-        "Both files say that they were made by an attack, and hold no patient’s name. Purescan is not a medical device."
+        "Both files say that they were made by an attack, and name no patient beside the picture; text within it "
+        "stays. Purescan is not a medical device."
     )
     return wanted

@@ -24,8 +24,8 @@ def draw_files(state: PurifyState, place: int) -> None:
     with st.container(horizontal=True):
         draw_scan_downloads(dicom, png, stem, "purified")
     st.caption(
-        "Both files are marked as purified and hold no patient’s name. What they show is an estimate, never the "
-        "patient’s scan. Purescan is not a medical device."
+        "Both files are marked as purified and name no patient beside the picture; text within it stays. What they "
+        "show is an estimate, never the patient’s scan. Purescan is not a medical device."
     )
 
 

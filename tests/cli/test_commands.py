@@ -9,7 +9,7 @@ from core import examine
 from core.cli import main
 from core.cli.examine import examination_text
 from core.cli.schema import SCHEMAS, checked
-from core.scans import load_scan
+from core.scans import load_scan, sample_scans
 from tests.conftest import SAMPLES
 from tests.scans.builders import dicom
 
@@ -152,6 +152,14 @@ def test_attack_as_png_is_read_back_exactly(capsys, sample_files, tmp_path):
     answer(capsys, *words, tmp_path / "a.dcm")
     answer(capsys, *words, tmp_path / "a.png")
     assert np.array_equal(load_scan(tmp_path / "a.dcm").frame(), load_scan(tmp_path / "a.png").frame())
+
+
+@pytest.mark.slow
+def test_what_is_said_of_a_colour_png_is_of_its_eight_bits(capsys, tmp_path):
+    cell = next(sample.path for sample in sample_scans("blood-cells") if sample.path.suffix == ".png")
+    words = ["attack", cell, "--bundle", "blood-cells", "--method", "fgsm", "--eps", 0.4, "--out", tmp_path / "a.png"]
+    status, record, _ = answer(capsys, *words)
+    assert status == 0 and record["linf"] == 0 and record["label_after"] == record["label_before"]
 
 
 @pytest.mark.slow

@@ -3,7 +3,9 @@
 import gzip
 import io
 import json
+import re
 import zipfile
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -15,12 +17,12 @@ from pydicom.uid import generate_uid
 from core.fidelity.lesion import VERDICTS
 from core.fidelity.region import Region
 from core.report.cases import AuditSettings, Case, examined_case
-from core.report.cohort import CaseStore, run_record, study_cohort
+from core.report.cohort import CaseStore, run_record, sample_cohort, study_cohort
 from core.report.naming import without_names
 from core.report.regions import NUMBERS, OutlineFile, measured_region, outlined_region, region_numbers
-from core.report.rendering import cases_csv, figures, region_words
+from core.report.rendering import Pictures, cases_csv, figures, region_words
 from core.scans import ScanError, load_scan, sample_scans
-from tests.report.test_rendering import page
+from tests.report.test_rendering import CASE, page, png
 
 SETTINGS = AuditSettings(seeds=2)
 GAP, SPACING, PLACE = 5.0, 1.5, "1.2.3.4"
@@ -138,6 +140,24 @@ def test_a_nifti_mask_outlines_the_scan_that_is_named_as_it_is() -> None:
         study_cohort([("seg.nii", nifti(mask))])
 
 
+def test_a_mask_that_was_cut_outlines_nothing_and_refuses_nobody() -> None:
+    grey = np.random.default_rng(0).integers(0, 900, (24, 24, 3)).astype(np.int16)
+    mask = np.zeros(grey.shape, np.int16)
+    mask[8:14, 8:12, 0] = 1
+    for cut in (1, 2):
+        files = [("case-07_t1.nii", nifti(grey)), ("case-07_seg.nii", nifti(mask)[:-cut])]
+        assert [source.outlines for source in study_cohort(files)] == [(), ()]
+
+
+def test_a_region_moves_with_its_outline_to_another_scan(bundle) -> None:
+    grey = np.random.default_rng(0).integers(0, 900, (24, 24, 3)).astype(np.int16)
+    mask = np.zeros(grey.shape, np.uint8)
+    mask[8:14, 8:12, 1] = 1
+    scans = [("case-01_t1.nii", nifti(grey)), ("case-02_t1.nii", nifti(grey + 1))]
+    first, second = (study_cohort([*scans, (f"case-0{number}_seg.nii", nifti(mask))]) for number in (1, 2))
+    assert run_record(first, bundle, SETTINGS)["cohort"] != run_record(second, bundle, SETTINGS)["cohort"]
+
+
 def test_of_a_patient_cd_the_viewer_is_left_out(study: dict[str, bytes]) -> None:
     jar = packed({"Main.class": b"\xca\xfe\xba\xbe"})
     rest = {"DICOMDIR": b"x", "viewer/start.exe": b"MZ\x90", "viewer/lib.jar": jar, "log.gz": gzip.compress(b"started")}
@@ -157,6 +177,14 @@ def test_what_cannot_be_measured_is_said_in_the_numbers() -> None:
     assert set(numbers) == {"source", "problem"} and "too small" in numbers["problem"]
     assert region_words(Case("a", "a", region=numbers)) == "can’t be measured"
     assert region_words(Case("a", "a")) == ""
+
+
+def test_a_measured_region_is_told_beside_its_pictures(bundle) -> None:
+    run = run_record(sample_cohort(), bundle, SETTINGS)
+    region = {"verdict": "blurred", "source": "file", "contrast": 0.8, "appeared": 0, "vanished": 14}
+    case = replace(CASE, region=region)
+    text = re.sub(r"\s+", " ", page([case], run, {case.sha256: Pictures(png(), png(), png())}))
+    assert "; nothing appeared, 14 pixels vanished." in text
 
 
 @pytest.mark.slow

@@ -140,6 +140,7 @@ def test_the_table_holds_every_number_and_no_formula(run):
     rows = list(csv.DictReader(io.StringIO(cases_csv([bad, CASE], run))))
     assert rows[0]["name"] == "scan.dcm" and rows[1]["name"] == "'=HYPERLINK(1)" and rows[1]["problem"] == "'=no."
     assert float(rows[0]["fidelity_ssim"]) == 0.8 and rows[0]["answer_changed"] == "True"
+    assert rows[1]["answer_changed"] == rows[1]["answer"] == "", "what was not purified kept nothing"
     assert rows[0]["flagged_by"] == "instability" and rows[1]["fidelity_ssim"] == ""
     assert all(NOTICE in row["notice"] and row["bundle"] == "brain-mri" for row in rows)
     assert not {"fidelity", "scores", "to_clean"} & set(rows[0])

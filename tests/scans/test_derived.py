@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ def test_every_value_of_sixteen_bits_comes_back(tmp_path: Path, kind: str) -> No
     scan = load_scan(path)
     np.testing.assert_array_equal(scan.frame(), EVERY.astype(np.float32))
     assert (scan.derived, scan.exact, scan.modality) == (kind, True, "MR")
-    assert scan.notes == ()
+    assert bool(scan.notes) == (kind != "synthetic"), "nobody says whether text is in other pixels"
 
 
 def test_random_pixels_come_back_within_half_a_step(tmp_path: Path) -> None:
@@ -66,12 +67,27 @@ def test_file_says_what_it_is(tmp_path: Path) -> None:
     ds = pydicom.dcmread(path)
     assert list(ds.ImageType) == ["DERIVED", "SECONDARY", "OTHER", "PURIFIED"]
     assert (ds.Modality, ds.DerivationDescription, ds.BodyPartExamined) == ("CT", "One step.", "BRAIN")
-    assert (ds.BurnedInAnnotation, ds.PatientIdentityRemoved) == ("NO", "YES")
     assert ds.PatientName == "SYNTHETIC^PURESCAN"
     assert list(ds.PixelSpacing) == [0.5, 0.75]
     assert "Doe" not in str(ds)
     other = pydicom.dcmread(write_derived_dicom(tmp_path / "b.dcm", EVERY, kind="attacked", description=""))
     assert other.SOPInstanceUID != ds.SOPInstanceUID
+
+
+@pytest.mark.parametrize("stated", ["YES", "NO", ""])
+def test_a_copy_says_of_text_in_its_pixels_what_the_scan_says(stated: str) -> None:
+    source = load_scan(dicom(ramp(), BurnedInAnnotation=stated))
+    copy = derived_dicom(source.frame(), kind="attacked", description="x", source=source)
+    ds = pydicom.dcmread(io.BytesIO(copy))
+    assert ds.get("BurnedInAnnotation", "") == stated
+    assert ds.get("PatientIdentityRemoved") == ("YES" if stated == "NO" else None)
+    told = [[note for note in scan.notes if "burned" in note] for scan in (source, load_scan(copy))]
+    assert told[0] == told[1] and bool(told[0]) == (stated != "NO")
+
+
+def test_what_was_drawn_holds_no_patient() -> None:
+    ds = pydicom.dcmread(io.BytesIO(derived_dicom(EVERY, kind="synthetic", description="x")))
+    assert (ds.BurnedInAnnotation, ds.PatientIdentityRemoved) == ("NO", "YES")
 
 
 def test_every_attribute_fits_its_representation(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from core.scans.dicom.confidential import is_confidential
 from core.scans.markers import derived_kind
 from core.scans.text import one_line
 
+BURNED_IN = "Burned-in annotation"
 # Keyword, label, unit. Coded strings and numbers, and `TEXTS`.
 ALLOWED = (
     ("Modality", "Modality", ""),
@@ -52,7 +53,7 @@ ALLOWED = (
     ("PixelRepresentation", "Pixel representation", ""),
     ("ImageType", "Image type", ""),
     ("LossyImageCompression", "Lossy compression", ""),
-    ("BurnedInAnnotation", "Burned-in annotation", ""),
+    ("BurnedInAnnotation", BURNED_IN, ""),
 )
 
 _CODE = re.compile(r"[A-Z0-9_ ]{1,16}")

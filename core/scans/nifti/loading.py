@@ -96,10 +96,12 @@ def is_mask(content: Content) -> bool:
         if kind.names or kind.kind == "c" or math.prod(shape[3:]) != 1:
             return False
         _seek(stream, header, "", 0)
-        found = set[float]()
+        found, size = set[float](), math.prod(shape[:2]) * kind.itemsize
         for _ in range(_shape(header)[2]):
-            plane = np.frombuffer(stream.read(math.prod(shape[:2]) * kind.itemsize), kind)
-            found |= set(np.unique(plane).tolist())
+            plane = stream.read(size)
+            if len(plane) < size:
+                return False
+            found |= set(np.unique(np.frombuffer(plane, kind)).tolist())
             if len(found) > _MOST_NUMBERS:
                 return False
     except (ScanError, OSError, EOFError, zlib.error):

@@ -15,6 +15,7 @@ from core.bundles.calibration import Limits
 from core.defence.fitting import cross_fitted_limits
 from core.defence.profile import Profile, with_profile
 from core.evaluation.datasets import Dataset, image_digest
+from core.evaluation.journal import fingerprint
 from core.evaluation.responses import ADAPTIVE, CLEAN, Notebook, Progress, collect
 from core.evaluation.summary import summary
 from core.purification.catalogue import check_parts, find_purifier
@@ -69,6 +70,8 @@ def evaluate(
     if lacks and sees_defence(attack):
         raise BundleError(lacks)
     run = {"attack": asdict(attack), "seed": seed, "classifier": name, "data": data.sha256, "n": len(data)}
+    run |= {"images": fingerprint({"digests": [image_digest(pixels) for pixels in data.pixels]})}
+    run |= {"batch": compute.batch_size()}  # answers are kept a batch at a time
     run |= {"purifier": asdict(purifier)} if purifier != ADAPTIVE else {}
     parts = find_purifier(purifier).needs
     notebook = Notebook(
@@ -93,7 +96,8 @@ def own_limits(data: Dataset, bundle: Bundle, classifier: str, profile: Profile 
     """
     if bundle.lacks_for(classifier):
         return [NO_LIMITS] * len(data)
-    calibration, usual = bundle.starting_calibration(classifier), bundle.limits_of(classifier)
+    usual = bundle.limits_of(classifier)
+    calibration = bundle.starting_calibration(classifier)
     fitted = dict(zip(calibration.digests, cross_fitted_limits(calibration)))
     if classifier in bundle.added:
         fitted = {digest: replace(limits, borderline=usual.borderline) for digest, limits in fitted.items()}

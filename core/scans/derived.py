@@ -77,7 +77,8 @@ def derived_dicom(
         raise ValueError(f"kind is one of {', '.join(KINDS)}, not {kind!r}.")
     ds = _identity()
     _describe(ds, kind, description, source.modality or modality if source else modality)
-    _say_what_may_identify(ds, "NO" if kind == "synthetic" else source and source.tags.get(BURNED_IN))
+    stated = source.tags.get(BURNED_IN) if source else None
+    _say_what_may_identify(ds, "NO" if kind == "synthetic" else stated)
     _add_spacing(ds, stored, source, prepared)
     _add_extra(ds, extra or {})
     _add_pixels(ds, stored)

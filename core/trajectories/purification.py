@@ -70,6 +70,8 @@ class PurificationTrajectory:
         The classifier's answer to the input, where it is known already.
     wanted : str, optional
         Its label for the clean scan, where that is known already.
+    answering : str, optional
+        Whom the defence asks about estimates, where that is another: to be asked about the last one.
     most : int
         So many frames are kept at most, besides the input and the last.
 
@@ -79,6 +81,8 @@ class PurificationTrajectory:
         In order; the first is the input itself.
     steps, total : int
         Steps taken so far, and how many there will be.
+    defended : Prediction or None
+        What `answering` says of the last estimate; None until it is there, or where the defence asks nobody else.
     mae_views : dict of int to MaeView
         Step → how the MAE sees it, of the frames that `mae_view_steps` has come to.
 
@@ -98,6 +102,7 @@ class PurificationTrajectory:
         reference: np.ndarray | None = None,
         answer: Prediction | None = None,
         wanted: str | None = None,
+        answering: str | None = None,
         most: int = MOST_KEPT,
     ) -> None:
         self.pixels, self.settings, self.reference = pixels, settings, reference
@@ -105,10 +110,12 @@ class PurificationTrajectory:
         self.steps = 0
         self.mae_views: dict[int, MaeView] = {}
         self._bundle, self._classifier = bundle, bundle.classifier_name(classifier)
+        self._answering = answering if answering != self._classifier else None
+        self.defended: Prediction | None = None
         self._last: PurifierStep | None = None
         self._frames = DecimatedHistory(self._frame(0, None, answer), most + 1)
         #: The classifier's answer to the clean scan, None where that is not known.
-        self.wanted = wanted if wanted or reference is None else self._answer(reference).label
+        self.wanted = wanted if wanted or reference is None else self._answer(reference, self._classifier).label
 
     @property
     def frames(self) -> tuple[Frame, ...]:
@@ -129,6 +136,8 @@ class PurificationTrajectory:
         """See that the last step has a frame, too."""
         if self._last is not None and self.frames[-1].step < self.steps:
             self._frames.close(self._frame(self.steps, self._last))
+        if self._last is not None and self._answering:
+            self.defended = self._answer(self.frames[-1].estimate, self._answering)
 
     def at(self, share: float) -> Frame:
         """The frame nearest to a relative position in [0, 1]: of methods of any length, those that belong together."""
@@ -166,16 +175,16 @@ class PurificationTrajectory:
             made.t if made else None,
             noisy,
             estimate,
-            answer or self._answer(estimate),
+            answer or self._answer(estimate, self._classifier),
             loss,
             distance(self.pixels, estimate),
             None if self.reference is None else distance(self.reference, estimate),
         )
 
     @torch.no_grad()
-    def _answer(self, pixels: np.ndarray) -> Prediction:
-        logits = self._bundle.classifiers[self._classifier](_batch(pixels))
-        return Prediction(self._classifier, dict(zip(self._bundle.classes, logits[0].softmax(0).tolist())))
+    def _answer(self, pixels: np.ndarray, classifier: str) -> Prediction:
+        logits = self._bundle.classifiers[classifier](_batch(pixels))
+        return Prediction(classifier, dict(zip(self._bundle.classes, logits[0].softmax(0).tolist())))
 
 
 def purify_side_by_side(

@@ -44,7 +44,8 @@ def draw_thresholds(record: Record) -> None:
     draw_source(
         record,
         "Misses, of all attacked scans: the classifier was right before and is wrong now, and nothing is flagged.",
-        "Put right, turned wrong: flagged attacked scans whose answer is right only defended, or only undefended. "
+        "Put right, turned wrong: attacked scans that were purified, whose answer is right only defended, or only "
+        "undefended. "
         "Left standing: wrong, and borderline, so that it stands where purification would put it right.",
         "An interval of no width means that all scans agree, not that the figure is certain.",
     )
@@ -113,8 +114,8 @@ def _draw_values(record: Record, limits: list[Limits], moved: dict[str, float]) 
         lines.append(f"{score_words(name).name}: {span([own.thresholds[name] for own in limits])} ({how})")
     certainty, instability = ([own.borderline[place] for own in limits] for place in (0, 1))
     st.caption(
-        f"Thresholds. {'; '.join(lines)}. A flagged answer is borderline, and stands, where the classifier is at most "
-        f"{percent(max(certainty))} sure and the instability at most {span(instability)}."
+        f"Thresholds. {'; '.join(lines)}. An answer to a scan that would be purified is borderline, and stands, where "
+        f"the classifier is at most {percent(max(certainty))} sure and the instability at most {span(instability)}."
     )
 
 

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 ACROSS, SHARPER, UP = "amv", "agreement", "instability"
 
 
+def beyond_words(limits: Limits, line: str) -> str:
+    """What scans beyond a threshold are, on a plot with `UP` upwards and `across_of` across."""
+    if limits.altered:
+        return f"Scans right of {line} are altered, scans above one are flagged."
+    return f"Scans right of, or above, {line} are flagged."
+
+
 def across_of(limits: Limits) -> str:
     """The score that plots have across: of those that ask about the pixels the one that tells most."""
     return SHARPER if SHARPER in limits.altered else ACROSS
@@ -45,9 +52,7 @@ def draw_scatter(record: Record, detection: Detection | None, profile: Profile |
             clouds.append(_cloud(record, across, condition.name, f"{symbol}: {condition_title(condition)}"))
     thresholds = (profile.applied_to(limits) if profile else limits).thresholds
     here = (detection.scores[across], detection.scores[UP]) if detection else None
-    meaning = "Scans right of, or above, a dashed line are flagged."
-    if limits.altered:
-        meaning = "Scans right of a dashed line are altered, scans above one are flagged."
+    meaning = beyond_words(limits, "a dashed line")
     draw_chart(
         charts.scatter(clouds, (across, UP), thresholds, here),
         charts.HEIGHT + 60,

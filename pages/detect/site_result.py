@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.detect import charts
 from pages.detect.record import Record
-from pages.detect.scatter import UP, across_of
+from pages.detect.scatter import UP, across_of, beyond_words
 from pages.shared.charts import CONFIG
 from pages.shared.downloads import draw_profile_download
 from pages.shared.records.figures import condition_title, share_text
@@ -62,8 +62,8 @@ def draw_result(session: Session, record: Record, profile: Profile, found: SiteS
         alt="Scores of your scans and of the bundle’s clean scans; thresholds as shipped dotted, yours dashed",
     )
     st.caption(
-        "Dotted: as shipped. Dashed: yours. Scans right of, or above, a line are flagged. A few of your own scans may "
-        "lie there: the promise is about scans to come."
+        f"Dotted: as shipped. Dashed: yours. {beyond_words(limits, 'a line')} A few of your own scans may lie there: "
+        "the promise is about scans to come."
     )
     _draw_thresholds(profile, shipped)
     _draw_cost(record, profile)

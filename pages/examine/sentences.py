@@ -57,14 +57,14 @@ def answer(exam: Examination, bundle: Bundle, known: Reliability | None) -> str:
     prediction = exam.prediction
     if prediction is None:
         return "None is given."
-    source = "purified estimate" if exam.purification and not exam.kept_borderline else "scan as it is"
-    if exam.undefended and prediction.classifier != exam.undefended.classifier:
-        # What is known of the one classifier says nothing of the other.
+    if exam.purification and not exam.kept_borderline:
+        # What is known of answers to scans as they are says nothing of those to estimates.
+        other = exam.undefended and prediction.classifier != exam.undefended.classifier
         return (
-            f"{heading(prediction.label)}, by the {source}. The robust classifier says "
-            f"{percent(prediction.confidence)}, which isn’t calibrated. {ELSEWHERE}"
+            f"{heading(prediction.label)}, by the purified estimate. The {'robust classifier' if other else 'network'} "
+            f"says {percent(prediction.confidence)}, which isn’t calibrated. {ELSEWHERE}"
         )
-    said = f"{heading(prediction.label)}, by the {source}{_calibrated(prediction, bundle, known)}."
+    said = f"{heading(prediction.label)}, by the scan as it is{_calibrated(prediction, bundle, known)}."
     if known is None:
         return said
     sequence = exam.sequence.name if exam.sequence else None

@@ -122,6 +122,7 @@ def draw_agreement(state: SeedsState) -> None:
             for seed, answer in agreement.results
         ]
         st.table(rows, hide_index=True)
+        st.caption(f"Answered by the classifier {plain(agreement.results[0][1].classifier)}, as the defence asks it.")
     if agreement.spread is not None and not same:
         with halves.cell():
             _draw_spread(state, agreement.spread)

@@ -148,7 +148,9 @@ def _steps(state: PurifyState) -> Iterator[PurificationTrajectory]:
             before.pixels,
             models,
             settings,
-            classifier=models.answering(answer.classifier),
+            # The same for all frames: a turn is then purification's, and not another classifier's.
+            classifier=answer.classifier,
+            answering=models.answering(answer.classifier),
             answer=answer,
             reference=reference.pixels if reference else None,
             wanted=answer_of(reference).label if reference else None,

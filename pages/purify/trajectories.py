@@ -42,13 +42,24 @@ def summary(trajectory: PurificationTrajectory) -> str:
     return f"the answer turns {where}, away from that of the clean scan, to {answer}."
 
 
+def decided(trajectory: PurificationTrajectory) -> str:
+    """What the defence says of the estimate, where it asks another classifier than the one that the frames are of."""
+    said = trajectory.defended
+    if said is None:
+        return ""
+    return (
+        f" The defence asks the classifier {plain(said.classifier)} about the estimate: “{plain(said.label)}” "
+        f"({percent(said.confidence)})."
+    )
+
+
 def draw_trajectories(state: PurifyState) -> None:
     """One row of frames a method, and what came of it in a sentence."""
     for place, trajectory in enumerate(state.trajectories):
         shown, kept = trajectory.sampled(MOST_FRAMES), len(trajectory.frames)
         if len(shown) < 2:
             continue
-        st.markdown(f"**{plain(in_short(trajectory.settings))}:** {summary(trajectory)}")
+        st.markdown(f"**{plain(in_short(trajectory.settings))}:** {summary(trajectory)}{decided(trajectory)}")
         grid = st.grid(max(ROW, len(shown)), min_column_width=92, gap="small")
         for before, frame in zip((None, *shown), shown):
             with grid.cell():

@@ -179,6 +179,9 @@ def test_an_evaluation_that_was_cut_off_goes_on_where_it_stopped(data, tiny, tmp
     assert {**report, "seconds_per_image": 0} == {**whole, "seconds_per_image": 0}
     with pytest.raises(ValueError, match="another evaluation"):
         evaluate(data, tiny, attack=AttackSettings("fgsm", eps=2), resume=file)
+    other = data.subset([*range(1, len(data)), 0])
+    with pytest.raises(ValueError, match="another evaluation"):
+        evaluate(other, tiny, attack=fast, resume=file)
 
 
 @pytest.mark.slow

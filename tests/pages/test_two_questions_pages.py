@@ -131,23 +131,27 @@ def test_of_one_question_nobody_speaks_of_altered() -> None:
     assert "Not checked" in integrity(None)
 
 
-def told_of(classifier: str = "resnet18", distance: float = 1.0) -> SimpleNamespace:
-    """A purified scan that is answered by this classifier, so far from the training scans."""
+def told_of(classifier: str = "resnet18", distance: float = 1.0, purified: bool = True) -> SimpleNamespace:
+    """A scan, purified or not, that is answered by this classifier, so far from the training scans."""
     return SimpleNamespace(
-        prediction=Prediction(classifier, {"no tumour": 0.1, "tumour": 0.9}), purification=True, kept_borderline=False,
+        prediction=Prediction(classifier, {"no tumour": 0.1, "tumour": 0.9}), purification=purified or None,
+        kept_borderline=False,
         undefended=Prediction("resnet18", {"no tumour": 0.8, "tumour": 0.2}), sequence=None, plane=None, refused=None,
         scope_distance=distance, scope_limit=2.0,
     )  # fmt: skip
 
 
-def test_what_is_known_of_one_classifier_is_not_told_of_another() -> None:
+def test_what_is_known_of_one_classifier_and_of_scans_is_not_told_of_another_and_of_estimates() -> None:
     bundle = SimpleNamespace(classes=("no tumour", "tumour"), sequences=("T1",), acquisition=None, lacks=None)
     known = reliability(invented_calibration())
-    assert "calibrated on" in answer(told_of(), bundle, known) and ELSEWHERE not in answer(told_of(), bundle, known)
+    own = answer(told_of(purified=False), bundle, known)
+    assert "calibrated on" in own and ELSEWHERE not in own
+    estimate = answer(told_of(), bundle, known)
+    assert "network says 90.0 %, which isn’t calibrated" in estimate and estimate.endswith(ELSEWHERE)
     robust = answer(told_of("robust"), bundle, known)
     assert "robust classifier says 90.0 %, which isn’t calibrated" in robust and robust.endswith(ELSEWHERE)
     no_sequences = SimpleNamespace(**vars(bundle) | {"sequences": ()})
-    assert "sequence" not in answer(told_of(), no_sequences, known)
+    assert "sequence" not in answer(told_of(purified=False), no_sequences, known)
 
 
 def test_a_scan_at_the_edge_is_called_so() -> None:

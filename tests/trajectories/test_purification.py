@@ -11,6 +11,7 @@ from core.purification.steps import PurifierStep
 from core.trajectories import purification
 from core.trajectories.decimation import DecimatedHistory
 from core.trajectories.purification import PurificationTrajectory, mae_view_steps, purify_side_by_side
+from pages.purify.trajectories import decided, summary
 
 GREY = np.full((1, 8, 8), 0.25, dtype=np.float32)
 
@@ -55,6 +56,17 @@ def test_a_frame_holds_what_the_step_was(small):
     assert second.to_input.linf == pytest.approx(0.25) == second.to_reference.linf
     assert made.wanted == "bright"
     assert PurificationTrajectory(GREY, small, PurifySettings("one-step")).frames[0].to_reference is None
+
+
+def test_whom_the_defence_asks_about_estimates_turns_no_answer(small):
+    """A method that changes nothing brings no diagnosis back, whatever another classifier says."""
+    small.classifiers["other"] = lambda pixels: -brightness(pixels)
+    asked = trajectory(small, [0.25], wanted="bright", answering="other")
+    assert asked.turn() is None and {frame.prediction.classifier for frame in asked.frames} == {"mean"}
+    assert asked.defended.classifier == "other" and asked.defended.label == "bright"
+    alone = trajectory(small, [0.25], wanted="bright", answering="mean")
+    assert alone.defended is None
+    assert "comes back" not in summary(asked) and "“bright”" in decided(asked) and decided(alone) == ""
 
 
 def test_every_frame_but_the_input_has_one_before_it(small):

@@ -4,8 +4,6 @@ PYTHON ?=
 DATA ?=
 BUNDLE ?=
 PER_SITE ?=
-CELLS ?=
-TILES ?=
 OUT ?=
 STRATEGY ?= medfedpure
 PY := .venv/bin/python
@@ -50,10 +48,9 @@ format: .venv/test ## bring the code into the house's style
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-tables: .venv/app ## measure every figure again (DATA=FILE.npz or several, of another bundle than brain-mri with BUNDLE=NAME, TILES=FILE.zip for lung tissue)
-	@test -n "$(DATA)$(TILES)" || { echo "Say what to measure on: make tables DATA=FILE.npz TILES=FILE.zip"; exit 2; }
-	$(if $(DATA),$(PY) -m training.publish.tables --data $(DATA) $(if $(BUNDLE),--bundle $(BUNDLE)) $(if $(PER_SITE),--per-site $(PER_SITE)))
-	$(if $(TILES),$(PY) -m training.publish.tables --data $(TILES) --bundle lung-histology)
+tables: .venv/app ## measure every figure again (DATA=FILE.npz or several, of another bundle than brain-mri with BUNDLE=NAME)
+	@test -n "$(DATA)" || { echo "Say what to measure on: make tables DATA=FILE.npz"; exit 2; }
+	$(PY) -m training.publish.tables --data $(DATA) $(if $(BUNDLE),--bundle $(BUNDLE)) $(if $(PER_SITE),--per-site $(PER_SITE))
 
 federate: .venv/federation ## train between sites on this machine (DATA="A.npz B.npz" OUT=FOLDER STRATEGY=medfedpure)
 	@test -n "$(DATA)" -a -n "$(OUT)" || { echo "Say what to train on and where to put it: make federate DATA=\"A.npz B.npz\" OUT=FOLDER"; exit 2; }

@@ -283,7 +283,7 @@ def test_the_class_view_is_the_stage_alone(carried: AppTest) -> None:
     press(carried)
     carried.button(key="class-view").click().run()
     assert not [box for box in carried.selectbox if (box.key or "").startswith("purify-method")]
-    assert carried.button(key="purify-next") and "Tumour · 9" in texts(carried)
+    assert carried.button(key="purify-next") and "Tumour · 8" in texts(carried)
     carried.button(key="class-view").click().run()
     assert carried.selectbox(key="purify-method-0") and not carried.exception
 

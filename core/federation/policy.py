@@ -51,7 +51,7 @@ class Policy:
     privacy: Privacy | None = None
 
     def __post_init__(self):
-        unknown = [name for name in self.strategies if name not in STRATEGIES]
+        unknown = [name for name in self.strategies if not isinstance(name, str) or name not in STRATEGIES]
         if unknown or not self.strategies:
             raise PolicyError(f"A policy allows strategies among {', '.join(STRATEGIES)}, not {unknown or 'none'}.")
         if not self.clip > 0 or not (math.isfinite(self.noise) and self.noise >= 0) or self.least_partners < 0:

@@ -235,6 +235,8 @@ def test_a_policy_is_read_from_a_file(tmp_path):
         ("{", "can't be read as a policy"),
         ('{"partners": 2}', "no others"),
         ('{"strategies": ["best"]}', "allows strategies among"),
+        ('{"strategies": [["fedavg"]]}', r"allows strategies among .*, not \[\['fedavg'\]\]"),
+        ('{"strategies": ["fedavg", {}]}', r"allows strategies among .*, not \[{}\]"),
         ('{"sends_statistics": 1}', "sends_statistics has a value"),
         ('{"noise": 1}', "needs a clip"),
         ('{"least_partners": "2"}', "least_partners has a value"),

@@ -19,7 +19,7 @@ from core.federation.averaging import ClientSettings, State, client_update
 from core.federation.encrypted import SumKey, is_encrypted
 from core.federation.losses import expert_loss, gate_loss
 from core.federation.plan import COLLECT, EXPERTS, GATE, HEAD, RESULT, Order
-from core.federation.policy import Policy, check_order, guarded
+from core.federation.policy import Policy, check_order, guarded, hidden_names
 from core.federation.privacy import Privacy
 from core.federation.privacy.account import Account, Record
 from core.federation.privacy.training import private_update, sampling_rate
@@ -208,7 +208,7 @@ class Site:
         """The state that the hospital begins a round with: its own entries where they stay, else what was sent."""
         if is_encrypted(shared):
             shared = self._sum_key().decrypted(shared, network.state_dict(), order.summed)
-        kept = kept_names(order.plan.how, network, HEAD)
+        kept = kept_names(order.plan.how, network, HEAD) | hidden_names(self.policy, network)
         merged = {**network.state_dict(), **memory.own, **_without(shared, kept if memory.own else frozenset())}
         _fill(network, merged, "What the server sent")
         return merged

@@ -212,6 +212,19 @@ def test_statistics_stay_where_the_policy_says_so():
     assert names - set(sent.state) == statistics_names(plan().network())
 
 
+@pytest.mark.parametrize("policy", [Policy(sends_statistics=False), Policy(clip=1.0, noise=0.01)])
+@pytest.mark.parametrize("strategy", ["fedavg", "median", "fedbn"])
+def test_a_site_that_sends_no_statistics_goes_on_with_its_own(policy, strategy):
+    """Two rounds of three steps count six batches; what the coordinator has counted none."""
+    sites = hospitals(policy=policy)
+    steps = hold_rounds(Coordinator(plan(rounds=2, strategy=strategy)), sites)
+    held = [(next(steps), networks(sites))[1] for _ in range(3)]
+    assert [states[0]["network.bn1.num_batches_tracked"].item() for states in held] == [3, 6, 6]
+    for before, after in zip(held[1], held[2]):
+        assert all(torch.equal(before[name], after[name]) for name in statistics_names(plan().network()))
+    assert {"network.bn1.running_mean", "network.bn1.running_var"} <= differences(held[2])
+
+
 def test_a_policy_clips_and_adds_noise_that_nobody_can_draw_again():
     start = Coordinator(plan()).content()
 

@@ -176,7 +176,10 @@ def find_preset(name: str) -> Preset:
 
 
 def default_preset(shape: Shape) -> Preset:
-    """Return the smallest preset that carries a head; raise ValueError, one sentence, where none does."""
+    """Return the first of `PRESETS` that carries a head; raise ValueError, one sentence, where none does.
+
+    For a linear head that is the smallest; for a polynomial one `polynomial-fast` is smaller, less safe and precise.
+    """
     check_kind(shape.kind)
     able = [preset for preset in PRESETS.values() if preset.depth >= depth_of(shape.kind)]
     chosen = next((preset for preset in able if not _mismatch(preset, shape)), able[-1])

@@ -164,7 +164,7 @@ class _FaultTrials:
         self._copy, self._mode = private_copy(network, rounded), guard
         self._tensors = float_tensors(self._copy)
         self._sound = {name: tensor.clone() for name, tensor in self._tensors.items()}
-        self._guard = None if guard == "off" else Guard(self._copy, weights, ranges)
+        self._guard = None if guard == "off" else Guard(self._copy, weights, ranges, rounded=rounded)
         self._ranges = None if guard == "off" else ranges
         self._outside: dict[str, list[Tensor]] = {}
         self._recompute = Recompute(self._copy, pixels, batch, self._exit)

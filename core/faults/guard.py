@@ -87,10 +87,14 @@ class Guard:
         code can't correct is beyond repair.
     ranges : Ranges, optional
         Limits on activations, kept here for whoever runs the network: the guard itself sees no activations.
+    rounded : bool
+        The network's numbers were rounded to bfloat16 after loading, so what is reloaded has to be rounded as well.
     """
 
-    def __init__(self, network: nn.Module, path: Path | None = None, ranges: Ranges | None = None):
-        self.path, self.ranges = path, ranges
+    def __init__(
+        self, network: nn.Module, path: Path | None = None, ranges: Ranges | None = None, *, rounded: bool = False
+    ):
+        self.path, self.ranges, self._rounded = path, ranges, rounded
         tensors = float_tensors(network)
         self._shapes = {name: tensor.shape for name, tensor in tensors.items()}
         self._codes = {name: _encoded(tensor) for name, tensor in tensors.items()}
@@ -166,7 +170,10 @@ class Guard:
                 stored = file.get_tensor(name)
         except (OSError, SafetensorError):
             return None
-        return torch.empty_like(tensor).copy_(stored) if stored.shape == tensor.shape else None
+        if stored.shape != tensor.shape:
+            return None
+        loaded = torch.empty_like(tensor).copy_(stored)
+        return loaded.copy_(loaded.bfloat16()) if self._rounded else loaded
 
 
 def parity_words(words: np.ndarray) -> np.ndarray:

@@ -51,7 +51,7 @@ class Policy:
     privacy: Privacy | None = None
 
     def __post_init__(self):
-        unknown = [name for name in self.strategies if name not in STRATEGIES]
+        unknown = [name for name in self.strategies if not isinstance(name, str) or name not in STRATEGIES]
         if unknown or not self.strategies:
             raise PolicyError(f"A policy allows strategies among {', '.join(STRATEGIES)}, not {unknown or 'none'}.")
         if not self.clip > 0 or not (math.isfinite(self.noise) and self.noise >= 0) or self.least_partners < 0:
@@ -139,7 +139,7 @@ def guarded(policy: Policy, network: nn.Module, sent: State, before: State, rand
     random : Generator
         Draws the noise; nobody outside may know its state.
     """
-    hidden = frozenset() if _sends_statistics(policy) else statistics_names(network)
+    hidden = hidden_names(policy, network)
     left = {name: value for name, value in sent.items() if name not in hidden}
     if not math.isfinite(policy.clip):
         return left
@@ -149,6 +149,11 @@ def guarded(policy: Policy, network: nn.Module, sent: State, before: State, rand
     return left | {
         name: before[name] + share * value + normal_noise(value, sigma, random) for name, value in change.items()
     }
+
+
+def hidden_names(policy: Policy, network: nn.Module) -> frozenset[str]:
+    """Names of the entries of a network's state that stay with a hospital, whatever the strategy shares."""
+    return frozenset() if _sends_statistics(policy) else statistics_names(network)
 
 
 def _sends_statistics(policy: Policy) -> bool:

@@ -5,7 +5,7 @@ import json
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from core.federation.averaging import ClientSettings, State, client_update
 from core.federation.encrypted import SumKey, is_encrypted
 from core.federation.losses import expert_loss, gate_loss
 from core.federation.plan import COLLECT, EXPERTS, GATE, HEAD, RESULT, Order
-from core.federation.policy import Policy, check_order, guarded
+from core.federation.policy import Policy, check_order, guarded, hidden_names
 from core.federation.privacy import Privacy
 from core.federation.privacy.account import Account, Record
 from core.federation.privacy.training import private_update, sampling_rate
@@ -108,6 +108,7 @@ class Site:
         check_order(self.policy, order, known_partners)
         memory = self._remembered(order.plan.name)
         if memory.key == order.key:
+            memory = self._weighed(order, shared, memory)
             return Answer(memory.sent, len(self.labels), again=True, privacy=self._spent(order.key))
         if memory.place >= (PHASES.index(order.phase), order.number):
             raise ValueError(f"{self.name} has gone on to {memory.key} of this federation, and trains nothing twice.")
@@ -116,7 +117,7 @@ class Site:
         start = time.perf_counter()
         self.begun(order.key)
         own, sent = self._parts[order.phase](order, shared, memory)
-        memory = _Memory(order.key, (PHASES.index(order.phase), order.number), own, sent)
+        memory = _Memory(order.key, (PHASES.index(order.phase), order.number), own, sent, order.images)
         self._remember(order.plan.name, memory)
         seconds = time.perf_counter() - start
         return Answer(sent, len(self.labels), seconds, privacy=self._spent(order.key))
@@ -148,11 +149,26 @@ class Site:
         loss = self._loss(expert_loss)
         loss = held_near(loss, network, order.plan.strength) if order.plan.how.pulls else loss
         own = self._trained(order, network, loss)
+        return own, self._sent(order, network, own, before)
+
+    def _sent(self, order: Order, network: nn.Module, own: State, before: State) -> State:
+        """What leaves of the hospital's own network after training."""
         kept = kept_names(order.plan.how, network, HEAD)
         sent = guarded(self.policy, network, _without(own, kept), before, np.random.default_rng())
         if not order.plan.how.encrypted:
-            return own, sent
-        return own, self._sum_key().encrypted(sent, len(self.labels) / order.images)
+            return sent
+        return self._sum_key().encrypted(sent, len(self.labels) / order.images)
+
+    def _weighed(self, order: Order, shared: State, memory: "_Memory") -> "_Memory":
+        """The answer given before; encrypted anew where its share is one of other hospitals than are asked now."""
+        if not (order.plan.how.encrypted and order.phase == EXPERTS) or memory.images == order.images:
+            return memory
+        network = order.plan.network()
+        before = self._merged(order, network, shared, memory)
+        sent = self._sent(order, network, memory.own, before)
+        memory = replace(memory, sent=sent, images=order.images)
+        self._remember(order.plan.name, memory)
+        return memory
 
     def _train_gate(self, order: Order, shared: State, memory: "_Memory") -> tuple[State, State]:
         mixture = order.plan.mixture(len(order.experts)).to(compute.device())
@@ -208,7 +224,7 @@ class Site:
         """The state that the hospital begins a round with: its own entries where they stay, else what was sent."""
         if is_encrypted(shared):
             shared = self._sum_key().decrypted(shared, network.state_dict(), order.summed)
-        kept = kept_names(order.plan.how, network, HEAD)
+        kept = kept_names(order.plan.how, network, HEAD) | hidden_names(self.policy, network)
         merged = {**network.state_dict(), **memory.own, **_without(shared, kept if memory.own else frozenset())}
         _fill(network, merged, "What the server sent")
         return merged
@@ -229,7 +245,8 @@ class Site:
         if path := self._path(federation):
             own = {f"own/{name}": value.clone() for name, value in memory.own.items()}
             sent = {f"sent/{name}": value for name, value in memory.sent.items()}
-            save_whole(own | sent, path, {"key": memory.key, "place": json.dumps(memory.place)})
+            facts = {"key": memory.key, "place": json.dumps(memory.place), "images": str(memory.images)}
+            save_whole(own | sent, path, facts)
 
     def _path(self, federation: str) -> Path | None:
         if self.folder is None:
@@ -239,12 +256,16 @@ class Site:
 
 @dataclass(frozen=True)
 class _Memory:
-    """The last round that a hospital took part in: which, its own network after it, and what it sent."""
+    """The last round that a hospital took part in: which, its own network after it, what it sent, of how many images.
+
+    images: `Order.images` that an encrypted answer's share is of; 0 where a file doesn't say, which fits no order.
+    """
 
     key: str = ""
     place: tuple[int, int] = (-1, -1)
     own: State = field(default_factory=dict)
     sent: State = field(default_factory=dict)
+    images: int = 0
 
 
 def _read(path: Path) -> _Memory:
@@ -258,7 +279,7 @@ def _read(path: Path) -> _Memory:
         part, name = key.split("/", 1)
         parts[part][name] = value
     first, second = json.loads(facts["place"])
-    return _Memory(facts["key"], (first, second), **parts)
+    return _Memory(facts["key"], (first, second), **parts, images=int(facts.get("images", 0)))
 
 
 def _without(state: State, names: frozenset[str]) -> dict[str, Tensor]:

@@ -34,9 +34,9 @@ def draw_others(state: FaultsState) -> None:
     st.subheader("What it does to other scans", anchor=False)
     with st.container(key="faults-others"):
         grid = st.grid(ROW, min_column_width=CELL, gap="small")
-        for picture, before, after in zip(_pictures(_key(state), batch), found.before, found.after):
+        for place, picture in enumerate(_pictures(_key(state), batch)):
             with grid.cell():
-                words = answer_words(before, after, found.withheld)
+                words = answer_words(found.before[place], found.after[place], place in found.withheld)
                 st.image(picture, width="stretch", output_format="PNG", alt=f"A sample scan. {words.replace('*', '')}")
                 st.markdown(words)
 
@@ -48,15 +48,28 @@ def _asked(state: FaultsState) -> tuple[Samples, SampleAnswers] | None:
 
 
 def told(found: SampleAnswers) -> str:
-    """What became of the answers, in one sentence."""
-    count = len(found.before)
-    if found.withheld:
+    """What became of the answers, in a sentence or two."""
+    count, held = len(found.before), len(found.withheld)
+    if held == count:
         return f"The guard holds **all {count}** answers back."
+    if held:
+        return f"The guard holds **{held} of {count}** answers back. {_told_of_others(found)}"
     if found.kept == count:
         return f"All {count} sample scans are answered as before: nobody would notice."
+    return f"Of {count} sample scans {_changes(found)}"
+
+
+def _told_of_others(found: SampleAnswers) -> str:
+    """What became of those that the guard lets through."""
+    if found.turned or found.missing:
+        return f"Of the others {_changes(found)}"
+    return f"The other {_are(found.kept)} answered as before."
+
+
+def _changes(found: SampleAnswers) -> str:
     return (
-        f"Of {count} sample scans **{_are(found.turned)} answered otherwise**, and **{_are(found.missing)} without a "
-        f"number** (NaN); {_are(found.kept)} answered as before."
+        f"**{_are(found.turned)} answered otherwise**, and **{_are(found.missing)} without a number** (NaN); "
+        f"{_are(found.kept)} answered as before."
     )
 
 

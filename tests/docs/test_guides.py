@@ -58,6 +58,13 @@ def test_modules_that_the_pages_name_exist():
             assert is_module(name) or is_module(name.rpartition(".")[0]), f"{page.name}: {name}"
 
 
+def test_modules_that_the_pages_run_can_be_run():
+    for page in PAGES:
+        for name in re.findall(r"python -m ((?:core|training)(?:\.[a-z_]+)*)", page.read_text(encoding="utf-8")):
+            path = ROOT.joinpath(*name.split("."))
+            assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), f"{page.name}: {name}"
+
+
 def is_module(name: str) -> bool:
     """Return whether there is a file or a folder for a module."""
     path = ROOT.joinpath(*name.split("."))

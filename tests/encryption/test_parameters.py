@@ -1,6 +1,8 @@
 """Presets: what they claim, and what they refuse."""
 
+import re
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,6 +63,26 @@ def test_each_kind_of_head_has_a_preset_of_its_own():
         default_preset(Shape("cubic", 3))
     with pytest.raises(ValueError, match="may have up to 64 hidden units"):
         default_preset(Shape("polynomial", 3, 65))
+
+
+def test_without_a_choice_a_head_gets_the_first_of_the_table_that_carries_it():
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "encryption.md").read_text(encoding="utf-8")
+    table, words = guide.split("## Parameters and their security")[1].split("\n## ")[0].split("Without", 1)
+    assert words.startswith(" `--preset` a head gets the first of the table that carries it")
+    assert re.findall(r"^\| `([a-z-]+)` \|.* \| \d+ \|", table, re.MULTILINE) == list(PRESETS)
+    shapes = [Shape("linear", classes) for classes in (2, 4, 5, 9, 10, 20)] + [Shape("polynomial", 3, 64)]
+    for shape in shapes:
+        able = [preset for preset in PRESETS.values() if carries(preset, shape)]
+        smallest = min(able, key=lambda preset: preset.upload_kb)
+        assert default_preset(shape) == able[0] and (able[0] == smallest) == (shape.kind == "linear")
+
+
+def carries(preset, shape):
+    try:
+        check_preset(preset, shape)
+    except ValueError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from itertools import islice
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from core.faults import (
     CampaignSettings,
@@ -140,6 +141,17 @@ def test_what_is_beyond_repair_gets_no_label():
     trials = campaign(CampaignSettings(flips=32, trials=3, tensor="norm.bias", bit=None), guard="repair")
     hopeless = [trial for trial in trials if "beyond repair" in trial.repairs.values()]
     assert hopeless and all(trial.refused == 1.0 for trial in hopeless)
+
+
+@pytest.mark.parametrize("form", ["float32", "bfloat16"])
+def test_what_the_code_cannot_correct_is_reloaded_in_either_format(form, tmp_path):
+    """Two flips of one bit in one tensor; the file is in fp16, which holds more digits than bfloat16."""
+    network = Layered().half().float()
+    save_file({name: value.half() for name, value in network.state_dict().items()}, tmp_path / "network.safetensors")
+    settings = CampaignSettings(flips=2, trials=4, form=form, tensor="mixer", bit=14)
+    trials = campaign(settings, network, guard="repair", weights=tmp_path / "network.safetensors")
+    assert all(trial.repairs == {"mixer": "reloaded"} and trial.refused == 0 for trial in trials)
+    assert campaign_summary(trials)["repaired"] == 1.0
 
 
 def test_activations_out_of_range_are_refused_or_clipped():

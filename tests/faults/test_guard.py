@@ -10,6 +10,7 @@ from core.faults.bits import flip_bit
 from core.faults.guard import Guard, located_flips, parity_words
 from core.faults.guard_cost import measure
 from core.faults.parts import float_tensors
+from core.faults.sites import private_copy
 from core.models.resnet import NarrowResNet18
 
 
@@ -106,6 +107,19 @@ def test_two_flips_in_one_lane_are_reloaded(saved):
     report = guard.repair(network)
     assert report.outcomes == {name: "reloaded"} and report.whole
     assert unchanged(network, before) and guard.check(network) == ()
+
+
+def test_what_was_rounded_is_rounded_when_it_is_reloaded(saved):
+    network, path = saved
+    network = private_copy(network, rounded=True)
+    before = bits(network)
+    for rounded, outcome in ((False, "beyond repair"), (True, "reloaded")):
+        guard = Guard(private_copy(network), path, rounded=rounded)
+        damage = private_copy(network)
+        for index in (0, 1):
+            flip_bit(damage.network.conv1.weight, index, 14, "bfloat16")
+        assert guard.repair(damage).outcomes == {"network.conv1.weight": outcome}
+        assert unchanged(damage, before) == rounded
 
 
 def test_every_three_flips_in_one_lane_are_seen_and_never_mistaken_for_one(tmp_path):

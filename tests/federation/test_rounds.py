@@ -6,7 +6,6 @@ from safetensors.torch import load_file
 
 from core.federation.averaging import weighted_average
 from core.federation.coordinator import Coordinator, FederationError, combined
-from core.federation.encrypted import SumKey, added
 from core.federation.in_process import hold_rounds
 from core.federation.plan import EXPERTS, HEAD, Order, Plan
 from core.federation.policy import Policy, PolicyError, read_policy
@@ -212,6 +211,19 @@ def test_statistics_stay_where_the_policy_says_so():
     assert names - set(sent.state) == statistics_names(plan().network())
 
 
+@pytest.mark.parametrize("policy", [Policy(sends_statistics=False), Policy(clip=1.0, noise=0.01)])
+@pytest.mark.parametrize("strategy", ["fedavg", "median", "fedbn"])
+def test_a_site_that_sends_no_statistics_goes_on_with_its_own(policy, strategy):
+    """Two rounds of three steps count six batches; what the coordinator has counted none."""
+    sites = hospitals(policy=policy)
+    steps = hold_rounds(Coordinator(plan(rounds=2, strategy=strategy)), sites)
+    held = [(next(steps), networks(sites))[1] for _ in range(3)]
+    assert [states[0]["network.bn1.num_batches_tracked"].item() for states in held] == [3, 6, 6]
+    for before, after in zip(held[1], held[2]):
+        assert all(torch.equal(before[name], after[name]) for name in statistics_names(plan().network()))
+    assert {"network.bn1.running_mean", "network.bn1.running_var"} <= differences(held[2])
+
+
 def test_a_policy_clips_and_adds_noise_that_nobody_can_draw_again():
     start = Coordinator(plan()).content()
 
@@ -235,6 +247,8 @@ def test_a_policy_is_read_from_a_file(tmp_path):
         ("{", "can't be read as a policy"),
         ('{"partners": 2}', "no others"),
         ('{"strategies": ["best"]}', "allows strategies among"),
+        ('{"strategies": [["fedavg"]]}', r"allows strategies among .*, not \[\['fedavg'\]\]"),
+        ('{"strategies": ["fedavg", {}]}', r"allows strategies among .*, not \[{}\]"),
         ('{"sends_statistics": 1}', "sends_statistics has a value"),
         ('{"noise": 1}', "needs a clip"),
         ('{"least_partners": "2"}', "least_partners has a value"),
@@ -242,57 +256,6 @@ def test_a_policy_is_read_from_a_file(tmp_path):
         path.write_text(text)
         with pytest.raises(PolicyError, match=sentence):
             read_policy(path)
-
-
-# Updates that the server can't read.
-
-
-def encrypted(sites):
-    key = SumKey()
-    for site in sites:
-        site.key = SumKey(key.secret)
-    return sites
-
-
-@pytest.mark.parametrize(("away", "summed"), [((), 1.0), (("Clara",), 50 / 78)])
-def test_the_encrypted_average_is_the_plain_one_within_a_thousandth(away, summed):
-    """After one round: later ones begin with weights that differ, and training amplifies a difference of 1e-5."""
-    plain, secret = hospitals(), encrypted(hospitals())
-    held(plain, plan(rounds=1), away={0: away})
-    coordinator, rounds = held(secret, plan(rounds=1, strategy="fedavg-ckks"), away={0: away})
-    weights = [name for name, value in plain[0].network("Test").items() if value.is_floating_point()]
-    for mine, other in zip(networks(plain), networks(secret)):
-        assert max((mine[name] - other[name]).abs().max().item() for name in weights) < 1e-3
-    assert all(name.startswith("ciphertext.") for name in coordinator.shared)
-    assert coordinator.summed == pytest.approx(summed) and set(rounds[0].took_part) == set(NAMES) - set(away)
-
-
-def test_layers_may_be_larger_than_a_ciphertext():
-    numbers = torch.Generator().manual_seed(0)
-    states = [{"w": torch.randn((60, 100), generator=numbers), "v": torch.full((3,), 900.0)} for _ in range(2)]
-    key = SumKey()
-    sent = [key.encrypted(state, 0.5) for state in states]
-    assert len(sent[0]) == 4  # 6003 numbers, 1984 a ciphertext
-    mean = key.decrypted(added(sent), states[0], 1.0)
-    assert (mean["w"] - (states[0]["w"] + states[1]["w"]) / 2).abs().max() < 1e-3
-    assert mean["v"].tolist() == pytest.approx([900.0] * 3, abs=1e-3)
-
-
-def test_encrypted_sums_refuse_what_does_not_fit():
-    key, state = SumKey(), {"w": torch.ones(5)}
-    sent = key.encrypted(state, 1.0)
-    with pytest.raises(ValueError, match="not made for this key"):
-        SumKey().decrypted(added([sent]), state, 1.0)
-    with pytest.raises(ValueError, match="not of the same length"):
-        added([sent, key.encrypted({"w": torch.ones(3000)}, 1.0)])
-    with pytest.raises(ValueError, match="within ± 16"):
-        key.encrypted({"w": torch.full((1,), 2000.0)}, 1.0)
-    with pytest.raises(ValueError, match="nothing was added up"):
-        key.decrypted(sent, state, 0.0)
-    with pytest.raises(ValueError, match="no key for encrypted sums"):
-        asked(Policy(), strategy="fedavg-ckks")
-    with pytest.raises(FederationError, match="at most 8 sites, not 9"):
-        Coordinator(plan(strategy="fedavg-ckks")).order({str(place): 1 for place in range(9)})
 
 
 def test_every_strategy_has_a_plan():

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from core.attacks import AttackSettings
+from core.attacks import AttackSettings, sees_defence
 from core.bundles import Bundle
 from core.evaluation.readings import READINGS, SHARES, reading_report
 from core.evaluation.sanity import UNBOUNDED, MeasuredRow, Verdict, strongest, verdicts
@@ -114,7 +114,11 @@ def made_lines(rows: Sequence[Record]) -> list[str]:
 
 
 def headline_cells(record: Record, reading: str = "worst") -> list[list[str]]:
-    """Return, of every ball with a green row, n and what classifier and defence leave right at the worst attack."""
+    """Return, of every ball with a green row, n and what classifier and defence leave right.
+
+    The classifier meets the attack that is worst for it, the defence the worst for each scan. Attacks made for the
+    classifier alone are among them, as whoever knows the defence has those as well, so the words tell how many aren't.
+    """
     measured, groups = measured_rows(record), record.get("scans", {}).get("groups", [])
     judged = verdicts(measured, groups)
     proven = {ball(row) for row, verdict in zip(measured, judged) if row.kind == "exact" and is_green(verdict)}
@@ -124,7 +128,9 @@ def headline_cells(record: Record, reading: str = "worst") -> list[list[str]]:
             own = [row for row, each in zip(record["rows"], measured) if ball(each) == (norm, eps)]
             lowest = min(own, key=lambda row: row["undefended"])
             report = reading_report(outcomes[reading], groups)
-            words = f"the worst of {count} attacks that know the defence, {ball_words(norm, eps)}"
+            knowing = sum(ball(each) == (norm, eps) and sees_defence(each.attack) for each in measured)
+            attacks = f"the worst of {count} attacks for each scan, {knowing} of them made against the defence"
+            words = f"{attacks}, {ball_words(norm, eps)}"
             alone = share(lowest["undefended"], lowest["undefended_interval"])
             cells.append([words, str(len(groups)), alone, report_share(report, "accuracy")])
     return cells

@@ -45,6 +45,18 @@ def test_answers_in_words() -> None:
     assert [answer_words(*pair) for pair in zip(found.before, found.after)] == ["A", "A → **b**", "B → **NaN**", "NaN"]
 
 
+def test_answers_that_the_guard_holds_back_in_words() -> None:
+    before, after = ("a", "a", "b", "b"), ("b", None, "b", "a")
+    assert told(SampleAnswers(before, after, frozenset(range(4)))) == "The guard holds **all 4** answers back."
+    found = SampleAnswers(before, after, frozenset({0, 1, 3}))
+    assert (found.turned, found.missing, found.kept) == (0, 0, 1)
+    assert told(found) == "The guard holds **3 of 4** answers back. The other 1 is answered as before."
+    assert told(SampleAnswers(before, after, frozenset({0}))) == (
+        "The guard holds **1 of 4** answers back. Of the others **1 is answered otherwise**, and **1 is without a "
+        "number** (NaN); 1 is answered as before."
+    )
+
+
 @pytest.mark.parametrize(
     ("accuracy", "non_finite", "said"),
     [

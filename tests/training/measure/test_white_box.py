@@ -139,5 +139,15 @@ def test_the_page_has_a_table_a_reading_and_says_what_the_tests_found():
     assert len(headline_cells(record)) == len(BALLS) and not headline_cells(masked) and not headline_cells({})
 
 
+def test_a_headline_tells_how_many_attacks_were_made_against_the_defence():
+    record = recorded()
+    for (norm, eps), cells in zip(BALLS, headline_cells(record), strict=True):
+        names = [row["name"] for row in record["rows"] if (row["attack"]["norm"], row["attack"]["eps"]) == (norm, eps)]
+        against = [name for name in names if not name.startswith(("no attack", "transfer"))]
+        attacks = [name for name in names if name != "no attack"]
+        assert len(against) == len(attacks) - 1
+        assert f"the worst of {len(attacks)} attacks for each scan, {len(against)} of them made against" in cells[0]
+
+
 def test_what_was_not_measured_is_said(tmp_path):
     assert "Not measured" in white_box_page([replace(graded_bundle(), folder=tmp_path)])

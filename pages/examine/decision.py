@@ -28,7 +28,7 @@ def draw_decision(session: Session, exam: Examination, bundle: Bundle, before: P
     `before` is the answer to the scan before it was attacked, where that is known.
     """
     asked: list[Asked] = []
-    classifier = exam.undefended.classifier if exam.undefended else bundle.default_classifier
+    classifier = exam.undefended.classifier if exam.undefended else bundle.classifier_name(session.classifier)
     known = reliability_of(bundle, classifier) if classifier in bundle.calibrations else None
     with st.container(border=True, key="decision"):
         if session.scan and session.scan.frame_count > 1:

@@ -1,11 +1,11 @@
-"""The decision card and the scores on Detect: what they say of a score that has no threshold."""
+"""The decision card, and the scores on Detect: a score that has no threshold, and a scan that nobody answers for."""
 
 from types import SimpleNamespace
 
 import numpy as np
 from streamlit.testing.v1 import AppTest
 
-from core import Detection
+from core import Bundle, Detection, Examination
 from tests.reading import texts
 
 SCORES = {"mae_error": 0.004, "amv": 1.2, "instability": 0.01}
@@ -45,6 +45,18 @@ def test_examine_calls_no_score_below_a_threshold_that_it_hasn_t() -> None:
     error = next(line for line in said.splitlines() if "Reconstruction error" in line)
     assert "decides nothing" in error and "below" not in error
     assert "**Attention variation**: :material/check: below" in said
+
+
+def test_the_card_of_a_refused_scan_names_the_classifier_that_was_chosen(bundle: Bundle) -> None:
+    def draw(exam, models) -> None:
+        from pages.examine.decision import draw_decision
+        from pages.shared.session import Session
+
+        draw_decision(Session(classifier="medfedpure"), exam, models, None)
+
+    refused = Examination("ct.dcm", bundle.name, 0, NOTHING, NOTHING[None], 0, refused="This is a CT.")
+    said = texts(drawn(draw, refused, bundle))
+    assert "No answer" in said and "Classifier medfedpure · seed 0" in said
 
 
 def test_detect_gives_no_green_badge_to_a_score_without_a_threshold() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from pages.attack.words import FIRST_ATTACK, NO_DEFENCE, NOT_ASKED, knowledge
 from pages.shared.session import Session
+from pages.shared.visit.asked import refuse
+from pages.shared.visit.attacks import MOST_REPEATS, MOST_SEED, MOST_STEPS
 from pages.shared.visit.budgets import BUDGETS
 from pages.shared.words import NORMS, heading, sign
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 ALONE, WHOLE = "Classifier", "Whole defence"
 ATTACKERS, BENIGN = "Attack", "Benign change"
+ANY = -1  # the class that an attack drives to where none is named: None would leave the box empty
 
 
 def possible_settings(settings: AttackSettings | None, lacks: str | None) -> AttackSettings:
@@ -28,10 +32,13 @@ def possible_settings(settings: AttackSettings | None, lacks: str | None) -> Att
     return AttackSettings(FIRST_ATTACK, eps=BUDGETS["linf"].start)
 
 
-def begin_with(settings: AttackSettings, seed: int) -> None:
-    """Set all that is asked for as these settings have it."""
+def begin_with(session: Session, settings: AttackSettings, models: Bundle, label: str) -> None:
+    """Set all that is asked for as these settings have it; no class is driven to that is the answer, `label`, now."""
     from core.attacks import CORRUPTIONS, METHODS
 
+    if settings.target not in (None, *_others(models, label)):
+        refuse(session, {"class": str(settings.target)})
+        settings = session.attack = replace(settings, target=None)
     method, benign = settings.method or FIRST_ATTACK, settings.method in CORRUPTIONS
     usual = METHODS[method].steps_in(settings.norm)
     values = {
@@ -44,7 +51,8 @@ def begin_with(settings: AttackSettings, seed: int) -> None:
         f"steps-{method}-{usual}": settings.steps or usual,
         "restarts": settings.restarts,
         "eot": settings.eot,
-        "seed": seed,
+        f"class-{models.name}-{label}": ANY if settings.target is None else settings.target,
+        "seed": session.attack_seed,
     }
     if not (benign or METHODS[method].sees_defence):
         values["method-alone"] = method
@@ -131,31 +139,36 @@ def _ask_rare(attack: Attack, method: str, norm: str, locked: bool) -> dict[str,
     if "steps" in attack.takes:
         # The attack's own number may depend on the norm, and what was chosen for one says nothing for another.
         usual = attack.steps_in(norm)
-        steps = _ask_number("Steps", 1, 10_000, usual, f"attack-steps-{method}-{usual}", locked)
+        steps = _ask_number("Steps", 1, MOST_STEPS, usual, f"attack-steps-{method}-{usual}", locked)
         rare["steps"] = None if steps == usual else steps
     if "restarts" in attack.takes:
-        rare["restarts"] = _ask_number("Restarts", 1, 20, 1, "attack-restarts", locked)
+        rare["restarts"] = _ask_number("Restarts", 1, MOST_REPEATS, 1, "attack-restarts", locked)
     if "eot" in attack.takes:
         about = "Each gradient is averaged over so many calls of the target; it pays where the target is random."
-        rare["eot"] = _ask_number("EOT samples", 1, 32, 1, "attack-eot", locked, about)
+        rare["eot"] = _ask_number("EOT samples", 1, MOST_REPEATS, 1, "attack-eot", locked, about)
     return rare
 
 
+def _others(models: Bundle, label: str) -> list[int]:
+    """The classes that an attack away from this answer can drive to."""
+    return [index for index, name in enumerate(models.classes) if name != label]
+
+
 def _ask_class(models: Bundle, label: str, locked: bool) -> int | None:
-    classes = [index for index, name in enumerate(models.classes) if name != label]
-    return st.selectbox(
+    chosen = st.selectbox(
         "Drive the scan to",
-        [None, *classes],
-        format_func=lambda index: "Any other class" if index is None else heading(models.classes[index]),
+        [ANY, *_others(models, label)],
+        format_func=lambda index: "Any other class" if index == ANY else heading(models.classes[index]),
         key=f"attack-class-{models.name}-{label}",
         disabled=locked,
         persist_state="session",
     )
+    return None if chosen == ANY else chosen
 
 
 def _ask_seed(locked: bool) -> int:
     about = "Draws everything random about the attack: the same seed gives the same pixels."
-    return _ask_number("Seed of the attack", 0, 2**31 - 1, 0, "attack-seed", locked, about)
+    return _ask_number("Seed of the attack", 0, MOST_SEED, 0, "attack-seed", locked, about)
 
 
 def _ask_number(label: str, low: int, high: int, usual: int, key: str, locked: bool, about: str | None = None) -> int:

@@ -146,9 +146,6 @@ if session.scan is None:
     end_page()
 
 draw_tour(session, ATTACK)
-if session.visit.asked.pop("attack", None) and session.attack:
-    begin_with(session.attack, session.attack_seed)
-session.attack = possible_settings(session.attack, lacking(session))
 # In a place of its own: what it says while it waits must not move what stands below, of which some would stay, greyed.
 with st.container():
     before, target = target_examination(session), session.origin or session.scan
@@ -159,6 +156,9 @@ if not session.visit.class_view:
 if before.undefended is None:
     st.error(f"{plain(before.refused or '')} Choose another scan in the sidebar.", icon=":material/error:")
     end_page()
+if session.visit.asked.pop("attack", None) and session.attack:
+    begin_with(session, session.attack, models_in_force(session), answer_of(before).label)
+session.attack = possible_settings(session.attack, lacking(session))
 if session.origin is not None:
     st.caption(f"The open scan is an attacked copy; the attack begins again from {plain(target.name)}.")
 if attack_run and not running:

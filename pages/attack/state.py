@@ -133,12 +133,12 @@ def _steps(run: AttackRun) -> Iterator[AttackStep]:
     yield from attack_pixels(pixels, models, run.settings, classifier=run.answer.classifier, seed=run.seed)
 
 
-def judge(session: Session, attack_run: AttackRun) -> None:
+def judge(session: Session, run: AttackRun) -> None:
     """Write the attacked scan, read it back, and examine what was read; nothing where no step was taken."""
-    if attack_run.outcome is None and attack_run.trajectory.result is not None:
-        done = attack_run.outcome = heavy_work("Examining the attacked scan …", lambda: _judged(attack_run))
-        session.attacked_copy = AttackedCopy(done.scan, attack_run.before, attack_run.settings, attack_run.seed)
-        keep_climb(session, done.scan, attack_run.trajectory)
+    if run.outcome is None and run.trajectory.result is not None:
+        done = run.outcome = heavy_work("Examining the attacked scan …", lambda: _judged(run))
+        session.attacked_copy = AttackedCopy(done.scan, run.before, run.choices, run.settings, run.seed)
+        keep_climb(session, done.scan, run.trajectory)
 
 
 def _judged(attack_run: AttackRun) -> Outcome:

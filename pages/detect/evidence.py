@@ -71,7 +71,7 @@ def _draw_scores(detection: Detection, known: Reliability | None) -> None:
     if not say(said):
         st.markdown(said)
     grid = st.grid(len(detection.scores), min_column_width=220)
-    for name in sorted(detection.scores, key=lambda name: name in blind):
+    for name in sorted(detection.scores, key=lambda name: name in blind or name not in detection.thresholds):
         with grid.container(border=True, height="stretch", gap="xsmall"):
             st.markdown(f"**{score_words(name).name}**")
             st.subheader(score_text(detection.scores[name]), anchor=False)
@@ -81,6 +81,8 @@ def _draw_scores(detection: Detection, known: Reliability | None) -> None:
                 st.badge("Above: altered", icon=":material/blur_on:", color="orange")
             elif name in blind:
                 st.badge("Doesn’t tell attacks", icon=":material/visibility_off:", color="gray")
+            elif name not in detection.thresholds:
+                st.badge("Decides nothing", icon=":material/visibility_off:", color="gray")
             else:
                 st.badge("Below its threshold", icon=":material/check_circle:", color="green")
             limit = detection.thresholds.get(name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.detect.record import score_text
-from pages.shared.examinations import models_in_force, samples
+from pages.shared.examinations import models_in_force, profile_in_force, samples
 from pages.shared.job_status import Progress, draw_job_status, draw_stop, follow
 from pages.shared.page_state import PageState
 from pages.shared.session import Session
@@ -64,7 +64,8 @@ def _begin(session: Session, classifier: str, settings: AttackSettings) -> None:
 
 
 def _choices(session: Session, classifier: str) -> tuple[object, ...]:
-    return session.bundle, classifier, session.profile and session.profile.key
+    profile = profile_in_force(session)
+    return session.bundle, classifier, profile and profile.key
 
 
 def current_trials(session: Session, classifier: str) -> TrialsState | None:

@@ -28,7 +28,7 @@ def draw_decision(session: Session, exam: Examination, bundle: Bundle, before: P
     `before` is the answer to the scan before it was attacked, where that is known.
     """
     asked: list[Asked] = []
-    classifier = exam.undefended.classifier if exam.undefended else bundle.default_classifier
+    classifier = exam.undefended.classifier if exam.undefended else bundle.classifier_name(session.classifier)
     known = reliability_of(bundle, classifier) if classifier in bundle.calibrations else None
     with st.container(border=True, key="decision"):
         if session.scan and session.scan.frame_count > 1:
@@ -128,12 +128,12 @@ def _draw_why(detection: Detection, known: Reliability | None, refused: bool) ->
         verb = "is" if len(detection.altered_by) == 1 else "are"
         st.markdown(f"**Why altered:** {names_of(detection.altered_by)} {verb} above the threshold.")
     else:
-        st.markdown("**Why not flagged:** every score is below its threshold.")
+        st.markdown("**Why not flagged:** every score that has a threshold is below it.")
     found = (*detection.flagged_by, *detection.altered_by)
     first = [name for name in detection.scores if name in found]
     first.sort(key=found.index)
     rest = [name for name in detection.scores if name not in found]
-    rest.sort(key=lambda name: name in blind)
+    rest.sort(key=lambda name: name in blind or name not in detection.thresholds)
     with st.expander("Every score, and where it stands among clean scans", icon=":material/straighten:"):
         st.markdown("\n".join(f"- {_score_line(detection, name, known)}" for name in (*first, *rest)))
 
@@ -147,4 +147,6 @@ def _score_line(detection: Detection, name: str, known: Reliability | None) -> s
         return f"**{title}**: :material/blur_on: above, {stands}"
     if known and name in known.blind:
         return f":gray[{title}: doesn’t tell attacked from clean scans here, and is shown for the record; {stands}]"
+    if name not in detection.thresholds:
+        return f":gray[{title}: has no threshold, decides nothing, and is shown for the record; {stands}]"
     return f"**{title}**: :material/check: below, {stands}"

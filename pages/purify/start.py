@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.shared.examinations import answer_of, take_original
+from pages.shared.examinations import answer_of, take_copy, take_original
 from pages.shared.regions import region_as_seen
 from pages.shared.session import Session
 from pages.shared.story import cards
@@ -67,10 +67,10 @@ def _draw_scan(scan: Scan, before: Examination) -> None:
 
 
 def take_attacked(session: Session) -> None:
-    """What was attacked last on the Attack page is what is purified, until its original is asked for."""
+    """What was attacked last on the Attack page is what is purified, until something else is chosen."""
     copy = session.attacked_copy
-    if copy and session.scan is not copy.scan:
-        session.take_attacked(*copy)
+    if copy and session.scan is not copy.scan and not take_copy(session, copy.settings, copy.seed):
+        session.attacked_copy = None
 
 
 def draw_input(session: Session) -> None:

@@ -131,6 +131,15 @@ def attack(session: Session, settings: AttackSettings | None = None, seed: int =
     keep_climb(session, attacked, climb)
 
 
+def take_copy(session: Session, settings: AttackSettings, seed: int) -> bool:
+    """Open the copy that the Attack page made last; False where it is of another attack, slice, window or models."""
+    copy = session.attacked_copy
+    if copy is None or (copy.settings, copy.seed, copy.choices) != (settings, seed, session.target_choices()):
+        return False
+    session.take_attacked(copy.scan, copy.before, settings, seed)
+    return True
+
+
 def take_original(session: Session) -> None:
     """Open what was attacked, as it was; the attack stays to be looked at on its page."""
     scan, frame, window = session.target()

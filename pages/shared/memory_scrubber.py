@@ -35,6 +35,10 @@ class MemoryScrubber:
         self.bundles[key] = BundleScrubber(models)
         return models
 
+    def forget(self, key: str) -> None:
+        """Look no more after a bundle that is served no more: it would be held in memory."""
+        self.bundles.pop(key, None)
+
     def start(self) -> None:
         """Begin, until this scrubber is forgotten or the process ends."""
         threading.Thread(target=_keep_scrubbing, args=(weakref.ref(self),), name="memory-scrubber", daemon=True).start()

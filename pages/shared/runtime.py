@@ -78,7 +78,7 @@ def engine() -> Engine:
     return Engine()
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
+@st.cache_resource(show_spinner=False, max_entries=4, on_release=lambda models: engine().scrubber.forget(models.name))
 def bundle(name: str) -> Bundle:
     """A bundle, shared by all visitors: nobody may modify it."""
     from core import load_bundle
@@ -88,7 +88,9 @@ def bundle(name: str) -> Bundle:
     return models
 
 
-@st.cache_resource(show_spinner=False, max_entries=2)
+@st.cache_resource(
+    show_spinner=False, max_entries=2, on_release=lambda models: engine().scrubber.forget(f"{models.name}, exact")
+)
 def exact_bundle(name: str) -> Bundle:
     """A bundle in float32, for attackers who differentiate the defence."""
     from core.bundles import in_float32

@@ -24,10 +24,11 @@ TOUR_SAMPLE = "the tours' sample"
 
 
 class AttackedCopy(NamedTuple):
-    """An attacked scan as read back from its file, the result for what it was made from, and how it was made."""
+    """An attacked scan as read back from its file, result and `target_choices` of what it was made from, and how."""
 
     scan: Scan
     before: Examination
+    choices: tuple[object, ...]
     settings: AttackSettings
     seed: int
 
@@ -123,9 +124,8 @@ class Session(StateKeeper):
         self.scan, self.sample = scan, sample
         self.origin = self.origin_examination = self.attacked_by = self.window = self.problem = None
         self.frame = scan.default_frame
+        self.attacked_copy = self.attacked_copy if attacked_copy else None
         self.forget_states(attacked_copy)
-        if not attacked_copy:
-            self.attacked_copy = None
 
     def take_attacked(
         self, attacked: Scan, before: Examination | None = None, by: AttackSettings | None = None, seed: int = 0

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.attacks import AttackSettings
+from core.attacks import PGD, AttackSettings
 from core.bundles import Bundle, weights_record
 from core.scans import sample_scans
 from pages.attack.state import AttackRun
 from pages.experts.state import ATTACKED, ExpertsState
 from pages.home.story import recorded, stages
+from pages.shared import tours
 from pages.shared.session import Session
 from pages.shared.tours.handout import FOLDER, handout
 from pages.shared.tours.places import ATTACK, AUDIT, DETECT, EXAMINE, EXPERTS
@@ -130,6 +131,16 @@ def test_going_back_brings_the_original_scan_back(app: AppTest) -> None:
     assert app.session_state["session"].scan.sha256 != original
     next(button for button in app.button if button.label == "Back").click().run()
     assert app.session_state["session"].scan.sha256 == original
+
+
+def test_a_tour_speaks_of_its_own_attack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy that the visitor made in another way is attacked again; the tour's own stays."""
+    again: list[Session] = []
+    monkeypatch.setattr(tours, "attack", again.append)
+    step = next(step for step in TOURS["clinician"].steps if step.attacked)
+    for settings, seed in ((AttackSettings("fgsm", eps=2), 0), (PGD, 1), (PGD, 0)):
+        tours._prepare(Session(origin="a scan", attacked_by=settings, attacked_seed=seed), step)  # type: ignore[arg-type]
+    assert [(session.attacked_by.method, session.attacked_seed) for session in again] == [("fgsm", 0), ("pgd", 1)]
 
 
 @pytest.mark.slow

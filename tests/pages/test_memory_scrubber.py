@@ -1,6 +1,10 @@
 """The shared networks' memory is looked after while the app runs."""
 
 import time
+import weakref
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +13,7 @@ from core.bundles import Bundle
 from core.faults import Finding
 from pages.faults import guard as faults_guard
 from pages.shared.memory_scrubber import BUDGET_MS, MemoryScrubber
+from pages.shared.runtime import bundle, engine, exact_bundle
 from pages.shared.worker import Worker
 
 
@@ -54,6 +59,32 @@ def test_a_bundle_that_is_taken_over_is_checked(cells: Bundle) -> None:
     for _ in range(200):
         scrubber.scrub()
     assert scrubber.bundles["cells"].rounds >= 1 and not scrubber.bundles["cells"].findings
+
+
+@pytest.mark.parametrize("served, most, key", [(bundle, 4, "{}"), (exact_bundle, 2, "{}, exact")], ids=["own", "exact"])
+def test_a_bundle_that_is_served_no_more_is_freed(
+    cells: Bundle, monkeypatch: pytest.MonkeyPatch, served: Callable[[str], Bundle], most: int, key: str
+) -> None:
+    """The last comes to the place of the first, and nothing holds the first's networks."""
+
+    def load(name: str) -> Bundle:
+        return replace(cells, name=name, classifiers=deepcopy(cells.classifiers))
+
+    monkeypatch.setattr("core.load_bundle", load)
+    monkeypatch.setattr("core.bundles.in_float32", lambda models: load(models.name))
+    monkeypatch.setattr("pages.shared.runtime._spare_from_collection", lambda: None)
+    names = [f"cells {place}" for place in range(most + 1)]
+    watched = engine().scrubber.bundles
+    try:
+        first = weakref.ref(served(names[0]).classifiers["vit"])
+        assert key.format(names[0]) in watched
+        for name in names[1:]:
+            served(name)
+        assert key.format(names[0]) not in watched and first() is None
+    finally:
+        for name in names:
+            bundle.clear(name), exact_bundle.clear(name)
+    assert not any(name in watching for watching in watched for name in names)
 
 
 def test_what_was_found_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,11 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core import load_bundle
+from core.attacks import PGD
 from core.defence.profile import Profile, fit_profile, write_profile
 from core.report.site_scans import SiteScans
 from pages.detect.site import FILES, SiteState
+from pages.detect.trials import TrialsState, current_trials
 from pages.shared.scan_settings import PROFILE, SHIPPED
 from tests.reading import session, texts
 
@@ -72,6 +74,16 @@ def test_a_profile_of_another_classifier_is_not_in_force(app: AppTest) -> None:
     upload(app, "profile-file", "profile.json", write_profile(fitted(classifier="medfedpure")).encode())
     assert not app.error
     assert "Not in use here" in texts(app)
+
+
+def test_the_detector_is_recomputed_with_the_thresholds_that_are_in_force(app: AppTest) -> None:
+    """Those of a profile for another classifier are not, and its result isn't told as the site's."""
+    now = session(app)
+    now.choose_profile(fitted(classifier="medfedpure"))
+    now.keep(TrialsState(choices=("brain-mri", NAME, None), settings=PGD))
+    assert current_trials(now, NAME)
+    now.choose_profile(fitted())
+    assert current_trials(now, NAME) is None
 
 
 @pytest.mark.slow

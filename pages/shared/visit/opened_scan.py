@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.shared.examinations import attack
+from pages.shared.examinations import attack, take_copy
 from pages.shared.visit.asked import refuse
 from pages.shared.visit.attacks import WrongWord, whole_number
 from pages.shared.visit.windows import asked_window
@@ -60,9 +60,8 @@ def _attack(session: Session) -> None:
     """Make the attacked copy that the address asks for; one that takes long is left to the Attack page."""
     from core.attacks import longest_run, sees_defence
 
-    settings, kept = session.attack, session.attacked_copy
-    if kept and (kept.settings, kept.seed) == (settings, session.attack_seed):
-        session.take_attacked(*kept)
+    settings = session.attack
+    if settings and take_copy(session, settings, session.attack_seed):
         return
     if settings and (sees_defence(settings) or longest_run(settings) > QUICK_STEPS):
         session.visit.problem = "The attack of this address takes long: begin it on Attack. The scan is as it was."

@@ -136,6 +136,19 @@ def test_a_step_that_an_attack_hasn_t_is_named(app: AppTest) -> None:
 
 
 @pytest.mark.slow
+def test_class_and_restarts_of_an_attack_are_asked_for(app: AppTest) -> None:
+    """The sample's answer is class 1, a tumour."""
+    come(app, "attack", sample=SAMPLE, attack="pgd", restarts="32", **{"class": "0"})
+    words = {"attack": "pgd", "restarts": "32", "class": "0"}
+    assert session(app).attack == AttackSettings("pgd", restarts=32, target=0) and not app.warning
+    assert app.number_input(key="attack-restarts").value == 32
+    assert words.items() <= address_words(session(app)).items()
+    come(app, "attack", sample=SAMPLE, attack="pgd", restarts="2", **{"class": "1"})
+    assert session(app).attack == AttackSettings("pgd", restarts=2) and "class “1”" in texts(app)
+    assert "class" not in address_words(session(app))
+
+
+@pytest.mark.slow
 def test_an_attacked_copy_is_made_and_purified_to_its_step(app: AppTest) -> None:
     come(app, "purify", sample=SAMPLE, attack="fgsm", eps="6", attacked="yes", purify="one-step~t50", step="0")
     now = session(app)

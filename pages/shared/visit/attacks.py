@@ -36,9 +36,9 @@ def attack_words(settings: AttackSettings, seed: int) -> dict[str, str]:
     if "severity" in method.takes:
         words["severity"] = str(settings.severity)
     words["target"] = WHOLE if settings.white_box else ""
-    for name in ("steps", "restarts", "eot"):
+    for name, usual in (("steps", None), ("restarts", 1), ("eot", 1)):
         value = getattr(settings, name)
-        words[name] = str(value) if name in method.takes and value not in (None, 1) else ""
+        words[name] = str(value) if name in method.takes and value != usual else ""
     words["class"] = "" if settings.target is None else str(settings.target)
     words["attack-seed"] = str(seed) if seed else ""
     return {name: word for name, word in words.items() if word}

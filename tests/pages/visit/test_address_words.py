@@ -13,6 +13,7 @@ from pages.shared.visit.purifiers import asked_purifiers, purifier_words
     "settings",
     [
         AttackSettings("pgd", eps=8.0),
+        AttackSettings("pgd", eps=8.0, steps=1),
         AttackSettings("pgd", eps=1.5, norm="l2", steps=7, restarts=2, eot=3, target=1, white_box=True),
         AttackSettings("motion", severity=4),
         AttackSettings("ead", eps=30.0, norm="l1"),

@@ -90,9 +90,11 @@ def tables_command(options: argparse.Namespace) -> str:
 
 
 def benign_totals(bundle: Bundle) -> dict[str, dict[str, int]]:
-    """Return how many scans were flagged over all benign changes, and what became of their labels.
+    """Return how many scans were purified over all benign changes, and what became of their labels.
 
-    Under ``none stands`` the same if no borderline answer had been kept.
+    Purified are those that were flagged or called altered, without the refused ones; the key ``flagged``, which records
+    have had from before there was a second question, counts them all. Under ``none stands`` the same if no borderline
+    answer had been kept.
     """
     calibration = bundle.calibrations[bundle.default_classifier]
     limits = cross_fitted_limits(calibration)

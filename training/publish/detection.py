@@ -146,8 +146,11 @@ def known_share(own: Mapping[str, Any], name: str) -> str:
 
 def benign_table(rows: Sequence[Row]) -> list[str]:
     """Return a line a benign change."""
-    about = "**Benign changes**, no attacks; where one is flagged all the same, its label should stay as it was"
-    head = ["change", "flagged", "label kept, of those", "undefended", "defended", "command"]
+    about = (
+        "**Benign changes**, no attacks; what is flagged or called altered all the same is purified, and its label "
+        "should stay as it was"
+    )
+    head = ["change", "flagged", "label kept, of those purified", "undefended", "defended", "command"]
     return section(about, head, [benign_cells(row) for row in rows])
 
 
@@ -165,7 +168,10 @@ def benign_cells(row: Row) -> list[str]:
 
 
 def benign_sentence(totals: Mapping[str, Mapping[str, int]]) -> str:
-    """Return what became of flagged benign scans, over all changes, in two sentences."""
+    """Return what became of purified benign scans, over all changes, in two sentences.
+
+    ``flagged`` in `totals` counts what was purified, as a scan may be for being called altered alone.
+    """
 
     def words(counts: Mapping[str, int]) -> str:
         kept = percent(counts["kept"] / counts["flagged"] if counts["flagged"] else None)
@@ -174,6 +180,6 @@ def benign_sentence(totals: Mapping[str, Mapping[str, int]]) -> str:
 
     now, otherwise = totals["measured"], totals["none stands"]
     return (
-        f"Of the {now['flagged']} flagged and not refused over all of these changes, {words(now)}. "
+        f"Of the {now['flagged']} purified and not refused over all of these changes, {words(now)}. "
         f"If no borderline answer were kept, {words(otherwise)}."
     )

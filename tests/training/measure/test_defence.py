@@ -35,8 +35,8 @@ def test_a_row_is_kept_while_weights_and_limits_are_as_they_were(bundle):
 
 
 @pytest.mark.slow
-def test_labels_of_flagged_benign_scans_are_kept(bundle):
-    """The bar of the project: the defence leaves the label of at least 97 % of the benign scans that are flagged."""
+def test_labels_of_purified_benign_scans_are_kept(bundle):
+    """The bar of the project: the defence leaves the label of at least 97 % of the benign scans that are purified."""
     totals = benign_totals(bundle)
     for counts in totals.values():
         assert counts["turned_wrong"] + counts["turned_right"] == counts["flagged"] - counts["kept"]  # of two classes

@@ -1,6 +1,6 @@
 """What the page on detection says of benign changes."""
 
-from training.publish.detection import attack_table, benign_sentence, site_table
+from training.publish.detection import attack_table, benign_sentence, benign_table, site_table
 
 
 def row(condition="pgd 8/255", **more):
@@ -34,12 +34,18 @@ def test_what_several_sites_and_two_questions_add_is_tabulated():
     ]
 
 
+def test_labels_are_kept_of_what_was_purified_not_of_what_was_flagged_alone():
+    text = "\n".join(benign_table([row("gamma", flagged_label_kept=0.5)]))
+    assert "| label kept, of those purified |" in text and "flagged or called altered" in text
+
+
 def test_the_sentence_on_benign_changes():
     now = {"flagged": 200, "kept": 190, "turned_wrong": 4, "turned_right": 6}
     otherwise = {"flagged": 200, "kept": 100, "turned_wrong": 60, "turned_right": 40}
     first, second = benign_sentence({"measured": now, "none stands": otherwise}).split(". If")
-    assert "Of the 200 flagged" in first and "190 (95.0 %) kept their label" in first
+    assert "Of the 200 purified and not refused" in first and "flagged" not in first
+    assert "190 (95.0 %) kept their label" in first
     assert first.endswith("4 were turned wrong and 6 right")
     assert "100 (50.0 %) kept their label; 60 were turned wrong and 40 right." in second
     nothing = dict.fromkeys(now, 0)
-    assert "Of the 0 flagged" in benign_sentence({"measured": nothing, "none stands": nothing})
+    assert "Of the 0 purified" in benign_sentence({"measured": nothing, "none stands": nothing})

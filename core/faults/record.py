@@ -11,6 +11,7 @@ from typing import Any
 
 from core.bundles import Bundle, BundleError
 from core.faults.ranges import Ranges
+from core.faults.study import Study
 
 FILE = "faults.json"
 
@@ -202,27 +203,6 @@ STUDIES: dict[str, type[Row]] = {
 
 
 @dataclass(frozen=True)
-class Study:
-    """One study of one classifier.
-
-    Attributes
-    ----------
-    rows : tuple of Row
-        Of the type that `STUDIES` names.
-    n, seed : int
-        Validation scans, and what drew them and the faults.
-    command, made_with : str
-        What measured it, and the SHA-256 of the classifier's weights file as it was then.
-    """
-
-    rows: tuple[Any, ...]
-    n: int
-    seed: int
-    command: str
-    made_with: str
-
-
-@dataclass(frozen=True)
 class FaultRecord:
     """What is recorded for one classifier.
 
@@ -292,7 +272,8 @@ def _record(bundle: Bundle, classifier: str, entries: Mapping[str, Any]) -> Faul
 
 def _study(kind: type[Row], entry: Mapping[str, Any]) -> Study:
     rows = tuple(_row(kind, values) for values in entry["rows"])
-    return Study(rows, int(entry["n"]), int(entry["seed"]), entry["command"], entry["made_with"])
+    data = entry.get("data_sha256", "")
+    return Study(rows, int(entry["n"]), int(entry["seed"]), entry["command"], entry["made_with"], data)
 
 
 def _row(kind: type[Row], values: Mapping[str, Any]) -> Row:

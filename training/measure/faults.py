@@ -5,13 +5,13 @@
 
 The studies are those of 'Is Mamba reliable for medical imaging?', and those that it leaves open: a guard, and flips and
 attacks together. All run on the same validation scans. They are written into faults.json of the bundle's folder one by
-one, and what was recorded with the weights of today is not measured again.
+one, and what was recorded with the weights of today, on the same scans and with the same seed, is not measured again.
 """
 
 import argparse
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from core.bundles import Bundle, load_bundle
 from core.evaluation.datasets import Dataset
 from core.faults.ranges import Ranges, learn_ranges
 from core.faults.record import FILE, STUDIES, weights_today
+from core.faults.study import data_files, same_data
 from training.files import read_json, write_json
 from training.measure.fault_bench import Bench
 from training.measure.fault_studies import MEASURES
@@ -44,7 +45,7 @@ def main() -> None:
 
 
 def record_faults(data: Dataset, bundle: Bundle, options: argparse.Namespace) -> None:
-    """Measure every study that isn't recorded with the weights of today.
+    """Measure every study that isn't recorded with the weights of today, of the same scans and with the same seed.
 
     Parameters
     ----------
@@ -67,27 +68,39 @@ def record_faults(data: Dataset, bundle: Bundle, options: argparse.Namespace) ->
 def record_classifier(bench: Bench, studies: Sequence[str], data: Sequence[str]) -> None:
     """All that one classifier still lacks."""
     path = bench.bundle.folder / FILE
-    made_with = weights_today(bench.bundle, bench.classifier)
+    made_with = {"made_with": weights_today(bench.bundle, bench.classifier)}
+    made_with |= {"data_sha256": bench.val.sha256, "seed": bench.seed}
 
     def known() -> dict[str, Any]:
         return read_json(path).get(bench.classifier, {})
 
     def fresh(study: str) -> bool:
-        return known().get(study, {}).get("made_with") == made_with
+        return is_fresh(known().get(study, {}), made_with, data_files(command(bench, study, data)))
 
     if fresh("ranges"):
         bench.ranges = Ranges.from_json(known()["ranges"])
     else:
         bench.ranges = calibrated(bench)
-        keep(path, bench.classifier, "ranges", {"made_with": made_with, **bench.ranges.to_json()})
+        keep(path, bench.classifier, "ranges", {**made_with, **bench.ranges.to_json()})
     for study in studies:
         if fresh(study):
             continue
         started = time.perf_counter()
         rows = list(tqdm(MEASURES[study](bench), desc=f"{bench.classifier}: {study}", unit="row", disable=None))
-        entry = {"made_with": made_with, "command": command(bench, study, data), "n": len(bench.val)}
-        entry |= {"seed": bench.seed, "minutes": round((time.perf_counter() - started) / 60, 2), "rows": rows}
+        entry = {**made_with, "command": command(bench, study, data), "n": len(bench.val)}
+        entry |= {"minutes": round((time.perf_counter() - started) / 60, 2), "rows": rows}
         keep(path, bench.classifier, study, entry)
+
+
+def is_fresh(entry: Mapping[str, Any], today: Mapping[str, Any], files: tuple[str, ...]) -> bool:
+    """Return whether a study was made with the weights, the data and the seed of today.
+
+    Records from before the data's digest was noted name their files, and those of ranges from then neither.
+    """
+    if entry.get("made_with") != today["made_with"] or entry.get("seed", today["seed"]) != today["seed"]:
+        return False
+    then = data_files(entry["command"]) if "command" in entry else files
+    return same_data((then, entry.get("data_sha256", "")), (files, today["data_sha256"]))
 
 
 def calibrated(bench: Bench) -> Ranges:

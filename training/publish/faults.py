@@ -15,7 +15,16 @@ from training.publish.fault_details import (
     map_tables,
     worst_table,
 )
-from training.publish.fault_records import COMPARED_EPS, MOST, Records, cell, fault_records, worst_first
+from training.publish.fault_records import (
+    COMPARED_EPS,
+    MOST,
+    Records,
+    any_study,
+    cell,
+    comparable,
+    fault_records,
+    worst_first,
+)
 from training.publish.fault_verdicts import verdicts
 from training.publish.markdown import NONE, document, made_by, percent, section
 
@@ -36,23 +45,37 @@ def faults_page(bundles: Iterable[Bundle]) -> str:
 
 
 def summary_table(known: Mapping[str, Records]) -> list[str]:
-    """Return every network of every bundle in a row."""
-    rows = [summary_row(name, record) for name, found in known.items() for record in found.values()]
+    """Return every network of every bundle in a row; in several where its studies are of several sets of scans."""
+    groups = [(name, group) for name, found in known.items() for group in comparable(found)]
+    rows = [summary_row(name, record) for name, group in groups for record in group.values()]
     head = ["network", "undamaged", "1 random flip", f"{MOST} flips", "the worst bit", "the worst silent one"]
-    head += [f"PGD, {COMPARED_EPS}/255", "weight flips repaired", "false alarms", "guard, a scan"]
-    return section("**All networks**; how each was measured stands below", head, rows)
+    head += [f"PGD, {COMPARED_EPS}/255", "weight flips repaired", "false alarms", "guard, a scan", "scans of"]
+    about = "**All networks**; only those of the same scans can be compared. How each was measured stands below"
+    return section(about, head, rows)
 
 
 def fault_tables(found: Records) -> list[str]:
-    """Return every study of every network of a bundle."""
-    if not found:
+    """Return every study of every network of a bundle, those of the same scans together."""
+    groups = comparable(found)
+    if not groups:
         return ["Not measured yet (`training.measure.faults`).", ""]
-    study = next(study for record in found.values() for study in record.studies.values())
+    if len(groups) == 1:
+        return compared_tables(groups[0])
+    told = "Not all were asked about the same scans; those that weren't stand apart and are not compared."
+    lines = [told, ""]
+    for group in groups:
+        lines += [f"### {', '.join(group)}: scans of {any_study(group).scans}", "", *compared_tables(group)]
+    return lines
+
+
+def compared_tables(found: Records) -> list[str]:
+    """Return every study of networks that were asked about the same scans."""
+    study = any_study(found)
+    told = " ".join(verdicts(found))
     return [
         made_by(study.command.split(" --classifier")[0], study.n, study.seed),
         "",
-        " ".join(verdicts(found)),
-        "",
+        *([told, ""] if told else []),
         *flips_table(found),
         *worst_table(found),
         *guard_tables(found),
@@ -81,6 +104,7 @@ def summary_row(bundle: str, record: FaultRecord) -> list[str]:
         percent(repaired(record)),
         clean[0] if clean else NONE,
         cost[0] if cost else NONE,
+        any_study({record.classifier: record}).scans,
     ]
 
 

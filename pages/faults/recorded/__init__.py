@@ -12,7 +12,8 @@ from pages.shared.words import plain
 
 if TYPE_CHECKING:
     from core import Bundle
-    from core.faults.record import FaultRecord, Study
+    from core.faults.record import FaultRecord
+    from core.faults.study import Study
 
 
 def open_record(models: Bundle, classifier: str) -> FaultRecord:

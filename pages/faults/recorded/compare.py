@@ -17,11 +17,12 @@ from pages.shared.words import method_title, plain
 
 if TYPE_CHECKING:
     from core import Bundle
-    from core.faults.record import FaultRecord
+    from core.faults.record import AttackRow, FaultRecord
 
 Records = dict[str, "FaultRecord"]
 NONE = "Nothing of this kind is recorded for this bundle’s classifiers with their weights of today."
 ADDED = "Classifiers that were added here have no recorded studies to set side by side."
+APART = "Not all were asked about the same scans: those that weren’t stand apart, and nothing is concluded across."
 COMMAND = "python -m training.measure.faults --data FILE --bundle {} --only {}"
 
 
@@ -48,11 +49,29 @@ def _known(models: Bundle, records: Records, study: str) -> Records:
     return known
 
 
+def _groups(known: Records, study: str) -> list[tuple[str, str, Records]]:
+    """The classifiers that were asked about the same scans together, each group with an ending for keys and a title;
+    the title is empty where there is one group alone."""
+    from core.faults.study import by_scans
+
+    studies = {name: record.studies[study] for name, record in known.items()}
+    groups = by_scans(studies)
+    if len(groups) > 1:
+        st.caption(APART)
+    titles = [f"Scans of {plain(studies[group[0]].scans)}" if len(groups) > 1 else "" for group in groups]
+    endings = [f"-{place}" if place else "" for place in range(len(groups))]
+    return [(*words, {name: known[name] for name in group}) for *words, group in zip(endings, titles, groups)]
+
+
 def _draw_flips(models: Bundle, records: Records) -> None:
     st.header("Who breaks first?", anchor=False)
-    known = _known(models, records, "flips")
-    if not known:
-        return
+    for ending, title, known in _groups(_known(models, records, "flips"), "flips"):
+        if title:
+            st.subheader(title, anchor=False)
+        _draw_flips_of(known, f"compare-flips{ending}")
+
+
+def _draw_flips_of(known: Records, key: str) -> None:
     lines, ticks = [], set()
     for name, record in known.items():
         rows = [row for row in record.rows("flips") if row.accuracy is not None]
@@ -66,13 +85,19 @@ def _draw_flips(models: Bundle, records: Records) -> None:
     told = first_to_break({name: record.rows("flips") for name, record in known.items()})
     draw_finding(told)
     figure = charts.accuracy_lines(lines, "random flips at once, anywhere in the weights", sorted(ticks))
-    draw_chart(figure, charts.HEIGHT, key="compare-flips", alt=f"Accuracy over flips. {told}")
+    draw_chart(figure, charts.HEIGHT, key=key, alt=f"Accuracy over flips. {told}")
     draw_source(next(iter(known.values())).studies["flips"], "‘Who breaks first?’")
 
 
 def _draw_corruptions(models: Bundle, records: Records) -> None:
     st.header("Damaged pictures instead of damaged networks", anchor=False)
-    known = _known(models, records, "corruptions")
+    for ending, title, known in _groups(_known(models, records, "corruptions"), "corruptions"):
+        if title:
+            st.subheader(title, anchor=False)
+        _draw_corruptions_of(known, ending)
+
+
+def _draw_corruptions_of(known: Records, ending: str) -> None:
     if told := most_harmful({name: record.rows("corruptions") for name, record in known.items()}):
         draw_finding(told)
     kinds = list(dict.fromkeys(row.name for record in known.values() for row in record.rows("corruptions")))
@@ -81,7 +106,7 @@ def _draw_corruptions(models: Bundle, records: Records) -> None:
         lines, ticks = [], set()
         for name, record in known.items():
             rows = [row for row in record.rows("corruptions") if row.name == kind]
-            clean = [row for row in record.rows("attacks") if row.method == "none"]
+            clean = _unattacked(record)
             places = [0] * len(clean) + [row.severity for row in rows]
             rows = [*clean, *rows]
             ticks |= set(places)
@@ -92,12 +117,21 @@ def _draw_corruptions(models: Bundle, records: Records) -> None:
             st.markdown(f"**{method_title(kind)}**")
             figure = charts.accuracy_lines(lines, "severity", sorted(ticks), 0.4)
             alt = f"Accuracy under {method_title(kind)}; at the highest severity: {ends}"
-            st.plotly_chart(figure, height=charts.HEIGHT - 60, config=CONFIG, key=f"compare-{kind}", alt=alt)
+            st.plotly_chart(figure, height=charts.HEIGHT - 60, config=CONFIG, key=f"compare-{kind}{ending}", alt=alt)
             st.markdown(f"At the highest severity: {ends}.")
-    if known:
-        draw_source(
-            next(iter(known.values())).studies["corruptions"], "the corruptions", "Severity 0 is the scan as it is."
-        )
+    draw_source(
+        next(iter(known.values())).studies["corruptions"], "the corruptions", "Severity 0 is the scan as it is."
+    )
+
+
+def _unattacked(record: FaultRecord) -> list[AttackRow]:
+    """The row of the scans as they are; empty where that is of other scans than the corruptions are."""
+    from core.faults.study import same_scans
+
+    attacks = record.studies.get("attacks")
+    if attacks is None or not same_scans(attacks, record.studies["corruptions"]):
+        return []
+    return [row for row in attacks.rows if row.method == "none"]
 
 
 def _draw_map(models: Bundle, records: Records) -> None:

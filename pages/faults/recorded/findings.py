@@ -17,7 +17,7 @@ def first_to_break(studies: Mapping[str, Sequence[FlipRow]]) -> str:
     known = {name: [row for row in rows if row.accuracy is not None] for name, rows in studies.items()}
     shared = set.intersection(*({row.flips for row in rows} for rows in known.values()))
     if len(known) < 2 or not shared:
-        return "There is nothing to compare yet: fewer than two classifiers were measured at the same flips."
+        return "There is nothing to compare: fewer than two classifiers were asked about these scans at the same flips."
     most = max(shared)
     ends = {name: next(row for row in rows if row.flips == most) for name, rows in known.items()}
     order = sorted(ends, key=lambda name: ends[name].accuracy)

@@ -11,9 +11,20 @@ from core.faults.view import layers
 COMMAND = "python -m training.measure.faults --data invented.npz"
 
 
-def write_record(bundle: Bundle, folder: Path, classifiers: dict[str, float], made_with: str | None = None) -> None:
-    """Record every study of these classifiers, each with how fast its accuracy falls; `made_with` other weights."""
+def write_record(
+    bundle: Bundle,
+    folder: Path,
+    classifiers: dict[str, float],
+    made_with: str | None = None,
+    commands: dict[str, str] | None = None,
+) -> None:
+    """Record every study of these classifiers, each with how fast its accuracy falls; `made_with` other weights.
+
+    commands: of those that were not measured by `COMMAND`.
+    """
     entries = {name: _entries(bundle, name, slope, made_with) for name, slope in classifiers.items()}
+    for name, command in (commands or {}).items():
+        entries[name] = {study: entry | {"command": command} for study, entry in entries[name].items()}
     (folder / bundle.name).mkdir(parents=True, exist_ok=True)
     (folder / bundle.name / FILE).write_text(json.dumps(entries))
 

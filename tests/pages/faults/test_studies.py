@@ -50,6 +50,16 @@ def test_side_by_side_says_who_breaks_first(page: AppTest, served: Bundle, tmp_p
     assert all(chart.proto.alt for chart in page.get("plotly_chart"))
 
 
+@pytest.mark.slow
+def test_side_by_side_concludes_nothing_across_other_scans(page: AppTest, served: Bundle, tmp_path: Path) -> None:
+    elsewhere = {"plain": "python -m training.measure.faults --data a.npz b.npz"}
+    write_record(served, tmp_path, ALL_STUDIES, commands=elsewhere)
+    section(page, "Side by side")
+    told = texts(page).replace("*", "")
+    assert "breaks first:" not in told and "nothing to compare" in told and "stand apart" in told
+    assert {"Scans of invented", "Scans of a, b"} <= {heading.value for heading in page.subheader}
+
+
 def test_a_damaged_record_gives_its_sentence(page: AppTest, served: Bundle, tmp_path: Path) -> None:
     (tmp_path / served.name).mkdir()
     (tmp_path / served.name / "faults.json").write_text("{")

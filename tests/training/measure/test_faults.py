@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,37 @@ def test_only_what_is_not_of_today_is_measured_again(measured, monkeypatch):
     faults.record_faults(data, bundle, argparse.Namespace(**vars(options), classifier=["resnet18"]))
     assert asked == ["flips"] and read_faults(bundle, "resnet18").lack("flips") is None
     path.write_text(kept)
+
+
+def test_other_scans_or_another_seed_are_measured_again(measured, monkeypatch):
+    bundle, data, options, folder = measured
+    path = folder / "faults.json"
+    kept = path.read_text()
+    asked = []
+    monkeypatch.setattr(faults, "MEASURES", {name: lambda _, name=name: asked.append(name) or [] for name in STUDIES})
+
+    def again(data, **changed):
+        path.write_text(kept)
+        asked.clear()
+        chosen = {"classifier": ["resnet18"], "only": ["flips"], **vars(options), **changed}
+        faults.record_faults(data, bundle, argparse.Namespace(**chosen))
+        return asked
+
+    assert again(data) == [] and again(data, seed=1) == ["flips"]
+    assert again(replace(data, sha256="of other scans")) == ["flips"]
+    read = read_faults(bundle, "resnet18")
+    assert read.studies["flips"].data_sha256 == "of other scans" and read.ranges is not None
+    path.write_text(kept)
+
+
+def test_a_record_without_a_digest_is_held_against_what_it_names(measured):
+    bundle, data, options, folder = measured
+    entry = json.loads((folder / "faults.json").read_text())["resnet18"]["flips"]
+    today = {"made_with": entry["made_with"], "data_sha256": data.sha256, "seed": 0}
+    earlier = {key: value for key, value in entry.items() if key != "data_sha256"}
+    assert faults.is_fresh(earlier, today, ("cells.npz",)) and not faults.is_fresh(earlier, today, ("other.npz",))
+    assert not faults.is_fresh(earlier, today | {"seed": 1}, ("cells.npz",))
+    assert faults.is_fresh({"made_with": entry["made_with"], "limits": {}}, today, ("other.npz",))
 
 
 def test_with_recorded_nothing_is_measured(measured, monkeypatch):

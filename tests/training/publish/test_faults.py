@@ -11,12 +11,12 @@ from core.faults.record import (
     FaultRecord,
     FlipRow,
     GuardRow,
-    Study,
     WorstRow,
 )
+from core.faults.study import Study
 from training.publish import faults
 from training.publish.fault_details import guarded_table
-from training.publish.fault_records import weakest
+from training.publish.fault_records import comparable, weakest
 from training.publish.fault_verdicts import (
     Loss,
     experts_verdicts,
@@ -35,8 +35,8 @@ def row(kind, accuracy, half=0.02, **facts):
     return kind(accuracy=accuracy, interval=interval, **shares | facts)
 
 
-def recorded(name, **studies):
-    command = f"python -m training.measure.faults --data d --classifier {name}"
+def recorded(name, data="d", **studies):
+    command = f"python -m training.measure.faults --data {data} --classifier {name}"
     kept = {study: Study(tuple(rows), 64, 0, command, "") for study, rows in studies.items()}
     return FaultRecord("brain-mri", name, kept, frozenset(), None)
 
@@ -77,6 +77,27 @@ def test_the_one_that_stands_attacks_best_is_ranked_by_its_loss_to_flips(three):
     assert "stands PGD at 4/255 best (dwf, 70.0 %) loses 10.0 points" in attacks and "less than any other" in attacks
     assert "stands the corruptions best (resnet18, 90.0 %)" in corruptions and "more than 2 of the 2" in corruptions
     assert robustness({"dwf": three["dwf"]}) == []
+
+
+def test_only_networks_that_were_asked_about_the_same_scans_are_compared(three, monkeypatch):
+    elsewhere = recorded("resnet18", "a.npz b.npz", flips=three["resnet18"].rows("flips"))
+    found = three | {"resnet18": elsewhere}
+    assert [list(group) for group in comparable(found)] == [["resnet18"], ["mamba", "dwf"]]
+    monkeypatch.setattr(faults, "fault_records", lambda _: found)
+    page = faults_page([type("Named", (), {"name": "brain-mri"})()])
+    first, second = page.split("### resnet18: scans of a, b")[1].split("### mamba, dwf: scans of d")
+    assert "--data a.npz b.npz`: split val, n = 64" in first and "loses most" not in first
+    assert "mamba loses most, 20.0 points" in second and "resnet18" not in second
+    (summary,) = (line for line in page.splitlines() if line.startswith("| brain-mri, resnet18"))
+    assert summary.endswith("| a, b |")
+
+
+def test_studies_of_one_network_on_several_sets_of_scans_stand_apart(three):
+    record = three["dwf"]
+    other = recorded("dwf", "a.npz", attacks=record.rows("attacks"))
+    mixed = FaultRecord("brain-mri", "dwf", {**record.studies, **other.studies}, frozenset(), None)
+    kept = [{name: set(found.studies) for name, found in group.items()} for group in comparable({"dwf": mixed})]
+    assert kept == [{"dwf": {"flips", "corruptions"}}, {"dwf": {"attacks"}}]
 
 
 def test_losses_that_overlap_are_not_settled():

@@ -47,11 +47,14 @@ def main() -> None:
 
 
 def record_attributions(val: Dataset, bundle: Bundle, options: argparse.Namespace) -> None:
-    """Measure the classifiers that aren't known with the weights of today, and write each into results.json."""
+    """Measure the classifiers that aren't known with the weights of today, and write each into results.json.
+
+    Classifiers that were added to a bundle that comes with Purescan are left out, as its records hold its own alone.
+    """
     if val.has_mask is None or not len(outlined(val)):
         return print("The data set holds no outlined tumours, so nothing says whether the classifiers look at them.")
     folder = bundle.folder
-    for name in bundle.classifiers:
+    for name in (name for name in bundle.classifiers if name not in bundle.added):
         made_with = {
             "command": shlex.join(
                 ["python", "-m", "training.measure.attributions", *data_words(options), *bundle_words(bundle.name)]

@@ -119,8 +119,8 @@ def measure_classifiers(bundle: Bundle, val: Dataset, options: argparse.Namespac
 
 
 def plain_rows(bundle: Bundle, val: Dataset, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Yield how often each classifier of a bundle is right, one row each."""
-    for name in bundle.classifiers:
+    """Yield how often each classifier of a bundle is right, one row each; those that were added here are left out."""
+    for name in (name for name in bundle.classifiers if name not in bundle.added):
         report = evaluate(val, bundle, classifier=name, seed=options.seed)
         command = row_command(Row(AttackSettings(), None, name), bundle, options)
         settings = settings_record(val, bundle, name, AttackSettings(), "val", options.seed, command)

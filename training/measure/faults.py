@@ -47,6 +47,8 @@ def main() -> None:
 def record_faults(data: Dataset, bundle: Bundle, options: argparse.Namespace) -> None:
     """Measure every study that isn't recorded with the weights of today, of the same scans and with the same seed.
 
+    Classifiers that were added to a bundle that comes with Purescan are left out, as its records hold its own alone.
+
     Parameters
     ----------
     data : Dataset
@@ -54,15 +56,32 @@ def record_faults(data: Dataset, bundle: Bundle, options: argparse.Namespace) ->
     options : Namespace
         `data` and `seed`; `classifier` and `only`, lists of names, narrow the work down. With `recorded` nothing is
         measured.
+
+    Raises
+    ------
+    SystemExit
+        One sentence: a classifier that was named was added.
     """
     if getattr(options, "recorded", False):
         return
     place = compute.device()
     val = on(place, data.split("val").limited(SCANS, options.seed))
     train = on(place, data.split("train").limited(CALIBRATION, options.seed))
-    for classifier in getattr(options, "classifier", None) or bundle.classifiers:
-        bench = Bench(bundle, bundle.classifier_name(classifier), val, train, options.seed)
+    for classifier in asked(bundle, getattr(options, "classifier", None)):
+        bench = Bench(bundle, classifier, val, train, options.seed)
         record_classifier(bench, getattr(options, "only", None) or list(STUDIES), data_words(options))
+
+
+def asked(bundle: Bundle, named: Sequence[str] | None) -> list[str]:
+    """Return the classifiers named, or all of the bundle's own; SystemExit where one that was named was added."""
+    if not named:
+        return [name for name in bundle.classifiers if name not in bundle.added]
+    names = [bundle.classifier_name(name) for name in named]
+    if added := [name for name in names if name in bundle.added]:
+        raise SystemExit(
+            f"{added[0]} was added to {bundle.name}, whose records hold its own classifiers; leave it out."
+        )
+    return names
 
 
 def record_classifier(bench: Bench, studies: Sequence[str], data: Sequence[str]) -> None:

@@ -91,9 +91,14 @@ def document(title: str, about: str, lines: Sequence[str]) -> str:
     return text.rstrip("\n") + "\n"
 
 
+def marks(name: str) -> tuple[str, str]:
+    """Return what stands before and after the generated part of a page written by hand."""
+    return f"<!-- {name}: start -->", f"<!-- {name}: end -->"
+
+
 def between_marks(page: Path, name: str, lines: Sequence[str]) -> str:
     """Return a page written by hand with what stands between two marks of that name replaced."""
-    start, end = f"<!-- {name}: start -->", f"<!-- {name}: end -->"
+    start, end = marks(name)
     before, rest = page.read_text(encoding="utf-8").split(start)
     text = "\n".join(lines).rstrip("\n")
     return f"{before}{start}\n{text}\n{end}{rest.split(end)[1]}"

@@ -18,14 +18,16 @@ from training.measure.defence import measure_classifiers, measure_defence
 from training.measure.encrypted import record_encryption
 from training.measure.faults import record_faults
 from training.options import bundle_options
-from training.publish.docs import write_docs
+from training.publish.docs import check_cards, write_docs
 from training.recipes.data import measured_collections, validation_scans
 
 
 def main() -> None:
     parser = bundle_options(__doc__)
     parser.add_argument("--recorded", action="store_true", help="measure nothing but the timings")
-    measure_bundle(parser.parse_args())
+    options = parser.parse_args()
+    check_cards()  # before hours of measuring
+    measure_bundle(options)
     write_docs()
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from core.attacks import AttackSettings
 from core.evaluation.evaluation import weights_record
+from training.measure import attributions, defence
 from training.measure.defence import Row, benign_totals, kept_rows, row_command, tables_command
 
 
@@ -57,6 +58,25 @@ def test_the_commands_name_all_collections_and_how_many_scans_of_a_site():
     assert row_command(Row(AttackSettings("pgd"), 20), bundle, both) == (
         "python -m core evaluate --data a.npz b.npz --per-site 40 --attack pgd --limit 20"
     )
+
+
+def test_only_the_bundles_own_classifiers_are_written_into_its_records(monkeypatch):
+    networks = dict.fromkeys(("resnet18", "mine"))
+    bundle = SimpleNamespace(
+        name="discs", classifiers=networks, added={"mine": Path()}, folder=Path(), default_classifier="resnet18"
+    )
+    options = Namespace(data=[Path("a.npz")], per_site=None, seed=0, bundle="discs")
+    monkeypatch.setattr(defence, "evaluate", lambda *_, **__: {})
+    monkeypatch.setattr(defence, "settings_record", lambda *_: {})
+    assert [row["title"] for row in defence.plain_rows(bundle, None, options)] == ["resnet18"]
+    asked: list[str] = []
+    monkeypatch.setattr(attributions, "outlined", lambda val: [1])
+    monkeypatch.setattr(attributions, "weights_record", lambda bundle, name: {})
+    monkeypatch.setattr(attributions, "read_results", lambda folder: {})
+    monkeypatch.setattr(attributions, "write_results", lambda folder, changes: asked.extend(changes["looks"]))
+    monkeypatch.setattr(attributions, "attribution_agreement", lambda *_: {})
+    attributions.record_attributions(SimpleNamespace(has_mask=True), bundle, options)
+    assert asked == ["resnet18"]
 
 
 @pytest.mark.slow

@@ -179,6 +179,17 @@ def test_a_record_without_a_digest_is_held_against_what_it_names(measured):
     assert faults.is_fresh({"made_with": entry["made_with"], "limits": {}}, today, ("other.npz",))
 
 
+def test_what_a_user_added_is_not_written_into_shipped_records(measured, monkeypatch):
+    bundle, data, options, folder = measured
+    asked = []
+    monkeypatch.setattr(faults, "record_classifier", lambda bench, *_: asked.append(bench.classifier))
+    with_added = replace(bundle, added={"mamba": folder / "mamba.safetensors"})
+    faults.record_faults(data, with_added, options)
+    assert asked == [name for name in bundle.classifiers if name != "mamba"]
+    with pytest.raises(SystemExit, match="mamba was added"):
+        faults.record_faults(data, with_added, argparse.Namespace(**vars(options), classifier=["mamba"]))
+
+
 def test_with_recorded_nothing_is_measured(measured, monkeypatch):
     bundle, data, options, _ = measured
     monkeypatch.setattr(faults, "record_classifier", None)

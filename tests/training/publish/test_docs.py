@@ -1,17 +1,20 @@
 """What is committed shows what is recorded."""
 
 import re
+from pathlib import Path
 
 import pytest
 
-from core.bundles import Bundle, bundle_names, load_bundle
+from core.bundles import Bundle, bundle_names, load_bundle, loading
+from core.bundles.loading import shipped_names
+from training.publish import docs
 from training.publish.docs import ROOT, SUBJECTS, pages
 from training.publish.headlines import encryption_rows
 
 
 @pytest.fixture(scope="module")
 def every_bundle(bundle: Bundle) -> list[Bundle]:
-    return [bundle if name == bundle.name else load_bundle(name) for name in bundle_names()]
+    return [bundle if name == bundle.name else load_bundle(name) for name in shipped_names()]
 
 
 def test_committed_pages_equal_what_the_records_give(every_bundle):
@@ -20,6 +23,31 @@ def test_committed_pages_equal_what_the_records_give(every_bundle):
     for path, text in written.items():
         fault = f"{path.relative_to(ROOT)} differs from the records; run `python -m training.publish.docs`."
         assert path.is_file() and path.read_text(encoding="utf-8") == text, fault
+
+
+def test_a_users_own_bundle_is_on_no_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "bundle.json").write_text("{}")
+    monkeypatch.setenv("PURESCAN_BUNDLES", str(tmp_path))
+    assert "mine" in bundle_names()
+    seen: list[str] = []
+    monkeypatch.setattr(docs, "load_bundle", lambda name: seen.append(name) or name)
+    monkeypatch.setattr(docs, "pages", lambda bundles: {})
+    monkeypatch.setattr(docs, "gate_records", lambda bundle: {})
+    docs.write_docs()
+    assert seen == list(shipped_names())
+
+
+@pytest.mark.parametrize("card", [None, "# A card without a place for figures"])
+def test_a_bundle_without_a_card_is_one_sentence(card, monkeypatch, tmp_path):
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "bundle.json").write_text("{}")
+    if card:
+        (tmp_path / "new" / "CARD.md").write_text(card)
+    monkeypatch.setattr(loading, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(docs, "WEIGHTS", tmp_path)
+    with pytest.raises(SystemExit, match="weights/new/CARD.md is missing or has no place for figures"):
+        docs.write_docs()
 
 
 def test_no_generated_table_is_left_over():

@@ -12,7 +12,9 @@ import argparse
 import json
 import shlex
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -38,7 +40,7 @@ from core.detection.scores import (
     predict_hidden,
     shared_error,
 )
-from core.evaluation.datasets import Dataset
+from core.evaluation.datasets import Dataset, image_digest
 from core.evaluation.responses import batches
 from core.models.diffusion import denoise_once, fixed_noise
 from training.conditions import condition_name
@@ -52,16 +54,24 @@ MASKS = 2  # four tell no more and take half as long again
 COMMAND = ("python", "-m", "training.measure.calibrate")
 
 
+class Asked(NamedTuple):
+    """Which scans answers were recorded to: the command that calibrates on them, the SHA-256 of their data sets, and
+    the digests of the scans."""
+
+    command: str
+    data_sha256: str
+    digests: list[str]
+
+
 def main() -> None:
     parser = bundle_options(__doc__)
     parser.add_argument("--refit", action="store_true", help="don't measure again")
     classifiers_option(parser)
     options = parser.parse_args()
     bundle = load_bundle(options.bundle)
-    if not options.refit:
-        measure_bundle(bundle, options)
+    asked = None if options.refit else measure_bundle(bundle, options)
     try:
-        refit_bundle(bundle.name)
+        refit_bundle(bundle.name, asked)
     except TooFewScans as error:
         parser.error(str(error))
     if not read_facts(bundle.folder)["limits"]:
@@ -71,18 +81,35 @@ def main() -> None:
         )
 
 
-def refit_bundle(name: str) -> None:
+def refit_bundle(name: str, asked: Asked | None = None) -> None:
     """Remove the answers that other weights than today's gave, and fit the limits to those that are left.
 
-    TooFewScans, one sentence, where they are of too few scans.
+    TooFewScans, one sentence, where they are of too few scans; SystemExit as in `check_content` and `fit_bundle`.
     """
     bundle = load_bundle(name)
+    check_content(bundle)
     drop_stale(bundle)
-    fit_bundle(bundle.folder)
+    fit_bundle(bundle.folder, asked)
 
 
-def fit_bundle(folder: Path) -> None:
-    """Write the limits that the recorded answers ask for into bundle.json, for each classifier that has them all."""
+def check_content(bundle: Bundle) -> None:
+    """SystemExit, one sentence, where the content model was made with other networks than today's.
+
+    What the scores expect of a scan is false then, and so would be all limits.
+    """
+    if bundle.facts.get("content_made_with", {}).get("weights_sha256") != content_networks(bundle):
+        raise SystemExit(
+            f"content.safetensors of {bundle.name} was not made with its autoencoder and U-Net of today; "
+            f"calibrate first: python -m training.measure.calibrate --data FILE --bundle {bundle.name}"
+        )
+
+
+def fit_bundle(folder: Path, asked: Asked | None = None) -> None:
+    """Write the limits that the recorded answers ask for, for each classifier that has them all, and of which scans.
+
+    Without `asked`, or where the answers are of other scans than it names, what bundle.json says of them has to fit;
+    SystemExit, one sentence, where it doesn't.
+    """
     facts = read_facts(folder)
     calibrations = json.loads((folder / facts["calibration"]).read_text(encoding="utf-8"))
     channels = facts["input"]["channels"]
@@ -92,11 +119,37 @@ def fit_bundle(folder: Path) -> None:
         for name, entry in calibrations.items()
         if name in facts["classifiers"] and conditions <= set(entry["conditions"])
     }
+    if facts["limits"]:
+        default = facts["default_classifier"]
+        entry = calibrations[default if default in facts["limits"] else next(iter(facts["limits"]))]
+        if found := calibrated_record(entry, facts.get("calibrated", {}), asked):
+            facts["calibrated"] = found
     write_facts(folder, facts)
 
 
-def measure_bundle(bundle: Bundle, options: argparse.Namespace) -> None:
-    """Write content.safetensors, the answers that thresholds need, and how they were made into bundle.json.
+def calibrated_record(
+    entry: Mapping[str, Any], earlier: Mapping[str, Any], asked: Asked | None = None
+) -> dict[str, Any]:
+    """Return what bundle.json says of the scans that limits were fitted on; empty where nobody has noted it.
+
+    entry: of calibration.json; earlier: what bundle.json has said.
+    """
+    sites = entry.get("sites")
+    found = {"n": len(entry["labels"]), "groups": len(set(entry["groups"]))}
+    own = {"sites": dict(Counter(sites))} if sites else {}
+    if asked and asked.digests == entry["digests"]:
+        return {"command": asked.command, "split": "val", **found, "data_sha256": asked.data_sha256, **own}
+    known = {key: earlier[key] for key in ("n", "groups", "sites") if key in earlier}
+    if earlier and known != found | own:
+        raise SystemExit(
+            "The recorded answers are to other scans than bundle.json says of its limits; calibrate without --refit, "
+            "on the scans that limits are to be of."
+        )
+    return dict(earlier)
+
+
+def measure_bundle(bundle: Bundle, options: argparse.Namespace) -> Asked:
+    """Write content.safetensors, and the answers that thresholds need; return which scans were asked about.
 
     A run that was cut off goes on where it stopped.
     """
@@ -106,17 +159,12 @@ def measure_bundle(bundle: Bundle, options: argparse.Namespace) -> None:
     write_facts(folder, facts)
     record_content(data.split("train"), load_bundle(bundle.name), options.seed)
     record_answers(options, needed(bundle.channels), options.classifier)
-    val = validation_scans(data, options)
-    facts = read_facts(folder)
-    facts["calibrated"] = {
-        "command": calibrate_command(options),
-        "split": "val",
-        "n": len(val),
-        "groups": len(set(val.groups)),
-        "data_sha256": val.sha256,
-        **({"sites": dict(Counter(val.sites))} if val.sites else {}),
-    }
-    write_facts(folder, facts)
+    return asked_about(validation_scans(data, options), options)
+
+
+def asked_about(val: Dataset, options: argparse.Namespace) -> Asked:
+    """Return which scans a command records answers to."""
+    return Asked(calibrate_command(options), val.sha256, [image_digest(pixels) for pixels in val.pixels])
 
 
 def calibrate_command(options: argparse.Namespace) -> str:
@@ -127,13 +175,18 @@ def calibrate_command(options: argparse.Namespace) -> str:
 
 def record_content(train: Dataset, bundle: Bundle, seed: int) -> None:
     """Write content.safetensors, unless it was made of these scans with the networks of today."""
-    networks = {facts["file"] for facts in (bundle.facts["mae"], bundle.facts["unet"])}
-    weights = {file: bundle.hashes[file] for file in sorted(networks)}
-    made_with = {"data_sha256": train.sha256, "seed": seed, "masks": MASKS, "weights_sha256": weights}
+    made_with = {"data_sha256": train.sha256, "seed": seed, "masks": MASKS}
+    made_with |= {"weights_sha256": content_networks(bundle)}
     if bundle.facts.get("content_made_with") == made_with:
         return
     save_file(describe_content(train, bundle, seed), bundle.folder / "content.safetensors")
     write_facts(bundle.folder, read_facts(bundle.folder) | {"content_made_with": made_with})
+
+
+def content_networks(bundle: Bundle) -> dict[str, str]:
+    """Return file → SHA-256 of the networks that a content model is made with, as they are today."""
+    networks = {facts["file"] for facts in (bundle.facts["mae"], bundle.facts["unet"])}
+    return {file: bundle.hashes[file] for file in sorted(networks)}
 
 
 def limits_record(calibration: Calibration) -> dict:

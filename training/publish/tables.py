@@ -13,7 +13,7 @@ import argparse
 from core.bundles import load_bundle
 from core.evaluation.encrypted import token_classifiers
 from training.measure.answers import conditions, record_answers
-from training.measure.calibrate import refit_bundle
+from training.measure.calibrate import asked_about, check_content, refit_bundle
 from training.measure.defence import measure_classifiers, measure_defence
 from training.measure.encrypted import record_encryption
 from training.measure.faults import record_faults
@@ -32,15 +32,17 @@ def main() -> None:
 
 
 def measure_bundle(options: argparse.Namespace) -> None:
-    """Measure all that a bundle can be measured for."""
+    """Measure all that a bundle can be measured for; SystemExit, one sentence, where it has to be calibrated first."""
     bundle = load_bundle(options.bundle)
+    if bundle.lacks is None:
+        check_content(bundle)
+    data = measured_collections(bundle, options)
+    val = validation_scans(data, options)
     if bundle.lacks is None:
         if not options.recorded:
             record_answers(options, conditions(bundle.channels))
-        refit_bundle(bundle.name)
+        refit_bundle(bundle.name, asked_about(val, options))
         bundle = load_bundle(options.bundle)
-    data = measured_collections(bundle, options)
-    val = validation_scans(data, options)
     if bundle.lacks is None:
         measure_defence(bundle, val, options)
     else:

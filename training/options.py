@@ -96,6 +96,11 @@ def bundle_words(name: str) -> list[str]:
     return [] if name == DEFAULT_BUNDLE else ["--bundle", name]
 
 
+def seed_words(options: argparse.Namespace) -> list[str]:
+    """Return the words that name the seed in a command; none for 0, which it takes by itself."""
+    return ["--seed", str(options.seed)] if options.seed else []
+
+
 def bundle_command(module: str, bundle: str, options: argparse.Namespace) -> str:
     """Return the command line that `bundle_options`, with or without a `limit`, were parsed from."""
     limit = getattr(options, "limit", None)

@@ -5,7 +5,7 @@
     python -m training.measure.answers --data br35h.npz tcga-lgg.npz cheng.npz --per-site 300
 
 Thresholds, tables and the Detect page are all made of these answers. A condition that was recorded with the weights of
-today on the same scans is not measured again, and one that was cut off goes on where it stopped.
+today on the same scans and with the same seed is not measured again, and one that was cut off goes on where it stopped.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def record_answers(
     digests = [image_digest(pixels) for pixels in val.pixels]
     for settings in wanted:
         named = names if settings not in FURTHER else [name for name in names if name == bundle.default_classifier]
-        asked = [name for name in named if not is_recorded(bundle, name, settings, digests)]
+        asked = [name for name in named if not is_recorded(bundle, name, settings, digests, options.seed)]
         if settings.method and settings.method not in CORRUPTIONS:
             for name in asked:  # each is attacked on its own
                 keep(options, bundle, [name], settings, val)
@@ -89,13 +89,31 @@ def record_answers(
             keep(options, bundle, asked, settings, val)
 
 
-def is_recorded(bundle: Bundle, classifier: str, settings: AttackSettings, digests: Sequence[str]) -> bool:
-    """Return whether the bundle holds this condition's answers to these scans, made with today's weights."""
+def is_recorded(bundle: Bundle, classifier: str, settings: AttackSettings, digests: Sequence[str], seed: int) -> bool:
+    """Return whether the bundle holds this condition's answers to these scans, of today's weights and this seed."""
     known, name = bundle.calibrations.get(classifier), condition_name(settings)
     if known is None or known.digests != list(digests) or name not in known.conditions:
         return False
     made_with = read_facts(bundle.folder).get("answers", {}).get(classifier, {}).get(name)
-    return made_with == weights_digest(bundle, classifier)
+    return made_with == made_of(weights_digest(bundle, classifier), seed)
+
+
+def made_of(weights: str, seed: int) -> str:
+    """Return what bundle.json notes beside an answer: the digest of the weights, and the seed where it isn't 0."""
+    return f"{weights} seed {seed}" if seed else weights
+
+
+def check_recorded(bundle: Bundle, val: Dataset, seed: int) -> None:
+    """SystemExit, one sentence, where the recorded answers are to other scans than these, or of another seed."""
+    name = bundle.default_classifier
+    known = bundle.calibrations.get(name)
+    noted = read_facts(bundle.folder).get("answers", {}).get(name, {}).values()
+    seeds = {made_with.partition(" seed ")[2] or "0" for made_with in noted}
+    if known is None or known.digests != [image_digest(pixels) for pixels in val.pixels] or seeds != {str(seed)}:
+        raise SystemExit(
+            f"What is recorded of {bundle.name} is of other scans or of another seed; give --data, --per-site and "
+            "--seed as they were, or measure again, without --recorded."
+        )
 
 
 def drop_stale(bundle: Bundle) -> None:
@@ -106,7 +124,8 @@ def drop_stale(bundle: Bundle) -> None:
     for classifier, entry in answers.items():
         made_with = facts.get("answers", {}).get(classifier, {})
         today = weights_digest(bundle, classifier) if classifier in bundle.classifiers else None
-        stale = [name for name in entry["conditions"] if today is None or made_with.get(name) != today]
+        weights = {name: made_with.get(name, "").partition(" seed ")[0] for name in entry["conditions"]}
+        stale = [name for name, then in weights.items() if then != today]
         for name in stale:
             del entry["conditions"][name]
             made_with.pop(name, None)
@@ -146,7 +165,7 @@ def keep(
         entry = entry_of(answers.get(classifier, {}), val)
         answers[classifier] = entry
         entry.setdefault("conditions", {})[name] = asdict(found)
-        facts.setdefault("answers", {}).setdefault(classifier, {})[name] = weights[classifier]
+        facts.setdefault("answers", {}).setdefault(classifier, {})[name] = made_of(weights[classifier], options.seed)
     path.write_text(json.dumps(answers), encoding="utf-8")
     write_facts(folder, facts)
 

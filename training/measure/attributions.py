@@ -29,7 +29,7 @@ from core.purification.settings import PurifySettings
 from core.statistics import bootstrap_interval
 from training.conditions import pixels_under
 from training.files import read_results, write_results
-from training.options import bundle_options, bundle_words, data_words
+from training.options import bundle_options, bundle_words, data_words, seed_words
 from training.recipes.data import measured_collections, validation_scans
 
 TUMOUR = 1
@@ -57,7 +57,12 @@ def record_attributions(val: Dataset, bundle: Bundle, options: argparse.Namespac
     for name in (name for name in bundle.classifiers if name not in bundle.added):
         made_with = {
             "command": shlex.join(
-                ["python", "-m", "training.measure.attributions", *data_words(options), *bundle_words(bundle.name)]
+                [
+                    *("python", "-m", "training.measure.attributions"),
+                    *data_words(options),
+                    *bundle_words(bundle.name),
+                    *seed_words(options),
+                ]
             ),
             "seed": options.seed,
             "attack": asdict(ATTACK),

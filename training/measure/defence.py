@@ -31,7 +31,7 @@ from training.measure.answers import NOTEBOOKS, conditions, notebook_path, weigh
 from training.measure.attributions import record_attributions
 from training.measure.purifiers import record_purifiers
 from training.measure.variation import record_variation
-from training.options import bundle_words, data_words
+from training.options import bundle_words, data_words, seed_words
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,10 @@ def measure_defence(bundle: Bundle, val: Dataset, options: argparse.Namespace) -
 
 
 def tables_command(options: argparse.Namespace) -> str:
-    """Return the line that measures all tables."""
+    """Return the line that measures all tables; `make` has no word for another seed than 0, but the module has."""
+    if options.seed:
+        words = ["python", "-m", "training.publish.tables", *data_words(options), *bundle_words(options.bundle)]
+        return shlex.join([*words, *seed_words(options)])
     names = " ".join(path.name for path in options.data)
     words = ["make", "tables", f"DATA={names}" if len(options.data) == 1 else f'DATA="{names}"']
     words += [f"BUNDLE={name}" for name in bundle_words(options.bundle)[1:]]
@@ -206,6 +209,5 @@ def row_command(row: Row, bundle: Bundle, options: argparse.Namespace) -> str:
     words += ["--white-box"] if attack.white_box else []
     words += ["--classifier", row.classifier] if row.classifier not in (None, bundle.default_classifier) else []
     words += ["--limit", str(limit)] if limit else []
-    words += ["--seed", str(options.seed)] if options.seed else []
-    words += bundle_words(options.bundle)
+    words += [*seed_words(options), *bundle_words(options.bundle)]
     return shlex.join(words)

@@ -38,7 +38,7 @@ from core.statistics import bootstrap_interval
 from training.conditions import pixels_under
 from training.files import read_results, write_results
 from training.measure.answers import weights_digest
-from training.options import bundle_options, bundle_words, data_words
+from training.options import bundle_options, bundle_words, data_words, seed_words
 from training.recipes.data import measured_collections, validation_scans
 
 ATTACKED = Path("build/purifiers")
@@ -79,7 +79,12 @@ def record_purifiers(val: Dataset, bundle: Bundle, options: argparse.Namespace) 
     """Return every row, measured where it isn't known, and kept in results.json as it comes."""
     folder, made_with = bundle.folder, made_with_today(bundle)
     command = shlex.join(
-        ["python", "-m", "training.measure.purifiers", *data_words(options), *bundle_words(bundle.name)]
+        [
+            *("python", "-m", "training.measure.purifiers"),
+            *data_words(options),
+            *bundle_words(bundle.name),
+            *seed_words(options),
+        ]
     )
     known = known_rows(folder, made_with, command)
     only = getattr(options, "only", None)  # `training.publish.tables` has no such option

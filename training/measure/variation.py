@@ -26,7 +26,7 @@ from core.purification.catalogue import purifier_steps
 from core.purification.settings import PurifySettings
 from training.conditions import pixels_under
 from training.files import read_results, write_results
-from training.options import bundle_options, bundle_words, data_words
+from training.options import bundle_options, bundle_words, data_words, seed_words
 from training.recipes.data import measured_collections, validation_scans
 
 EPS = (0.5, 1, 2, 4, 8, 16)
@@ -46,7 +46,12 @@ def record_variation(val: Dataset, bundle: Bundle, options: argparse.Namespace) 
     """Measure figure 4 into results.json, unless it stands there, made with the weights of today."""
     folder, made_with = bundle.folder, made_with_today(bundle)
     command = shlex.join(
-        ["python", "-m", "training.measure.variation", *data_words(options), *bundle_words(bundle.name)]
+        [
+            *("python", "-m", "training.measure.variation"),
+            *data_words(options),
+            *bundle_words(bundle.name),
+            *seed_words(options),
+        ]
     )
     known = read_results(folder).get("variation", {})
     if (known.get("made_with"), known.get("command")) == (made_with, command) or getattr(options, "recorded", False):

@@ -12,7 +12,7 @@ import argparse
 
 from core.bundles import load_bundle
 from core.evaluation.encrypted import token_classifiers
-from training.measure.answers import conditions, record_answers
+from training.measure.answers import check_recorded, conditions, record_answers
 from training.measure.calibrate import asked_about, check_content, refit_bundle
 from training.measure.defence import measure_classifiers, measure_defence
 from training.measure.encrypted import record_encryption
@@ -39,7 +39,9 @@ def measure_bundle(options: argparse.Namespace) -> None:
     data = measured_collections(bundle, options)
     val = validation_scans(data, options)
     if bundle.lacks is None:
-        if not options.recorded:
+        if options.recorded:
+            check_recorded(bundle, val, options.seed)
+        else:
             record_answers(options, conditions(bundle.channels))
         refit_bundle(bundle.name, asked_about(val, options))
         bundle = load_bundle(options.bundle)

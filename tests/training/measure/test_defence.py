@@ -54,6 +54,8 @@ def test_the_commands_name_all_collections_and_how_many_scans_of_a_site():
     assert tables_command(both) == 'make tables DATA="a.npz b.npz" PER_SITE=40'
     chests = Namespace(data=[Path("c.npz")], per_site=None, seed=0, bundle="chest-xray")
     assert tables_command(chests) == "make tables DATA=c.npz BUNDLE=chest-xray"
+    again = Namespace(**vars(chests) | {"seed": 1})
+    assert tables_command(again) == "python -m training.publish.tables --data c.npz --bundle chest-xray --seed 1"
     bundle = SimpleNamespace(default_classifier="resnet18")
     assert row_command(Row(AttackSettings("pgd"), 20), bundle, both) == (
         "python -m core evaluate --data a.npz b.npz --per-site 40 --attack pgd --limit 20"

@@ -57,9 +57,12 @@ def federated_table(card: Mapping[str, Any]) -> list[str]:
         [name, *(figure_share(figures[view]) for view in (*views, "pooled")), gain(gains.get(name))]
         for name, figures in metrics["accuracy"].items()
     ]
+    shown = metrics["pooled"].partition(";")[0]  # the rest is on how groups are resampled
+    parts = "a hospital's own are a part of them" if shown.startswith("its own") else "each hospital shows all of them"
     about = (
-        "**MedFedPure's mixture**: accuracy plain, as each hospital would show the scans, and purified. "
-        f"{made_by(card['command'], metrics['n'])} It took {card['minutes']} min. " + " ".join(metrics["remarks"])
+        f"**MedFedPure's mixture**: accuracy plain and purified; the hospitals' columns show {shown}. "
+        f"{made_by(card['command'], metrics['n'])} n counts scans, plain or purified; {parts}. "
+        f"It took {card['minutes']} min. " + " ".join(metrics["remarks"])
     )
     return section(about, head, rows)
 
@@ -74,7 +77,7 @@ def robust_table(card: Mapping[str, Any]) -> list[str]:
     metrics = card["metrics"]
     networks = {
         "the mixture": metrics["mixture"],
-        "one network, trained on the joint stage's mix for as many steps as an expert": metrics["one_network"],
+        "one network, trained on the joint stage's mix": metrics["one_network"],
     }
     rows = [[title, *condition_shares(figures)] for title, figures in networks.items()]
     about = (

@@ -6,11 +6,12 @@
 All scans of the site that is left out are measured, those of its training split too. --init may have seen some sites,
 which --init-saw must name: where one of these is left out, the run begins with random weights instead. The temperature
 of the probabilities is fitted on the validation scans of the other sites. A site that has been measured is not trained
-again, and a run that was cut off goes on; everything goes into leave-one-out.json in the folder, and with --record into
-the bundle's results.json.
+again, and a run that was cut off goes on, if it is given the options that it was begun with; everything goes into
+leave-one-out.json in the folder, and with --record into the bundle's results.json.
 """
 
 import argparse
+import json
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from training.recipes.cards import command_line, started_from
 from training.recipes.data import load_collections, without_sites
 
 RECORD = "leave-one-out.json"
+BEGUN = "begun.json"
+SHAPING = ("lr", "architecture", "width", "weights", "batch", "purify", "attack")  # options that shape a run
 KEY = "left_out"
 
 
@@ -34,10 +37,12 @@ def main() -> None:
         own = site_options(site, options)
         if measured(options, site) == basis(own, data):
             continue
+        check_begun(own, data)
         run = classifier.trained(without_sites(data, [site]).split("train"), own)
         if not run.finished:
             return print("Not finished; run the same command again to go on.")
-        keep(options, site, basis(own, data) | results(run, data, site, own))
+        begun_with = {"started_from": run.history["started_from"]}
+        keep(options, site, basis(own, data) | begun_with | results(run, data, site, own))
     if options.record:
         write_results(load_bundle(options.bundle).folder, {KEY: read_json(options.out / RECORD)})
 
@@ -77,6 +82,23 @@ def basis(options: argparse.Namespace, data: Dataset) -> dict[str, Any]:
         "left_out": options.leave_out,
         "data_sha256": data.sha256,
     }
+
+
+def check_begun(options: argparse.Namespace, data: Dataset) -> None:
+    """Note beside the checkpoint what a run is begun with; SystemExit where it was begun with something else."""
+    path = options.out / BEGUN
+    today = basis(options, data) | {"data": [path.name for path in options.data]}
+    today |= {name: getattr(options, name) for name in SHAPING}
+    today = json.loads(json.dumps(today))
+    begun = read_json(path)
+    if begun and (options.out / "checkpoint.safetensors").is_file():
+        if changed := [name for name in today if begun.get(name) != today[name]]:
+            raise SystemExit(
+                f"The run in {options.out} was begun with another {changed[0].replace('_', ' ')}; take what it was "
+                "begun with, or another --out."
+            )
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_json(path, today)
 
 
 def results(run: Any, data: Dataset, site: str, options: argparse.Namespace) -> dict[str, Any]:

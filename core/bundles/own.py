@@ -45,9 +45,12 @@ def own_folder() -> Path | None:
 
 
 def own_names() -> tuple[str, ...]:
-    """Names of the bundles that are the user's own from the start."""
+    """Names of the bundles that are the user's own from the start; none where the folder can't be read."""
     folder = own_folder()
-    return tuple(sorted(path.parent.name for path in folder.glob(f"*/{BUNDLE}"))) if folder else ()
+    try:
+        return tuple(sorted(path.parent.name for path in folder.glob(f"*/{BUNDLE}"))) if folder else ()
+    except OSError:  # such as a home that a service is kept out of
+        return ()
 
 
 def added_to(name: str) -> Added | None:

@@ -230,3 +230,11 @@ def test_damage_says_how_to_take_it_away(spoil, cells, own, tmp_path):
         facts.write_text(json.dumps(json.loads(facts.read_text()) | {"classifiers": {"mamba": {}}}))
     with pytest.raises(BundleError, match=rf"python -m core bundle remove {NAME}"):
         load_bundle(NAME)
+
+
+def test_a_folder_that_cannot_be_read_holds_nothing(monkeypatch):
+    def forbidden(*_: object) -> None:
+        raise PermissionError("not for this user")
+
+    monkeypatch.setattr(Path, "glob", forbidden)
+    assert own_names() == ()

@@ -43,6 +43,13 @@ def test_the_unit_keeps_memory_off_the_disk_and_the_process_off_the_network():
     assert "-r requirements.lock" in PAGE and (ROOT / "requirements.lock").exists()
 
 
+def test_what_is_added_lies_where_the_unit_may_read_and_is_backed_up():
+    unit, backups = PAGE.split("```ini")[1].split("```")[0], PAGE.split("**Backups.**")[1].split("**Updates.**")[0]
+    folder = "/var/lib/" + re.search(r"^StateDirectory=(.*)$", unit, re.MULTILINE)[1]
+    assert "ProtectHome=yes" in unit and f"Environment=PURESCAN_BUNDLES={folder}/bundles\n" in unit
+    assert "PURESCAN_BUNDLES" in backups
+
+
 def test_the_log_has_the_fields_that_the_page_names(caplog):
     caplog.set_level(logging.INFO, "purescan")
     LogLine("Examining the scan").write("failed", 0.5, ValueError("no"), steps=3)

@@ -232,7 +232,7 @@ def test_damage_says_how_to_take_it_away(spoil, cells, own, tmp_path):
         load_bundle(NAME)
 
 
-def test_a_folder_that_cannot_be_read_holds_nothing(monkeypatch):
+def test_a_folder_that_cannot_be_read_holds_nothing(own, monkeypatch):
     def forbidden(*_: object) -> None:
         raise PermissionError("not for this user")
 

@@ -94,8 +94,10 @@ def test_a_case_shows_what_can_be_known(audited: AppTest) -> None:
     audited.selectbox(key=CASE).select(1).run()
     assert "'broken.png'" in audited.error[0].value.replace("\\", "")
     audited.selectbox(key=CASE).select(0).run()
-    audited.button(key="case-examine").click().run()
     session: Session = audited.session_state["session"]
+    session.tour, session.step = "clinician", 1
+    audited.button(key="case-examine").click().run()
+    assert session.tour is None and session.origin is None, "the tour, which speaks of another scan, has ended"
     assert session.scan.name == "Doe^John.dcm" and audited.title[0].value != "Audit a cohort"
 
 

@@ -57,6 +57,7 @@ def draw_case(session: Session, audit: AuditState, index: int) -> None:
             _draw_region(session, audit, index, evidence)
         _draw_remark(case, index)
         if st.button("Open in Examine", icon=":material/radiology:", key="case-examine"):
+            session.tour = None  # it speaks of another scan, and would attack this one
             session.take(evidence.scan)
             go_to("examine")
 

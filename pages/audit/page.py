@@ -13,7 +13,7 @@ from pages.audit.table import CASE, draw_figures, draw_live_table, draw_table
 from pages.shared.empty_states import draw_missing_models, draw_problem
 from pages.shared.errors import end_page
 from pages.shared.examinations import lacking
-from pages.shared.job_status import Progress, draw_job_status, draw_stop, follow
+from pages.shared.job_status import draw_job_status, draw_stop, follow
 from pages.shared.runtime import bundle, wait_until_ready
 from pages.shared.session import Session, current_session
 from pages.shared.tours import draw_tour
@@ -50,12 +50,6 @@ def draw_state(audit: AuditState) -> None:
         )
 
 
-def progress(audit: AuditState) -> Progress:
-    """So many of all scans."""
-    done, total = len(audit.cases), len(audit.sources)
-    return Progress(done, total, f"{done} of {total} scans")
-
-
 def draw_so_far(audit: AuditState) -> None:
     """What is known while the rest is being done."""
     draw_figures(list(audit.cases.values()))
@@ -82,7 +76,7 @@ def draw_audit(session: Session, audit: AuditState) -> None:
     if running:
         with live.container():
             draw_stop(audit)
-            follow(audit, lambda: progress(audit), lambda _: draw_so_far(audit))
+            follow(audit, audit.progress, lambda _: draw_so_far(audit))
         # It has ended while it was being drawn: the button changes, and the cases can be opened.
         st.rerun()
     with rest:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.shared.examinations import profile_in_force, with_thresholds
+from pages.shared.job_status import Progress
 from pages.shared.page_state import PageState
 from pages.shared.runtime import bundle, heavy_work
 
@@ -78,6 +79,11 @@ class AuditState(PageState):
     def complete(self) -> bool:
         """Whether every scan is done."""
         return len(self.cases) == len(self.sources)
+
+    def progress(self) -> Progress:
+        """So many of all scans, of which the job that runs need not have done all."""
+        done, total = len(self.cases), len(self.sources)
+        return Progress(done, total, f"{done} of {total} scans", before=max(0, done - self.begun.count))
 
     def outlives(self, attacked_copy: bool) -> bool:
         """It is about a cohort, whatever scan is open."""

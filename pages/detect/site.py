@@ -11,6 +11,7 @@ import streamlit as st
 from pages.detect.site_result import draw_result
 from pages.shared.job_status import Progress, draw_job_status, draw_stop, follow
 from pages.shared.page_state import PageState
+from pages.shared.uploads import refusal
 from pages.shared.words import plain
 
 if TYPE_CHECKING:
@@ -78,9 +79,12 @@ def draw_site(session: Session, record: Record) -> None:
 
 
 def _draw_idle(session: Session, record: Record, state: SiteState | None, files: list[UploadedFile]) -> None:
+    problem = refusal(files)
+    if problem:
+        st.error(problem, icon=":material/error:")
     st.button(
         "Fit thresholds to these scans", icon=":material/tune:", type="primary", key="site-start",
-        on_click=_begin, args=(session, record), disabled=not files,
+        on_click=_begin, args=(session, record), disabled=not files or bool(problem),
     )  # fmt: skip
     if state is None:
         if not files:

@@ -49,7 +49,7 @@ def draw_opinions(session: Session, state: ExpertsState) -> None:
 
 def _draw_copy(state: ExpertsState, running: bool) -> None:
     """That the open scan is an attacked copy, and the way back to it after another attack was made here."""
-    if state.eps is None:
+    if state.attack.eps is None:
         st.caption(
             "The scan on the table is an attacked copy: it stands beside its clean original. Its attack may have been "
             "aimed at another classifier; “Attack the mixture” aims at this one, and begins with the clean original."
@@ -97,7 +97,7 @@ def draw_stages(state: ExpertsState, switched_on: tuple[bool, ...]) -> None:
 
 def title(state: ExpertsState, stage: str) -> str:
     """A stage in words."""
-    return f"Attacked, ε = {state.eps:g}/255" if stage == ATTACKED and state.eps else stage
+    return state.attack.title if stage == ATTACKED else stage
 
 
 def draw_picture(state: ExpertsState, stage: str, view: MixtureView) -> None:

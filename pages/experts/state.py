@@ -11,6 +11,7 @@ import streamlit as st
 from pages.shared.examinations import examination, target_examination
 from pages.shared.page_state import PageState
 from pages.shared.runtime import bundle, heavy_work
+from pages.shared.words import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +48,28 @@ class Attention(NamedTuple):
     rollout: np.ndarray
 
 
+@dataclass
+class Attack:
+    """An attack on the mixture, as far as it has come; its steps write into it and into no other.
+
+    pixels: (C, H, W) what it has come to, None before the first step; eps: its budget in 1/255, and taken, steps: how
+    many steps of how many, None and 0 for a copy that was attacked elsewhere.
+    """
+
+    pixels: np.ndarray | None = None
+    eps: float | None = None
+    taken: int = 0
+    steps: int = 0
+
+    @property
+    def title(self) -> str:
+        """In words; of one that was cut short, how far it came."""
+        if self.eps is None:
+            return ATTACKED
+        part = f", after {self.taken} of {counted(self.steps)}" if self.taken < self.steps else ""
+        return f"{ATTACKED}, ε = {self.eps:g}/255{part}"
+
+
 @dataclass(kw_only=True)
 class ExpertsState(PageState):
     """What is known of one scan and one mixture.
@@ -59,10 +82,8 @@ class ExpertsState(PageState):
         The scan on the table, and the result for it, or for its origin where it is an attacked copy.
     stages : dict of str to MixtureView
         `CLEAN`, `ATTACKED`, `PURIFIED` → pixels and what the experts make of them; the last two after an attack.
-    eps : float or None
-        Budget of the attack that was made here, in 1/255.
-    taken : ndarray or None
-        (C, H, W) what the attack that runs has come to, or the copy where none was made here.
+    attack : Attack
+        The one that is made here, or the copy where none was.
     copy : ndarray or None
         (C, H, W) the open scan where it is an attacked copy.
     path, path_method
@@ -80,8 +101,7 @@ class ExpertsState(PageState):
     scan: Scan
     before: Examination
     stages: dict[str, MixtureView]
-    eps: float | None = None
-    taken: np.ndarray | None = None
+    attack: Attack = field(default_factory=Attack)
     copy: np.ndarray | None = None
     path: list[GatePathPoint] = field(default_factory=list)
     path_method: str | None = None
@@ -104,9 +124,9 @@ class ExpertsState(PageState):
         return self.models.experts(self.mixture)
 
     def start(self, steps: Iterator[Any], *args: Any, **how: Any) -> None:
-        """As every page's; half an attack must not be taken for the whole one."""
+        """As every page's; an attack that this cuts off is forgotten, with the step it is at, and the copy is back."""
         if self.is_doing(ATTACKED):
-            self.taken = self.eps = None
+            self.attack = Attack(self.copy)
         super().start(steps, *args, **how)
 
     def forget_attack(self) -> None:
@@ -116,12 +136,12 @@ class ExpertsState(PageState):
             self.stages.pop(stage, None)
         self.attributions.clear()
         self.attention.clear()
-        self.taken = self.eps = None
+        self.attack = Attack()
 
     def show_copy(self) -> None:
         """The open scan, an attacked copy, in the place of what was attacked here."""
         self.forget_attack()
-        self.taken = self.copy
+        self.attack = Attack(self.copy)
 
 
 def switches_key(mixture: str) -> str:
@@ -153,6 +173,6 @@ def _new_state(session: Session, mixture: str, choices: tuple[object, ...]) -> E
         scan=session.scan,
         before=before,
         stages={CLEAN: clean},
-        taken=copy,
+        attack=Attack(copy),
         copy=copy,
     )

@@ -55,7 +55,8 @@ def draw_curves(session: Session, state: FaultsState) -> None:
     rows = _recorded(record, what, state)
     if rows:
         draw_rows(what, rows, f"recorded-{what}")
-        draw_source(record.studies[what], f"‘{titles[what]}’")
+        form = "" if what == study.BITS else study.other_form(state)
+        draw_source(record.studies[what], f"‘{titles[what]}’", *([f"Recorded {form}."] if form else []))
     if not first:
         _draw_live(session, state, what)
 

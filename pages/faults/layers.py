@@ -11,7 +11,7 @@ from pages.faults.place import draw_place, enter
 from pages.faults.progress import draw_ending, follow
 from pages.faults.recorded import open_record
 from pages.faults.state import FaultsState
-from pages.faults.study import LAYER_FLIPS, LAYERS, UNIT, live_rows, shown_layers, start_study, study_key
+from pages.faults.study import LAYER_FLIPS, LAYERS, UNIT, live_rows, other_form, shown_layers, start_study, study_key
 from pages.faults.words import layer_title, part_title
 from pages.shared.charts import CONFIG
 from pages.shared.words import plain
@@ -125,10 +125,10 @@ def _about(state: FaultsState, rows: dict[str, float], source: str | None) -> st
         return "How sensitive each layer is hasn’t been measured for these weights. Click a block to look into it."
     if source == LIVE:
         study = state.studies[study_key(state, LAYERS)]
-        how = f"on {study.n} synthetic sample scans, {study.trials} trials a layer, measured now"
+        how = f"on {study.n} synthetic sample scans, {study.trials} trials a layer, measured now in {study.form}"
     else:
         study = open_record(state.models, state.network).studies["layers"]
-        how = f"on {study.n} validation scans, recorded"
+        how = f"on {study.n} validation scans, recorded {other_form(state)}".rstrip()
     most = layer_title(max(shown_layers(state), key=lambda layer: rows.get(layer.name, 0.0)))
     return (
         f"Answers that {LAYER_FLIPS} random flips in a layer change, {how}. Most sensitive: **{plain(most)}**. Click a "

@@ -143,8 +143,12 @@ class FaultsState(PageState):
                 self.flips.append(fault)
 
     def store_as(self, form: str) -> None:
-        """Keep the network's numbers in another format, undamaged: a bit of the one is no bit of the other."""
+        """Keep the network's numbers in another format, undamaged: a bit of the one is no bit of the other.
+
+        What is being measured in the one is stopped, as the page follows what is measured in the other.
+        """
         if form != self.form:
+            self.stop()
             self.form, self.flips = form, []
 
     def look_at(self, tensor: str, index: int = 0) -> None:

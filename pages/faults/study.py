@@ -23,6 +23,7 @@ TITLES = {FLIPS: "Over flips", LAYERS: "By layer", BITS: "By bit", ACTIVATIONS: 
 BY_PART = (LAYERS, ACTIVATIONS)
 UNIT = "trials"
 COUNTS = (1, 2, 4, 8, 16)
+RECORDED_FORM = "float32"  # of every recorded study but that of the bits, which has both
 LAYER_FLIPS = 16  # as recorded: a single one is harmless too often to tell layers apart in a few trials
 NO_SAMPLES = (
     "This bundle has no sample scans of its own, so that nothing can be measured on them; choose another bundle."
@@ -59,9 +60,14 @@ def shown_layers(state: FaultsState) -> list[Layer]:
     return [layer for layer in state.layers if layer.part == state.layer.part]
 
 
-def study_key(state: FaultsState, what: str) -> tuple[str, str]:
-    """Under which a live study is kept: layers are measured part by part."""
-    return what, state.layer.part if what in BY_PART else ""
+def study_key(state: FaultsState, what: str) -> tuple[str, str, str]:
+    """Under which a live study is kept: layers are measured part by part, and everything in the format of today."""
+    return what, state.layer.part if what in BY_PART else "", state.form
+
+
+def other_form(state: FaultsState) -> str:
+    """Where recorded flips, layers and activations are of another format than is shown: which; else empty."""
+    return "" if state.form == RECORDED_FORM else f"in {RECORDED_FORM}, not in {state.form}"
 
 
 def live_rows(state: FaultsState, what: str) -> list[Any]:

@@ -25,12 +25,16 @@ SO_FAR = "What is shown is how far it had come."
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job is: `done` of `total`, and that in words; `at_most`: it may need less than `total`."""
+    """How far a job is: `done` of `total`, and that in words; `at_most`: it may need less than `total`.
+
+    before: what of `done` was done before this job, which took none of the job's time.
+    """
 
     done: int
     total: int
     text: str
     at_most: bool = False
+    before: int = 0
 
 
 def follow(state: PageState, progress: Callable[[], Progress], draw: Callable[[int], object] | None = None) -> None:
@@ -73,8 +77,9 @@ def follow(state: PageState, progress: Callable[[], Progress], draw: Callable[[i
 def draw_progress(job: Job[Any], now: Progress) -> None:
     """How far a job is, what that took, how long the rest may take, and whether others have their turn as well."""
     parts = [now.text, f"{job.seconds:.1f} s of computing"]
-    if job.seconds > FORECAST_SECONDS and 0 < now.done < now.total:
-        still = job.seconds / now.done * (now.total - now.done)
+    own = now.done - now.before
+    if job.seconds > FORECAST_SECONDS and own > 0 and now.done < now.total:
+        still = job.seconds / own * (now.total - now.done)
         parts.append(f"{'at most' if now.at_most else 'about'} {duration(still)} to come")
     if job.ahead:
         parts.append("taking turns with other visitors")

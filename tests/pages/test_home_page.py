@@ -101,7 +101,7 @@ def test_tour_runs_from_first_step_to_last(app: AppTest, key: str) -> None:
             assert (session.scan.derived == "attacked") == (session.origin is not None) == step.attacked
         assert {name: app.session_state[name] for name in step.sets} == step.sets
         if step.press:
-            assert session.state_of(ExpertsState).eps and ATTACKED in session.state_of(ExpertsState).stages
+            assert session.state_of(ExpertsState).attack.eps and ATTACKED in session.state_of(ExpertsState).stages
         if "attack" in step.asks:
             attack_run = session.state_of(AttackRun)
             assert attack_run.settings == AttackSettings("pgd", eps=float(step.asks["eps"])) and attack_run.outcome
@@ -141,6 +141,18 @@ def test_a_tour_speaks_of_its_own_attack(monkeypatch: pytest.MonkeyPatch) -> Non
     for settings, seed in ((AttackSettings("fgsm", eps=2), 0), (PGD, 1), (PGD, 0)):
         tours._prepare(Session(origin="a scan", attacked_by=settings, attacked_seed=seed), step)  # type: ignore[arg-type]
     assert [(session.attacked_by.method, session.attacked_seed) for session in again] == [("fgsm", 0), ("pgd", 1)]
+
+
+def test_a_tour_says_why_its_attack_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Session) -> None:
+        raise ValueError("The scan can't be attacked.")
+
+    said: list[str] = []
+    monkeypatch.setattr(tours, "attack", refuse)
+    monkeypatch.setattr(tours.st, "error", lambda text, icon: said.append(text.replace("\\", "")))
+    monkeypatch.setattr(tours.st, "rerun", lambda: pytest.fail("It would be tried again for ever."))
+    tours._prepare(Session(), next(step for step in TOURS["clinician"].steps if step.attacked))
+    assert said == ["The scan can't be attacked."]
 
 
 @pytest.mark.slow

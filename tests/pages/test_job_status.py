@@ -100,18 +100,20 @@ def test_the_ending_says_why() -> None:
 
 
 @pytest.mark.parametrize(
-    "seconds, done, at_most, ahead, expected",
+    "seconds, done, at_most, ahead, before, expected",
     [
-        (1.0, 1, False, 0, "1 of 4 · 1.0 s of computing"),
-        (3.0, 1, False, 0, "1 of 4 · 3.0 s of computing · about 9 s to come"),
-        (300.0, 1, True, 0, "1 of 4 · 300.0 s of computing · at most 15 min to come"),
-        (3.0, 4, False, 2, "4 of 4 · 3.0 s of computing · taking turns with other visitors"),
+        (1.0, 1, False, 0, 0, "1 of 4 · 1.0 s of computing"),
+        (3.0, 1, False, 0, 0, "1 of 4 · 3.0 s of computing · about 9 s to come"),
+        (300.0, 1, True, 0, 0, "1 of 4 · 300.0 s of computing · at most 15 min to come"),
+        (3.0, 4, False, 2, 0, "4 of 4 · 3.0 s of computing · taking turns with other visitors"),
+        (9.0, 3, False, 0, 2, "3 of 4 · 9.0 s of computing · about 9 s to come"),
+        (9.0, 2, False, 0, 2, "2 of 4 · 9.0 s of computing"),
     ],
 )
 def test_progress_in_words(
-    monkeypatch: pytest.MonkeyPatch, seconds: float, done: int, at_most: bool, ahead: int, expected: str
+    monkeypatch: pytest.MonkeyPatch, seconds: float, done: int, at_most: bool, ahead: int, before: int, expected: str
 ) -> None:
     said: list[tuple[float, str]] = []
     monkeypatch.setattr("pages.shared.job_status.st.progress", lambda share, text: said.append((share, text)))
-    draw_progress(SimpleNamespace(seconds=seconds, ahead=ahead), Progress(done, 4, f"{done} of 4", at_most))
+    draw_progress(SimpleNamespace(seconds=seconds, ahead=ahead), Progress(done, 4, f"{done} of 4", at_most, before))
     assert said == [(done / 4, expected)]

@@ -18,6 +18,7 @@ from core.report.site_scans import SiteScans
 from pages.detect.site import FILES, SiteState
 from pages.detect.trials import TrialsState, current_trials
 from pages.shared.scan_settings import PROFILE, SHIPPED
+from pages.shared.uploads import REFUSED
 from tests.reading import session, texts
 
 NAME = "resnet18"
@@ -31,8 +32,8 @@ def fitted(times: float = 40.0, classifier: str = NAME) -> Profile:
     return fit_profile(scores, bundle, classifier, date(2026, 11, 28))
 
 
-def upload(app: AppTest, key: str, name: str, content: bytes) -> AppTest:
-    next(found for found in app.file_uploader if found.key == key).upload(name, content)
+def upload(app: AppTest, key: str, name: str, content: bytes, kind: str = "application/zip") -> AppTest:
+    next(found for found in app.file_uploader if found.key == key).upload(name, content, kind)
     return app.run()
 
 
@@ -135,6 +136,12 @@ def test_nothing_is_computed_before_it_is_asked_for(panel: AppTest) -> None:
     assert not panel.exception and not panel.error
     assert panel.button(key="site-start").disabled
     assert "40 or more of your own scans" in texts(panel)
+
+
+def test_files_that_were_refused_on_their_way_in_are_not_fitted_to(panel: AppTest) -> None:
+    upload(panel, FILES, "ward.zip", b"", REFUSED)
+    assert not panel.exception and "MB: bring fewer" in panel.error[0].value
+    assert panel.button(key="site-start").disabled
 
 
 @pytest.mark.slow

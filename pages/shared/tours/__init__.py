@@ -15,6 +15,7 @@ from pages.shared.tours.tour import Step, Tour
 from pages.shared.visit.address import go_to
 from pages.shared.visit.asked import ask_for
 from pages.shared.visit.components import component
+from pages.shared.words import plain
 
 
 def start_tour(session: Session, key: str, step: int = 0) -> None:
@@ -109,7 +110,11 @@ def _attacked_as_told(session: Session) -> bool:
 
 def _prepare(session: Session, step: Step) -> None:
     if step.attacked and not _attacked_as_told(session):
-        attack(session)
+        try:
+            attack(session)
+        except ValueError as error:
+            st.error(plain(str(error)), icon=":material/error:")
+            return
         st.rerun()
     if step.attacked is False and session.origin is not None:
         session.take(session.origin, session.sample)

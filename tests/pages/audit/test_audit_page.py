@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -16,10 +17,12 @@ from pages.audit.files import exported, exported_title, file_name, report
 from pages.audit.source import about_files
 from pages.audit.state import AuditState, begin
 from pages.audit.table import CASE, REGION, TABLE, TINT, _choose, _frame, _tinted, answer
+from pages.shared.job_status import Progress
 from pages.shared.regions import keep_drawn
 from pages.shared.runtime import bundle, engine
 from pages.shared.session import Session
 from pages.shared.viewer.drawn import Drawn
+from pages.shared.worker import Worker
 from tests.pages.audit.helpers import audit, packed, upload
 from tests.reading import session, texts
 from tests.slowness import slow_down
@@ -91,8 +94,10 @@ def test_a_case_shows_what_can_be_known(audited: AppTest) -> None:
     audited.selectbox(key=CASE).select(1).run()
     assert "'broken.png'" in audited.error[0].value.replace("\\", "")
     audited.selectbox(key=CASE).select(0).run()
-    audited.button(key="case-examine").click().run()
     session: Session = audited.session_state["session"]
+    session.tour, session.step = "clinician", 1
+    audited.button(key="case-examine").click().run()
+    assert session.tour is None and session.origin is None, "the tour, which speaks of another scan, has ended"
     assert session.scan.name == "Doe^John.dcm" and audited.title[0].value != "Audit a cohort"
 
 
@@ -143,6 +148,16 @@ def test_what_is_finished_outlives_the_visit_but_not_the_names(audited: AppTest,
     audited.button(key="audit-start").click().run()
     assert audit(audited).job.count == 1, "only the file that could not be opened is tried again"
     assert {case.name: case for case in audit(audited).cases.values()} == before
+
+
+def test_a_resumed_audit_tells_what_it_did_itself_from_what_was_done_before() -> None:
+    """The time to come is told from what this run took: scans of an earlier run took none of it."""
+    sources, cases = tuple(sample_cohort()[:4]), {place: Case("a", "a") for place in (0, 1)}
+    facts = {"choices": (), "title": "", "bundle": "brain-mri", "settings": None, "store": Mock()}
+    now = AuditState(**facts, sources=sources, cases=cases)
+    now.start(iter([(2, Case("a", "a"))]), now.take, worker=Worker())
+    assert now.begun.wait(10)
+    assert now.progress() == Progress(3, 4, "3 of 4 scans", before=2)
 
 
 @pytest.mark.slow

@@ -110,12 +110,13 @@ def test_a_stopped_attack_keeps_how_far_it_came(page: AppTest, served: Bundle, m
     made = bench(page)
     monkeypatch.setattr(experts_attack, "STEPS", 4000)
     experts_attack.begin_attack(made, 8.0)
-    while made.taken is None:
+    while made.attack.pixels is None:
         time.sleep(0.02)
     made.stop()
     page.run()
     assert not page.exception and "Stopped after" in texts(page)
     assert ATTACKED in bench(page).stages and 0 < made.job.count < 4000
+    assert f"ε = 8/255, after {made.attack.taken:,} of 4,000 steps" in texts(page)
 
 
 @pytest.mark.slow

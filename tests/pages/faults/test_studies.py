@@ -1,5 +1,6 @@
 """The studies of the Faults page: recorded, measured live, and the search for the worst bits."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from core import Bundle
 from pages.faults import study
 from pages.faults.study import NO_SAMPLES
+from pages.shared.worker import Worker
 from tests.pages.faults.helpers import ALL_STUDIES, SECTIONS, bench, press, section
 from tests.pages.faults.records import COMMAND, write_record
 from tests.reading import texts
@@ -37,6 +39,30 @@ def test_records_of_today_are_drawn_and_others_are_not(page: AppTest, served: Bu
     write_record(served, tmp_path, ALL_STUDIES, made_with="other")
     page.run()
     assert "other weights" in texts(page) and "the guard sees" not in texts(page)
+
+
+@pytest.mark.slow
+def test_figures_of_another_format_are_said_to_be_of_it(page: AppTest, served: Bundle, tmp_path: Path) -> None:
+    """Only the study of the bits is recorded in both."""
+    write_record(served, tmp_path, ALL_STUDIES)
+    told = "ecorded in float32, not in bfloat16"
+    assert told not in texts(page.run())
+    page.segmented_control(key="faults-form-brain-mri-resnet18").set_value("bfloat16").run()
+    assert told in texts(page)
+    section(page, "Curves")
+    for what in ("flips", "layers", "bits", "activations"):
+        page.segmented_control(key="faults-curve").set_value(what).run()
+        assert (told in texts(page)) == (what != "bits")
+
+
+def test_a_live_study_is_of_its_format_alone(page: AppTest) -> None:
+    state = bench(page)
+    found = state.studies[study.study_key(state, "flips")] = study.Study("flips", 1, 1, state.form, 0, ["a row"])
+    state.start(itertools.repeat(None), worker=Worker())
+    state.store_as("bfloat16")
+    assert study.live_rows(state, "flips") == [] and state.begun.stopped
+    state.store_as(found.form)
+    assert study.live_rows(state, "flips") == ["a row"]
 
 
 @pytest.mark.slow
@@ -74,8 +100,8 @@ def test_the_layers_are_measured_on_the_samples(page: AppTest, monkeypatch) -> N
     monkeypatch.setattr("pages.faults.layers.TRIALS", 1)
     page.segmented_control(key="faults-network-brain-mri").set_value("plain").run()
     press(page, "faults-measure-strip")
-    assert not page.error and len(bench(page).studies["layers", ""].rows) == len(bench(page).layers) == 10
-    assert "measured now" in texts(page) and "Most sensitive" in texts(page)
+    assert not page.error and len(bench(page).studies["layers", "", "float32"].rows) == len(bench(page).layers) == 10
+    assert "measured now in float32" in texts(page) and "Most sensitive" in texts(page)
 
 
 @pytest.mark.slow
@@ -84,7 +110,7 @@ def test_curves_are_measured_on_the_samples(page: AppTest) -> None:
     section(page, "Curves")
     page.segmented_control(key="faults-trials").set_value(5).run()
     press(page, "faults-measure-flips")
-    study = bench(page).studies["flips", ""]
+    study = bench(page).studies["flips", "", "float32"]
     assert [row.flips for row in study.rows] == [1, 2, 4, 8, 16] and study.n == 12 and study.trials == 5
     assert "n = 12 synthetic sample scans" in texts(page) and all(chart.proto.alt for chart in page.get("plotly_chart"))
 

@@ -49,7 +49,7 @@ def attack(page: Page) -> None:
     page.get_by_text("Whole defence", exact=True).click(timeout=WAIT_MS)
     settle(page)
     page.locator(".st-key-attack button").click()
-    expect(page.get_by_test_id("stProgress")).to_contain_text(re.compile("[1-9]"), timeout=WAIT_MS)
+    expect(page.get_by_test_id("stProgress")).to_contain_text(re.compile(r"Step [1-9]\d* of"), timeout=WAIT_MS)
 
 
 def audit(page: Page) -> None:

@@ -22,9 +22,10 @@ SAMPLES = Path(__file__).resolve().parent.parent / "assets" / "samples"
 LONGEST = (
     *("federation/test_flower.py", "pages/test_load.py"),
     *("browser/test_axe.py", "browser/test_visit.py", "browser/test_tours.py", "browser/test_real_app.py"),
-    *("browser/test_shutdown.py", "browser/test_attack.py", "browser/test_memory.py", "browser/test_audit.py"),
+    *("browser/test_shutdown.py", "browser/test_attack.py", "browser/test_audit.py"),
     *("browser/test_viewer.py", "browser/test_comparison.py", "browser/test_purify.py", "browser/test_faults.py"),
     *("browser/test_experts.py", "browser/test_encrypt.py", "browser/test_detect.py", "browser/test_security.py"),
+    "browser/test_memory.py",
 )
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Server, start_server
 from helpers import WAIT_MS, choose, decision, settle, upload
 from playwright.sync_api import Browser, Page, expect
 
+from tests.app_server import Server, start_server
 from tests.scans.bombs import deflated_dicom
 
 SECONDS = 10.0

@@ -18,15 +18,28 @@ os.environ[VARIABLE] = ""
 SAMPLES = Path(__file__).resolve().parent.parent / "assets" / "samples"
 
 
-LONGEST = ("test_attack.py", "test_audit.py", "test_memory.py", "test_shutdown.py")
+# Files by how long they take, the longest first: of those without a browser, and of the browser's.
+LONGEST = (
+    *("federation/test_flower.py", "pages/test_load.py"),
+    *("browser/test_axe.py", "browser/test_visit.py", "browser/test_tours.py", "browser/test_real_app.py"),
+    *("browser/test_shutdown.py", "browser/test_attack.py", "browser/test_audit.py"),
+    *("browser/test_viewer.py", "browser/test_comparison.py", "browser/test_purify.py", "browser/test_faults.py"),
+    *("browser/test_experts.py", "browser/test_encrypt.py", "browser/test_detect.py", "browser/test_security.py"),
+    "browser/test_memory.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The browser's tests come last: once Playwright has started, no other test of the process can call asyncio.run.
 
-    Of these the longest files first: the other process would have nothing to do beside one at the end.
+    Of either kind the longest files first: the other process would have nothing to do beside one at the end.
     """
-    items.sort(key=lambda item: ("browser" in item.path.parts, item.path.name not in LONGEST))
+
+    def turn(item: pytest.Item) -> tuple[bool, int]:
+        file = f"{item.path.parent.name}/{item.path.name}"
+        return item.path.parent.name == "browser", LONGEST.index(file) if file in LONGEST else len(LONGEST)
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session")

@@ -31,10 +31,10 @@ def small_diffusion() -> Diffusion:
     return Diffusion(UNET)
 
 
-def defended_bundle() -> Bundle:
-    """The bundle; its limits flag nothing and refuse nothing, and its calibration is invented."""
+def defended_bundle(seed: int = 0) -> Bundle:
+    """The bundle, of the networks of this seed; its limits flag and refuse nothing, and its calibration is invented."""
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         classifier = NarrowResNet18(1, len(CLASSES), width=4)
         mae = MaskedAutoencoder(
             SIDE, PATCH, 1, width=16, depth=2, heads=2, decoder_width=8, decoder_depth=1, decoder_heads=2

@@ -44,8 +44,7 @@ def draw_thresholds(record: Record) -> None:
     draw_source(
         record,
         "Misses, of all attacked scans: the classifier was right before and is wrong now, and nothing is flagged.",
-        "Put right, turned wrong: attacked scans that were purified, whose answer is right only defended, or only "
-        "undefended. "
+        "Put right, turned wrong: purified attacked scans whose answer is right only defended, or only undefended. "
         "Left standing: wrong, and borderline, so that it stands where purification would put it right.",
         "An interval of no width means that all scans agree, not that the figure is certain.",
     )

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import start_server
 from helpers import WAIT_MS, settle
 from playwright.sync_api import Browser, Page, expect
+
+from tests.app_server import start_server
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 WORST = "tumour-01-pgd-8.dcm"

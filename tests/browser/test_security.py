@@ -7,9 +7,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from conftest import Server, start_server
 from helpers import WAIT_MS, decision, settle
 from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.app_server import Server, start_server
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
 POLICY = re.search(r'Content-Security-Policy "([^"]+)"', PAGE)[1]  # type: ignore[index]

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Server, start_server
 from helpers import WAIT_MS, choose, decision, settle, upload
 from playwright.sync_api import Browser, Page, expect
 
+from tests.app_server import Server, start_server
 from tests.scans.bombs import deflated_dicom
 
 SECONDS = 10.0
@@ -49,7 +49,7 @@ def attack(page: Page) -> None:
     page.get_by_text("Whole defence", exact=True).click(timeout=WAIT_MS)
     settle(page)
     page.locator(".st-key-attack button").click()
-    expect(page.get_by_test_id("stProgress")).to_contain_text(re.compile("[1-9]"), timeout=WAIT_MS)
+    expect(page.get_by_test_id("stProgress")).to_contain_text(re.compile(r"Step [1-9]\d* of"), timeout=WAIT_MS)
 
 
 def audit(page: Page) -> None:

@@ -90,6 +90,7 @@ def test_a_window_of_ones_own_is_what_the_models_see(open_app: Visit) -> None:
     page.get_by_text("Window, seed and classifier").click()
     expect(page.get_by_role("slider", name="Width")).to_be_visible(timeout=WAIT_MS)
     expect(canvas).to_be_visible()
+    stop_series(page)  # with this window all slices are examined anew, which would take the next test's time
 
 
 def outlined(canvas: Locator) -> int:

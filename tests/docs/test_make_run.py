@@ -1,15 +1,18 @@
 """`make run` says where the app is when it is there, and one sentence where it can't be there."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from pathlib import Path
 
 import pytest
 
+from tests.app_server import START_SECONDS
 from tests.port import trouble
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,16 +64,20 @@ def test_a_port_that_only_the_system_may_take_is_not_called_taken(monkeypatch: p
 def test_the_address_is_said_once_it_answers():
     port = free_port()
     process = make_run(port)
+    stopped = threading.Timer(START_SECONDS, end, [process])  # or what says nothing would be read for ever
+    stopped.start()
     try:
         lines = iter(process.stdout.readline, "")
         said = next(line for line in lines if f"http://127.0.0.1:{port}" in line)
         urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=20).close()
         assert said
     finally:
+        stopped.cancel()
         end(process)
 
 
 def end(process: subprocess.Popen) -> None:
-    """Stop make and the server that it started."""
-    os.killpg(process.pid, signal.SIGTERM)
+    """Stop make and the server that it started; they may be gone."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
     process.wait(30)

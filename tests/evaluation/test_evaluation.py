@@ -146,12 +146,14 @@ def test_a_refusal_counts_as_wrong():
 @pytest.mark.slow
 def test_several_classifiers_answer_at_once_as_each_would_alone(tiny, data):
     one = data.subset(np.arange(2))
-    twins = replace(tiny, classifiers=dict.fromkeys((NAME, "twin"), tiny.classifiers[NAME]))
-    notebooks = {name: Notebook(None) for name in twins.classifiers}
-    answers = collect_all(one, twins, notebooks, AttackSettings("gaussian-noise"))
-    alone = collect(one, tiny, NAME, AttackSettings("gaussian-noise"))
-    for name in twins.classifiers:
+    other = defended_bundle(seed=1).classifiers[NAME]
+    both = replace(tiny, classifiers={NAME: tiny.classifiers[NAME], "other": other})
+    notebooks = {name: Notebook(None) for name in both.classifiers}
+    answers = collect_all(one, both, notebooks, AttackSettings("gaussian-noise"))
+    for name, network in both.classifiers.items():
+        alone = collect(one, replace(tiny, classifiers={NAME: network}), NAME, AttackSettings("gaussian-noise"))
         assert replace(answers[name], seconds={}) == replace(alone, seconds={})
+    assert answers[NAME].certainty != answers["other"].certainty
 
 
 @pytest.mark.slow

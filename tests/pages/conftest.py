@@ -1,6 +1,6 @@
 """The app, run in this process without a browser."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,19 +23,28 @@ def _without_legacy_pages(self: PagesManager, *args: object, **kwargs: object) -
 
 
 @pytest.fixture
-def visit(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AppTest]:
-    """Give one more visit that has closed the notice, on Home, with the library loaded."""
+def visit(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], AppTest]]:
+    """Give one more visit that has closed the notice, on Home, with the library loaded; in the end all of them leave.
+
+    What still runs for one of them would take the next test's time.
+    """
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(PagesManager, "__init__", _without_legacy_pages)
     engine().warm_up()
     assert engine().ready.wait(120)
 
+    sessions: list[Session] = []
+
     def begin() -> AppTest:
         test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
-        test.session_state["session"] = Session(notice_seen=True, visit=Visit(greeted=True))
+        sessions.append(Session(notice_seen=True, visit=Visit(greeted=True)))
+        test.session_state["session"] = sessions[-1]
         return test.run()
 
-    return begin
+    yield begin
+    for session in sessions:
+        for state in session.states.values():
+            state.stop()
 
 
 @pytest.fixture

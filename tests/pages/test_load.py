@@ -70,7 +70,9 @@ def app(tmp_path: Path) -> Iterator[App]:
 @pytest.fixture
 def visitors(app: App) -> Iterator[list[Visitor]]:
     """After the notice, on Home; one more than there are scans, who only looks."""
-    entered = [enter(app.server.url) for _ in range(VISITORS + 1)]
+    # At once, as each of them waits out the greeting before it can be closed.
+    with ThreadPoolExecutor(VISITORS + 1) as pool:
+        entered = list(pool.map(enter, [app.server.url] * (VISITORS + 1)))
     yield entered
     for visitor in entered:
         visitor.close()

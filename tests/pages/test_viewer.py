@@ -1,6 +1,7 @@
 """What the viewer may ask for, as a browser sends whatever its visitor wants it to; and the slices of a volume."""
 
 import gc
+import time
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
@@ -177,7 +178,9 @@ def test_a_scan_that_was_replaced_is_let_go(app: AppTest, choose: Choose) -> Non
 
 def ended(state: SeriesState) -> None:
     """Watch until all is done: what nobody asks for is left."""
+    deadline = time.monotonic() + 120
     while state.running:
+        assert time.monotonic() < deadline
         state.begun.wait(1)
 
 

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def first_to_break(studies: Mapping[str, Sequence[FlipRow]]) -> str:
-    """Which classifier loses most at the most flips that all were measured at, and whether the intervals part them."""
+    """Which classifier has least accuracy left at the most flips that all were measured at, and whether that is sure.
+
+    It is sure where its interval and that of the one with the most left don't overlap.
+    """
     known = {name: [row for row in rows if row.accuracy is not None] for name, rows in studies.items()}
     shared = set.intersection(*({row.flips for row in rows} for rows in known.values()))
     if len(known) < 2 or not shared:

@@ -110,7 +110,9 @@ def test_a_stopped_attack_keeps_how_far_it_came(page: AppTest, served: Bundle, m
     made = bench(page)
     monkeypatch.setattr(experts_attack, "STEPS", 4000)
     experts_attack.begin_attack(made, 8.0)
+    deadline = time.monotonic() + 60
     while made.attack.pixels is None:
+        assert made.running and time.monotonic() < deadline
         time.sleep(0.02)
     made.stop()
     page.run()

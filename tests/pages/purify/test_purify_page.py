@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from core import load_bundle, load_scan
+from core import Scan, load_bundle, load_scan
 from core.attacks import attack_scan
 from core.evaluation.tradeoff import made_with_today
 from core.purification.catalogue import purified_pixels
@@ -52,11 +52,17 @@ def page(app: AppTest, choose: Choose) -> AppTest:
     return app
 
 
+@pytest.fixture(scope="module")
+def attacked() -> Scan:
+    """The sample's attacked copy."""
+    return attack_scan(load_scan(SCAN.path), load_bundle())
+
+
 @pytest.fixture
-def carried(page: AppTest) -> AppTest:
+def carried(page: AppTest, attacked: Scan) -> AppTest:
     """The same with an attacked copy open, and its clean original known."""
     now = session(page)
-    now.take_attacked(attack_scan(now.scan, load_bundle()), now.examination)
+    now.take_attacked(attacked, now.examination)
     page.run()
     assert not page.exception and not page.error
     return page

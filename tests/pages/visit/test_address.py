@@ -58,7 +58,7 @@ def test_every_page_opens_what_its_address_asks_for_and_says_the_same(app: AppTe
 def test_a_wrong_address_gives_the_page_s_start_and_one_sentence(app: AppTest, page: str) -> None:
     come(app, page, sample="tumour-99", eps="1e9", attack="pgd", seed="-1", view="film")
     now = session(app)
-    assert now.scan is None and now.attack is None or now.attack == AttackSettings("pgd", eps=8.0)
+    assert now.scan is None and (now.attack is None or now.attack == AttackSettings("pgd", eps=8.0))
     assert now.seed == 0 and not now.visit.class_view
     assert len(app.warning) == 1 and not app.error
     said = app.warning[0].value.replace("\\", "").replace("\u2060", "")

@@ -39,7 +39,7 @@ TASKS: dict[str, dict[str, Any]] = {
         "classes": ["normal lung", "adenocarcinoma", "squamous cell carcinoma"],
         "codes": ["lung_n", "lung_aca", "lung_scc"],
         "input": {"resolution": 128, "channels": 3},
-        "default_classifier": "vit",
+        "default_classifier": "resnet18",
         "modalities": [],
     },
     "chest-xray": {

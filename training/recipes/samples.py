@@ -4,11 +4,13 @@
     python -m training.recipes.samples --data pneumonia.npz --bundle chest-xray
     python -m training.recipes.samples --data pbc.zip --bundle blood-cells
 
-Each is farther from its nearest training scan, mirrored or not, than the median validation scan is from its own: so
-none is a training scan in disguise. The distances are recorded in samples.json beside the files. The collections take
-turns in giving the mean that a drawing begins from.
+None is a training scan in disguise: each is as far from its nearest training scan, mirrored or not, as unseen scans are
+from theirs, all but the nearest twentieth of the validation scans. Distances are between the details of two scans: a
+copy has the same, whatever its brightness and contrast, while a smooth drawing lies near everything otherwise. They are
+recorded in samples.json beside the files. The collections take turns in giving the mean that a drawing begins from.
 """
 
+import shlex
 from collections.abc import Collection
 from itertools import count
 from pathlib import Path
@@ -17,6 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
+from torchvision.transforms.functional import gaussian_blur
 
 from core import compute
 from core.attacks import displayable
@@ -33,39 +37,54 @@ from training.recipes.data import by_collection, measured_collections
 BODY_PARTS = {"brain-mri": "BRAIN", "chest-xray": "CHEST"}  # (0018,0015), by the terms of PS3.16 annex L
 DRAWN = 12  # of a bundle in all, at least one of each class
 CANDIDATES = 48
-MEASURED = 100  # val scans of a collection, whose distances the median is of
+MEASURED = 100  # val scans of a collection, whose distances are taken
+NEAREST_UNSEEN = 0.05  # so many of them may lie nearer to a training scan than a drawing
 START = 600
 STEPS = 80
 CONFIDENT = 0.9
+COARSE = 0.06  # of the side of an image: what is larger is layout, which many scans share
 
 
 def main() -> None:
-    options = bundle_options(__doc__).parse_args()
+    parser = bundle_options(__doc__)
+    parser.add_argument("--of-class", type=int, help=f"most drawings of a class; by default {DRAWN} over all classes")
+    parser.add_argument("--candidates", type=int, default=CANDIDATES, help="most that are drawn to find these")
+    options = parser.parse_args()
     bundle = load_bundle(options.bundle)
     data = measured_collections(bundle, options)
     known = data.split("train")
     val = by_collection(data.split("val"), MEASURED)
-    needed = float(np.median([nearest(pixels, known.pixels) for part in val.values() for pixels in part.pixels]))
+    taken = details(known.pixels)
+    unseen = [nearest(pixels, taken) for part in val.values() for pixels in part.pixels]
+    needed = float(np.quantile(unseen, NEAREST_UNSEEN))
     folder = sample_folder(bundle.name)
     folder.mkdir(parents=True, exist_ok=True)
     for old in sample_scans(bundle.name):
         if old.path.parent == folder and old.origin == "synthetic":
             old.path.unlink()
-    record: dict[str, Any] = {"command": bundle_command("training.recipes.samples", bundle.name, options)}
+    wanted = options.of_class or max(1, DRAWN // len(bundle.classes))
+    words = ["--of-class", str(wanted), "--candidates", str(options.candidates)]
+    command = bundle_command("training.recipes.samples", bundle.name, options)
+    record: dict[str, Any] = {"command": shlex.join([*shlex.split(command), *words])}
     for label in range(len(bundle.classes)):
-        record |= written_samples(bundle, label, known, needed, options.seed + 1000 * label)
+        first = options.seed + 1000 * label
+        seeds = range(first, first + options.candidates)
+        record |= written_samples(bundle, label, known, taken, needed, seeds, wanted)
     write_json(folder / "samples.json", record)
 
 
-def written_samples(bundle: Bundle, label: int, known: Dataset, needed: float, seed: int) -> dict[str, dict[str, Any]]:
-    """Write scans of one class, each farther than `needed` from all known ones; return file → what is recorded."""
+def written_samples(
+    bundle: Bundle, label: int, known: Dataset, taken: Tensor, needed: float, seeds: range, wanted: int
+) -> dict[str, dict[str, Any]]:
+    """Write at most `wanted` scans of one class, one a seed, each farther than `needed` from all known ones, whose
+    details are `taken`; return file → what is recorded."""
     name, means = bundle.classes[label], class_means(known, label)
     record: dict[str, dict[str, Any]] = {}
-    for candidate in range(seed, seed + CANDIDATES):
-        if len(record) == max(1, DRAWN // len(bundle.classes)):
+    for candidate in seeds:
+        if len(record) == wanted:
             break
         pixels = draw(bundle, label, means[candidate % len(means)], candidate)
-        distance = nearest(pixels[0], known.pixels)
+        distance = nearest(pixels[0], taken)
         if distance <= needed:
             continue
         place = len(record) + 1
@@ -91,8 +110,8 @@ def written_samples(bundle: Bundle, label: int, known: Dataset, needed: float, s
             "description": "Drawn by our own diffusion model; it shows no patient.",
             "drawn_as": name,
             "seed": candidate,
-            "nearest_training_rmse": round(distance, 5),
-            "median_validation_rmse": round(needed, 5),
+            "nearest_training_detail": round(distance, 5),
+            "least_validation_detail": round(needed, 5),
         }
     return record
 
@@ -133,11 +152,19 @@ def draw(bundle: Bundle, label: int, mean: Tensor, seed: int) -> Tensor:
     return estimate.cpu()
 
 
-def nearest(pixels: Tensor, train: Tensor) -> float:
-    """Return the root mean square difference of a (C, R, R) image to its nearest of (N, C, R, R), mirrored or not."""
-    both = torch.stack([pixels, pixels.flip(-1)]).flatten(1)
-    squares = torch.cdist(both, train.flatten(1)).amin()
-    return (squares / both.shape[1] ** 0.5).item()
+def nearest(pixels: Tensor, taken: Tensor) -> float:
+    """Return how far a (C, R, R) image, mirrored or not, is from the nearest of the (N, C·R·R) `details` of others.
+
+    0 for a copy, √2 for an image that has nothing in common with any.
+    """
+    return torch.cdist(details(torch.stack([pixels, pixels.flip(-1)])), taken).amin().item()
+
+
+def details(images: Tensor) -> Tensor:
+    """Return (N, C·R·R) what (N, C, R, R) images have beside their blurred selves, each of length 1."""
+    side = 2 * max(1, round(images.shape[-1] * COARSE)) + 1
+    parts = [part - gaussian_blur(part, [side, side]) for part in images.split(256)]
+    return functional.normalize(torch.cat(parts).flatten(1), dim=1)
 
 
 def convincing(file: Path, bundle: Bundle, label: str) -> bool:

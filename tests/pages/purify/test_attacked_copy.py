@@ -1,9 +1,11 @@
-"""A scan that was attacked stands in Purify at once, and its pictures are compared there and on the Attack page."""
+"""Which scans stand in Purify: an attacked one at once, a photo never; and how pictures are compared."""
 
+import io
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core import Scan, load_scan
@@ -88,3 +90,15 @@ def test_pictures_are_compared_with_the_region_on_them(app: AppTest, choose: Cho
     app.button(key="purify").click().run()
     app.segmented_control(key="purify-section").set_value("What changed").run()
     assert told[-1]["names"] == ["Input", "Purified"] and not app.exception
+
+
+def test_a_photo_gets_one_sentence(app: AppTest) -> None:
+    app.switch_page("pages/purify/page.py").run()
+    picture = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(picture, "PNG")
+    app.sidebar.file_uploader[0].upload("holiday.png", picture.getvalue())
+    app.run()
+    assert not app.exception and len(app.error) == 1
+    assert "it is in colour" in app.error[0].value.replace("\\", "")
+    assert not [button for button in app.button if button.key == "purify"]

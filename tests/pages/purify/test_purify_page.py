@@ -8,7 +8,6 @@ import numpy as np
 import pydicom
 import pytest
 import torch
-from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core import Scan, load_bundle, load_scan
@@ -292,15 +291,3 @@ def test_the_class_view_is_the_stage_alone(carried: AppTest) -> None:
     assert carried.button(key="purify-next") and "Tumour · 8" in texts(carried)
     carried.button(key="class-view").click().run()
     assert carried.selectbox(key="purify-method-0") and not carried.exception
-
-
-def test_a_photo_gets_one_sentence(app: AppTest) -> None:
-    app.switch_page("pages/purify/page.py").run()
-    picture = io.BytesIO()
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(picture, "PNG")
-    app.sidebar.file_uploader[0].upload("holiday.png", picture.getvalue())
-    app.run()
-    assert not app.exception and len(app.error) == 1
-    assert "it is in colour" in app.error[0].value.replace("\\", "")
-    assert not [button for button in app.button if button.key == "purify"]

@@ -79,6 +79,10 @@ def main() -> None:
         known = facts.setdefault("classifiers", {})
         kept = {key: value for key, value in known.get(name, {}).items() if key == "robust"}
         known[name] = {"file": f"{name}.safetensors"} | form | kept
+    if known := facts.get("classifiers"):
+        # A bundle may be put together in steps: until the task's own is there, another answers.
+        wanted = TASKS[arguments.bundle]["default_classifier"]
+        facts["default_classifier"] = wanted if wanted in known else next(iter(known))
     for entry in arguments.answers_purified:
         name, other = entry.split("=", 1)
         facts["classifiers"][name]["robust"] = other

@@ -66,11 +66,12 @@ def test_a_second_visitor_is_not_kept_waiting(open_app: Visit) -> None:
     section(other, "Cohort")
     section(other, "Why bother")
     asking.locator(".st-key-encrypt-cohort button").click()
-    expect(asking.locator(".st-key-encrypt-stop button")).to_be_visible(timeout=WAIT_MS)
-    waits = []
-    for _ in range(3):
+    stop = asking.locator(".st-key-encrypt-stop button")
+    expect(stop).to_be_visible(timeout=WAIT_MS)
+    waits: list[float] = []
+    # While the cohort runs, or nobody would have to wait for it: the first measurement always is.
+    while len(waits) < 3 and (not waits or stop.is_visible()):
         expect(other.get_by_role("heading", name=RECORDED)).to_have_count(0)
-        expect(asking.locator(".st-key-encrypt-stop button")).to_be_visible()  # or nobody would have to wait for it
         waits.append(other.evaluate(STOPWATCH, ["Cohort", RECORDED]))
         section(other, "Why bother")
     expect(asking.get_by_test_id("stMetric").first).to_contain_text("Same label", timeout=WAIT_MS)

@@ -243,6 +243,6 @@ def test_a_shared_address_opens_the_same_in_another_browser(browser: Browser, se
     context = browser.new_context(viewport=CLASS)
     page = arrive(context, f"{server.url}/purify?{words}")
     until(page, "step=0&view=class")
-    expect(page.get_by_text("The input")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_text("· The input")).to_be_visible(timeout=WAIT_MS)
     shown_whole(page, ".st-key-stage-1 [data-testid=stImage] img")
     context.close()

@@ -12,7 +12,9 @@ from core.scans import load_scan
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Declare the command."""
-    parser = commands.add_parser("encrypt", parents=[common_options("vit")])
+    from core.evaluation.encrypted_answer import CLASSIFIER
+
+    parser = commands.add_parser("encrypt", parents=[common_options(CLASSIFIER)])
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("--head", default="linear", help="linear or polynomial (default linear)")
     parser.add_argument("--preset", metavar="NAME", help="encryption parameters (default: those of the head)")

@@ -58,9 +58,14 @@ def _groups(known: Records, study: str) -> list[tuple[str, str, Records]]:
     groups = by_scans(studies)
     if len(groups) > 1:
         st.caption(APART)
-    titles = [f"Scans of {plain(studies[group[0]].scans)}" if len(groups) > 1 else "" for group in groups]
+    titles = [_title(group, studies[group[0]].scans) if len(groups) > 1 else "" for group in groups]
     endings = [f"-{place}" if place else "" for place in range(len(groups))]
     return [(*words, {name: known[name] for name in group}) for *words, group in zip(endings, titles, groups)]
+
+
+def _title(group: list[str], scans: str) -> str:
+    """Whose curves these are, as a curve that is alone has no legend, and which scans they are of."""
+    return plain(f"{', '.join(map(network_title, group))}: scans of {scans}")
 
 
 def _draw_flips(models: Bundle, records: Records) -> None:

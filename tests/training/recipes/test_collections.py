@@ -143,6 +143,7 @@ def test_half_of_the_times_are_small():
     times = unet.drawn_times(2000, generator())
     assert 0.59 < (times < 250).float().mean() < 0.66  # half of them, and a quarter of the rest
     assert times.min() >= 0 and times.max() < 1000
+    assert (unet.drawn_times(2000, generator(), small_t=1.0) < 250).all()
 
 
 def test_the_normalisation_that_trains_faster_gives_the_same():

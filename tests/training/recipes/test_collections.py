@@ -99,7 +99,7 @@ def test_a_purifier_is_taught_the_way_back_from_an_attack(collections, monkeypat
     monkeypatch.setitem(unet.FAITHFUL, "brain-mri", lambda pixels, generator: pixels)
     weights = [f"{cell}={weight}" for cell, weight in (("both/0", 0.5), ("both/1", 0.1), ("tumours/1", 0.4))]
     given = options(collections, "--batch", "8", "--weights", *weights)
-    given.bundle, given.attack, given.part = "brain-mri", "resnet18.safetensors", None
+    given.bundle, given.attack, given.part, given.small_t = "brain-mri", "resnet18.safetensors", None, 0.5
     train, diffusion = load_splits(given)[0], unet.new_diffusion("brain-mri")
     [(share, loss)] = unet.objective(train, diffusion, given)(guess, 0, generator())
     noisy, t, classes = asked

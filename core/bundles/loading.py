@@ -20,7 +20,7 @@ from core.bundles.bundle import Bundle, BundleError, Content
 from core.bundles.calibration import Borderline, Calibration, Limits
 from core.models.acquisition import AcquisitionNetwork
 from core.models.diffusion import Diffusion
-from core.models.experts import resnet_mixture
+from core.models.experts import resnet_mixture, spread_out
 from core.models.mae import MaskedAutoencoder
 from core.models.mamba import MedMamba
 from core.models.mask_dit import MaskDiT
@@ -263,7 +263,7 @@ def _filled(network: Network, *paths: Path) -> Network:
     """The network with the weights of a file; of several, the later one counts where both have a name."""
     try:
         weights = {key: value.float() for path in paths for key, value in load_file(path).items()}
-        network.load_state_dict(weights)
+        network.load_state_dict(spread_out(weights, network.state_dict()))
     except (RuntimeError, SafetensorError) as error:
         name = f"{paths[-1].parent.name}/{paths[-1].name}"
         raise BundleError(f"{name} doesn't fit the network that bundle.json names.") from error

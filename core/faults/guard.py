@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from core.faults.parts import float_tensors
 from core.faults.ranges import Ranges
+from core.models.experts import stored_name
 
 GUARDS = ("off", "detect", "repair")
 CORRECTED, RELOADED, RENEWED, BEYOND = "corrected", "reloaded", "code renewed", "beyond repair"
@@ -167,7 +168,7 @@ class Guard:
             return None
         try:
             with safe_open(self.path, "pt") as file:
-                stored = file.get_tensor(name)
+                stored = file.get_tensor(stored_name(name, file.keys()))
         except (OSError, SafetensorError):
             return None
         if stored.shape != tensor.shape:

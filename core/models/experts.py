@@ -5,7 +5,8 @@ network and trains its experts as hospitals do; Divided We Fall (arXiv 2512.2082
 attacks, and then everything together.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,7 @@ from torch.nn import functional
 
 from core.models.resnet import PIXEL_MEAN, PIXEL_STD, NarrowResNet18
 
+EXPERT = re.compile(r"experts\.\d+\.(.+)")
 NONE_LEFT = "All experts are switched off, so that nobody is left to answer; switch at least one on."
 
 
@@ -144,3 +146,32 @@ def resnet_mixture(
     """A mixture of `count` ResNet-18 of one width; parameters as of `NarrowResNet18` and `MixtureOfExperts`."""
     experts = [NarrowResNet18(in_channels, class_count, width, shrink) for _ in range(count)]
     return MixtureOfExperts(experts, Gate(in_channels, count), hard)
+
+
+def stored_name(name: str, held: Container[str]) -> str:
+    """The name of a tensor in a file that holds these: one that all experts share lies there once."""
+    expert = EXPERT.fullmatch(name)
+    return f"experts.shared.{expert[1]}" if expert and name not in held else name
+
+
+def spread_out(weights: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, Tensor]:
+    """The weights of a file under the names that a network has for them; what it has no name for stays as it is."""
+    kept = {name: stored_name(name, weights) for name in names}
+    found = {name: weights[key] for name, key in kept.items() if key in weights}
+    return found | {key: weights[key] for key in weights.keys() - kept.values()}
+
+
+def shared_once(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What `spread_out` undoes: tensors that are equal in all experts of a mixture under one name."""
+    parts: dict[str, list[str]] = {}
+    for name in weights:
+        if expert := EXPERT.fullmatch(name):
+            parts.setdefault(expert[1], []).append(name)
+    shared = {
+        part: names
+        for part, names in parts.items()
+        if len(names) > 1 and all(torch.equal(weights[names[0]], weights[name]) for name in names[1:])
+    }
+    gone = {name for names in shared.values() for name in names}
+    once = {f"experts.shared.{part}": weights[names[0]] for part, names in shared.items()}
+    return once | {name: value for name, value in weights.items() if name not in gone}

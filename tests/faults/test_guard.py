@@ -11,6 +11,7 @@ from core.faults.guard import Guard, located_flips, parity_words
 from core.faults.guard_cost import measure
 from core.faults.parts import float_tensors
 from core.faults.sites import private_copy
+from core.models.experts import resnet_mixture, shared_once
 from core.models.resnet import NarrowResNet18
 
 
@@ -107,6 +108,18 @@ def test_two_flips_in_one_lane_are_reloaded(saved):
     report = guard.repair(network)
     assert report.outcomes == {name: "reloaded"} and report.whole
     assert unchanged(network, before) and guard.check(network) == ()
+
+
+def test_what_the_experts_of_a_mixture_share_is_reloaded(tmp_path):
+    network = resnet_mixture(1, 2, count=2, width=4)
+    network.experts[1].load_state_dict(network.experts[0].state_dict())
+    once = shared_once({name: value.clone() for name, value in network.state_dict().items()})
+    save_file(once, tmp_path / "mixture.safetensors")
+    guard, before = Guard(network, tmp_path / "mixture.safetensors"), bits(network)
+    for index in (3, 77):
+        flip_bit(network.experts[1].network.layer1[0].conv1.weight, index, 30)
+    assert guard.repair(network).outcomes == {"experts.1.network.layer1.0.conv1.weight": "reloaded"}
+    assert unchanged(network, before)
 
 
 def test_what_was_rounded_is_rounded_when_it_is_reloaded(saved):

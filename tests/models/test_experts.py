@@ -4,7 +4,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from core.models.experts import NONE_LEFT, Gate, MixtureOfExperts, combine, hardened, resnet_mixture, without
+from core.models.experts import (
+    NONE_LEFT,
+    Gate,
+    MixtureOfExperts,
+    combine,
+    hardened,
+    resnet_mixture,
+    shared_once,
+    spread_out,
+    without,
+)
 
 
 class Says(nn.Module):
@@ -84,3 +94,14 @@ def test_the_gate_is_scaled_dot_product_attention():
         gate.query.bias.fill_(1)
         gate.keys.copy_(torch.stack([torch.ones(16), -torch.ones(16)]))
         assert torch.allclose(gate(torch.zeros(1, 1, 32, 32)), torch.tensor([[4.0, -4.0]]))  # 16 / √16
+
+
+def test_what_all_experts_share_is_kept_once():
+    network = three()
+    weights = network.state_dict() | {"experts.1.answer": torch.tensor([4.0, 0.0]), "experts.2.own": torch.ones(1)}
+    assert shared_once(weights).keys() == weights.keys()  # the third answers otherwise, and two alone share nothing
+    weights["experts.2.answer"] = torch.tensor([4.0, 0.0])
+    once = shared_once(weights)
+    assert set(once) == {"experts.shared.answer", "gate.answer", "experts.2.own"}
+    spread = spread_out(once, network.state_dict())
+    assert all(torch.equal(spread[name], value) for name, value in weights.items()) and spread.keys() == weights.keys()

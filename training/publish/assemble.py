@@ -6,7 +6,8 @@ python -m training.publish.assemble --bundle blood-cells --classifier mamba=FILE
 python -m training.publish.assemble --mask-dit FILE
 python -m training.publish.assemble --robust-mae FILE --robust-mask-dit FILE
 
-Of a robust network only what differs from the one that it was made of is kept, beside the SHA-256 of that.
+Of a robust network only what differs from the one that it was made of is kept, beside the SHA-256 of that; of a
+mixture, once what all its experts share.
 """
 
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from core.bundles import WEIGHTS, file_sha256
+from core.models.experts import shared_once
 from training.files import read_facts, write_facts
 from training.options import command_options
 from training.recipes.cards import network_form, recipe_card
@@ -96,7 +98,7 @@ def copy_fp16(source: Path, target: Path, prefix: str = "") -> None:
     """Copy weights as fp16, naming them as our module does (`prefix` is added where it is missing)."""
     weights = load_file(source)
     named = {key if key.startswith(prefix) else prefix + key: value for key, value in weights.items()}
-    save_file({key: half(value) for key, value in named.items()}, target)
+    save_file(shared_once({key: half(value) for key, value in named.items()}), target)
 
 
 def copy_changed(source: Path, base: Path, target: Path) -> None:

@@ -16,6 +16,7 @@ from torch import nn
 
 from core import compute
 from core.bundles import ARCHITECTURES, file_sha256
+from core.models.experts import spread_out
 from training.files import read_json
 from training.recipes.weights import half, named_as
 
@@ -70,7 +71,7 @@ def trained_classifier(weights: Path, channels: int, class_count: int) -> nn.Mod
     """Return a classifier as its recipe or a bundle left it, ready to answer."""
     form = network_form(weights)
     network = ARCHITECTURES[form["architecture"]](channels, class_count, **form.get("config", {}))
-    network.load_state_dict(named_as(network, load_file(weights)))
+    network.load_state_dict(named_as(network, spread_out(load_file(weights), network.state_dict())))
     return network.to(compute.device()).to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 

@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from shutil import copyfile
 
 import numpy as np
 import pytest
@@ -133,7 +134,20 @@ def calibrated(weights: Path, work: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 def change_limits(folder: Path, **values: float) -> None:
     """Put other thresholds in the place of those that were fitted, and refuse nothing."""
     facts = read_facts(folder)
-    facts["limits"][CLASSIFIER]["scope_limit"] = 1e9
-    for score, value in values.items():
-        facts["limits"][CLASSIFIER]["thresholds"][score]["value"] = value
+    for entry in facts["limits"].values():
+        entry["scope_limit"] = 1e9
+        for score, value in values.items():
+            entry["thresholds"][score]["value"] = value
     write_facts(folder, facts)
+
+
+def add_hardened(folder: Path) -> Path:
+    """The same bundle with a classifier, of the same weights, that answers under the hardened policy."""
+    copyfile(folder / f"{CLASSIFIER}.safetensors", folder / "hardened.safetensors")
+    facts, path = read_facts(folder), folder / "calibration.json"
+    facts["classifiers"]["hardened"] = facts["classifiers"][CLASSIFIER] | {"file": "hardened.safetensors"}
+    answers = json.loads(path.read_text())
+    path.write_text(json.dumps(answers | {"hardened": answers[CLASSIFIER] | {"purifies": False}}))
+    write_facts(folder, facts | {"hardened": "hardened"})
+    calibrate.fit_bundle(folder)
+    return folder

@@ -59,6 +59,8 @@ class DefendedModel:
         self._decided: tuple[Tensor, ...] | None = None
 
     def __call__(self, pixels: Tensor) -> Tensor:
+        if not self.limits.purifies:
+            return self.network(pixels)
         overruled, t_star = self.decide(pixels.detach())
         logits = self.network(pixels)
         if not overruled.any():

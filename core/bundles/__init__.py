@@ -23,10 +23,12 @@ from core.bundles.loading import (
     load_bundle,
 )
 from core.bundles.own import own_names
+from core.bundles.policies import POLICIES, classifier_under, policy_classifiers, policy_of
 
 __all__ = [
     "ARCHITECTURES",
     "FAMILY",
+    "POLICIES",
     "WEIGHTS",
     "Bundle",
     "BundleError",
@@ -35,6 +37,7 @@ __all__ = [
     "Input",
     "bundle_input",
     "bundle_names",
+    "classifier_under",
     "content_of",
     "diffusion_of",
     "family_of",
@@ -43,5 +46,7 @@ __all__ = [
     "load_bundle",
     "mae_of",
     "own_names",
+    "policy_classifiers",
+    "policy_of",
     "weights_record",
 ]

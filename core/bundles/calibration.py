@@ -130,6 +130,8 @@ class Calibration:
         Where each was taken, and under which MR sequence; empty where the data didn't say.
     changes : sequence of str
         Names of the benign changes that limits spare, see `benign_changes`.
+    purifies : bool
+        As of the `Limits` that are fitted to it.
     """
 
     groups: list[str]
@@ -139,6 +141,7 @@ class Calibration:
     sites: list[str] = field(default_factory=list)
     sequences: list[str] = field(default_factory=list)
     changes: Sequence[str] = OF_SCANNERS
+    purifies: bool = True
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any], channels: int) -> "Calibration":
@@ -169,6 +172,7 @@ class Calibration:
             sites=chosen(self.sites),
             sequences=chosen(self.sequences),
             changes=self.changes,
+            purifies=self.purifies,
         )
 
     @property
@@ -229,6 +233,8 @@ class Limits:
     altered : tuple of str
         The scores that ask whether anything was added to the pixels, be it noise or an attack: what they find is
         purified without alarm. Empty where the bundle was calibrated for one question alone.
+    purifies : bool
+        Whether flagged and altered scans are purified; a hardened classifier answers all scans as they are.
     """
 
     thresholds: Mapping[str, float]
@@ -236,6 +242,7 @@ class Limits:
     ladder: tuple[tuple[float, int], ...]
     borderline: Borderline = NOTHING
     altered: tuple[str, ...] = ()
+    purifies: bool = True
 
     def t_star(self, variation: float) -> int:
         """t* for a scan that is to be purified, from its attention variation.

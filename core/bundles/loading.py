@@ -230,6 +230,7 @@ def _limits(entry: Mapping[str, Any]) -> Limits:
         ladder=tuple((float("inf") if largest is None else largest, t) for largest, t in entry["ladder"]),
         borderline=Borderline(**entry["borderline"]),
         altered=tuple(entry.get("altered", ())),
+        purifies=entry.get("purifies", True),
     )
 
 

@@ -16,8 +16,7 @@ from core.attacks import (
     longest_run,
     sees_defence,
 )
-from core.bundles import load_bundle
-from core.cli.options import attack_settings, budget_options, common_options, natural
+from core.cli.options import attack_settings, budget_options, chosen_bundle, common_options, natural
 from core.cli.output import label_of, print_json, progress_bar
 from core.scans import load_scan, write_derived_dicom, write_derived_png
 
@@ -44,7 +43,7 @@ def run(arguments: argparse.Namespace, command: str) -> int:
     settings = attack_settings(arguments, arguments.method)
     if arguments.method not in ATTACKS:
         raise ValueError(f"There is no attack named {arguments.method!r}; choose one of: {', '.join(ATTACKS)}.")
-    bundle = load_bundle(arguments.bundle, torch.float32 if sees_defence(settings) else None)
+    bundle = chosen_bundle(arguments, torch.float32 if sees_defence(settings) else None)
     name = bundle.classifier_name(arguments.classifier)
     scan = load_scan(arguments.file)
     before = attackable_pixels(scan, bundle, arguments.frame)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.bundles import Bundle, BundleError, load_bundle
-from core.cli.options import above_nothing, common_options
+from core.bundles import Bundle, BundleError
+from core.cli.options import above_nothing, chosen_bundle, common_options
 from core.cli.output import print_json, progress_bar
 from core.defence.profile import RECOMMENDED_SCANS, Profile, write_profile
 from core.scans.text import one_line
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace, command: str) -> int:
 
     if not arguments.out.parent.is_dir() or arguments.out.is_dir():
         raise ValueError(f"--out {str(arguments.out)!r} is no file in a folder that exists; name another.")
-    bundle = load_bundle(arguments.bundle)
+    bundle = chosen_bundle(arguments)
     if bundle.lacks:
         raise BundleError(bundle.lacks)
     name, start = bundle.classifier_name(arguments.classifier), time.perf_counter()

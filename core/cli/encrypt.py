@@ -4,8 +4,7 @@ import argparse
 from dataclasses import fields
 
 from core.attacks import attackable_pixels
-from core.bundles import load_bundle
-from core.cli.options import common_options, natural
+from core.cli.options import chosen_bundle, common_options, natural
 from core.cli.output import print_json, progress_bar
 from core.scans import load_scan
 
@@ -30,7 +29,7 @@ def run(arguments: argparse.Namespace, command: str) -> int:
     from core.evaluation.encrypted_answer import EncryptOptions, encrypted_answer, encrypted_text
 
     options = EncryptOptions(**{field.name: getattr(arguments, field.name) for field in fields(EncryptOptions)})
-    bundle = load_bundle(arguments.bundle)
+    bundle = chosen_bundle(arguments)
     pixels = attackable_pixels(load_scan(arguments.file), bundle, arguments.frame)
     with progress_bar(len(STAGES), "stage") as bar:
         record = encrypted_answer(bundle, pixels, options, bar.update)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from core.attacks import METHODS, find_method
-from core.bundles import load_bundle
 from core.cli.options import (
     attack_settings,
     budget_options,
+    chosen_bundle,
     chosen_profile,
     common_options,
     positive,
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace, command: str) -> int:
         raise ValueError("--white-box needs --attack.")
     purifier = PurifySettings(arguments.purifier)
     find_purifier(purifier)
-    bundle = load_bundle(arguments.bundle)
+    bundle = chosen_bundle(arguments)
     profile = chosen_profile(arguments, bundle)
     warn_of_missing_models(with_profile(bundle, profile), arguments.classifier)
     data = load_joined(bundle, arguments.data, None if arguments.split == "all" else arguments.split)

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from core.bundles import Bundle, load_bundle
+from core.bundles import Bundle, policy_of
 from core.cli.certificate import (
     certificate_options,
     certificate_record,
@@ -14,7 +14,14 @@ from core.cli.certificate import (
     check_certificate,
     make_certificate,
 )
-from core.cli.options import chosen_profile, common_options, natural, profile_option, profile_record
+from core.cli.options import (
+    chosen_bundle,
+    chosen_profile,
+    common_options,
+    natural,
+    profile_option,
+    profile_record,
+)
 from core.cli.output import progress_bar, warn_of_missing_models
 from core.cli.schema import checked
 from core.defence.certificate import Certificate
@@ -46,7 +53,7 @@ def run(arguments: argparse.Namespace, command: str) -> int:
     """Examine every file; 2 where one of them was bad."""
     if arguments.all and arguments.region:
         raise ValueError("A region is on one slice: give --region with --frame, not with --all.")
-    bundle = load_bundle(arguments.bundle)
+    bundle = chosen_bundle(arguments)
     bundle.classifier_name(arguments.classifier)
     check_certificate(arguments, bundle)
     profile = chosen_profile(arguments, bundle)
@@ -79,7 +86,7 @@ def _one(
     name = bundle.classifier_name(arguments.classifier)
     share = _rests_on(arguments.region, scan, exam, bundle) if arguments.region else None
     made = make_certificate(arguments, exam, bundle)
-    return examination_record(file, exam, name, profile, share, made)
+    return examination_record(file, exam, name, policy_of(bundle, name), profile, share, made)
 
 
 def _rests_on(file: str, scan: Scan, exam: Examination, bundle: Bundle) -> RegionShare | None:
@@ -144,6 +151,7 @@ def examination_record(
     file: str,
     exam: Examination,
     classifier: str,
+    policy: str,
     profile: Profile | None = None,
     share: RegionShare | None = None,
     certificate: Certificate | None = None,
@@ -160,6 +168,7 @@ def examination_record(
         "file": file,
         "bundle": exam.bundle,
         "classifier": classifier,
+        "policy": policy,
         "label": exam.label,
         "refused": exam.refused,
         "probabilities": dict(exam.prediction.probabilities) if exam.prediction else {},

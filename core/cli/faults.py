@@ -4,8 +4,7 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
-from core.bundles import load_bundle
-from core.cli.options import common_options, positive
+from core.cli.options import chosen_bundle, common_options, positive
 from core.cli.output import print_json, progress_bar
 
 
@@ -32,7 +31,7 @@ def run(arguments: argparse.Namespace, command: str) -> int:
     from core.evaluation.fault_report import FaultOptions, faults_text, measured_faults
 
     options = FaultOptions(**{field.name: getattr(arguments, field.name) for field in fields(FaultOptions)})
-    bundle = load_bundle(arguments.bundle)
+    bundle = chosen_bundle(arguments)
     with progress_bar(options.steps, "step") as bar:
         report = measured_faults(bundle, options, command, bar.update)
     if arguments.json:

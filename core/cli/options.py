@@ -5,8 +5,10 @@ import math
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from core.attacks import NORMS, AttackSettings
-from core.bundles import Bundle, BundleError
+from core.bundles import POLICIES, Bundle, BundleError, classifier_under, load_bundle
 from core.defence.profile import Profile, check_profile
 from core.defence.profile_file import read_profile
 
@@ -41,10 +43,24 @@ def common_options(classifier: str = "the bundle's own") -> argparse.ArgumentPar
     """Those of every command; `classifier`: which one it takes by default, in words."""
     options = argparse.ArgumentParser(add_help=False)
     options.add_argument("--bundle", default="brain-mri", help="by its name (default brain-mri)")
-    options.add_argument("--classifier", help=f"one of the bundle's (default: {classifier})")
+    answering = options.add_mutually_exclusive_group()
+    answering.add_argument("--classifier", help=f"one of the bundle's (default: {classifier})")
+    words = "; ".join(f"{name}: {about}" for name, about in POLICIES.items())
+    answering.add_argument("--policy", choices=POLICIES, help=f"in place of a classifier. {words}")
     options.add_argument("--seed", type=natural, default=0)
     options.add_argument("--json", action="store_true", help="print nothing but JSON")
     return options
+
+
+def chosen_bundle(arguments: argparse.Namespace, dtype: torch.dtype | None = None) -> Bundle:
+    """The bundle of `common_options`, in the precision that `load_bundle` takes by itself where none is given.
+
+    A policy that was given becomes the classifier that answers under it.
+    """
+    bundle = load_bundle(arguments.bundle, dtype)
+    if arguments.policy:
+        arguments.classifier = classifier_under(bundle, arguments.policy)
+    return bundle
 
 
 def profile_option() -> argparse.ArgumentParser:

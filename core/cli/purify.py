@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.attacks import attackable_pixels, displayable
-from core.bundles import load_bundle
-from core.cli.options import common_options, natural, positive
+from core.cli.options import chosen_bundle, common_options, natural, positive
 from core.cli.output import label_of, print_json, progress_bar
 from core.purification.catalogue import (
     PURIFIERS,
@@ -46,7 +45,7 @@ def run(arguments: argparse.Namespace, command: str) -> int:
     settings = PurifySettings(**{name: getattr(arguments, name) for name in names})
     taken = find_purifier(settings).takes
     files = _purified_files(arguments.out, Path(arguments.file))
-    bundle = load_bundle(arguments.bundle)
+    bundle = chosen_bundle(arguments)
     name = bundle.classifier_name(arguments.classifier)
     scan = load_scan(arguments.file)
     before = attackable_pixels(scan, bundle, arguments.frame)

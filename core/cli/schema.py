@@ -49,6 +49,7 @@ EXAMINE = _record(
     file=_TEXT,
     bundle=_TEXT,
     classifier=_TEXT,
+    policy=_TEXT,
     label=_TEXT_OR_NULL,
     refused=_TEXT_OR_NULL,
     probabilities=_map(_SHARE),

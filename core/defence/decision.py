@@ -37,8 +37,8 @@ class Decisions:
 
     @property
     def purified(self) -> NDArray[np.bool_]:
-        """(N,) whether the scan is purified: it is flagged, altered, or both."""
-        return self.flagged | self.altered
+        """(N,) whether the scan is purified: it is flagged, altered, or both, and its limits purify."""
+        return self.t_star > 0
 
     @property
     def overruled(self) -> NDArray[np.bool_]:
@@ -75,7 +75,7 @@ def decide(
     for name, passed in above.items():
         asks_altered = np.array([name in own.altered for own in each])
         flagged, altered = flagged | (passed & ~asks_altered), altered | (passed & asks_altered)
-    t_star, purified = np.zeros(count, dtype=int), flagged | altered
+    t_star, purified = np.zeros(count, dtype=int), (flagged | altered) & [own.purifies for own in each]
     if purified.any():
         sure = np.asarray(certainty, dtype=float) <= [own.borderline.certainty for own in each]
         kept = purified & sure & (_values(scores, "instability") <= [own.borderline.instability for own in each])

@@ -72,7 +72,8 @@ def fitted_limits(calibration: Calibration, kept: np.ndarray | slice = slice(Non
     else:
         thresholds = fit_thresholds(clean, spared, sites)
     amv = {eps: arrays(calibration.attacked[f"pgd {eps}/255"])["amv"] for eps, _ in LADDER}
-    limits = Limits(thresholds, fit_scope(calibration, kept), fit_ladder(amv), altered=altered)
+    scope, ladder = fit_scope(calibration, kept), fit_ladder(amv)
+    limits = Limits(thresholds, scope, ladder, altered=altered, purifies=calibration.purifies)
     return replace(limits, borderline=fit_borderline(benign, limits, kept))
 
 

@@ -17,8 +17,8 @@ from pages.shared.examinations import answer_of, lacking, models_in_force, targe
 from pages.shared.job_status import draw_stop
 from pages.shared.regions.share import answer_shares
 from pages.shared.runtime import wait_until_ready
-from pages.shared.scan_settings import draw_slice
 from pages.shared.session import Session, current_session
+from pages.shared.settings.scan import draw_slice
 from pages.shared.story import cards
 from pages.shared.tours import draw_tour
 from pages.shared.tours.places import ATTACK

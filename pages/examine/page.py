@@ -5,7 +5,6 @@ from streamlit.delta_generator import DeltaGenerator
 
 from pages.examine import about, certificate, decision, picture, region, score_charts, series, study
 from pages.shared import pictures
-from pages.shared import scan_settings as settings
 from pages.shared.empty_states import draw_problem, draw_start
 from pages.shared.errors import end_page
 from pages.shared.examinations import examination, models_in_force, reliability_of, target_examination
@@ -13,6 +12,8 @@ from pages.shared.regions import region_state
 from pages.shared.regions.share import answer_shares
 from pages.shared.runtime import wait_until_ready
 from pages.shared.session import current_session
+from pages.shared.settings.defence import draw_settings
+from pages.shared.settings.scan import draw_window
 from pages.shared.tours import draw_tour
 from pages.shared.tours.places import EXAMINE
 
@@ -39,8 +40,8 @@ halves = st.grid(2, min_column_width=400, gap="medium")
 with halves.cell():
     viewer = st.container()
     with st.expander("Window, seed and classifier", icon=":material/tune:"):
-        settings.draw_window(session, scan)
-        settings.draw_settings(session, models)
+        draw_window(session, scan)
+        draw_settings(session, models)
 with viewer.container(key="picture"):
     known = session.examination if session.examined == session.choices() else None
     map_is_missing = picture.draw_scan(session, scan, known, models)
@@ -73,6 +74,8 @@ if exam.detection and not exam.refused:
             pictures.draw_purification(exam, scan)
             if exam.kept_borderline:
                 st.markdown("The answer is borderline and stands, so the decision doesn’t rest on this estimate.")
+        elif exam.flagged or exam.detection.altered:
+            st.markdown("Nothing: under the hardened policy the classifier is given every scan as it is.")
         else:
             found = "not flagged" if exam.detection.altered is None else "neither flagged nor altered"
             st.markdown(f"Nothing: the scan was {found}, so the classifier was given it as it is.")

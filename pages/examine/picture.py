@@ -10,8 +10,8 @@ import streamlit as st
 from pages.examine.region import attribution_of
 from pages.examine.series import CHECK_SECONDS, draw_found, series_state, strip_of
 from pages.shared.regions import keep_drawn, region_state
-from pages.shared.scan_settings import choose_window
 from pages.shared.session import Session, forget_problem
+from pages.shared.settings.scan import choose_window
 from pages.shared.viewer import Overlay, Wish, draw_viewer, prepare_viewer
 from pages.shared.words import plain
 

@@ -15,7 +15,7 @@ from pages.purify.trajectories import draw_trajectories
 from pages.shared.examinations import target_examination
 from pages.shared.job_status import draw_job_status, draw_stop
 from pages.shared.runtime import bundle
-from pages.shared.scan_settings import draw_slice
+from pages.shared.settings.scan import draw_slice
 from pages.shared.visit.steps import asks_for_step, place_asked
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from streamlit.typing import UploadedFile
 
 from pages.shared.examinations import samples
 from pages.shared.runtime import Engine, bundle
-from pages.shared.scan_settings import draw_profile
 from pages.shared.session import TOUR_SAMPLE, Session, current_session, forget_problem
+from pages.shared.settings.defence import draw_policy, draw_profile
 from pages.shared.uploads import most_megabytes, study_of
 from pages.shared.uploads.studies import StudyState, open_study, study_state
 from pages.shared.visit.address import go_to
@@ -43,6 +43,7 @@ def draw_pickers(session: Session, engine: Engine, every_bundle: bool = True) ->
             help="DICOM, NIfTI, PNG, JPEG, TIFF, BMP or WebP; the files of a study together, or as one ZIP, "
             f"{most_megabytes()} MB in all. They stay in this server's memory and are written nowhere.",
         )
+        draw_policy(session)
         draw_profile(session)
 
 

@@ -152,7 +152,7 @@ def test_an_altered_scan_is_examined_without_alarm(folder, scan_file):
     assert found.altered and found.altered_by == ("amv",) and not found.flagged and exam.purification
     assert set(found.scores) == {"mae_error", "amv", "agreement", "instability"} and "mae_error" not in found.thresholds
     assert found.added_map.shape == (4, 4) and (found.added_map >= 0).all()
-    record = checked("examine", examination_record("scan.png", exam, CLASSIFIER))
+    record = checked("examine", examination_record("scan.png", exam, CLASSIFIER, "clinical"))
     assert record["altered"] and record["purified"] and not record["flagged"] and record["altered_by"] == ["amv"]
     assert "not flagged; altered by amv; purified at t*" in examination_text(record)
     change_limits(folder, amv=1e9)

@@ -15,7 +15,7 @@ from core.scans.windowing import Lut
 from pages.examine.sentences import acquisition_words
 from pages.faults.verdict import said
 from pages.shared.regions import RegionState
-from pages.shared.scan_settings import choose_window
+from pages.shared.settings.scan import choose_window
 from pages.shared.words import heading, percent
 from tests.reading import texts
 

@@ -17,7 +17,7 @@ from core.defence.profile import Profile, fit_profile, write_profile
 from core.report.site_scans import SiteScans
 from pages.detect.site import FILES, SiteState
 from pages.detect.trials import TrialsState, current_trials
-from pages.shared.scan_settings import PROFILE, SHIPPED
+from pages.shared.settings.defence import PROFILE, SHIPPED
 from pages.shared.uploads import REFUSED
 from tests.reading import session, texts
 

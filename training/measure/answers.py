@@ -19,8 +19,9 @@ from typing import Any
 from tqdm import tqdm
 
 from core.attacks import CORRUPTIONS, AttackSettings
-from core.bundles import Bundle, load_bundle
+from core.bundles import Bundle, load_bundle, policy_of
 from core.bundles.calibration import LADDER, Responses, benign_changes, spared_changes
+from core.bundles.policies import HARDENED
 from core.evaluation.datasets import Dataset, image_digest
 from core.evaluation.evaluation import weights_record
 from core.evaluation.journal import fingerprint
@@ -163,6 +164,8 @@ def keep(
     answers = json.loads(path.read_text(encoding="utf-8"))
     for classifier, found in responses.items():
         entry = entry_of(answers.get(classifier, {}), val)
+        if policy_of(bundle, classifier) == HARDENED:
+            entry["purifies"] = False
         answers[classifier] = entry
         entry.setdefault("conditions", {})[name] = asdict(found)
         facts.setdefault("answers", {}).setdefault(classifier, {})[name] = made_of(weights[classifier], options.seed)

@@ -202,6 +202,7 @@ def limits_record(calibration: Calibration) -> dict:
         "ladder": [[largest if np.isfinite(largest) else None, t] for largest, t in limits.ladder],
         "borderline": limits.borderline._asdict(),
         **({"altered": list(limits.altered)} if limits.altered else {}),
+        **({} if limits.purifies else {"purifies": False}),
     }
 
 

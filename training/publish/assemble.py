@@ -2,6 +2,7 @@
 
 python -m training.publish.assemble --mae FILE --unet FILE --classifier resnet18=FILE
 python -m training.publish.assemble --classifier robust=FILE --answers-purified resnet18=robust
+python -m training.publish.assemble --classifier hardened=FILE --hardened hardened
 python -m training.publish.assemble --bundle blood-cells --classifier mamba=FILE
 python -m training.publish.assemble --mask-dit FILE
 python -m training.publish.assemble --robust-mae FILE --robust-mask-dit FILE
@@ -16,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from core.bundles import WEIGHTS, file_sha256
+from core.bundles.policies import HARDENED
 from core.models.experts import shared_once
 from training.files import read_facts, write_facts
 from training.options import command_options
@@ -45,6 +47,7 @@ def main() -> None:
         metavar="NAME=OTHER",
         help="on scans that are purified for NAME, the classifier OTHER answers",
     )
+    parser.add_argument("--hardened", metavar="NAME", help="the classifier that answers under the hardened policy")
     parser.add_argument("--acquisition", type=Path, help="tells plane and sequence")
     arguments = parser.parse_args()
     folder = WEIGHTS / arguments.bundle
@@ -88,6 +91,8 @@ def main() -> None:
     for entry in arguments.answers_purified:
         name, other = entry.split("=", 1)
         facts["classifiers"][name]["robust"] = other
+    if arguments.hardened:
+        facts[HARDENED] = arguments.hardened
     if {"mae", "unet"} <= facts.keys():
         facts |= CALIBRATED
     write_blanks(folder, facts)

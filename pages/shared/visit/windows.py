@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pages.shared.scan_settings import own_limits, own_window, rounded
+from pages.shared.settings.scan import own_limits, own_window, rounded
 
 if TYPE_CHECKING:
     from core import Scan, Window

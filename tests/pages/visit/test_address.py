@@ -12,7 +12,7 @@ from core.purification.settings import PurifySettings
 from pages.attack.state import AttackRun
 from pages.faults.state import FaultsState
 from pages.purify.state import PurifyState
-from pages.shared.scan_settings import choose_window, own_limits
+from pages.shared.settings.scan import choose_window, own_limits
 from pages.shared.visit.address import address_words
 from pages.shared.visit.windows import asked_window, window_word
 from tests.reading import session, texts

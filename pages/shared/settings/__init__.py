@@ -1,0 +1,1 @@
+"""What a visitor chooses before an examination."""

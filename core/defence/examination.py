@@ -214,6 +214,12 @@ class Examination:
         return self.purification is not None and self.detection is not None and self.detection.kept_borderline
 
     @property
+    def left_alone(self) -> bool:
+        """Whether something was found and nothing purified: the hardened policy answers every scan as it is."""
+        found = self.detection is not None and (self.detection.flagged or bool(self.detection.altered))
+        return found and self.purification is None and self.refused is None
+
+    @property
     def decided_on(self) -> np.ndarray:
         """(C, H, W) in [0, 1]: what the decision was made on, the purified estimate or what the models saw."""
         return self.purification.estimate if self.purification and not self.kept_borderline else self.pixels

@@ -74,7 +74,7 @@ if exam.detection and not exam.refused:
             pictures.draw_purification(exam, scan)
             if exam.kept_borderline:
                 st.markdown("The answer is borderline and stands, so the decision doesn’t rest on this estimate.")
-        elif exam.flagged or exam.detection.altered:
+        elif exam.left_alone:
             st.markdown("Nothing: under the hardened policy the classifier is given every scan as it is.")
         else:
             found = "not flagged" if exam.detection.altered is None else "neither flagged nor altered"

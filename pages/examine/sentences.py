@@ -65,7 +65,7 @@ def answer(exam: Examination, bundle: Bundle, known: Reliability | None) -> str:
             f"says {percent(prediction.confidence)}, which isn’t calibrated. {ELSEWHERE}"
         )
     said = f"{heading(prediction.label)}, by the scan as it is{_calibrated(prediction, bundle, known)}."
-    if exam.detection and (exam.flagged or exam.detection.altered) and exam.purification is None:
+    if exam.left_alone:
         said += " The hardened classifier answers on the scan itself, so nothing is purified."
     if known is None:
         return said

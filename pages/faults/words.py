@@ -16,6 +16,7 @@ NO_NUMBER = "No number comes out"
 TITLES = {
     "resnet18": "ResNet-18",
     "robust": "Robust ResNet-18",
+    "hardened": "Hardened ResNet-18",
     "mamba": "MedMamba",
     "vit": "ViT",
     "medfedpure": "MedFedPure",

@@ -52,6 +52,7 @@ def test_what_is_found_is_told_and_nothing_is_purified(hardened, tmp_path):
     clinical, exam = examine(scan, hardened), examine(scan, hardened, classifier="hardened")
     assert clinical.purification and exam.purification is None
     assert exam.flagged and exam.detection.altered and not exam.kept_borderline
+    assert exam.left_alone and not clinical.left_alone
     assert exam.prediction == exam.undefended and exam.prediction.classifier == "hardened"
 
 

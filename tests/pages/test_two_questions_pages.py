@@ -135,7 +135,7 @@ def told_of(classifier: str = "resnet18", distance: float = 1.0, purified: bool 
     """A scan, purified or not, that is answered by this classifier, so far from the training scans."""
     return SimpleNamespace(
         prediction=Prediction(classifier, {"no tumour": 0.1, "tumour": 0.9}), purification=purified or None,
-        kept_borderline=False,
+        kept_borderline=False, left_alone=False,
         undefended=Prediction("resnet18", {"no tumour": 0.8, "tumour": 0.2}), sequence=None, plane=None, refused=None,
         scope_distance=distance, scope_limit=2.0,
     )  # fmt: skip

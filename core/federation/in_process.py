@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.federation.coordinator import Coordinator, FederationError, Round, read_start
-from core.federation.encrypted import SumKey
+from core.federation.encrypted import keep_key, read_key
 from core.federation.plan import Plan
 from core.federation.report import write_report
 from core.federation.site import Site
@@ -34,7 +34,7 @@ class InProcess:
     def run(self) -> dict[str, Any]:
         """Hold the rounds that are left, and return the report; FederationError where it can't go on."""
         coordinator = Coordinator(self.plan, read_start(self.plan, self.start) if self.start else {}, self.out)
-        key = SumKey() if self.plan.how.encrypted else None
+        key = read_key(keep_key(self.out)) if self.plan.how.encrypted else None
         for place, site in enumerate(self.sites):
             site.folder, site.key = self.out / "sites" / str(place), key
         failed = None

@@ -19,6 +19,7 @@ from core.federation.flower.processes import Process, free_port, quiet_flower
 from core.federation.flower.superlink import FAILED, TASK
 from core.federation.plan import Plan
 from core.federation.report import read_report, write_report
+from core.storage import write_secret
 
 ROOT = Path(__file__).resolve().parents[3]
 LOOPBACK = "127.0.0.1"
@@ -127,8 +128,6 @@ class Runner:
         return self._finish(None)
 
     def _run(self, folder: Path, stack: contextlib.ExitStack) -> None:
-        from core.federation.flower.keys import write_secret
-
         secret = folder / "secret"
         write_secret(secret, secrets.token_bytes(32))
         self.port = self.port or free_port()

@@ -37,16 +37,20 @@ class InProcess:
         key = read_key(keep_key(self.out)) if self.plan.how.encrypted else None
         for place, site in enumerate(self.sites):
             site.folder, site.key = self.out / "sites" / str(place), key
-        failed = None
+        # Before the first round and after each: who is killed has no time left to say what this federation is called.
+        self._report(coordinator)
         try:
             for held in hold_rounds(coordinator, self.sites):
+                self._report(coordinator)
                 self.told(asdict(held))
         except FederationError as error:
-            failed = str(error)
+            self._report(coordinator, str(error))
             raise
-        finally:
-            report = coordinator.report() | {"failed": failed, "started_again": []}
-            write_report(self.out, report)
+        return self._report(coordinator)
+
+    def _report(self, coordinator: Coordinator, failed: str | None = None) -> dict[str, Any]:
+        report = coordinator.report() | {"failed": failed, "started_again": []}
+        write_report(self.out, report)
         return report
 
 

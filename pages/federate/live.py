@@ -40,7 +40,8 @@ def draw_live(state: FederateState) -> None:
             job_status.draw_stop(state, "federate-stop")
     if state.running:
         _draw_nodes(state)
-        job_status.follow(state, lambda: _progress(state), lambda count: draw_rounds(state))
+        # Its processes train on whoever looks, and others wait for their turn: it can't be paused.
+        job_status.follow(state, lambda: _progress(state), lambda count: draw_rounds(state), can_wait=False)
         st.rerun()
     job_status.draw_job_status(state, f" after {_counted(len(_trained(state)))}")
     if state.rounds:

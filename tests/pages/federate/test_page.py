@@ -75,6 +75,7 @@ def test_bytes_and_poison_are_told_from_the_record(app, recorded):
     assert "**2 MB** a round in the clear, **3 MB** encrypted, 1.5 times as much" in section(app, "Bytes")
     said = section(app, "Poison")
     assert "Mean (FedAvg) **−30.0**, Median **−1.0**, Krum **−1.0**" in said and "Birke, has the most scans" in said
+    assert "every change of a weight that it has learned, and BatchNorm’s statistics as they are" in said
     assert len(app.table[0].value) == 9 and "always ‘tumour’ is right in 66.7 %." in said
 
 

@@ -103,6 +103,7 @@ class Runner:
     app: Mapping[str, bytes] = field(default_factory=lambda: APP)
     processes: dict[str, int] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
+    _sites: list[Process] = field(default_factory=list)
     _again: list[str] = field(default_factory=list)
     _why: str = ""
 
@@ -126,6 +127,10 @@ class Runner:
                 self._finish(str(error) or STOPPED)
                 raise
         return self._finish(None)
+
+    def kill(self, name: str) -> bool:
+        """End the process of a site on this machine at once; whether there was one to end."""
+        return any(site.kill() for site in self._sites if site.name == name)
 
     def _run(self, folder: Path, stack: contextlib.ExitStack) -> None:
         secret = folder / "secret"

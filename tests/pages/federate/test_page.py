@@ -8,6 +8,7 @@ import pytest
 
 from core.federation import record
 from core.federation.flower.rehearsal import NAMES
+from pages.federate import live
 from pages.federate import state as state_module
 from pages.federate.state import FederateState
 from pages.federate.words import points
@@ -207,6 +208,26 @@ def test_a_federation_that_the_page_no_longer_follows_is_stopped_and_others_have
     job = session(app).state_of(FederateState).job
     assert job.wait(10) and job.cut_short and not state_module._TURN.locked()
     assert "Stopped after 0 rounds" in texts(app.run())
+
+
+def test_a_site_is_ended_once_until_it_is_back_and_noticed_as_often_as_that(endless):
+    state = FederateState(choices=())
+    state.begin()
+    first, second = NAMES[:2]
+    for name in (first, first, second):
+        state.kill(name)
+    assert state.killed == [first, second]
+    state.ended += [first]
+    assert live.killed_so_far(state) == (
+        f"You ended: **{first}, {second}**. Noticed, and started again: {first}. Not noticed yet: {second}."
+    )
+    state.rehearsal.up.add(first)
+    state.kill(first)
+    assert live.killed_so_far(state).endswith(f"**. Not noticed yet: {first}, {second}.")
+    state.ended += [second, first]
+    assert live.killed_so_far(state).endswith(f"**. Noticed, and started again: {first}, {second}.")
+    state.stop()
+    assert state.job.wait(10)
 
 
 def test_without_flower_the_page_says_what_to_install(app, recorded, monkeypatch):

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and those that are nobody else's."""
 
 import os
 from collections.abc import Mapping
@@ -27,3 +27,9 @@ def save_text(text: str, path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Write a file that nobody else on this machine may read, and that isn't there yet."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)

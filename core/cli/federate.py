@@ -179,17 +179,18 @@ def run_site(arguments: argparse.Namespace, command: str) -> int:
 
 def run_keys(arguments: argparse.Namespace, command: str) -> int:
     """Make keys, and say where they lie."""
-    from core.federation.encrypted import SumKey
+    from core.federation.encrypted import KEY, SumKey
     from core.federation.flower import check_installed
+    from core.storage import write_secret
 
     check_installed()
-    from core.federation.flower.keys import write_certificates, write_secret, write_site_keys
+    from core.federation.flower.keys import write_certificates, write_site_keys
 
     arguments.out.mkdir(parents=True, exist_ok=True)
     try:
         if arguments.sum:
-            write_secret(arguments.out / "sum.key", SumKey().secret)
-            print(f"{arguments.out / 'sum.key'}: for every site, by a safe way, and never for the server.")
+            write_secret(arguments.out / KEY, SumKey().secret)
+            print(f"{arguments.out / KEY}: for every site, by a safe way, and never for the server.")
         elif arguments.site:
             secret, public = write_site_keys(arguments.out, arguments.site)
             print(f"{secret}: the site's own, which never leaves it. {public}: for the server and the partners.")

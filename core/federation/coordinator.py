@@ -15,6 +15,7 @@ from core.federation.plan import COLLECT, RESULT, Order, Plan
 from core.federation.privacy.account import Record
 from core.federation.robust import robust
 from core.federation.site import Answer
+from core.federation.strategies import statistics_names
 from core.storage import save_whole
 
 MOST_ENCRYPTED = 8
@@ -66,6 +67,8 @@ class Coordinator:
         The weights that every hospital begins with; drawn from the plan's seed where there are none.
     folder : Path or None
         Where it saves itself; None keeps it in memory.
+    undecided : frozenset of str
+        Entries of BatchNorm's statistics that too few sent for the strategy's rule; in `shared` they are as they were.
     """
 
     plan: Plan
@@ -75,6 +78,7 @@ class Coordinator:
     summed: float = 0.0
     shared: dict[str, Tensor] = field(default_factory=dict)
     experts: dict[str, State] = field(default_factory=dict)
+    undecided: frozenset[str] = frozenset()
     rounds: list[Round] = field(default_factory=list)
 
     def __post_init__(self):
@@ -114,8 +118,11 @@ class Coordinator:
         )
 
     def content(self) -> dict[str, Tensor]:
-        """What goes to every hospital with the order: what is shared, and beside a gate all hospitals' networks."""
-        content = dict(self.shared)
+        """What goes to every hospital with the order: what is shared, and beside a gate all hospitals' networks.
+
+        Statistics of which nothing could be made don't: each hospital goes on with its own.
+        """
+        content = {name: value for name, value in self.shared.items() if name not in self.undecided}
         for place, name in enumerate(sorted(self.experts)):
             content |= {f"experts.{place}.{key}": value for key, value in self.experts[name].items()}
         return content
@@ -173,7 +180,10 @@ class Coordinator:
             self.shared = added([answer.state for answer in answers])
             self.summed = sum(answer.count for answer in answers) / order.images
         else:
-            self.shared = {**self.shared, **combined(self.plan, answers)}
+            found = combined(self.plan, answers)
+            self.shared = {**self.shared, **found}
+            sent: set[str] = set().union(*(answer.state for answer in answers))
+            self.undecided = (self.undecided | sent & statistics_names(self.plan.network())) - set(found)
 
     @property
     def _path(self) -> Path | None:
@@ -187,6 +197,7 @@ class Coordinator:
             # Copies: in one process the sites' networks hold the same tensors for what they share.
             entries |= {f"expert/{name}/{key}": value.clone() for key, value in state.items()}
         facts = {"plan": asdict(self.plan), "summed": self.summed, "rounds": [asdict(each) for each in self.rounds]}
+        facts |= {"undecided": sorted(self.undecided)}
         save_whole(entries, self._path, {"federation": json.dumps(facts)})
 
     def _resume(self, path: Path) -> None:
@@ -201,7 +212,7 @@ class Coordinator:
                 f"{path.parent} holds a federation of another plan; take that plan, or another folder."
             )
         self.summed, self.rounds = facts["summed"], [Round(**each) for each in facts["rounds"]]
-        self.done, self.shared = len(self.rounds), {}
+        self.done, self.shared, self.undecided = len(self.rounds), {}, frozenset(facts.get("undecided", ()))
         for key, value in entries.items():
             part, name = key.split("/", 1)
             if part == "shared":
@@ -225,16 +236,34 @@ def read_start(plan: Plan, path: Path) -> dict[str, Tensor]:
 
 
 def combined(plan: Plan, answers: Sequence[Answer]) -> dict[str, Tensor]:
-    """What a plan's strategy makes of the hospitals' states; what only some of them send is averaged over those."""
-    states, counts = [answer.state for answer in answers], [answer.count for answer in answers]
-    common = set.intersection(*(set(state) for state in states))
-    ours = [{name: state[name] for name in common} for state in states]
-    rule, dishonest = plan.how.rule, plan.dishonest
-    result = weighted_average(ours, counts) if rule == "mean" else robust(rule, ours, counts, dishonest)
-    for name in sorted(set().union(*states) - common):
-        own = [(state[name], count) for state, count in zip(states, counts) if name in state]
-        result |= weighted_average([{name: value} for value, _ in own], [count for _, count in own])
-    return result
+    """What a plan's strategy makes of the hospitals' states.
+
+    What only some of them send is made of those by the same rule, but under Krum, which takes whole states, by the
+    median. No rule but the mean makes anything of what fewer than 2 · dishonest + 1 send: liars could be the most of
+    them.
+    """
+    everybody, rule = tuple(range(len(answers))), plan.how.rule
+
+    def made(rule: str, senders: Sequence[int], names: Sequence[str]) -> dict[str, Tensor]:
+        states = [{name: answers[place].state[name] for name in names} for place in senders]
+        counts = [answers[place].count for place in senders]
+        return weighted_average(states, counts) if rule == "mean" else robust(rule, states, counts, plan.dishonest)
+
+    sent = _sent(answers)
+    found = made(rule, everybody, sent.pop(everybody, []))
+    for senders, names in sent.items():
+        if rule == "mean" or len(senders) > 2 * plan.dishonest:
+            found |= made("median" if rule == "krum" else rule, senders, names)
+    return found
+
+
+def _sent(answers: Sequence[Answer]) -> dict[tuple[int, ...], list[str]]:
+    """Places of those who send an entry → the names of all entries that these and no others send."""
+    names: dict[tuple[int, ...], list[str]] = {}
+    for name in sorted(set().union(*(answer.state for answer in answers))):
+        senders = tuple(place for place, answer in enumerate(answers) if name in answer.state)
+        names.setdefault(senders, []).append(name)
+    return names
 
 
 def _size(state: State) -> int:

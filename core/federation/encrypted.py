@@ -18,9 +18,11 @@ from core.encryption.serialization import fresh_ciphertext_from, to_bytes
 from core.encryption.wire import MAX_CHUNKS
 from core.encryption.worker import add_vectors
 from core.federation.averaging import State
+from core.storage import write_secret
 
 PRESET = PRESETS["sum"]
 PREFIX = "ciphertext."
+KEY = "sum.key"
 SCALE = 64.0
 """Numbers go through divided by this: variances of BatchNorm reach hundreds, and a sum holds no number beyond ± 16."""
 
@@ -81,6 +83,15 @@ class SumKey:
             values = vector[place : place + like[name].numel()]
             state[name], place = values.reshape(like[name].shape).to(like[name].dtype), place + like[name].numel()
         return state
+
+
+def keep_key(folder: Path) -> Path:
+    """The file of a federation's key in its folder, made there if there is none: what goes on is under the same one."""
+    path = folder / KEY
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_secret(path, SumKey().secret)
+    return path
 
 
 def read_key(path: Path) -> SumKey:

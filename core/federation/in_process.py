@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.federation.coordinator import Coordinator, FederationError, Round, read_start
-from core.federation.encrypted import SumKey
+from core.federation.encrypted import keep_key, read_key
 from core.federation.plan import Plan
 from core.federation.report import write_report
 from core.federation.site import Site
@@ -34,19 +34,23 @@ class InProcess:
     def run(self) -> dict[str, Any]:
         """Hold the rounds that are left, and return the report; FederationError where it can't go on."""
         coordinator = Coordinator(self.plan, read_start(self.plan, self.start) if self.start else {}, self.out)
-        key = SumKey() if self.plan.how.encrypted else None
+        key = read_key(keep_key(self.out)) if self.plan.how.encrypted else None
         for place, site in enumerate(self.sites):
             site.folder, site.key = self.out / "sites" / str(place), key
-        failed = None
+        # Before the first round and after each: who is killed has no time left to say what this federation is called.
+        self._report(coordinator)
         try:
             for held in hold_rounds(coordinator, self.sites):
+                self._report(coordinator)
                 self.told(asdict(held))
         except FederationError as error:
-            failed = str(error)
+            self._report(coordinator, str(error))
             raise
-        finally:
-            report = coordinator.report() | {"failed": failed, "started_again": []}
-            write_report(self.out, report)
+        return self._report(coordinator)
+
+    def _report(self, coordinator: Coordinator, failed: str | None = None) -> dict[str, Any]:
+        report = coordinator.report() | {"failed": failed, "started_again": []}
+        write_report(self.out, report)
         return report
 
 

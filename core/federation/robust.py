@@ -40,6 +40,8 @@ def robust(rule: str, states: Sequence[State], counts: Sequence[int], dishonest:
         raise ValueError(f"With {dishonest} dishonest sites, {rule} needs at least {needed} sites, not {len(states)}.")
     floats = [{name: value for name, value in state.items() if value.is_floating_point()} for state in states]
     counters = [{name: state[name] for name in set(state) - set(own)} for state, own in zip(states, floats)]
+    if not any(floats):
+        return weighted_average(counters, counts)
     replies = []
     for place, (state, count) in enumerate(zip(floats, counts)):
         arrays = ArrayRecord({name: Array(value.double().numpy()) for name, value in state.items()})

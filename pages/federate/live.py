@@ -40,7 +40,8 @@ def draw_live(state: FederateState) -> None:
             job_status.draw_stop(state, "federate-stop")
     if state.running:
         _draw_nodes(state)
-        job_status.follow(state, lambda: _progress(state), lambda count: draw_rounds(state))
+        # Its processes train on whoever looks, and others wait for their turn: it can't be paused.
+        job_status.follow(state, lambda: _progress(state), lambda count: draw_rounds(state), can_wait=False)
         st.rerun()
     job_status.draw_job_status(state, f" after {_counted(len(_trained(state)))}")
     if state.rounds:
@@ -96,10 +97,19 @@ def draw_rounds(state: FederateState) -> None:
         with staged():
             st.table([_row(each) for each in state.rounds], hide_index=True)
     if state.killed:
-        killed = ", ".join(map(plain, dict.fromkeys(state.killed)))
-        back = [name for name in dict.fromkeys(state.ended) if name in state.killed]
-        after = f" Noticed, and started again: {', '.join(map(plain, back))}." if back else " Not noticed yet."
-        st.markdown(f"You ended: **{killed}**.{after}")
+        st.markdown(killed_so_far(state))
+
+
+def killed_so_far(state: FederateState) -> str:
+    """Whom the visitor ended, and of whom that has been noticed as often as it was done."""
+    killed = list(dict.fromkeys(state.killed))
+    noticed = [name for name in killed if state.ended.count(name) >= state.killed.count(name)]
+    rest = [name for name in killed if name not in noticed]
+    said = [f"You ended: **{', '.join(map(plain, killed))}**."]
+    for what, names in (("Noticed, and started again", noticed), ("Not noticed yet", rest)):
+        if names:
+            said.append(f"{what}: {', '.join(map(plain, names))}.")
+    return " ".join(said)
 
 
 def told(state: FederateState) -> str:

@@ -35,9 +35,9 @@ def draw_poison(record: FederationRecord) -> None:
     st.caption(
         f"The global network after the last round, on the true labels of all sites’ validation scans. The poisoned "
         f"site, {plain(record.poisoned_site)}, has the most scans. Labels flipped: it trains on the wrong class. Signs "
-        "flipped: it sends the opposite of every change that it has learned. The cost is paired, against the same rule "
-        "with all sites honest; intervals: 95 %, bootstrap over patients or near-duplicate groups. Median and Krum are "
-        "Flower’s."
+        "flipped: it sends the opposite of every change of a weight that it has learned, and BatchNorm’s statistics as "
+        "they are. The cost is paired, against the same rule with all sites honest; intervals: 95 %, bootstrap over "
+        "patients or near-duplicate groups. Median and Krum are Flower’s."
     )
     st.caption(how_made(record))
     draw_command(record.command)

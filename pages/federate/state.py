@@ -30,9 +30,9 @@ class FederateState(PageState):
     rounds : list of dict
         Those that were held, as `core.federation.coordinator.Round` has them.
     ended : list of str
-        Whose process has ended and was, or is to be, started again.
+        Whose process has ended and was, or is to be, started again, each as often as that.
     killed : list of str
-        Those that the visitor ended.
+        Those that the visitor ended, each as often as that.
     """
 
     rehearsal: Rehearsal | None = None
@@ -50,9 +50,8 @@ class FederateState(PageState):
         self.start(_turned(self.rehearsal), self._take, total=self.rehearsal.plan.rounds + 1, worker=Worker())
 
     def kill(self, name: str) -> None:
-        """End a site's process, as a power cut would."""
-        if self.rehearsal and self.running:
-            self.rehearsal.kill(name)
+        """End a site's process, as a power cut would; one that is down already isn't ended once more."""
+        if self.rehearsal and self.running and self.rehearsal.kill(name):
             self.killed.append(name)
 
     def outlives(self, attacked_copy: bool) -> bool:

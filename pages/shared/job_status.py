@@ -37,7 +37,12 @@ class Progress:
     before: int = 0
 
 
-def follow(state: PageState, progress: Callable[[], Progress], draw: Callable[[int], object] | None = None) -> None:
+def follow(
+    state: PageState,
+    progress: Callable[[], Progress],
+    draw: Callable[[int], object] | None = None,
+    can_wait: bool = True,
+) -> None:
     """Show how far a job is until it has ended; the caller then draws the page again.
 
     Parameters
@@ -49,6 +54,8 @@ def follow(state: PageState, progress: Callable[[], Progress], draw: Callable[[i
     draw : callable, optional
         Draws what was found so far; called only where there is more than before. What it is given is another number
         each time: an element that needs a key takes it into the key, as no key may come twice in one run of a page.
+    can_wait : bool, optional
+        Whether the job can be paused where the page has stopped following it; otherwise it is stopped there.
     """
     job = state.begun
     # Each has its place whether it is drawn or not: what moves would leave its old self on the page, greyed.
@@ -70,7 +77,7 @@ def follow(state: PageState, progress: Callable[[], Progress], draw: Callable[[i
         with pause.container():
             _draw_paused(job)
         end_page()
-    _pause_when_left(job)
+    _pause_when_left(job, can_wait)
     watch(job, show)
 
 
@@ -107,8 +114,8 @@ def draw_job_status(state: PageState, how_far: str = "", doing: object = None, t
         st.info(f"Stopped{how_far}{why}. {then}", icon=":material/stop_circle:")
 
 
-def _pause_when_left(job: Job[Any]) -> None:
-    """Pause the job where the page has stopped following it, and draw the page again.
+def _pause_when_left(job: Job[Any], can_wait: bool) -> None:
+    """Pause the job where the page has stopped following it, or stop what can't wait, and draw the page again.
 
     Streamlit's own Stop ends a page's script where it is, and nothing says so to anybody.
     """
@@ -121,7 +128,7 @@ def _pause_when_left(job: Job[Any]) -> None:
             return
         # A fragment runs on its own only where the page's script does not run.
         if not job.done:
-            job.pause()
+            (job.pause if can_wait else job.stop)()
         st.rerun()
 
     st.fragment(check, run_every=CHECK_SECONDS)()

@@ -1,6 +1,7 @@
 """python -m core federate: rounds in one process, what it prints, and what it refuses."""
 
 import json
+import shutil
 import signal
 
 import numpy as np
@@ -123,6 +124,25 @@ def test_told_to_end_it_stops_and_says_so(capsys, data, tmp_path, monkeypatch):
     assert "Stopped." in capsys.readouterr().err
     assert read_report(tmp_path / "out")["finished"] is False
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_one_that_was_killed_goes_on_after_its_last_round(capsys, data, tmp_path, monkeypatch):
+    """What lies there after the first round is what a killed process leaves: it has no time to write any more."""
+
+    def line(held):
+        if not (tmp_path / "killed").exists():
+            shutil.copytree(tmp_path / "out", tmp_path / "killed")
+        return held["phase"]
+
+    monkeypatch.setattr("core.cli.federate._line", line)
+    more = ("--strategy", "fedavg", "--rounds", 2)
+    assert run(data, tmp_path / "out", *more) == 0
+    left = read_report(tmp_path / "killed")
+    assert len(left["rounds"]) == 1 and not left["finished"]
+    assert run(data, tmp_path / "killed", *more) == 0
+    assert capsys.readouterr().out.count("experts") == 2 + 1
+    whole = read_report(tmp_path / "killed")
+    assert whole["finished"] and whole["plan"] == left["plan"]
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """Rounds over a grid that carries messages to sites in this process, by a clock that stands still while they work."""
 
+import json
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import pytest
@@ -15,8 +17,10 @@ from core.federation.flower.client import client_app
 from core.federation.flower.keys import known_partners, voucher
 from core.federation.flower.messages import read_answer, read_order
 from core.federation.flower.server import GONE, LATE, RoundHolder
+from core.federation.flower.superlink import TASK, coordinate
 from core.federation.in_process import hold_rounds
 from core.federation.policy import Policy
+from core.federation.report import read_report
 from tests.federation.hospitals import NAMES, hospitals, plan
 
 EARLY, AFTER = "2000-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00"
@@ -182,3 +186,17 @@ def test_other_messages_say_so(record):
     for read in (read_order, read_answer):
         with pytest.raises(ValueError, match="no message of a federation"):
             read(record)
+
+
+def test_who_is_killed_in_the_first_round_has_said_what_the_federation_is_called(tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("core.federation.flower.tasks.run_server_app", killed)
+    task = {"plan": asdict(plan()), "out": str(tmp_path / "out"), "start": "", "run": 1}
+    task |= {"address": "", "certificates": "", "expected": 3}
+    (tmp_path / TASK).write_text(json.dumps(task))
+    (tmp_path / "secret").touch()
+    with pytest.raises(KeyboardInterrupt):
+        coordinate(tmp_path)
+    assert read_report(tmp_path / "out")["plan"]["name"] == "Test"

@@ -182,6 +182,41 @@ def test_what_only_some_send_is_averaged_over_those():
     assert combined(plan(), [bare, *full]) == {"w": torch.tensor([2.0]), "running_mean": torch.tensor([3.0])}
 
 
+def statistics(count, value):
+    return Answer({"w": torch.tensor([1.0]), "running_mean": torch.tensor([value])}, count)
+
+
+BARE = Answer({"w": torch.tensor([1.0]), "num_batches_tracked": torch.tensor(3)}, 1)
+
+
+@pytest.mark.parametrize(("strategy", "mean"), [("median", 2.0), ("trimmed-mean", 7 / 3), ("krum", 2.0)])
+def test_a_liar_moves_nothing_of_what_only_some_send_either(strategy, mean):
+    answers = [BARE, *(statistics(1, value) for value in (1.0, 2.0, 2.0, 3.0)), statistics(1000, 900.0), BARE, BARE]
+    found = combined(plan(strategy=strategy), answers)
+    assert found["running_mean"].item() == pytest.approx(mean) and found["num_batches_tracked"].item() == 3
+
+
+@pytest.mark.parametrize("strategy", ["median", "trimmed-mean", "krum"])
+def test_nothing_is_made_of_what_too_few_send_to_outvote_a_liar(strategy):
+    answers = [*[BARE] * 3, statistics(1, 2.0), statistics(1, 900.0)]
+    assert set(combined(plan(strategy=strategy), answers)) == {"w", "num_batches_tracked"}
+    assert "running_mean" in combined(plan(strategy=strategy, dishonest=0), answers)
+
+
+def test_where_too_few_send_statistics_each_goes_on_with_its_own(tmp_path):
+    sites, the_plan = hospitals(), plan(strategy="median", rounds=2)
+    sites[0].policy = Policy(sends_statistics=False)
+    names, start = statistics_names(the_plan.network()), Coordinator(the_plan).shared
+    next(hold_rounds(Coordinator(the_plan, folder=tmp_path), sites))
+    coordinator, _ = held(sites, the_plan, tmp_path)
+    assert coordinator.undecided == names and not names & set(coordinator.content())
+    the_plan.network().load_state_dict(coordinator.shared)
+    assert not names & differences([start, coordinator.shared])
+    found = networks(sites)
+    assert [state["network.bn1.num_batches_tracked"].item() for state in found] == [6, 6, 6]
+    assert {"network.bn1.running_mean", "network.bn1.running_var"} <= differences(found) <= names
+
+
 # What a site's policy forbids.
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.shared.job_status import Progress, draw_progress
+from pages.shared.job_status import Progress, draw_progress, follow
 from pages.shared.page_state import PageState
 from pages.shared.worker import Worker
 from tests.reading import texts
@@ -85,6 +85,21 @@ def test_a_paused_job_can_be_stopped() -> None:
     state.begun.wait(5)
     app.run()
     assert app.title[0].value == "At rest" and app.info[0].value.startswith("Stopped after ")
+
+
+@pytest.mark.parametrize("can_wait", [True, False])
+def test_what_the_page_no_longer_follows_waits_or_is_stopped_where_it_cannot(
+    monkeypatch: pytest.MonkeyPatch, can_wait: bool
+) -> None:
+    """A fragment runs a second time only where the page's script was ended."""
+    monkeypatch.setattr("pages.shared.job_status.st.fragment", lambda check, run_every: lambda: (check(), check()))
+    monkeypatch.setattr("pages.shared.job_status.st.rerun", lambda: None)
+    monkeypatch.setattr("pages.shared.job_status.watch", lambda job, draw: None)
+    state = started(steps(0.3))
+    follow(state, lambda: Progress(0, STEPS, "0 of 3 steps"), can_wait=can_wait)
+    assert (state.begun.paused, state.begun.stopped) == (can_wait, not can_wait)
+    state.stop()
+    assert state.begun.wait(5)
 
 
 def test_the_ending_says_why() -> None:

@@ -4,7 +4,6 @@ import base64
 import binascii
 import datetime
 import ipaddress
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_public_key,
 )
 from cryptography.x509.oid import NameOID
+
+from core.storage import write_secret
 
 SIGNED = "Takes part in the federation "
 
@@ -66,12 +67,6 @@ def write_site_keys(folder: Path, name: str) -> tuple[Path, Path]:
     write_secret(secret, private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
     public.write_bytes(private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH) + b"\n")
     return secret, public
-
-
-def write_secret(path: Path, content: bytes) -> None:
-    """Write a file that nobody else on this machine may read, and that isn't there yet."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
 
 
 def read_public_key(path: Path) -> ec.EllipticCurvePublicKey:

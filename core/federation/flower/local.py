@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.federation.encrypted import SumKey
-from core.federation.flower.keys import write_certificates, write_secret, write_site_keys
+from core.federation.encrypted import keep_key
+from core.federation.flower.keys import write_certificates, write_site_keys
 from core.federation.flower.runner import LOOPBACK, Keys, Runner
 from core.federation.plan import Plan
 
@@ -38,15 +38,7 @@ def local_runner(
         shared = ["--server", "{server}", "--certificate", str(server.authority)]
         shared += [word for path in public.values() for word in ("--partner", str(path))]
         if plan.how.encrypted:
-            shared += ["--sum-key", str(_sum_key(out))]
+            shared += ["--sum-key", str(keep_key(out))]
         whole = {name: [*command, "--key", str(pairs[name][0]), *shared] for name, command in commands.items()}
         keys = Keys(server.authority, server.certificate, server.key, public)
         yield Runner(plan, out, keys, whole, len(commands), start)
-
-
-def _sum_key(out: Path) -> Path:
-    path = out / "sum.key"
-    if not path.is_file():
-        out.mkdir(parents=True, exist_ok=True)
-        write_secret(path, SumKey().secret)
-    return path

@@ -121,6 +121,13 @@ class Process:
         if self.running and self.popen:
             self.popen.terminate()
 
+    def kill(self) -> bool:
+        """End it at once, without a word; whether it was running."""
+        running = self.running
+        if running and self.popen:
+            self.popen.kill()
+        return running
+
     def stop(self) -> None:
         """Have it ended, by force where it doesn't by itself."""
         if self.popen is None:

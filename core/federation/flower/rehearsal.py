@@ -1,14 +1,11 @@
 """A small federation of invented hospitals between real processes on this machine, to be watched, stopped, and robbed
 of a node. The scans are made up: an oval of tissue, with a bright spot where there is a tumour."""
 
-import os
 import queue
-import signal
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +71,15 @@ class Rehearsal:
             self._ended.set()
             thread.join()
 
-    def kill(self, name: str) -> None:
-        """End a site's process at once, as a power cut would; it is started again some seconds later."""
-        if self._runner and name in self._runner.processes:
-            with suppress(ProcessLookupError):
-                os.kill(self._runner.processes[name], signal.SIGKILL)
+    def kill(self, name: str) -> bool:
+        """End a site's process at once, as a power cut would; it is started again some seconds later.
+
+        Returns
+        -------
+        bool
+            Whether there was one to end.
+        """
+        return self._runner is not None and self._runner.kill(name)
 
     def running(self) -> dict[str, int]:
         """Name → number of every process that was started last."""

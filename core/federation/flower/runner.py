@@ -19,6 +19,7 @@ from core.federation.flower.processes import Process, free_port, quiet_flower
 from core.federation.flower.superlink import FAILED, TASK
 from core.federation.plan import Plan
 from core.federation.report import read_report, write_report
+from core.storage import write_secret
 
 ROOT = Path(__file__).resolve().parents[3]
 LOOPBACK = "127.0.0.1"
@@ -102,6 +103,7 @@ class Runner:
     app: Mapping[str, bytes] = field(default_factory=lambda: APP)
     processes: dict[str, int] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
+    _sites: list[Process] = field(default_factory=list)
     _again: list[str] = field(default_factory=list)
     _why: str = ""
 
@@ -126,9 +128,11 @@ class Runner:
                 raise
         return self._finish(None)
 
-    def _run(self, folder: Path, stack: contextlib.ExitStack) -> None:
-        from core.federation.flower.keys import write_secret
+    def kill(self, name: str) -> bool:
+        """End the process of a site on this machine at once; whether there was one to end."""
+        return any(site.kill() for site in self._sites if site.name == name)
 
+    def _run(self, folder: Path, stack: contextlib.ExitStack) -> None:
         secret = folder / "secret"
         write_secret(secret, secrets.token_bytes(32))
         self.port = self.port or free_port()

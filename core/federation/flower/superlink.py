@@ -43,6 +43,8 @@ def coordinate(folder: Path) -> None:
             write_report(out, coordinator.report())
             print(json.dumps(asdict(held)), flush=True)
 
+        # Before the first round too: a federation goes on under the name that its report has.
+        write_report(out, coordinator.report())
         app = server_app(coordinator, task["expected"], told)
         secret = (folder / "secret").read_bytes()
         run_server_app(task["address"], Path(task["certificates"]), secret, app, task["run"])

@@ -12,6 +12,7 @@ from pathlib import Path
 from core.federation.flower import check_installed
 from core.federation.flower.processes import free_port, quiet_flower
 from core.federation.site import Site
+from core.storage import write_secret
 
 HEARTBEAT = 10
 """Seconds, the fewest that Flower allows: a site that has gone is missed after two of them, and may come back then."""
@@ -65,7 +66,7 @@ def _serve(site: Site, connection: Connection, folder: Path) -> None:
     from flwr.supernode.cli import flower_supernode
 
     from core.federation.flower.client import client_app
-    from core.federation.flower.keys import read_private_key, read_public_key, write_secret
+    from core.federation.flower.keys import read_private_key, read_public_key
     from core.federation.flower.tasks import answer_messages
 
     app = client_app(site, read_private_key(connection.key), [read_public_key(path) for path in connection.partners])

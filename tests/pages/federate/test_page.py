@@ -2,10 +2,14 @@
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from core.federation import record
+from core.federation.flower.rehearsal import NAMES
+from pages.federate import live
+from pages.federate import state as state_module
 from pages.federate.state import FederateState
 from pages.federate.words import points
 from pages.shared.errors import end_page
@@ -72,6 +76,7 @@ def test_bytes_and_poison_are_told_from_the_record(app, recorded):
     assert "**2 MB** a round in the clear, **3 MB** encrypted, 1.5 times as much" in section(app, "Bytes")
     said = section(app, "Poison")
     assert "Mean (FedAvg) **−30.0**, Median **−1.0**, Krum **−1.0**" in said and "Birke, has the most scans" in said
+    assert "every change of a weight that it has learned, and BatchNorm’s statistics as they are" in said
     assert len(app.table[0].value) == 9 and "always ‘tumour’ is right in 66.7 %." in said
 
 
@@ -158,6 +163,71 @@ def test_a_round_goes_on_without_a_node_that_was_ended(app, recorded, unwatched)
     said = texts(app.run())
     assert "3 rounds" in said and "without District hospital" in said and "You ended: **District hospital**" in said
     assert not any(map(alive, processes_of(state)))
+
+
+class Endless:
+    """A federation that goes on until it is closed; of its sites only those that are `up` can be ended."""
+
+    def __init__(self):
+        self.plan, self.up = SimpleNamespace(rounds=3), set(NAMES)
+
+    def steps(self):
+        while True:
+            time.sleep(0.05)
+            yield None
+
+    def running(self):
+        return dict.fromkeys(NAMES, 0)
+
+    def kill(self, name):
+        there = name in self.up
+        self.up.discard(name)
+        return there
+
+
+@pytest.fixture
+def endless(monkeypatch):
+    """No process is started."""
+    monkeypatch.setattr("core.federation.flower.find_spec", lambda name: True)
+    monkeypatch.setattr("core.federation.flower.rehearsal.Rehearsal", Endless)
+
+
+def test_a_federation_that_the_page_no_longer_follows_is_stopped_and_others_have_their_turn(
+    app, recorded, endless, monkeypatch
+):
+    checks = []
+    monkeypatch.setattr(
+        "pages.shared.job_status.st.fragment", lambda check, run_every: lambda: (check(), checks.append(check))
+    )
+    monkeypatch.setattr("pages.shared.job_status.watch", lambda job, draw: draw() or end_page())
+    opened(app, "federate")
+    section(app, "Live")
+    app.button(key="federate-start").click().run()
+    monkeypatch.setattr("pages.shared.job_status.st.rerun", lambda: None)
+    checks[-1]()  # as where Streamlit's own Stop has ended the page's script
+    job = session(app).state_of(FederateState).job
+    assert job.wait(10) and job.cut_short and not state_module._TURN.locked()
+    assert "Stopped after 0 rounds" in texts(app.run())
+
+
+def test_a_site_is_ended_once_until_it_is_back_and_noticed_as_often_as_that(endless):
+    state = FederateState(choices=())
+    state.begin()
+    first, second = NAMES[:2]
+    for name in (first, first, second):
+        state.kill(name)
+    assert state.killed == [first, second]
+    state.ended += [first]
+    assert live.killed_so_far(state) == (
+        f"You ended: **{first}, {second}**. Noticed, and started again: {first}. Not noticed yet: {second}."
+    )
+    state.rehearsal.up.add(first)
+    state.kill(first)
+    assert live.killed_so_far(state).endswith(f"**. Not noticed yet: {first}, {second}.")
+    state.ended += [second, first]
+    assert live.killed_so_far(state).endswith(f"**. Noticed, and started again: {first}, {second}.")
+    state.stop()
+    assert state.job.wait(10)
 
 
 def test_without_flower_the_page_says_what_to_install(app, recorded, monkeypatch):

@@ -90,8 +90,10 @@ def all_rows(options: argparse.Namespace) -> Iterator[Row]:
     for norm, eps in BALLS:
         for method in GRADIENT[1:]:
             yield row("other", method, norm, eps, steps=options.steps, eot=options.eot)
+            yield row("other few", method, norm, eps, **few)
         for method in SHRINKING:
             yield row("detector", method, norm, eps, steps=options.steps, white_box=False)
+            yield row("detector few", method, norm, eps, white_box=False, **few)
         if norm in ATTACKS["autoattack-rand"].norms:
             yield row("exact", "autoattack-rand", norm, eps, steps=options.steps, eot=options.eot)
             yield row("exact few", "autoattack-rand", norm, eps, **few)

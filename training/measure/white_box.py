@@ -61,7 +61,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40, help="of each gradient attack (default 40)")
     parser.add_argument("--eot", type=int, default=5, help="calls that a gradient is averaged over (default 5)")
     parser.add_argument("--queries", type=int, default=1000, help="of Square and RayS (default 1000)")
-    parser.add_argument("--only", action="append", metavar="ROW", help="rows whose name holds all of these words")
+    parser.add_argument(
+        "--only", action="append", metavar="ROW", help="the row of this name, or all that hold these words"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write here and not into the bundle's results.json")
     parser.add_argument("--take", type=Path, metavar="FILE", help="add the rows of such a file, and measure nothing")
     options = parser.parse_args()
@@ -110,10 +112,16 @@ def row(kind: str, method: str, norm: str, eps: float, *, white_box: bool = True
 
 
 def chosen_rows(options: argparse.Namespace) -> list[Row]:
-    """Return the rows that --only names, in its order; all of them without it."""
+    """Return the rows that --only names, in its order; all of them without it.
+
+    A whole name means that row alone, although another's may hold the same words: so `row_command` measures one.
+    """
     every = list(all_rows(options))
-    wanted = [set(words.split()) for words in options.only or [""]]
-    found = [row for words in wanted for row in every if words <= set(row.name.split())]
+    named = {row.name: row for row in every}
+    found = []
+    for words in options.only or [""]:
+        holding = [row for row in every if set(words.split()) <= set(row.name.split())]
+        found += [named[words]] if words in named else holding
     return list(dict.fromkeys(found))
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +47,12 @@ def test_only_names_rows_by_their_words():
     assert names("transfer linf 8", "rays linf 8") == ["transfer pgd linf 8", "query rays linf 8"]
     assert names("exact linf pgd")[:2] == ["exact pgd linf 64", "exact pgd linf 8"]
     assert len(names("")) == len(chosen_rows(options())) and not names("magic")
+
+
+def test_the_command_of_a_row_measures_that_row_alone():
+    for row in all_rows(options()):
+        words = shlex.split(measure.row_command(row, options()))
+        assert chosen_rows(options(only=[words[words.index("--only") + 1]])) == [row]
 
 
 @pytest.fixture

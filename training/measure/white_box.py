@@ -12,7 +12,7 @@ and channels_last by themselves, ten minutes are well spent on the rows that car
 
     timeout 570 python -m training.measure.white_box --data … --only "exact linf" --only transfer --out $OUT/rows.json
 
-and tried anywhere with `--limit 4 --steps 2 --eot 2 --queries 2`.
+and tried anywhere with `--limit 4 --steps 2 --eot 2 --queries 2 --out trial.json`.
 """
 
 import argparse
@@ -126,13 +126,18 @@ def chosen_rows(options: argparse.Namespace) -> list[Row]:
 
 
 def record_white_box(data: Dataset, bundle: Bundle, rows: Sequence[Row], options: argparse.Namespace) -> None:
-    """Measure rows into a file, each as soon as it is whole; what stands there, made with today's weights, stays."""
+    """Measure rows into a file, each as soon as it is whole; what stands there, made with today's weights, stays.
+
+    SystemExit, one sentence, where results.json would lose rows of other scans or another seed, or --take has no row.
+    """
     name = bundle.default_classifier
     scans = {
         "digests": [image_digest(pixels) for pixels in data.pixels],
         "groups": list(data.groups),
         "sites": list(data.sites or data.collections),
     }
+    if not options.out:
+        check_same_scans(read_results(bundle.folder).get(KEY, {}), scans["digests"], options)
     limits = own_limits(data, bundle, name)
 
     def made_with(attack: AttackSettings) -> str:
@@ -143,7 +148,12 @@ def record_white_box(data: Dataset, bundle: Bundle, rows: Sequence[Row], options
     for path in (options.take, options.out, None):
         if path or not options.out:
             earlier = (read_json(path) if path else read_results(bundle.folder)).get(KEY, {})
-            of_today = (each for each in earlier.get("rows", []) if each["made_with"] == made_with(settings_of(each)))
+            of_today = [each for each in earlier.get("rows", []) if each["made_with"] == made_with(settings_of(each))]
+            if path and path == options.take and not of_today:
+                raise SystemExit(
+                    f"{path} holds no row that was measured with the weights and limits of today on these scans; give "
+                    "the --data, --per-site, --limit and --seed that it was measured with, or measure it again."
+                )
             known = {row_key(each): each for each in of_today} | known
 
     def write() -> None:
@@ -159,6 +169,16 @@ def record_white_box(data: Dataset, bundle: Bundle, rows: Sequence[Row], options
         if row_key(fresh) not in known:
             known[row_key(fresh)] = fresh | measure(row, data, bundle, options)
             write()
+
+
+def check_same_scans(standing: Mapping[str, Any], digests: Sequence[str], options: argparse.Namespace) -> None:
+    """SystemExit, one sentence, where the rows in results.json are of other scans or another seed."""
+    asked = list(digests), options.seed
+    if standing.get("rows") and (standing["scans"]["digests"], standing["seed"]) != asked:
+        raise SystemExit(
+            f"The results.json of {options.bundle} holds white-box rows of other scans or another seed, which this "
+            f"would replace; give --out FILE to leave them as they are, or delete its entry {KEY!r} first."
+        )
 
 
 def measure(row: Row, data: Dataset, bundle: Bundle, options: argparse.Namespace) -> dict[str, Any]:

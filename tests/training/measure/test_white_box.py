@@ -99,6 +99,41 @@ def test_rows_of_another_machine_are_taken_over(tmp_path, counted):
     assert [row["name"] for row in report[KEY]["rows"]] == ["no attack"] and report["other"] == 1 and not counted
 
 
+def test_measured_rows_are_not_replaced_by_those_of_other_scans_or_another_seed(tmp_path, counted):
+    bundle, results = replace(graded_bundle(), folder=tmp_path), tmp_path / "results.json"
+    how = options(only=["no attack"])
+    measure_into(tmp_path, graded_scans(4), bundle, how)
+    measured = results.read_text()
+    for scans, seed in ((graded_scans(2), 0), (graded_scans(4), 1)):
+        other = options(only=["no attack"], seed=seed)
+        with pytest.raises(SystemExit, match=r"of other scans or another seed, .* give --out FILE"):
+            record_white_box(scans, bundle, chosen_rows(other), other)
+        assert results.read_text() == measured
+        other.out = tmp_path / "trial.json"
+        record_white_box(scans, bundle, chosen_rows(other), other)
+        assert results.read_text() == measured and json.loads(other.out.read_text())[KEY]["rows"]
+    record_white_box(graded_scans(4), bundle, chosen_rows(how), how)
+    assert results.read_text() == measured and len(counted) == 3
+
+
+def measure_into(folder, data, bundle, how):
+    """Rows into results.json, by a file: what is kept of each scan meanwhile is beside that."""
+    by = options(**vars(how) | {"out": folder / "by" / "rows.json"})
+    by.out.parent.mkdir()
+    record_white_box(data, bundle, chosen_rows(by), by)
+    record_white_box(data, bundle, [], options(**vars(how) | {"take": by.out}))
+
+
+def test_a_file_without_a_row_of_these_scans_is_refused(tmp_path):
+    bundle, theirs = replace(graded_bundle(), folder=tmp_path), tmp_path / "rows.json"
+    how = options(out=theirs, only=["no attack"])
+    record_white_box(graded_scans(2), bundle, chosen_rows(how), how)
+    for file in (theirs, tmp_path / "none.json"):
+        with pytest.raises(SystemExit, match=f"{file.name} holds no row"):
+            record_white_box(graded_scans(4), bundle, [], options(take=file))
+    assert not (tmp_path / "results.json").exists()
+
+
 def test_an_unknown_row_is_refused_with_the_names_that_there_are(monkeypatch, capsys):
     monkeypatch.setattr(measure, "load_bundle", lambda name: graded_bundle())
     monkeypatch.setattr(measure, "measured_collections", lambda bundle, options: graded_scans(4))

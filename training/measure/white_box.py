@@ -28,7 +28,8 @@ from tqdm import tqdm
 
 from core import compute
 from core.attacks import ATTACKS, AttackSettings
-from core.bundles import Bundle, load_bundle
+from core.bundles import Bundle, load_bundle, weights_record
+from core.defence.fitting import cross_fitted_limits
 from core.evaluation.datasets import Dataset, image_digest
 from core.evaluation.evaluation import own_limits
 from core.evaluation.journal import fingerprint
@@ -156,8 +157,10 @@ def record_white_box(data: Dataset, bundle: Bundle, rows: Sequence[Row], options
                 )
             known = {row_key(each): each for each in of_today} | known
 
+    about = {"classifier": name, "seed": options.seed, "made_with": made_with_today(bundle), "scans": scans}
+
     def write() -> None:
-        record = {KEY: {"classifier": name, "seed": options.seed, "scans": scans, "rows": list(known.values())}}
+        record = {KEY: about | {"rows": list(known.values())}}
         if options.out:
             write_json(options.out, read_json(options.out) | record)
         else:
@@ -169,6 +172,22 @@ def record_white_box(data: Dataset, bundle: Bundle, rows: Sequence[Row], options
         if row_key(fresh) not in known:
             known[row_key(fresh)] = fresh | measure(row, data, bundle, options)
             write()
+
+
+def made_with_today(bundle: Bundle) -> dict[str, Any]:
+    """Return what all rows depend on: what was trained, and every limit by which a scan may be judged."""
+    name = bundle.default_classifier
+    limits = [bundle.limits_of(name), *cross_fitted_limits(bundle.starting_calibration(name))]
+    return {
+        "weights_sha256": weights_record(bundle, name),
+        "limits": fingerprint({"limits": [repr(own) for own in limits]}),
+    }
+
+
+def record_of_today(bundle: Bundle) -> Mapping[str, Any]:
+    """Return what results.json says of such attackers; empty where other weights or limits were measured."""
+    record = read_results(bundle.folder).get(KEY, {})
+    return record if record.get("rows") and record.get("made_with") == made_with_today(bundle) else {}
 
 
 def check_same_scans(standing: Mapping[str, Any], digests: Sequence[str], options: argparse.Namespace) -> None:

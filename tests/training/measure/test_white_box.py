@@ -11,10 +11,21 @@ import pytest
 
 import training.measure.white_box as measure
 from core.attacks import find_method, sees_defence
+from core.bundles import weights_record
 from core.evaluation.readings import READINGS
 from core.evaluation.sanity import MeasuredRow, verdicts
+from tests.defended import invented_calibration
 from tests.graded import graded_bundle, graded_scans
-from training.measure.white_box import BALLS, KEY, all_rows, chosen_rows, measured_rows, record_white_box
+from training.measure.white_box import (
+    BALLS,
+    KEY,
+    all_rows,
+    chosen_rows,
+    measured_rows,
+    record_of_today,
+    record_white_box,
+)
+from training.publish.headlines import readme_table
 from training.publish.white_box import headline_cells, white_box_page, white_box_tables
 
 
@@ -193,3 +204,30 @@ def test_a_headline_tells_how_many_attacks_were_made_against_the_defence():
 
 def test_what_was_not_measured_is_said(tmp_path):
     assert "Not measured" in white_box_page([replace(graded_bundle(), folder=tmp_path)])
+
+
+def test_rows_of_other_weights_or_limits_are_not_published_as_those_of_today(tmp_path):
+    bundle = replace(graded_bundle(), folder=tmp_path, facts=graded_bundle().facts | {"calibrated": {"groups": 8}})
+    shares = {name: 0.5 for name in ("clean_accuracy", "defended_clean_accuracy")}
+    shares |= {name: 0.5 for name in ("attacked_accuracy", "defended_attacked_accuracy")}
+    plain = shares | {"n": 8, "intervals": {}, "settings": {"seed": 0, "classifier": "resnet18"}}
+    rows = [{"condition": name, "title": name, "report": plain} for name in ("clean", "pgd 8/255")]
+    report = {"rows": rows, "slow": [], KEY: recorded() | {"made_with": measure.made_with_today(bundle)}}
+    (tmp_path / "results.json").write_text(json.dumps(report))
+
+    def published(bundle):
+        lines = [*readme_table(bundle), white_box_page([bundle])]
+        return ["made against the defence" in "".join(lines[:-1]), "Not measured" not in lines[-1]]
+
+    assert published(bundle) == [True, True]
+    assert published(replace(bundle, hashes=bundle.hashes | {"mae.safetensors": "9" * 64})) == [False, False]
+    limits = {name: replace(own, scope_limit=7.0) for name, own in bundle.limits.items()}
+    assert published(replace(bundle, limits=limits)) == [False, False]
+    calibrations = {name: invented_calibration(90) for name in bundle.calibrations}
+    assert published(replace(bundle, calibrations=calibrations)) == [False, False]
+
+
+def test_what_is_measured_tells_what_it_was_made_with(tmp_path):
+    bundle, how = replace(graded_bundle(), folder=tmp_path), options(only=["no attack"])
+    measure_into(tmp_path, graded_scans(2), bundle, how)
+    assert record_of_today(bundle)["made_with"]["weights_sha256"] == weights_record(bundle, bundle.default_classifier)

@@ -48,11 +48,14 @@ def attack_scan(
     *,
     classifier: str | None = None,
     seed: int = 0,
+    detector_seed: int | None = None,
     frame: int | None = None,
     window: Window | None = None,
     watch: Callable[[AttackStep], object] | None = None,
 ) -> Scan:
     """Attack the classifier's own answer to a frame, as `window` shows it; `watch` is given every step.
+
+    The seeds are those of `attack_pixels`.
 
     Returns
     -------
@@ -65,7 +68,8 @@ def attack_scan(
         Unknown method, a parameter out of range, or a scan that the bundle doesn't take; one sentence.
     """
     pixels = attackable_pixels(scan, bundle, frame, window)
-    for step in attack_pixels(pixels, bundle, settings, classifier=classifier, seed=seed):
+    steps = attack_pixels(pixels, bundle, settings, classifier=classifier, seed=seed, detector_seed=detector_seed)
+    for step in steps:
         last = step
         if watch:
             watch(step)
@@ -81,7 +85,13 @@ def attackable_pixels(scan: Scan, bundle: Bundle, frame: int | None = None, wind
 
 
 def attack_pixels(
-    pixels: Tensor, bundle: Bundle, settings: AttackSettings, *, classifier: str | None = None, seed: int = 0
+    pixels: Tensor,
+    bundle: Bundle,
+    settings: AttackSettings,
+    *,
+    classifier: str | None = None,
+    seed: int = 0,
+    detector_seed: int | None = None,
 ) -> Iterator[AttackStep]:
     """Attack the classifier's own answer to (1, C, H, W) pixels in [0, 1], step by step.
 
@@ -90,19 +100,25 @@ def attack_pixels(
     bundle : Bundle
         Float32 gives finer gradients where `sees_defence(settings)`.
     seed : int
-        Draws every random number: same pixels, same settings, same seed, same result.
+        Draws the attack's random numbers: same pixels, same settings, same seeds, same result.
+    detector_seed : int, optional
+        The seed that `examine` will be asked with: whoever attacks the defence faces its noise. `seed` where None.
     """
     name = bundle.classifier_name(classifier)
     pixels = pixels.to(compute.device())
     with torch.no_grad():
         labels = bundle.classifiers[name](pixels).argmax(1)
-    yield from attack_steps(attack_target(bundle, name, settings, seed), pixels, labels, settings, seed)
+    target = attack_target(bundle, name, settings, seed if detector_seed is None else detector_seed)
+    yield from attack_steps(target, pixels, labels, settings, seed)
 
 
 def attack_target(
     bundle: Bundle, classifier: str, settings: AttackSettings, seed: int = 0, known_noise: bool = False
 ) -> Model:
-    """What the attacker faces: the classifier alone, or the whole defence, whose noise may be known."""
+    """What the attacker faces: the classifier alone, or the whole defence, whose noise may be known.
+
+    seed: of the defence's noise, as `DefendedModel` takes it.
+    """
     if sees_defence(settings):
         return DefendedModel(bundle, classifier, seed, settings.method == "bpda", known_noise)
     return bundle.classifiers[classifier]

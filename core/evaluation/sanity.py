@@ -68,18 +68,15 @@ def _verdict(row: MeasuredRow, rows: Sequence[MeasuredRow], groups: Sequence[str
         return None
     budgets = [other for other in rows if _same_but_budget(other, row)]
     fewer = [other for other in budgets if _spends_more(row, other)]
-    faults, missing = [_weaker(row, other, groups, MORE) for other in fewer], []
+    faults = [_weaker(row, other, groups, MORE) for other in fewer]
+    compared = {MORE: any(_spends_more(other, row) or _spends_more(row, other) for other in budgets)}
     if row.kind == "exact":
         rivals = [other for other in rows if _rivals(row, other)]
         far = [other for other in rows if other.kind == "exact" and _is_far(other.attack)]
         faults += [_weaker(row, other, groups, OTHERS) for other in rivals]
         faults += [_survives(other, groups) for other in far]
-        compared = {
-            MORE: any(_spends_more(other, row) or _spends_more(row, other) for other in budgets),
-            OTHERS: _kinds_below(row.attack.norm) <= {other.kind for other in rivals},
-            FAR: bool(far),
-        }
-        missing = [test for test, made in compared.items() if not made and not _is_far(row.attack)]
+        compared |= {OTHERS: _kinds_below(row.attack.norm) <= {other.kind for other in rivals}, FAR: bool(far)}
+    missing = [test for test, made in compared.items() if not made and not _is_far(row.attack)]
     return Verdict(tuple(dict.fromkeys(fault for fault in faults if fault)), tuple(missing))
 
 

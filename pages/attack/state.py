@@ -130,7 +130,8 @@ def _steps(run: AttackRun) -> Iterator[AttackStep]:
 
     models = with_thresholds((exact_bundle if sees_defence(run.settings) else bundle)(run.before.bundle), run.profile)
     pixels = attackable_pixels(run.scan, models, run.frame, run.window)
-    yield from attack_pixels(pixels, models, run.settings, classifier=run.answer.classifier, seed=run.seed)
+    seeds = {"seed": run.seed, "detector_seed": run.before.seed}  # `_judged` examines with the latter
+    yield from attack_pixels(pixels, models, run.settings, classifier=run.answer.classifier, **seeds)
 
 
 def judge(session: Session, run: AttackRun) -> None:
@@ -162,8 +163,7 @@ def _judged(attack_run: AttackRun) -> Outcome:
     )
     scan = load_scan(dicom, name=f"{attack_run.scan.name} (attacked)")
     exam = examine(scan, models, classifier=attack_run.answer.classifier, seed=before.seed)
-    png = derived_png(attacked, kind="attacked")
-    return Outcome(scan, exam, distance(before.pixels, exam.pixels), dicom, png)
+    return Outcome(scan, exam, distance(before.pixels, exam.pixels), dicom, derived_png(attacked, kind="attacked"))
 
 
 def describe(attack_run: AttackRun) -> str:

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from core.attacks import AttackSettings, DefendedModel, attack_steps
+import core.attacks
+from core.attacks import AttackSettings, DefendedModel, attack_pixels, attack_scan, attack_steps
 from core.attacks.attempts import lengths
 from core.attacks.detector_aware import detector_aware, feature_hiding, hidden, orthogonal
 from core.attacks.gradient import radius
@@ -133,3 +134,19 @@ def test_no_step_leaves_its_ball_on_a_whole_defence(attack, norm, eps):
 def test_a_classifier_alone_is_refused(attack):
     with pytest.raises(ValueError, match="whole defence"):
         next(attack_steps(linear, middle(), zeros(), AttackSettings(attack), 0))
+
+
+@pytest.mark.parametrize("seeds, faced", [({"seed": 7, "detector_seed": 3}, 3), ({"seed": 7}, 7)])
+def test_the_detectors_noise_has_a_seed_of_its_own(monkeypatch, seeds, faced):
+    """The attack's own draws go by `seed`, whatever the noise that it faces."""
+    models, drawn = [], []
+    bundle, real = defended_bundle(), attack_steps
+    monkeypatch.setattr(core.attacks, "DefendedModel", lambda *how: models.append(DefendedModel(*how)) or models[-1])
+    monkeypatch.setattr(core.attacks, "attack_steps", lambda *how: drawn.append(how[-1]) or real(*how))
+    settings = AttackSettings("pgd", steps=1, white_box=True)
+    pixels = scans(1).pixels
+    list(attack_pixels(pixels, bundle, settings, **seeds))
+    monkeypatch.setattr(core.attacks, "attackable_pixels", lambda *_: pixels)
+    monkeypatch.setattr(core.attacks, "attacked_scan", lambda *_, **__: None)
+    attack_scan(None, bundle, settings, **seeds)
+    assert [model.seed for model in models] == [faced] * 2 and drawn == [7] * 2

@@ -72,6 +72,14 @@ def test_a_row_without_others_to_compare_with_is_not_green():
     assert verdicts([row(4, eps=4), *complete()], GROUPS)[0].missing == (MORE, OTHERS)
 
 
+@pytest.mark.parametrize("method", ["bpda", "low-frequency", "detector-aware", "orthogonal", "feature-hiding"])
+def test_another_way_through_is_not_green_before_a_test_was_made_of_it(method):
+    own = row(4, method=method)
+    assert verdicts([*complete(), own], GROUPS)[-1].missing == (MORE,)
+    few = row(5, method=method, steps=10, eot=1)
+    assert [verdict.state for verdict in verdicts([*complete(), own, few], GROUPS)[-2:]] == ["green"] * 2
+
+
 def test_each_scan_meets_the_worst_attack_for_it():
     first = MeasuredRow(AttackSettings("pgd", white_box=True), {"single": "..aw"})
     second = MeasuredRow(AttackSettings("square", white_box=True), {"single": ".o.a"})

@@ -12,7 +12,7 @@ and channels_last by themselves, ten minutes are well spent on the rows that car
 
     timeout 570 python -m training.measure.white_box --data … --only "exact linf" --only transfer --out $OUT/rows.json
 
-and tried anywhere with `--limit 4 --steps 2 --eot 2 --queries 2`.
+and tried anywhere with `--limit 4 --steps 2 --eot 2 --queries 2 --out trial.json`.
 """
 
 import argparse
@@ -28,7 +28,8 @@ from tqdm import tqdm
 
 from core import compute
 from core.attacks import ATTACKS, AttackSettings
-from core.bundles import Bundle, load_bundle
+from core.bundles import Bundle, load_bundle, weights_record
+from core.defence.fitting import cross_fitted_limits
 from core.evaluation.datasets import Dataset, image_digest
 from core.evaluation.evaluation import own_limits
 from core.evaluation.journal import fingerprint
@@ -61,7 +62,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40, help="of each gradient attack (default 40)")
     parser.add_argument("--eot", type=int, default=5, help="calls that a gradient is averaged over (default 5)")
     parser.add_argument("--queries", type=int, default=1000, help="of Square and RayS (default 1000)")
-    parser.add_argument("--only", action="append", metavar="ROW", help="rows whose name holds all of these words")
+    parser.add_argument(
+        "--only", action="append", metavar="ROW", help="the row of this name, or all that hold these words"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write here and not into the bundle's results.json")
     parser.add_argument("--take", type=Path, metavar="FILE", help="add the rows of such a file, and measure nothing")
     options = parser.parse_args()
@@ -90,8 +93,10 @@ def all_rows(options: argparse.Namespace) -> Iterator[Row]:
     for norm, eps in BALLS:
         for method in GRADIENT[1:]:
             yield row("other", method, norm, eps, steps=options.steps, eot=options.eot)
+            yield row("other few", method, norm, eps, **few)
         for method in SHRINKING:
             yield row("detector", method, norm, eps, steps=options.steps, white_box=False)
+            yield row("detector few", method, norm, eps, white_box=False, **few)
         if norm in ATTACKS["autoattack-rand"].norms:
             yield row("exact", "autoattack-rand", norm, eps, steps=options.steps, eot=options.eot)
             yield row("exact few", "autoattack-rand", norm, eps, **few)
@@ -108,21 +113,32 @@ def row(kind: str, method: str, norm: str, eps: float, *, white_box: bool = True
 
 
 def chosen_rows(options: argparse.Namespace) -> list[Row]:
-    """Return the rows that --only names, in its order; all of them without it."""
+    """Return the rows that --only names, in its order; all of them without it.
+
+    A whole name means that row alone, although another's may hold the same words: so `row_command` measures one.
+    """
     every = list(all_rows(options))
-    wanted = [set(words.split()) for words in options.only or [""]]
-    found = [row for words in wanted for row in every if words <= set(row.name.split())]
+    named = {row.name: row for row in every}
+    found = []
+    for words in options.only or [""]:
+        holding = [row for row in every if set(words.split()) <= set(row.name.split())]
+        found += [named[words]] if words in named else holding
     return list(dict.fromkeys(found))
 
 
 def record_white_box(data: Dataset, bundle: Bundle, rows: Sequence[Row], options: argparse.Namespace) -> None:
-    """Measure rows into a file, each as soon as it is whole; what stands there, made with today's weights, stays."""
+    """Measure rows into a file, each as soon as it is whole; what stands there, made with today's weights, stays.
+
+    SystemExit, one sentence, where results.json would lose rows of other scans or another seed, or --take has no row.
+    """
     name = bundle.default_classifier
     scans = {
         "digests": [image_digest(pixels) for pixels in data.pixels],
         "groups": list(data.groups),
         "sites": list(data.sites or data.collections),
     }
+    if not options.out:
+        check_same_scans(read_results(bundle.folder).get(KEY, {}), scans["digests"], options)
     limits = own_limits(data, bundle, name)
 
     def made_with(attack: AttackSettings) -> str:
@@ -133,11 +149,18 @@ def record_white_box(data: Dataset, bundle: Bundle, rows: Sequence[Row], options
     for path in (options.take, options.out, None):
         if path or not options.out:
             earlier = (read_json(path) if path else read_results(bundle.folder)).get(KEY, {})
-            of_today = (each for each in earlier.get("rows", []) if each["made_with"] == made_with(settings_of(each)))
+            of_today = [each for each in earlier.get("rows", []) if each["made_with"] == made_with(settings_of(each))]
+            if path and path == options.take and not of_today:
+                raise SystemExit(
+                    f"{path} holds no row that was measured with the weights and limits of today on these scans; give "
+                    "the --data, --per-site, --limit and --seed that it was measured with, or measure it again."
+                )
             known = {row_key(each): each for each in of_today} | known
 
+    about = {"classifier": name, "seed": options.seed, "made_with": made_with_today(bundle), "scans": scans}
+
     def write() -> None:
-        record = {KEY: {"classifier": name, "seed": options.seed, "scans": scans, "rows": list(known.values())}}
+        record = {KEY: about | {"rows": list(known.values())}}
         if options.out:
             write_json(options.out, read_json(options.out) | record)
         else:
@@ -149,6 +172,32 @@ def record_white_box(data: Dataset, bundle: Bundle, rows: Sequence[Row], options
         if row_key(fresh) not in known:
             known[row_key(fresh)] = fresh | measure(row, data, bundle, options)
             write()
+
+
+def made_with_today(bundle: Bundle) -> dict[str, Any]:
+    """Return what all rows depend on: what was trained, and every limit by which a scan may be judged."""
+    name = bundle.default_classifier
+    limits = [bundle.limits_of(name), *cross_fitted_limits(bundle.starting_calibration(name))]
+    return {
+        "weights_sha256": weights_record(bundle, name),
+        "limits": fingerprint({"limits": [repr(own) for own in limits]}),
+    }
+
+
+def record_of_today(bundle: Bundle) -> Mapping[str, Any]:
+    """Return what results.json says of such attackers; empty where other weights or limits were measured."""
+    record = read_results(bundle.folder).get(KEY, {})
+    return record if record.get("rows") and record.get("made_with") == made_with_today(bundle) else {}
+
+
+def check_same_scans(standing: Mapping[str, Any], digests: Sequence[str], options: argparse.Namespace) -> None:
+    """SystemExit, one sentence, where the rows in results.json are of other scans or another seed."""
+    asked = list(digests), options.seed
+    if standing.get("rows") and (standing["scans"]["digests"], standing["seed"]) != asked:
+        raise SystemExit(
+            f"The results.json of {options.bundle} holds white-box rows of other scans or another seed, which this "
+            f"would replace; give --out FILE to leave them as they are, or delete its entry {KEY!r} first."
+        )
 
 
 def measure(row: Row, data: Dataset, bundle: Bundle, options: argparse.Namespace) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from core.bundles import Bundle
 from core.evaluation.readings import READINGS, SHARES, reading_report
 from core.evaluation.sanity import UNBOUNDED, MeasuredRow, Verdict, strongest, verdicts
 from training.conditions import radius_words
-from training.files import read_results
-from training.measure.white_box import KEY, measured_rows
+from training.measure.white_box import measured_rows, record_of_today
 from training.publish.markdown import NONE, command, document, report_share, section, share, table
 
 Record = Mapping[str, Any]
@@ -36,8 +35,8 @@ def white_box_page(bundles: Iterable[Bundle]) -> str:
     lines = []
     for bundle in bundles:
         if bundle.lacks is None:
-            record = read_results(bundle.folder).get(KEY, {})
-            lines += [f"## {bundle.name}", "", *(white_box_tables(record) if record.get("rows") else [NOTHING_YET, ""])]
+            record = record_of_today(bundle)
+            lines += [f"## {bundle.name}", "", *(white_box_tables(record) if record else [NOTHING_YET, ""])]
     return document("Attackers who know the defence", ABOUT, lines)
 
 

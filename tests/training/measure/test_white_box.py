@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,21 @@ import pytest
 
 import training.measure.white_box as measure
 from core.attacks import find_method, sees_defence
+from core.bundles import weights_record
 from core.evaluation.readings import READINGS
 from core.evaluation.sanity import MeasuredRow, verdicts
+from tests.defended import invented_calibration
 from tests.graded import graded_bundle, graded_scans
-from training.measure.white_box import BALLS, KEY, all_rows, chosen_rows, measured_rows, record_white_box
+from training.measure.white_box import (
+    BALLS,
+    KEY,
+    all_rows,
+    chosen_rows,
+    measured_rows,
+    record_of_today,
+    record_white_box,
+)
+from training.publish.headlines import readme_table
 from training.publish.white_box import headline_cells, white_box_page, white_box_tables
 
 
@@ -46,6 +58,12 @@ def test_only_names_rows_by_their_words():
     assert names("transfer linf 8", "rays linf 8") == ["transfer pgd linf 8", "query rays linf 8"]
     assert names("exact linf pgd")[:2] == ["exact pgd linf 64", "exact pgd linf 8"]
     assert len(names("")) == len(chosen_rows(options())) and not names("magic")
+
+
+def test_the_command_of_a_row_measures_that_row_alone():
+    for row in all_rows(options()):
+        words = shlex.split(measure.row_command(row, options()))
+        assert chosen_rows(options(only=[words[words.index("--only") + 1]])) == [row]
 
 
 @pytest.fixture
@@ -90,6 +108,41 @@ def test_rows_of_another_machine_are_taken_over(tmp_path, counted):
     record_white_box(data, here, [], options(take=theirs))
     report = json.loads((tmp_path / "results.json").read_text())
     assert [row["name"] for row in report[KEY]["rows"]] == ["no attack"] and report["other"] == 1 and not counted
+
+
+def test_measured_rows_are_not_replaced_by_those_of_other_scans_or_another_seed(tmp_path, counted):
+    bundle, results = replace(graded_bundle(), folder=tmp_path), tmp_path / "results.json"
+    how = options(only=["no attack"])
+    measure_into(tmp_path, graded_scans(4), bundle, how)
+    measured = results.read_text()
+    for scans, seed in ((graded_scans(2), 0), (graded_scans(4), 1)):
+        other = options(only=["no attack"], seed=seed)
+        with pytest.raises(SystemExit, match=r"of other scans or another seed, .* give --out FILE"):
+            record_white_box(scans, bundle, chosen_rows(other), other)
+        assert results.read_text() == measured
+        other.out = tmp_path / "trial.json"
+        record_white_box(scans, bundle, chosen_rows(other), other)
+        assert results.read_text() == measured and json.loads(other.out.read_text())[KEY]["rows"]
+    record_white_box(graded_scans(4), bundle, chosen_rows(how), how)
+    assert results.read_text() == measured and len(counted) == 3
+
+
+def measure_into(folder, data, bundle, how):
+    """Rows into results.json, by a file: what is kept of each scan meanwhile is beside that."""
+    by = options(**vars(how) | {"out": folder / "by" / "rows.json"})
+    by.out.parent.mkdir()
+    record_white_box(data, bundle, chosen_rows(by), by)
+    record_white_box(data, bundle, [], options(**vars(how) | {"take": by.out}))
+
+
+def test_a_file_without_a_row_of_these_scans_is_refused(tmp_path):
+    bundle, theirs = replace(graded_bundle(), folder=tmp_path), tmp_path / "rows.json"
+    how = options(out=theirs, only=["no attack"])
+    record_white_box(graded_scans(2), bundle, chosen_rows(how), how)
+    for file in (theirs, tmp_path / "none.json"):
+        with pytest.raises(SystemExit, match=f"{file.name} holds no row"):
+            record_white_box(graded_scans(4), bundle, [], options(take=file))
+    assert not (tmp_path / "results.json").exists()
 
 
 def test_an_unknown_row_is_refused_with_the_names_that_there_are(monkeypatch, capsys):
@@ -151,3 +204,30 @@ def test_a_headline_tells_how_many_attacks_were_made_against_the_defence():
 
 def test_what_was_not_measured_is_said(tmp_path):
     assert "Not measured" in white_box_page([replace(graded_bundle(), folder=tmp_path)])
+
+
+def test_rows_of_other_weights_or_limits_are_not_published_as_those_of_today(tmp_path):
+    bundle = replace(graded_bundle(), folder=tmp_path, facts=graded_bundle().facts | {"calibrated": {"groups": 8}})
+    shares = {name: 0.5 for name in ("clean_accuracy", "defended_clean_accuracy")}
+    shares |= {name: 0.5 for name in ("attacked_accuracy", "defended_attacked_accuracy")}
+    plain = shares | {"n": 8, "intervals": {}, "settings": {"seed": 0, "classifier": "resnet18"}}
+    rows = [{"condition": name, "title": name, "report": plain} for name in ("clean", "pgd 8/255")]
+    report = {"rows": rows, "slow": [], KEY: recorded() | {"made_with": measure.made_with_today(bundle)}}
+    (tmp_path / "results.json").write_text(json.dumps(report))
+
+    def published(bundle):
+        lines = [*readme_table(bundle), white_box_page([bundle])]
+        return ["made against the defence" in "".join(lines[:-1]), "Not measured" not in lines[-1]]
+
+    assert published(bundle) == [True, True]
+    assert published(replace(bundle, hashes=bundle.hashes | {"mae.safetensors": "9" * 64})) == [False, False]
+    limits = {name: replace(own, scope_limit=7.0) for name, own in bundle.limits.items()}
+    assert published(replace(bundle, limits=limits)) == [False, False]
+    calibrations = {name: invented_calibration(90) for name in bundle.calibrations}
+    assert published(replace(bundle, calibrations=calibrations)) == [False, False]
+
+
+def test_what_is_measured_tells_what_it_was_made_with(tmp_path):
+    bundle, how = replace(graded_bundle(), folder=tmp_path), options(only=["no attack"])
+    measure_into(tmp_path, graded_scans(2), bundle, how)
+    assert record_of_today(bundle)["made_with"]["weights_sha256"] == weights_record(bundle, bundle.default_classifier)

@@ -2,6 +2,7 @@
 
     python -m training.measure.white_box --data br35h.npz tcga-lgg.npz cheng.npz
     python -m training.measure.white_box --data br35h.npz tcga-lgg.npz cheng.npz --steps 200 --eot 20 --only "pgd linf"
+    python -m training.measure.white_box --data br35h.npz tcga-lgg.npz cheng.npz --policy hardened --only "exact linf"
     python -m training.measure.white_box --data br35h.npz --per-site 20 --out rows.json    results.json stays as it is
     python -m training.measure.white_box --data br35h.npz --per-site 20 --take rows.json   what another one measured
 
@@ -28,7 +29,8 @@ from tqdm import tqdm
 
 from core import compute
 from core.attacks import ATTACKS, AttackSettings
-from core.bundles import Bundle, load_bundle, weights_record
+from core.bundles import Bundle, classifier_under, load_bundle, weights_record
+from core.bundles.policies import CLINICAL
 from core.defence.fitting import cross_fitted_limits
 from core.evaluation.datasets import Dataset, image_digest
 from core.evaluation.evaluation import own_limits
@@ -131,14 +133,14 @@ def record_white_box(data: Dataset, bundle: Bundle, rows: Sequence[Row], options
 
     SystemExit, one sentence, where results.json would lose rows of other scans or another seed, or --take has no row.
     """
-    name = bundle.default_classifier
+    name, key = classifier_under(bundle, options.policy), key_of(options.policy)
     scans = {
         "digests": [image_digest(pixels) for pixels in data.pixels],
         "groups": list(data.groups),
         "sites": list(data.sites or data.collections),
     }
     if not options.out:
-        check_same_scans(read_results(bundle.folder).get(KEY, {}), scans["digests"], options)
+        check_same_scans(read_results(bundle.folder).get(key, {}), scans["digests"], options)
     limits = own_limits(data, bundle, name)
 
     def made_with(attack: AttackSettings) -> str:
@@ -148,7 +150,7 @@ def record_white_box(data: Dataset, bundle: Bundle, rows: Sequence[Row], options
     known = {}
     for path in (options.take, options.out, None):
         if path or not options.out:
-            earlier = (read_json(path) if path else read_results(bundle.folder)).get(KEY, {})
+            earlier = (read_json(path) if path else read_results(bundle.folder)).get(key, {})
             of_today = [each for each in earlier.get("rows", []) if each["made_with"] == made_with(settings_of(each))]
             if path and path == options.take and not of_today:
                 raise SystemExit(
@@ -157,10 +159,10 @@ def record_white_box(data: Dataset, bundle: Bundle, rows: Sequence[Row], options
                 )
             known = {row_key(each): each for each in of_today} | known
 
-    about = {"classifier": name, "seed": options.seed, "made_with": made_with_today(bundle), "scans": scans}
+    about = {"classifier": name, "seed": options.seed, "made_with": made_with_today(bundle, name), "scans": scans}
 
     def write() -> None:
-        record = {KEY: about | {"rows": list(known.values())}}
+        record = {key: about | {"rows": list(known.values())}}
         if options.out:
             write_json(options.out, read_json(options.out) | record)
         else:
@@ -174,9 +176,15 @@ def record_white_box(data: Dataset, bundle: Bundle, rows: Sequence[Row], options
             write()
 
 
-def made_with_today(bundle: Bundle) -> dict[str, Any]:
-    """Return what all rows depend on: what was trained, and every limit by which a scan may be judged."""
-    name = bundle.default_classifier
+def key_of(policy: str) -> str:
+    """Return under which key of results.json the rows of a policy stand."""
+    return KEY if policy == CLINICAL else f"{KEY}_{policy}"
+
+
+def made_with_today(bundle: Bundle, name: str) -> dict[str, Any]:
+    """Return what all rows of a classifier depend on: what was trained, and every limit by which a scan may be
+    judged.
+    """
     limits = [bundle.limits_of(name), *cross_fitted_limits(bundle.starting_calibration(name))]
     return {
         "weights_sha256": weights_record(bundle, name),
@@ -184,10 +192,10 @@ def made_with_today(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def record_of_today(bundle: Bundle) -> Mapping[str, Any]:
-    """Return what results.json says of such attackers; empty where other weights or limits were measured."""
-    record = read_results(bundle.folder).get(KEY, {})
-    return record if record.get("rows") and record.get("made_with") == made_with_today(bundle) else {}
+def record_of_today(bundle: Bundle, policy: str = CLINICAL) -> Mapping[str, Any]:
+    """Return what results.json says of attackers on a policy; empty where other weights or limits were measured."""
+    record, name = read_results(bundle.folder).get(key_of(policy), {}), classifier_under(bundle, policy)
+    return record if record.get("rows") and record.get("made_with") == made_with_today(bundle, name) else {}
 
 
 def check_same_scans(standing: Mapping[str, Any], digests: Sequence[str], options: argparse.Namespace) -> None:
@@ -196,20 +204,24 @@ def check_same_scans(standing: Mapping[str, Any], digests: Sequence[str], option
     if standing.get("rows") and (standing["scans"]["digests"], standing["seed"]) != asked:
         raise SystemExit(
             f"The results.json of {options.bundle} holds white-box rows of other scans or another seed, which this "
-            f"would replace; give --out FILE to leave them as they are, or delete its entry {KEY!r} first."
+            "would replace; give --out FILE to leave them as they are, or delete its entry "
+            f"{key_of(options.policy)!r} first."
         )
 
 
 def measure(row: Row, data: Dataset, bundle: Bundle, options: argparse.Namespace) -> dict[str, Any]:
     """Return what one attacker's row says, measured now."""
-    name, limits = bundle.default_classifier, own_limits(data, bundle, bundle.default_classifier)
+    name = classifier_under(bundle, options.policy)
+    limits = own_limits(data, bundle, name)
     folder = options.out.parent / "answers" if options.out else NOTEBOOKS
     folder.mkdir(parents=True, exist_ok=True)
     run = run_record(data, bundle, name, row.attack, options.seed, limits)
     journal = folder / notebook_path(f"{bundle.name}-white-box-{row.name.replace(' ', '-')}", run).name
     start = time.perf_counter()
     with tqdm(total=len(data), desc=row.name, unit="scan", disable=None) as bar:
-        report = attack_and_read(data, bundle, row.attack, seed=options.seed, resume=journal, progress=bar.update)
+        report = attack_and_read(
+            data, bundle, row.attack, classifier=name, seed=options.seed, resume=journal, progress=bar.update
+        )
     return {
         "title": condition_title(row.attack),
         "command": row_command(row, options),
@@ -225,6 +237,7 @@ def row_command(row: Row, options: argparse.Namespace) -> str:
     words = ["python", "-m", "training.measure.white_box", *data_words(options), "--limit", str(options.limit)]
     words += ["--steps", str(options.steps), "--eot", str(options.eot), "--queries", str(options.queries)]
     words += ["--bundle", options.bundle] if options.bundle != "brain-mri" else []
+    words += ["--policy", options.policy] if options.policy != CLINICAL else []
     words += ["--seed", str(options.seed)] if options.seed else []
     return shlex.join([*words, "--only", row.name])
 

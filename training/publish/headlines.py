@@ -5,19 +5,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.bundles import Bundle
+from core.bundles import Bundle, policy_classifiers
+from core.bundles.policies import HARDENED
 from core.faults.record import FaultRecord
 from training.files import read_results
 from training.measure.white_box import record_of_today
 from training.publish.detection import classifiers_table
 from training.publish.encryption import encryption_records, measured_share
 from training.publish.fault_records import MOST, cell, fault_records
-from training.publish.markdown import made_by, report_share, section, table
+from training.publish.markdown import NONE, made_by, report_share, section, table
 from training.publish.sites import left_out_table
 from training.publish.white_box import headline_cells
 
 SHOWN = "pgd 8/255"
 DEFENCE = "detect and purify"
+HARDENED_POLICY = "the hardened policy, another classifier that answers alone"
 WITHOUT_DEFENCE, WITH_DEFENCE = "attacked_accuracy", "defended_attacked_accuracy"
 SLOW = "autoattack 8/255"
 DATA = (".npz", ".zip")
@@ -59,7 +61,11 @@ def defence_rows(report: Mapping[str, Any]) -> Iterator[list[str]]:
 
 def knowing_rows(bundle: Bundle) -> list[list[str]]:
     """Return the same under attackers who know the defence, as far as weights and limits of today were measured."""
-    return [[DEFENCE, *cells] for cells in headline_cells(record_of_today(bundle))]
+    clinical = [[DEFENCE, *cells] for cells in headline_cells(record_of_today(bundle))]
+    if HARDENED not in policy_classifiers(bundle):
+        return clinical
+    found = headline_cells(record_of_today(bundle, HARDENED))
+    return [*clinical, *([HARDENED_POLICY, against, n, NONE, right] for against, n, _, right in found)]
 
 
 def attacked_row(row: Mapping[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from core.attacks import AttackSettings, sees_defence
-from core.bundles import Bundle
+from core.bundles import Bundle, policy_classifiers
 from core.evaluation.readings import READINGS, SHARES, reading_report
 from core.evaluation.sanity import UNBOUNDED, MeasuredRow, Verdict, strongest, verdicts
 from training.conditions import radius_words
@@ -35,8 +35,12 @@ def white_box_page(bundles: Iterable[Bundle]) -> str:
     lines = []
     for bundle in bundles:
         if bundle.lacks is None:
-            record = record_of_today(bundle)
-            lines += [f"## {bundle.name}", "", *(white_box_tables(record) if record else [NOTHING_YET, ""])]
+            policies = policy_classifiers(bundle)
+            lines += [f"## {bundle.name}", ""]
+            for policy in policies:
+                record = record_of_today(bundle, policy)
+                lines += [f"### The {policy} policy", ""] if len(policies) > 1 else []
+                lines += white_box_tables(record) if record else [NOTHING_YET, ""]
     return document("Attackers who know the defence", ABOUT, lines)
 
 

@@ -15,7 +15,7 @@ from core.bundles import weights_record
 from core.evaluation.readings import READINGS
 from core.evaluation.sanity import MeasuredRow, verdicts
 from tests.defended import invented_calibration
-from tests.graded import graded_bundle, graded_scans
+from tests.graded import Brightness, graded_bundle, graded_scans
 from training.measure.white_box import (
     BALLS,
     KEY,
@@ -31,7 +31,7 @@ from training.publish.white_box import headline_cells, white_box_page, white_box
 
 def options(**changes):
     usual = {"data": [Path("a.npz")], "per_site": None, "bundle": "brain-mri", "seed": 0, "limit": 6, "take": None}
-    usual |= {"steps": 2, "eot": 2, "queries": 2, "only": None, "out": None}
+    usual |= {"steps": 2, "eot": 2, "queries": 2, "only": None, "out": None, "policy": "clinical"}
     return argparse.Namespace(**usual | changes)
 
 
@@ -212,7 +212,11 @@ def test_rows_of_other_weights_or_limits_are_not_published_as_those_of_today(tmp
     shares |= {name: 0.5 for name in ("attacked_accuracy", "defended_attacked_accuracy")}
     plain = shares | {"n": 8, "intervals": {}, "settings": {"seed": 0, "classifier": "resnet18"}}
     rows = [{"condition": name, "title": name, "report": plain} for name in ("clean", "pgd 8/255")]
-    report = {"rows": rows, "slow": [], KEY: recorded() | {"made_with": measure.made_with_today(bundle)}}
+    report = {
+        "rows": rows,
+        "slow": [],
+        KEY: recorded() | {"made_with": measure.made_with_today(bundle, bundle.default_classifier)},
+    }
     (tmp_path / "results.json").write_text(json.dumps(report))
 
     def published(bundle):
@@ -231,3 +235,31 @@ def test_what_is_measured_tells_what_it_was_made_with(tmp_path):
     bundle, how = replace(graded_bundle(), folder=tmp_path), options(only=["no attack"])
     measure_into(tmp_path, graded_scans(2), bundle, how)
     assert record_of_today(bundle)["made_with"]["weights_sha256"] == weights_record(bundle, bundle.default_classifier)
+
+
+def hardened_bundle(folder):
+    """The graded defence with a second classifier, which says the opposite, for the hardened policy."""
+    bundle, network = graded_bundle(), Brightness(-50.0).eval().requires_grad_(False)
+    own = bundle.default_classifier
+    return replace(
+        bundle,
+        folder=folder,
+        classifiers=bundle.classifiers | {"hardened": network},
+        facts=bundle.facts | {"hardened": "hardened"},
+        limits=bundle.limits | {"hardened": replace(bundle.limits[own], purifies=False)},
+        calibrations=bundle.calibrations | {"hardened": replace(bundle.calibrations[own], purifies=False)},
+    )
+
+
+def test_a_policy_has_rows_of_its_own(tmp_path):
+    bundle, rows = hardened_bundle(tmp_path), ["no attack", "exact pgd linf 8"]
+    for policy in ("clinical", "hardened"):
+        (tmp_path / policy).mkdir()
+        measure_into(tmp_path / policy, graded_scans(4), bundle, options(only=rows, policy=policy))
+    clinical, hardened = record_of_today(bundle), record_of_today(bundle, "hardened")
+    assert [record["classifier"] for record in (clinical, hardened)] == ["resnet18", "hardened"]
+    shares = [record["rows"][0]["undefended"] for record in (clinical, hardened)]
+    assert shares == [1.0, 0.0]
+    assert "--policy hardened" in hardened["rows"][1]["command"] and "--policy" not in clinical["rows"][1]["command"]
+    page = white_box_page([bundle])
+    assert page.index("### The clinical policy") < page.index("### The hardened policy")

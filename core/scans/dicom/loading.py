@@ -282,4 +282,6 @@ def _median(numbers: list[float]) -> float | None:
 
 
 def _stated_gap(measures: Dataset) -> float | None:
-    return finite_number(measures, "SpacingBetweenSlices") or finite_number(measures, "SliceThickness")
+    # In nuclear medicine its sign tells the direction of the slices (PS3.3, NM Reconstruction).
+    between = abs(finite_number(measures, "SpacingBetweenSlices") or 0.0)
+    return between or finite_number(measures, "SliceThickness")

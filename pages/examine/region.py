@@ -53,6 +53,8 @@ def _draw_file(session: Session, scan: Scan) -> None:
     if file is not None and file.file_id != state.file_id:
         open_outlines(session, file.getbuffer(), file.name)
         state.file_id = file.file_id
+        if state.problem is None:
+            st.session_state[f"outline-of-{key}"] = 0  # the picker remembers which one of the file before was chosen
         st.rerun()
     if len(state.outlines) > 1:
         numbers = [f"Outline {outline.number}" for outline in state.outlines]

@@ -44,9 +44,9 @@ def volume(sample_files: list[Path]) -> Scan:
     [
         ({"slice": 4, "window": None}, Wish(4, None)),
         ({"slice": 0, "window": {"low": -5, "high": 7.5}}, Wish(0, (-5.0, 7.5))),
-        ({"slice": 1, "window": {"low": 7, "high": 7}}, Wish(1, None)),
         ({"slice": 0, "window": {"low": 0, "high": 1, "bent": True}}, Wish(0, (0.0, 1.0), True)),
         ({"slice": 0, "window": {"low": 0, "high": 1, "bent": "?"}}, Wish(0, (0.0, 1.0))),
+        ({"slice": 1, "window": {"low": 7, "high": 7}}, Wish(1, None)),
         ({"slice": 1, "window": {"low": float("nan"), "high": 7}}, Wish(1, None)),
         ({"slice": 1, "window": {"low": 0, "high": 1e300}}, Wish(1, None)),
         ({"slice": 1, "window": {"low": "0", "high": None}}, Wish(1, None)),
@@ -69,7 +69,6 @@ def test_a_file_of_a_fixed_window_keeps_it(volume):
     assert wish_of(answer, replace(volume, exact=True)) == Wish(2, None)
 
 
-def test_only_what_is_known_in_millimetres_is_measured_in_them(volume: Scan) -> None:
 def test_a_preset_of_the_viewer_is_examined_as_it_is_shown(volume: Scan) -> None:
     straight, sigmoid = Window(2048, 4096, "Stored"), Window(300, 77.7, "Soft", "SIGMOID")
     scan = replace(volume, voi_lut=Lut(0, np.arange(4096), 12), windows=(straight, sigmoid))
@@ -85,6 +84,7 @@ def test_a_preset_of_the_viewer_is_examined_as_it_is_shown(volume: Scan) -> None
     assert session.window == Window(200, 200, "Custom", "LINEAR_EXACT")
 
 
+def test_only_what_is_known_in_millimetres_is_measured_in_them(volume: Scan) -> None:
     for spacing, measured in (((1.0, 2.0, 1.0), True), ((1.0, 2.0, 1.0), False), (None, True)):
         scan = replace(volume, spacing=spacing, measured=measured)
         told = prepare_viewer(scan, 0, None).data["volume"]
@@ -244,4 +244,8 @@ def test_an_outline_from_a_file_becomes_the_region(app: AppTest) -> None:
     assert "lies on other pixels" not in texts(app)
     app.selectbox(key=own.replace("outline-", "outline-of-")).select(1).run()
     assert list(region_state(session).regions) == [2] and "but on slice 3" in texts(app)
+    moved = nib.Nifti1Image(np.roll(mask, 1, axis=0), place).to_bytes()
+    app.file_uploader(key=own).upload("moved.nii", moved, "application/octet-stream").run()
+    assert list(region_state(session).regions) == [1]
+    assert app.selectbox(key=own.replace("outline-", "outline-of-")).value == 0
     assert not app.exception

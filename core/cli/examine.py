@@ -40,7 +40,8 @@ def add(commands: argparse._SubParsersAction) -> None:
     shared = [common_options(), profile_option(), certificate_options()]
     parser = commands.add_parser("examine", parents=shared)
     parser.add_argument("files", nargs="+", metavar="FILE", help="a scan, or the folder or ZIP of a study")
-    parser.add_argument("--series", type=natural, help="which series, from 0 (default: the largest, no localizer)")
+    which = "which series, from 0 (default: the largest; localizers, screenshots and segmentations come last)"
+    parser.add_argument("--series", type=natural, help=which)
     parser.add_argument("--volume", type=natural, default=0, help="which volume of the series, from 0 (default 0)")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--frame", type=natural, help="which frame of a volume, from 0 (default: the middle one)")

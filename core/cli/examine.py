@@ -198,13 +198,16 @@ def examination_text(record: dict[str, Any]) -> str:
     if record["refused"]:
         return f"{record['file']}: refused. {record['refused']}"
     share = record["probabilities"][record["label"]]
+    parts = _detected(record) if record["thresholds"] else ["not checked for attacks"]
+    if found := record["rests_on"]:
+        parts.append(f"{found['inside']:.0%} of it rests on the region, {found['size']:.1%} of the {found['of']}")
     certified = certificate_text(record["certificate"])
-    if not record["thresholds"]:
-        return f"{record['file']}: {record['label']} ({share:.1%}), not checked for attacks{certified}"
+    return f"{record['file']}: {record['label']} ({share:.1%}), {'; '.join(parts)}{certified}"
+
+
+def _detected(record: dict[str, Any]) -> list[str]:
+    """What the detector found, and what was done about it."""
     parts = [f"flagged by {', '.join(record['flagged_by'])}" if record["flagged"] else "not flagged"]
     parts += [f"altered by {', '.join(record['altered_by'])}"] if record["altered"] else []
     parts += [f"purified at t* = {record['t_star']}"] if record["purified"] else []
-    parts += ["borderline, so its own answer stands"] if record["stands"] else []
-    if found := record["rests_on"]:
-        parts.append(f"{found['inside']:.0%} of it rests on the region, {found['size']:.1%} of the {found['of']}")
-    return f"{record['file']}: {record['label']} ({share:.1%}), {'; '.join(parts)}{certified}"
+    return parts + (["borderline, so its own answer stands"] if record["stands"] else [])

@@ -71,6 +71,13 @@ def test_a_wrong_file_gives_one_sentence_and_loses_nothing(app: AppTest, content
     assert session(app).profile == profile
 
 
+def test_a_profile_that_was_refused_on_its_way_in_is_not_called_damaged(app: AppTest) -> None:
+    upload(app, "profile-file", "profile.json", b"", REFUSED)
+    assert not app.exception and len(app.error) == 1
+    said = app.error[0].value.replace("\\", "")
+    assert "MB: bring fewer" in said and "Thresholds stay as shipped." in said
+
+
 @pytest.mark.slow
 def test_recorded_scores_say_by_which_thresholds_they_are_counted(app: AppTest) -> None:
     app.switch_page("pages/detect/page.py").run()

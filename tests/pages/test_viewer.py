@@ -25,6 +25,7 @@ from pages.shared.examinations import attack
 from pages.shared.regions import keep_drawn, region_here, region_state
 from pages.shared.runtime import engine
 from pages.shared.session import Session
+from pages.shared.uploads import REFUSED
 from pages.shared.viewer import Wish, prepare_viewer, wish_of
 from pages.shared.viewer.comparison import compared
 from pages.shared.viewer.drawn import Drawn, drawn_of
@@ -248,4 +249,6 @@ def test_an_outline_from_a_file_becomes_the_region(app: AppTest) -> None:
     app.file_uploader(key=own).upload("moved.nii", moved, "application/octet-stream").run()
     assert list(region_state(session).regions) == [1]
     assert app.selectbox(key=own.replace("outline-", "outline-of-")).value == 0
+    app.file_uploader(key=own).upload("large.nii", b"", REFUSED).run()
+    assert "MB: bring fewer" in texts(app) and list(region_state(session).regions) == [1]
     assert not app.exception

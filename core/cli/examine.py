@@ -40,7 +40,8 @@ def add(commands: argparse._SubParsersAction) -> None:
     shared = [common_options(), profile_option(), certificate_options()]
     parser = commands.add_parser("examine", parents=shared)
     parser.add_argument("files", nargs="+", metavar="FILE", help="a scan, or the folder or ZIP of a study")
-    parser.add_argument("--series", type=natural, help="which series, from 0 (default: the largest, no localizer)")
+    which = "which series, from 0 (default: the largest; localizers, screenshots and segmentations come last)"
+    parser.add_argument("--series", type=natural, help=which)
     parser.add_argument("--volume", type=natural, default=0, help="which volume of the series, from 0 (default 0)")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--frame", type=natural, help="which frame of a volume, from 0 (default: the middle one)")
@@ -197,13 +198,16 @@ def examination_text(record: dict[str, Any]) -> str:
     if record["refused"]:
         return f"{record['file']}: refused. {record['refused']}"
     share = record["probabilities"][record["label"]]
+    parts = _detected(record) if record["thresholds"] else ["not checked for attacks"]
+    if found := record["rests_on"]:
+        parts.append(f"{found['inside']:.0%} of it rests on the region, {found['size']:.1%} of the {found['of']}")
     certified = certificate_text(record["certificate"])
-    if not record["thresholds"]:
-        return f"{record['file']}: {record['label']} ({share:.1%}), not checked for attacks{certified}"
+    return f"{record['file']}: {record['label']} ({share:.1%}), {'; '.join(parts)}{certified}"
+
+
+def _detected(record: dict[str, Any]) -> list[str]:
+    """What the detector found, and what was done about it."""
     parts = [f"flagged by {', '.join(record['flagged_by'])}" if record["flagged"] else "not flagged"]
     parts += [f"altered by {', '.join(record['altered_by'])}"] if record["altered"] else []
     parts += [f"purified at t* = {record['t_star']}"] if record["purified"] else []
-    parts += ["borderline, so its own answer stands"] if record["stands"] else []
-    if found := record["rests_on"]:
-        parts.append(f"{found['inside']:.0%} of it rests on the region, {found['size']:.1%} of the {found['of']}")
-    return f"{record['file']}: {record['label']} ({share:.1%}), {'; '.join(parts)}{certified}"
+    return parts + (["borderline, so its own answer stands"] if record["stands"] else [])

@@ -33,7 +33,7 @@ class Journal:
 
     def __init__(self, path: Path, run: Mapping[str, Any]) -> None:
         self.path = path
-        first = json.dumps({"run": fingerprint(run)}).encode() + b"\n"
+        self._first = first = json.dumps({"run": fingerprint(run)}).encode() + b"\n"
         known = path.read_bytes() if path.exists() else b""
         if not known.startswith(first) and not first.startswith(known):
             raise ValueError(f"{path} holds the answers of another evaluation; name another file, or delete it.")
@@ -47,6 +47,21 @@ class Journal:
     def add(self, line: Mapping[str, Any]) -> None:
         """Write one more line. It is in the system's hands before this returns, so that a killed process keeps it."""
         self._write(json.dumps(line).encode() + b"\n")
+
+    def now(self) -> tuple[dict[str, Any], ...]:
+        """What is in the file at this moment, as others write to it too; empty where it isn't this run's any more.
+
+        Raises
+        ------
+        OSError
+            The file is there and can't be read.
+        """
+        try:
+            known = self.path.read_bytes()
+        except FileNotFoundError:
+            return ()
+        whole = known[: known.rfind(b"\n") + 1]
+        return tuple(_parsed(whole.splitlines()[1:])) if whole.startswith(self._first) else ()
 
     def _write(self, line: bytes) -> None:
         # One write and no buffer: two processes that append to the same file don't mix their lines.

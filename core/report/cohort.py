@@ -216,7 +216,8 @@ class CaseStore:
         self.path = cache_folder() / "audits" / f"{fingerprint(self._run)}.jsonl"
         self._journal: Journal | None = None
         self.failed = False
-        self.known = self._known(sources)
+        self._sources = sources
+        self.known = self.now()
 
     def keep(self, case: Case) -> None:
         """Write a finished case. Of a file that could not be opened nothing is kept: the sentence may name it."""
@@ -235,6 +236,16 @@ class CaseStore:
         except OSError:
             self.failed = True
 
+    def now(self) -> Mapping[int, Case]:
+        """What is kept at this moment, by whomever: all who audit the same cohort share it. Keys as in `known`."""
+        journal = self._open(anew=False)
+        try:
+            lines = {line["sha256"]: line for line in journal.now() if "sha256" in line} if journal is not None else {}
+        except OSError:
+            self.failed, lines = True, {}
+        found = {index: lines.get(source.sha256) for index, source in enumerate(self._sources)}
+        return {index: Case.from_numbers(line, self._sources[index].name) for index, line in found.items() if line}
+
     def _open(self, anew: bool = True) -> Journal | None:
         """The journal to work with, made where it isn't there and `anew`; None where there is none."""
         try:
@@ -252,12 +263,6 @@ class CaseStore:
             # Only this program writes here: one visitor deleted the file while another went on writing to it.
             self.path.unlink()
             return Journal(self.path, self._run)
-
-    def _known(self, sources: Sequence[Source]) -> Mapping[int, Case]:
-        journal = self._open(anew=False)
-        lines = {line["sha256"]: line for line in journal.lines if "sha256" in line} if journal is not None else {}
-        found = {index: lines.get(source.sha256) for index, source in enumerate(sources)}
-        return {index: Case.from_numbers(line, sources[index].name) for index, line in found.items() if line}
 
 
 def cohort_cases(

@@ -73,7 +73,8 @@ def load_scan(source: Source, name: str | None = None, series: int | None = None
     name : str, optional
         File name to show; by default that of the path or of the file object.
     series : int, optional
-        Which of the series that `list_series` returns, from 0. By default the first: the largest that is no localizer.
+        Which of the series that `list_series` returns, from 0. By default the first, which is the largest; localizers,
+        screenshots, documents and segmentations come after all images, however large they are.
     volume : int
         Which of the series' volumes (echoes, diffusion weightings, points in time), from 0; `Scan.volume_count` says
         how many there are.

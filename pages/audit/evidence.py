@@ -13,7 +13,7 @@ from pages.shared.runtime import heavy_work
 if TYPE_CHECKING:
     from core.fidelity.region import Region
     from core.fidelity.region_fidelity import RegionFidelity
-    from core.report.cases import CaseEvidence
+    from core.report.cases import Case, CaseEvidence
 
 
 def evidence_of(audit: AuditState, index: int) -> CaseEvidence:
@@ -41,15 +41,20 @@ def note_region(audit: AuditState, index: int, region: Region, found: RegionFide
     """Keep what was found in a case's region; return whether it wasn't known."""
     from core.report.regions import region_numbers
 
-    case, numbers = audit.cases[index], region_numbers(region, found)
-    if case.region == numbers:
+    numbers = region_numbers(region, found)
+    if audit.cases[index].region == numbers:
         return False
-    audit.keep(index, replace(case, region=numbers))
+    audit.keep(index, replace(_as_kept(audit, index), region=numbers))
     return True
 
 
 def note_remark(audit: AuditState, index: int, text: str) -> None:
     """Keep what a reviewer notes on a case, with the audit."""
-    case, remark = audit.cases[index], text.strip()
-    if case.remark != remark:
-        audit.keep(index, replace(case, remark=remark))
+    remark = text.strip()
+    if audit.cases[index].remark != remark:
+        audit.keep(index, replace(_as_kept(audit, index), remark=remark))
+
+
+def _as_kept(audit: AuditState, index: int) -> Case:
+    """A case with what other visitors noted on it meanwhile, which writing it again would else undo."""
+    return audit.store.now().get(index, audit.cases[index])

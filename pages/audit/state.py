@@ -161,7 +161,9 @@ def begin(audit: AuditState) -> None:
     from core.report.cohort import cohort_cases
 
     if audit.complete:
-        audit.remarks = {index: case.remark for index, case in audit.cases.items() if case.remark}
+        # What is deleted below is everybody's, and others may have remarked on it since this audit was opened.
+        kept = {**audit.store.now(), **{index: case for index, case in audit.cases.items() if case.remark}}
+        audit.remarks = {index: case.remark for index, case in kept.items() if case.remark}
         audit.pictures.clear()
         audit.store.forget()
         audit.cases = {}

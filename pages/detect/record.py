@@ -113,8 +113,11 @@ def score_name(score: str) -> str:
     return JOINT_WORDS if score == JOINT else score_words(score).name
 
 
-def draw_source(record: Record, *remarks: str, judged: bool = True) -> None:
-    """Where the figures above come from: how many scans, which split, which command; `judged`: with thresholds."""
+def draw_source(record: Record, *remarks: str, judged: bool = True, intervals: bool = True) -> None:
+    """Where the figures above come from: how many scans, which split, which command.
+
+    `judged`: with thresholds; `intervals`: with intervals beside them.
+    """
     from core.statistics import RESAMPLES
 
     facts = record.bundle.facts.get("calibrated", {})
@@ -125,7 +128,8 @@ def draw_source(record: Record, *remarks: str, judged: bool = True) -> None:
         if record.cross_fitted
         else "Thresholds are the bundle’s own, not cross-fitted, as not every scan set that this takes is recorded."
     )
-    how = (fitting, f"Intervals: 95 %, {RESAMPLES} bootstrap resamples of whole groups.") if judged else ()
+    resampled = f"Intervals: 95 %, {RESAMPLES} bootstrap resamples of whole groups."
+    how = [fitting, *([resampled] if intervals else [])] if judged else []
     st.caption(
         f"n = {count} scans in {groups} near-duplicate groups, {plain(SPLITS.get(split, split))} split, classifier "
         f"{plain(record.classifier)}. {' '.join([*how, *remarks])}"

@@ -44,7 +44,8 @@ def draw_scatter(record: Record, detection: Detection | None, profile: Profile |
         attack = pick_condition("Attack", record.attacks, "scatter-attack", "pgd 4/255")
     with pickers.cell():
         benign = pick_condition("Benign change", record.benign, "scatter-benign", "gaussian-noise 1")
-    if detection is None:
+    counted = detection is None and bool(attack or benign)
+    if counted:
         _draw_flagged(record, attack, benign)
     clouds = [_cloud(record, across, "clean", "clean")]
     for symbol, condition in (("attacked", attack), ("benign", benign)):
@@ -70,17 +71,18 @@ def draw_scatter(record: Record, detection: Detection | None, profile: Profile |
     draw_source(
         record,
         f"The dashed lines are the {'site profile’s' if profile else 'bundle’s own'} thresholds.",
+        *(["The counts are by the bundle’s own thresholds."] if counted and profile else []),
         "Scores below the axis are drawn on its lowest line, as a logarithmic axis has no 0.",
-        judged=False,
+        judged=counted,
+        intervals=False,
     )
 
 
 def _draw_flagged(record: Record, attack: Condition | None, benign: Condition | None) -> None:
     """What the record comes to, where it isn't a background for somebody's scan."""
     known = [entry for entry in (attack, benign) if entry]
-    if known:
-        costs = {entry: operating_point_of(record, entry.name) for entry in known}
-        draw_finding(scores_told(costs[known[0]], attack, costs[benign] if benign else None))
+    costs = {entry: operating_point_of(record, entry.name) for entry in known}
+    draw_finding(scores_told(costs[known[0]], attack, costs[benign] if benign else None))
 
 
 def _cloud(record: Record, across: str, condition: str, title: str) -> charts.Cloud:

@@ -11,7 +11,7 @@ from pages.examine.region import attribution_of
 from pages.examine.series import CHECK_SECONDS, draw_found, series_state, strip_of
 from pages.shared.regions import keep_drawn, region_state
 from pages.shared.session import Session, forget_problem
-from pages.shared.settings.scan import choose_window
+from pages.shared.settings.scan import choose_preset, choose_window
 from pages.shared.viewer import Overlay, Wish, draw_viewer, prepare_viewer
 from pages.shared.words import plain
 
@@ -93,7 +93,7 @@ def _asks_altered(session: Session, models: Bundle) -> bool:
 def _wished(session: Session, scan: Scan, wish: Wish) -> None:
     if scan is not session.scan:  # the click came late
         return
+    if wish.window and not choose_preset(session, scan, *wish.window, wish.bent):
+        choose_window(session, scan, *wish.window)
     session.frame = wish.frame
     forget_problem()
-    if wish.window:
-        choose_window(session, scan, *wish.window)

@@ -10,6 +10,7 @@ from pages.shared.regions import keep_outline, open_outlines, region_here, regio
 from pages.shared.regions.table import draw_region_fidelity
 from pages.shared.runtime import bundle, heavy_work
 from pages.shared.session import current_session
+from pages.shared.uploads import refusal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,8 +52,12 @@ def _draw_file(session: Session, scan: Scan) -> None:
     state, key = region_state(session), scan.key
     file = st.file_uploader("Take an outline from a file", key=f"outline-{key}", help=FILES)
     if file is not None and file.file_id != state.file_id:
-        open_outlines(session, file.getbuffer(), file.name)
+        state.problem = refusal([file])
+        if state.problem is None:
+            open_outlines(session, file.getbuffer(), file.name)
         state.file_id = file.file_id
+        if state.problem is None:
+            st.session_state[f"outline-of-{key}"] = 0  # the picker remembers which one of the file before was chosen
         st.rerun()
     if len(state.outlines) > 1:
         numbers = [f"Outline {outline.number}" for outline in state.outlines]

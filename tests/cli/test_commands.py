@@ -49,6 +49,13 @@ def test_examine_says_in_words_that_an_answer_stands():
     assert borderline == usual + "; borderline, so its own answer stands"
 
 
+def test_a_region_is_told_where_nothing_is_detected_too():
+    golden = json.loads((GOLDEN / "examine.json").read_text())
+    rests = {"inside": 0.42, "size": 0.1, "of": "body", "method": "integrated-gradients"}
+    text = examination_text(golden | {"thresholds": {}, "flagged": False, "purified": False, "rests_on": rests})
+    assert text.endswith("not checked for attacks; 42% of it rests on the region, 10.0% of the body")
+
+
 @pytest.mark.slow
 def test_examine_answers_the_good_files_and_names_the_bad(capsys, sample_files, tmp_path):
     (tmp_path / "bad.dcm").write_text("nothing of the kind")

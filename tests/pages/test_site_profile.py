@@ -71,6 +71,25 @@ def test_a_wrong_file_gives_one_sentence_and_loses_nothing(app: AppTest, content
     assert session(app).profile == profile
 
 
+def test_a_profile_that_was_refused_on_its_way_in_is_not_called_damaged(app: AppTest) -> None:
+    upload(app, "profile-file", "profile.json", b"", REFUSED)
+    assert not app.exception and len(app.error) == 1
+    said = app.error[0].value.replace("\\", "")
+    assert "MB: bring fewer" in said and "Thresholds stay as shipped." in said
+
+
+@pytest.mark.slow
+def test_recorded_scores_say_by_which_thresholds_they_are_counted(app: AppTest) -> None:
+    app.switch_page("pages/detect/page.py").run()
+    app.segmented_control(key="detect-part").set_value("Recorded studies").run()
+    app.segmented_control(key="detect-section").set_value("Scores").run()
+    assert "thresholds that its fold (one of five) had no part in" in texts(app) and "Intervals" not in texts(app)
+    assert "bundle’s own thresholds" in texts(app) and "The counts are by" not in texts(app)
+    session(app).choose_profile(fitted())
+    app.run()
+    assert "site profile’s thresholds. The counts are by the bundle’s own thresholds." in texts(app)
+
+
 def test_a_profile_of_another_classifier_is_not_in_force(app: AppTest) -> None:
     upload(app, "profile-file", "profile.json", write_profile(fitted(classifier="medfedpure")).encode())
     assert not app.error

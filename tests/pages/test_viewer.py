@@ -16,12 +16,16 @@ from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.testing.v1 import AppTest
 
-from core import Scan, load_scan
+from core import Scan, Window, load_scan
+from core.scans.viewing import viewer_window
+from core.scans.windowing import Lut
+from pages.examine.picture import _wished
 from pages.examine.series import SeriesState
 from pages.shared.examinations import attack
 from pages.shared.regions import keep_drawn, region_here, region_state
 from pages.shared.runtime import engine
 from pages.shared.session import Session
+from pages.shared.uploads import REFUSED
 from pages.shared.viewer import Wish, prepare_viewer, wish_of
 from pages.shared.viewer.comparison import compared
 from pages.shared.viewer.drawn import Drawn, drawn_of
@@ -41,6 +45,8 @@ def volume(sample_files: list[Path]) -> Scan:
     [
         ({"slice": 4, "window": None}, Wish(4, None)),
         ({"slice": 0, "window": {"low": -5, "high": 7.5}}, Wish(0, (-5.0, 7.5))),
+        ({"slice": 0, "window": {"low": 0, "high": 1, "bent": True}}, Wish(0, (0.0, 1.0), True)),
+        ({"slice": 0, "window": {"low": 0, "high": 1, "bent": "?"}}, Wish(0, (0.0, 1.0))),
         ({"slice": 1, "window": {"low": 7, "high": 7}}, Wish(1, None)),
         ({"slice": 1, "window": {"low": float("nan"), "high": 7}}, Wish(1, None)),
         ({"slice": 1, "window": {"low": 0, "high": 1e300}}, Wish(1, None)),
@@ -62,6 +68,21 @@ def test_only_what_makes_sense_is_taken(volume, answer, wish):
 def test_a_file_of_a_fixed_window_keeps_it(volume):
     answer = {"slice": 2, "window": {"low": 0, "high": 1}}
     assert wish_of(answer, replace(volume, exact=True)) == Wish(2, None)
+
+
+def test_a_preset_of_the_viewer_is_examined_as_it_is_shown(volume: Scan) -> None:
+    straight, sigmoid = Window(2048, 4096, "Stored"), Window(300, 77.7, "Soft", "SIGMOID")
+    scan = replace(volume, voi_lut=Lut(0, np.arange(4096), 12), windows=(straight, sigmoid))
+    session, custom = Session(), Window(2048, 1000, "Custom", "LINEAR_EXACT")
+    session.take(scan)
+    for preset in scan.presets:  # the table and the first window have the same ends
+        session.window, before = custom, session.window_settings
+        shown = viewer_window(scan, preset, session.frame)
+        said = {"low": shown["low"], "high": shown["high"], "bent": "table" in shown}
+        _wished(session, scan, wish_of({"slice": 1, "window": said}, scan))
+        assert (session.window, session.frame, session.window_settings) == (preset, 1, before + 1)
+    _wished(session, scan, Wish(1, (100.0, 300.0)))
+    assert session.window == Window(200, 200, "Custom", "LINEAR_EXACT")
 
 
 def test_only_what_is_known_in_millimetres_is_measured_in_them(volume: Scan) -> None:
@@ -224,4 +245,10 @@ def test_an_outline_from_a_file_becomes_the_region(app: AppTest) -> None:
     assert "lies on other pixels" not in texts(app)
     app.selectbox(key=own.replace("outline-", "outline-of-")).select(1).run()
     assert list(region_state(session).regions) == [2] and "but on slice 3" in texts(app)
+    moved = nib.Nifti1Image(np.roll(mask, 1, axis=0), place).to_bytes()
+    app.file_uploader(key=own).upload("moved.nii", moved, "application/octet-stream").run()
+    assert list(region_state(session).regions) == [1]
+    assert app.selectbox(key=own.replace("outline-", "outline-of-")).value == 0
+    app.file_uploader(key=own).upload("large.nii", b"", REFUSED).run()
+    assert "MB: bring fewer" in texts(app) and list(region_state(session).regions) == [1]
     assert not app.exception

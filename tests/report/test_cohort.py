@@ -176,6 +176,19 @@ def test_two_visitors_with_one_cohort_do_not_spoil_it(bundle, monkeypatch):
     assert sorted(again.known) == [0, 1] and not again.failed
 
 
+def test_what_another_visitor_noted_is_known_at_once(bundle, monkeypatch):
+    monkeypatch.setattr("core.report.cohort.examined_case", fake)
+    sources = uploaded_cohort([("a.dcm", b"one"), ("b.dcm", b"two")])
+    first = CaseStore(sources, bundle, SETTINGS)
+    assert first.now() == {} and not first.path.exists()
+    cases = dict(cohort_cases(sources, bundle, SETTINGS, first))
+    second = CaseStore(sources, bundle, SETTINGS)
+    second.keep(replace(cases[1], remark="Seen."))
+    assert first.known == {} and first.now() == {0: cases[0], 1: replace(cases[1], remark="Seen.")}
+    second.forget()
+    assert first.now() == {} and not first.path.exists() and not first.failed
+
+
 def test_nothing_is_kept_of_a_file_that_could_not_be_opened(bundle):
     sources = uploaded_cohort([("Doe^John.txt", b"no scan at all")])
     store = CaseStore(sources, bundle, SETTINGS)

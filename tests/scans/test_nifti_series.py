@@ -37,7 +37,7 @@ def test_several_files_are_series() -> None:
     assert found[2].spacing == (5, 2, 2)
     scan = load_scan(data, "study.zip")
     assert (scan.frame_count, scan.series_index, scan.series_count, scan.volume_count) == (6, 0, 4, 3)
-    assert scan.name == "study.zip" and "4 series are here; the largest, of 6 images" in scan.notes[0]
+    assert scan.name == "study.zip" and "4 series are here; the largest that is no segmentation, of 6" in scan.notes[0]
     others = [load_scan(data, series=series) for series in (1, 2)]
     assert [int(other.values.min()) for other in others] == [0, 100]
     assert len({scan.key, *(other.key for other in others)}) == 3
@@ -63,6 +63,7 @@ def test_of_several_files_the_first_that_is_whole_is_shown(tmp_path: Path) -> No
         (tmp_path / name).write_bytes(files[name][: 400 if "flair" in name else None])
     scan = load_scan(tmp_path)
     assert (scan.series_index, scan.series_count) == (1, 3) and int(scan.values.max()) < 100
+    assert "3 series are here; the largest that can be read, of 4 images" in scan.notes[0]
     with pytest.raises(ScanError, match="'flair.nii' is cut short"):
         load_scan(tmp_path, series=0)
 

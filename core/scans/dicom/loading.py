@@ -130,9 +130,11 @@ def _unread_note(unread: int, files: int) -> list[str]:
 
 def _choice_note(found: list[DicomSeries]) -> str:
     count = len(found[0].volumes[0])
-    passed = any(len(series.volumes[0]) > count for series in found)
-    which = "the largest that is not a localizer" if passed else "the largest"
-    return choice_note(len(found), count, which)
+    larger = [series for series in found if len(series.volumes[0]) > count]
+    passed = ["localizer"] if any(series.localizer > found[0].localizer for series in larger) else []
+    if any(series.screen > found[0].screen for series in larger):
+        passed += ["screenshot, document or segmentation"]
+    return choice_note(len(found), count, f"the largest that is no {', '.join(passed)}" if passed else "the largest")
 
 
 def _facts(series: DicomSeries, notes: list[str]) -> Series:
@@ -282,4 +284,6 @@ def _median(numbers: list[float]) -> float | None:
 
 
 def _stated_gap(measures: Dataset) -> float | None:
-    return finite_number(measures, "SpacingBetweenSlices") or finite_number(measures, "SliceThickness")
+    # In nuclear medicine its sign tells the direction of the slices (PS3.3, NM Reconstruction).
+    between = abs(finite_number(measures, "SpacingBetweenSlices") or 0.0)
+    return between or finite_number(measures, "SliceThickness")

@@ -71,9 +71,14 @@ class DicomSeries:
         return heights(self.volumes[0]) is not None
 
     @property
+    def screen(self) -> bool:
+        """Whether it is a picture of a screen or a document, or a drawing over another image."""
+        return _no_images(self.first)
+
+    @property
     def rank(self) -> tuple[object, ...]:
         """Sorts what is shown first to the front: images before screens, large before small, localizers last."""
-        return self.localizer, _no_images(self.first), -len(self.volumes[0]), -_area(self.first), _number(self.first)
+        return self.localizer, self.screen, -len(self.volumes[0]), -_area(self.first), _number(self.first)
 
 
 def check_named(ds: Dataset, name: str) -> None:
@@ -210,7 +215,6 @@ def _crosses(groups: list[list[Frame]]) -> bool:
 
 
 def _no_images(ds: Dataset) -> bool:
-    """Whether it is a picture of a screen or a document, or a drawing over another image."""
     sop_class = getattr(ds.get("SOPClassUID"), "name", "")
     return coded(ds, "Modality") in _NO_IMAGES or "Secondary Capture" in sop_class
 

@@ -77,7 +77,7 @@ def load_niftis(files: Files, name: str, sha256: str, series: int | None = None,
     checked_series(series, len(found), name)
     chosen = range(len(found)) if series is None else [int(series)]
     scan, index = _first_readable(found, chosen, sha256, volume)
-    choice = [choice_note(len(found), scan.frame_count, "the largest")] if series is None and len(found) > 1 else []
+    choice = [_choice_note(found, index)] if series is None and len(found) > 1 else []
     return replace(
         scan,
         name=name,
@@ -86,6 +86,15 @@ def load_niftis(files: Files, name: str, sha256: str, series: int | None = None,
         series_index=index,
         series_count=len(found),
     )
+
+
+def _choice_note(found: list[_File], index: int) -> str:
+    shown = found[index]
+    labels = any(file.labels > shown.labels and file.facts.slices > shown.facts.slices for file in found)
+    which = "the largest that can be read" if index else "the largest"
+    if labels:
+        which += " and is no segmentation" if index else " that is no segmentation"
+    return choice_note(len(found), shown.facts.slices, which)
 
 
 def _first_readable(found: list[_File], chosen: range | list[int], sha256: str, volume: int) -> tuple[Scan, int]:

@@ -9,6 +9,7 @@ import streamlit as st
 from pages.shared.examinations import profile_in_force
 from pages.shared.runtime import bundle
 from pages.shared.session import Session, current_session, forget_problem
+from pages.shared.uploads import refusal
 from pages.shared.words import heading, plain, unbroken
 
 if TYPE_CHECKING:
@@ -105,8 +106,8 @@ def _profile_uploaded() -> None:
     from core.defence.profile_file import read_profile
 
     session, file = current_session(), st.session_state["profile-file"]
-    session.profile_problem = None
-    if file is None:
+    session.profile_problem = refusal([file]) if file else None
+    if file is None or session.profile_problem:
         return
     try:
         profile = read_profile(bytes(file.getbuffer()))

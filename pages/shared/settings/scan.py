@@ -97,3 +97,19 @@ def choose_window(session: Session, scan: Scan, low: float, high: float) -> None
     centre, width = own_limits(scan)
     session.window = own_window(_within((low + high) / 2, centre), _within(high - low, width))
     session.window_settings += 1
+
+
+def choose_preset(session: Session, scan: Scan, low: float, high: float, bent: bool) -> bool:
+    """Take the preset that the viewer shows between these ends, in modality units; whether there is one.
+
+    bent: as the preset of a table or a sigmoid is. A window of the reader's own would be a straight line instead.
+    """
+    from core.scans.viewing import viewer_window
+
+    for preset in scan.presets:
+        shown = viewer_window(scan, preset, session.frame)  # as the viewer was told: of the slice that is examined
+        if (shown["low"], shown["high"], "table" in shown) == (low, high, bent):
+            session.window = preset
+            session.window_settings += 1
+            return True
+    return False

@@ -38,10 +38,12 @@ class Overlay(NamedTuple):
 
 
 class Wish(NamedTuple):
-    """What the reader wants examined: a slice from 0, and the window (low, high) where it isn't the one in use."""
+    """What the reader wants examined: a slice from 0, and the window (low, high; `bent`: no straight line between)
+    where it isn't the one in use."""
 
     frame: int
     window: tuple[float, float] | None
+    bent: bool = False
 
 
 class Shown(NamedTuple):
@@ -140,7 +142,7 @@ def wish_of(answer: Any, scan: Scan) -> Wish | None:
     if isinstance(window, dict) and not scan.is_colour and not scan.exact:
         low, high = window.get("low"), window.get("high")
         if isinstance(low, int | float) and isinstance(high, int | float) and -WIDEST < low < high < WIDEST:
-            return Wish(frame, (float(low), float(high)))
+            return Wish(frame, (float(low), float(high)), window.get("bent") is True)
     return Wish(frame, None)
 
 

@@ -253,5 +253,6 @@ function opened(component, make) {
 }
 
 const OPEN = new WeakMap();
-const same = (one, other) => one?.low === other?.low && one?.high === other?.high;
+// A table and a straight line between the same ends are two windows.
+const same = (one, other) => one?.low === other?.low && one?.high === other?.high && !one?.table === !other?.table;
 const rounded = (value) => String(Math.abs(value) < 1000 ? Number(value.toPrecision(4)) : Math.round(value));

@@ -186,7 +186,7 @@ class Viewer extends Screen {
     const said = [slice.toLowerCase(), answered.toLowerCase(), outlined ? "with a region" : ""].filter(Boolean);
     this.canvas.setAttribute("aria-label", `Scan ${this.data.name}, ${said.join(", ")}`);
     for (const key of ["outline", "remove"]) if (this.buttons[key]) this.buttons[key].hidden = !outlined;
-    const known = this.data.volume.windows.findIndex((one) => one.low === this.window.low && one.high === this.window.high);
+    const known = this.data.volume.windows.findIndex((one) => same(one, this.window));
     this.choice.selectedIndex = known < 0 ? this.data.volume.windows.length : known;
     const other = turned || (grey && !this.data.fixed && !same(this.window, this.asked));
     const button = this.root.querySelector(".ask");
@@ -207,8 +207,8 @@ class Viewer extends Screen {
   }
 
   examine() {
-    const { low, high } = this.window;
-    this.trigger("examine", { slice: this.place[0], window: same(this.window, this.asked) ? null : { low, high } });
+    const { low, high, table } = this.window, window = { low, high, bent: Boolean(table) };
+    this.trigger("examine", { slice: this.place[0], window: same(this.window, this.asked) ? null : window });
   }
 
   work(tool, view, to, moved) {

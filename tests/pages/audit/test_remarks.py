@@ -1,16 +1,20 @@
 """What reviewers remark on a case, whether a changed answer was put right, and a report that always comes."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.report.cases import Case
-from core.report.cohort import sample_cohort
+from core.fidelity.region import Region
+from core.report.cases import AuditSettings, Case
+from core.report.cohort import CaseStore, sample_cohort, uploaded_cohort
 from pages.audit import files
 from pages.audit.charts import dots
+from pages.audit.evidence import note_region, note_remark
 from pages.audit.files import report
-from pages.audit.state import AuditState
+from pages.audit.state import AuditState, begin
 from pages.audit.table import CASE, REMARK, RESTORED_TINT, TINT, _frame, _tinted, answer
 from pages.shared.runtime import bundle, engine
 from tests.pages.audit.helpers import audit
@@ -56,6 +60,45 @@ def test_of_our_samples_the_truth_is_known() -> None:
     truths = {source.name: source.truth for source in sample_cohort()}
     assert set(truths.values()) == set(bundle("brain-mri").classes)
     assert truths["tumour-01-pgd-8.dcm"] == "tumour" and truths["no-tumour-02.dcm"] == "no tumour"
+
+
+@pytest.fixture
+def visit(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AuditState]:
+    """Come to one and the same cohort once more; every scan is examined at once."""
+    monkeypatch.setattr("core.report.cohort.examined_case", lambda source, *_: Case(source.name, source.sha256))
+    monkeypatch.setattr(AuditState, "start", lambda self, steps, take: [take(step) for step in steps])
+    sources, settings = uploaded_cohort([(name, name.encode()) for name in "abc"]), AuditSettings(seeds=2)
+
+    def come() -> AuditState:
+        store = CaseStore(sources, bundle("brain-mri"), settings)
+        return AuditState(
+            choices=(), title="", sources=sources, bundle="brain-mri", settings=settings, store=store,
+            cases=dict(store.known),
+        )  # fmt: skip
+
+    begin(come())
+    return come
+
+
+def test_an_audit_that_is_made_again_keeps_what_others_remarked(visit: Callable[[], AuditState]) -> None:
+    first, second = visit(), visit()
+    note_remark(first, 0, "Mine.")
+    note_remark(first, 2, "Mine, too.")
+    note_remark(second, 1, "Another’s.")
+    note_remark(second, 2, "Another’s, too.")
+    begin(first)
+    for known in (first, visit()):
+        assert [known.cases[index].remark for index in range(3)] == ["Mine.", "Another’s.", "Mine, too."]
+
+
+def test_what_is_noted_on_a_case_undoes_nothing_that_others_noted(visit: Callable[[], AuditState]) -> None:
+    first, second, third = visit(), visit(), visit()
+    note_remark(second, 0, "Another’s.")
+    assert note_region(first, 0, Region(np.eye(20, dtype=bool), 0, "ellipse"), "It is too thin.")
+    assert visit().cases[0].remark == first.cases[0].remark == "Another’s."
+    note_remark(third, 0, "A third’s.")
+    case = visit().cases[0]
+    assert case.remark == "A third’s." and case.region == first.cases[0].region is not None
 
 
 @pytest.mark.slow

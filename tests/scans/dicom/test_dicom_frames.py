@@ -79,6 +79,8 @@ def test_spacing() -> None:
     assert load_scan(dicom(FOUR)).spacing is None
     assert load_scan(dicom(FOUR, PixelSpacing=[2, 3], SliceThickness=5)).spacing == (5, 2, 3)
     assert load_scan(dicom(FOUR, PixelSpacing=[2, 3], SliceThickness=5, SpacingBetweenSlices=6)).spacing == (6, 2, 3)
+    backwards = load_scan(dicom(np.stack([FOUR] * 2), PixelSpacing=[2, 3], SpacingBetweenSlices=-4.42))
+    assert backwards.spacing == (4.42, 2, 3) and not any("not stated" in note for note in backwards.notes)
     assert load_scan(dicom(FOUR, ImagerPixelSpacing=[2, 3])).spacing == (1, 2, 3)
     assert load_scan(dicom(FOUR, PixelSpacing=[0, 3])).spacing is None
 

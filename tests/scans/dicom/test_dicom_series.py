@@ -57,7 +57,15 @@ def test_a_localizer_is_shown_where_nothing_else_is_there() -> None:
 
 def test_images_go_before_pictures_of_a_screen() -> None:
     screens = stack("screens", 9, None, SOPClassUID=SecondaryCaptureImageStorage)
-    assert len(shown(screens | stack("t1", 4))) == 4
+    scan = load_scan(zipped(screens | stack("t1", 4)))
+    assert scan.frame_count == 4
+    assert "2 series are here; the largest that is no screenshot, document or segmentation, of 4" in scan.notes[0]
+    scout = stack("scout", 8, SeriesDescription="Scout")
+    assert "; the largest that is no localizer, of 4 images" in load_scan(zipped(scout | stack("t1", 4))).notes[0]
+    both = load_scan(zipped(scout | screens | stack("t1", 4))).notes[0]
+    assert "3 series are here; the largest that is no localizer, screenshot, document or segmentation, of" in both
+    small = stack("screens", 3, None, SOPClassUID=SecondaryCaptureImageStorage)
+    assert "2 series are here; the largest, of 4" in load_scan(zipped(small | stack("t1", 4))).notes[0]
 
 
 def test_one_slice_in_another_plane_is_left_out() -> None:

@@ -5,7 +5,6 @@ import io
 import time
 import weakref
 from collections.abc import Callable
-from unittest.mock import Mock
 
 import numpy as np
 import pydicom
@@ -13,14 +12,12 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-import core.attacks
 from core import examine, load_bundle, load_scan
 from core.attacks import CORRUPTIONS, AttackSettings, attack_scan
 from core.scans import sample_scans
 from pages.attack.controls import BENIGN
-from pages.attack.state import AttackRun, _steps, describe
+from pages.attack.state import AttackRun, describe
 from pages.attack.words import NO_ATTACKER
-from tests.defended import defended_bundle
 from tests.reading import session, texts
 from tests.slowness import slow_down
 
@@ -293,16 +290,3 @@ def test_stop_leaves_what_was_done_so_far(page: AppTest) -> None:
     assert not page.exception
     assert attack_run.outcome and 3 <= attack_run.trajectory.steps < 5000
     assert any("Stopped after" in info.value for info in page.info)
-
-
-def test_whoever_knows_the_defence_faces_the_noise_of_the_examination(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The seed on the page draws what the attack draws; the session's, the noise of the defence that then examines."""
-    models, asked = defended_bundle(), []
-    scan, settings = load_scan(str(OURS[0].path)), AttackSettings("pgd", steps=1, white_box=True)
-    before = examine(scan, models, seed=3)
-    monkeypatch.setattr("pages.attack.state.exact_bundle", lambda name: models)
-    real = core.attacks.attack_target
-    monkeypatch.setattr("core.attacks.attack_target", lambda *how: asked.append(how[-1]) or real(*how))
-    drawn = {"settings": settings, "seed": 7, "before": before}
-    run = AttackRun(choices=(), scan=scan, frame=0, window=None, trajectory=Mock(), **drawn)
-    assert len(list(_steps(run))) == 1 and asked == [before.seed] == [3]

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from core.attacks import CORRUPTIONS
-from core.bundles import Bundle
+from core.bundles import Bundle, policy_classifiers
+from core.bundles.policies import HARDENED
 from training.files import read_results
 from training.publish.markdown import (
     area,
@@ -31,13 +32,21 @@ ABOUT = (
 )
 
 
+GREY_BOX = "**Attackers who know the classifier and not the defence**"
+ALONE = (
+    "**Attackers who know the classifier**, which answers every scan as it is under the hardened policy: they know all "
+    "that answers"
+)
+
+
 def detection_page(bundles: Iterable[Bundle]) -> str:
     """Return the whole page: a section for each bundle."""
     lines = []
     for bundle in bundles:
         report = read_results(bundle.folder)
         lines += [f"## {bundle.name}", ""]
-        lines += classifiers_table(report.get("plain_rows", [])) if bundle.lacks else defence_tables(report)
+        hardened = policy_classifiers(bundle).get(HARDENED)
+        lines += classifiers_table(report.get("plain_rows", [])) if bundle.lacks else defence_tables(report, hardened)
     return document("Attacks and the defence", ABOUT, lines)
 
 
@@ -55,17 +64,20 @@ def classifiers_table(rows: Sequence[Row]) -> list[str]:
     return section("No defence has been trained for this bundle.", ["classifier", "n", "accuracy", "command"], cells)
 
 
-def defence_tables(report: Mapping[str, Any]) -> list[str]:
-    """Return the tables of every classifier that has thresholds, the default one first and in full."""
+def defence_tables(report: Mapping[str, Any], hardened: str | None = None) -> list[str]:
+    """Return the tables of every classifier that has thresholds, the default one first and in full.
+
+    hardened: the one that answers every scan as it is.
+    """
     own = settings(report["rows"][0])["classifier"]
     lines = classifier_tables(own, report["rows"], report)
     lines += [benign_sentence(report["benign"]), ""]
     for name, rows in report["other_rows"].items():
-        lines += classifier_tables(name, rows, report)
+        lines += classifier_tables(name, rows, report, alone=name == hardened)
     return lines
 
 
-def classifier_tables(name: str, rows: Sequence[Row], report: Mapping[str, Any]) -> list[str]:
+def classifier_tables(name: str, rows: Sequence[Row], report: Mapping[str, Any], alone: bool = False) -> list[str]:
     """Return one classifier's figures without an attack, under attacks and under benign changes."""
     plain = rows[0]["report"]
     attacks = [row for row in rows[1:] if settings(row)["attack"]["method"] not in CORRUPTIONS]
@@ -80,9 +92,9 @@ def classifier_tables(name: str, rows: Sequence[Row], report: Mapping[str, Any])
         f"defended {report_share(plain, 'defended_clean_accuracy')}; false alarms "
         f"{report_share(plain, 'flagged_clean')}; {altered_words(plain)}refused {plain['refused']} of {plain['n']}.",
         "",
-        *attack_table("**Attackers who know the classifier and not the defence**", attacks),
+        *attack_table(ALONE if alone else GREY_BOX, attacks),
         *site_table([rows[0], *attacks]),
-        *benign_table(benign),
+        *benign_table(benign, alone),
     ]
 
 
@@ -144,12 +156,10 @@ def known_share(own: Mapping[str, Any], name: str) -> str:
     return share(own.get(name), own["intervals"].get(name))
 
 
-def benign_table(rows: Sequence[Row]) -> list[str]:
+def benign_table(rows: Sequence[Row], alone: bool = False) -> list[str]:
     """Return a line a benign change."""
-    about = (
-        "**Benign changes**, no attacks; what is flagged or called altered all the same is purified, and its label "
-        "should stay as it was"
-    )
+    purified = "what is flagged or called altered all the same is purified, and its label should stay as it was"
+    about = f"**Benign changes**, no attacks; {'nothing is purified' if alone else purified}"
     head = ["change", "flagged", "label kept, of those purified", "undefended", "defended", "command"]
     return section(about, head, [benign_cells(row) for row in rows])
 

@@ -49,3 +49,9 @@ def test_the_sentence_on_benign_changes():
     assert "100 (50.0 %) kept their label; 60 were turned wrong and 40 right." in second
     nothing = dict.fromkeys(now, 0)
     assert "Of the 0 purified" in benign_sentence({"measured": nothing, "none stands": nothing})
+
+
+def test_of_a_classifier_that_answers_alone_nothing_is_said_to_be_purified():
+    rows = [row("gamma", flagged_label_kept=None)]
+    assert "nothing is purified" in "\n".join(benign_table(rows, alone=True))
+    assert "is purified, and its label" in "\n".join(benign_table(rows))

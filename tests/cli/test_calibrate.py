@@ -26,8 +26,7 @@ def tiny(monkeypatch):
     bundle = defended_bundle()
     limits = replace(bundle.limits[NAME], thresholds={"mae_error": 9.0, "amv": 9.0, "instability": 0.5})
     bundle = replace(bundle, limits={NAME: limits})
-    for command in ("calibrate", "examine", "evaluate"):
-        monkeypatch.setattr(f"core.cli.{command}.load_bundle", lambda name: bundle)
+    monkeypatch.setattr("core.cli.options.load_bundle", lambda *_: bundle)
     return bundle
 
 

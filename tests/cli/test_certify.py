@@ -17,7 +17,7 @@ from tests.defended import defended_bundle, scans
 def small(monkeypatch) -> Bundle:
     """The bundle that the command loads."""
     made = defended_bundle()
-    monkeypatch.setattr("core.cli.examine.load_bundle", lambda name: made)
+    monkeypatch.setattr("core.cli.options.load_bundle", lambda *_: made)
     return made
 
 
@@ -78,6 +78,6 @@ def test_what_makes_no_sense_is_one_sentence(capsys, small, scan, words, reason)
 
 
 def test_a_bundle_without_a_denoiser_says_so(capsys, small, scan, monkeypatch):
-    monkeypatch.setattr("core.cli.examine.load_bundle", lambda name: replace(small, diffusion=None))
+    monkeypatch.setattr("core.cli.options.load_bundle", lambda *_: replace(small, diffusion=None))
     assert main(["examine", scan, "--certify"]) == 2
     assert capsys.readouterr().err == "The bundle tiny-scans holds no diffusion model, so it can't certify an answer.\n"

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-from core.cli import encrypt as command
 from core.cli import main
 from core.cli.schema import checked
 
@@ -46,7 +45,7 @@ def _layer(inputs, outputs, spread, generator):
 def with_vit(bundle, monkeypatch):
     network = TokenNetwork(len(bundle.classes)).eval()
     enlarged = replace(bundle, classifiers={**bundle.classifiers, "vit": network})
-    monkeypatch.setattr(command, "load_bundle", lambda name: enlarged)
+    monkeypatch.setattr("core.cli.options.load_bundle", lambda *_: enlarged)
 
 
 def answer(capsys, *words):

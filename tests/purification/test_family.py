@@ -148,7 +148,7 @@ def test_no_figure_of_a_classifier_hangs_on_the_family(whole):
 @pytest.mark.slow
 def test_the_command_line_says_what_is_missing(capsys, monkeypatch, sample_files, tmp_path, bundle, method):
     without = replace(bundle, **{METHODS[method]: None})
-    monkeypatch.setattr("core.cli.purify.load_bundle", lambda name: without)
+    monkeypatch.setattr("core.cli.options.load_bundle", lambda *_: without)
     assert main(["purify", str(sample_files[0]), "--method", method, "--out", str(tmp_path / "new")]) == 2
     complaint = capsys.readouterr().err.strip()
     assert FAMILY[METHODS[method]] in complaint and "\n" not in complaint and complaint.endswith(".")

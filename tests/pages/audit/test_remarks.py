@@ -63,7 +63,7 @@ def test_of_our_samples_the_truth_is_known() -> None:
 
 
 @pytest.fixture
-def visit(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AuditState]:
+def revisit(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AuditState]:
     """Come to one and the same cohort once more; every scan is examined at once."""
     monkeypatch.setattr("core.report.cohort.examined_case", lambda source, *_: Case(source.name, source.sha256))
     monkeypatch.setattr(AuditState, "start", lambda self, steps, take: [take(step) for step in steps])
@@ -80,24 +80,24 @@ def visit(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AuditState]:
     return come
 
 
-def test_an_audit_that_is_made_again_keeps_what_others_remarked(visit: Callable[[], AuditState]) -> None:
-    first, second = visit(), visit()
+def test_an_audit_that_is_made_again_keeps_what_others_remarked(revisit: Callable[[], AuditState]) -> None:
+    first, second = revisit(), revisit()
     note_remark(first, 0, "Mine.")
     note_remark(first, 2, "Mine, too.")
     note_remark(second, 1, "Another’s.")
     note_remark(second, 2, "Another’s, too.")
     begin(first)
-    for known in (first, visit()):
+    for known in (first, revisit()):
         assert [known.cases[index].remark for index in range(3)] == ["Mine.", "Another’s.", "Mine, too."]
 
 
-def test_what_is_noted_on_a_case_undoes_nothing_that_others_noted(visit: Callable[[], AuditState]) -> None:
-    first, second, third = visit(), visit(), visit()
+def test_what_is_noted_on_a_case_undoes_nothing_that_others_noted(revisit: Callable[[], AuditState]) -> None:
+    first, second, third = revisit(), revisit(), revisit()
     note_remark(second, 0, "Another’s.")
     assert note_region(first, 0, Region(np.eye(20, dtype=bool), 0, "ellipse"), "It is too thin.")
-    assert visit().cases[0].remark == first.cases[0].remark == "Another’s."
+    assert revisit().cases[0].remark == first.cases[0].remark == "Another’s."
     note_remark(third, 0, "A third’s.")
-    case = visit().cases[0]
+    case = revisit().cases[0]
     assert case.remark == "A third’s." and case.region == first.cases[0].region is not None
 
 

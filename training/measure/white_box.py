@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from core import compute
 from core.attacks import ATTACKS, AttackSettings
-from core.bundles import Bundle, classifier_under, load_bundle, weights_record
+from core.bundles import POLICIES, Bundle, classifier_under, load_bundle, weights_record
 from core.bundles.policies import CLINICAL
 from core.defence.fitting import cross_fitted_limits
 from core.evaluation.datasets import Dataset, image_digest
@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument(
         "--only", action="append", metavar="ROW", help="the row of this name, or all that hold these words"
     )
+    parser.add_argument("--policy", choices=POLICIES, default=CLINICAL, help=f"whose defence (default {CLINICAL})")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write here and not into the bundle's results.json")
     parser.add_argument("--take", type=Path, metavar="FILE", help="add the rows of such a file, and measure nothing")
     options = parser.parse_args()

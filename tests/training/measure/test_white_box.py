@@ -263,3 +263,13 @@ def test_a_policy_has_rows_of_its_own(tmp_path):
     assert "--policy hardened" in hardened["rows"][1]["command"] and "--policy" not in clinical["rows"][1]["command"]
     page = white_box_page([bundle])
     assert page.index("### The clinical policy") < page.index("### The hardened policy")
+
+
+def test_the_command_asks_for_a_policy(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["white_box", "--data", "a.npz", "--policy", "hardened", "--limit", "7"])
+    monkeypatch.setattr(measure, "load_bundle", lambda name: graded_bundle())
+    monkeypatch.setattr(measure, "measured_collections", lambda bundle, given: graded_scans(4))
+    asked = []
+    monkeypatch.setattr(measure, "record_white_box", lambda data, bundle, rows, given: asked.append(given.policy))
+    measure.main()
+    assert asked == ["hardened"]

@@ -165,7 +165,8 @@ class Examination:
         colour for a grey bundle or grey for a colour one), or where the bundle can detect nothing
         (`core.Bundle.lacks`).
     purification : Purification or None
-        None where the scan is neither flagged nor altered, or is refused, or there is no detection.
+        None where the scan is neither flagged nor altered, or is refused, where limits don't purify, or there is no
+        detection.
     refused : str or None
         One sentence: why this scan gets no label.
     scope_distance, scope_limit : float or None

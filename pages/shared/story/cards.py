@@ -100,7 +100,8 @@ def _draw_answer(stage: Stage, attacked: Examination, label: str) -> None:
     if answer is None:
         refused = bool(attacked.refused)
         st.subheader(NO_ANSWER if refused else NOT_PURIFIED, anchor=False)
-        st.markdown(plain(attacked.refused or "The detector gave no reason to."))
+        why = "The hardened policy purifies nothing." if attacked.left_alone else "The detector gave no reason to."
+        st.markdown(plain(attacked.refused or why))
         return
     st.subheader(heading(answer.label), anchor=False)
     st.markdown(percent(answer.confidence))

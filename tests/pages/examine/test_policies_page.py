@@ -54,6 +54,14 @@ def test_every_page_works_under_the_hardened_policy(examined: AppTest, page: str
     opened(examined, page)
 
 
+@pytest.mark.slow
+def test_the_cards_say_why_an_altered_scan_is_not_purified(examined: AppTest) -> None:
+    choose(examined, "hardened")
+    opened(examined, "attack").button(key="attack").click().run()
+    assert not examined.exception
+    assert "The hardened policy purifies nothing." in texts(examined) and "gave no reason" not in texts(examined)
+
+
 def test_a_bundle_of_one_policy_offers_no_choice(app: AppTest) -> None:
     app.run()
     opened(app, "faults")

@@ -77,7 +77,9 @@ def _draw_volumes(shown: Scan) -> None:
     st.selectbox(
         "Volume",
         range(count),
+        None,
         key="volume",
+        required=True,
         format_func=lambda volume: f"Volume {volume + 1} of {count}",
         help="The slices were taken several times: with several echoes or diffusion weightings, or at several times.",
         on_change=_volume_chosen,
@@ -86,9 +88,9 @@ def _draw_volumes(shown: Scan) -> None:
 
 
 def _volume_chosen() -> None:
-    scan, *_ = current_session().target()
-    if scan:
-        _choose(scan.series_index, st.session_state["volume"])
+    scan, chosen = current_session().target()[0], st.session_state["volume"]
+    if scan and chosen is not None:
+        _choose(scan.series_index, chosen)
 
 
 def _choose(series: int, volume: int) -> None:

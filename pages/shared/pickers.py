@@ -110,17 +110,18 @@ def _draw_bundle(session: Session, every_bundle: bool) -> None:
     own = own_names()
     names = [name for name in bundle_names() if every_bundle or name == session.bundle or name in own or samples(name)]
     about = "Everything learned for one clinical task."
-    # The state is the truth and the widget mirrors it: tours and pages change the choice as well.
+    # The state is the truth and the widget mirrors it: tours and pages change the choice as well. It begins empty, as a
+    # browser that draws it anew in between would otherwise choose the first option by itself.
     st.session_state["bundle"] = session.bundle if session.bundle in names else None
-    st.selectbox("Model bundle", names, key="bundle", help=about, on_change=_bundle_chosen)
+    st.selectbox("Model bundle", names, None, key="bundle", help=about, required=True, on_change=_bundle_chosen)
     models = bundle(session.bundle)
     st.caption(f"{models.title}. Classifiers only, without a defence." if models.lacks else models.title)
 
 
 def _bundle_chosen() -> None:
-    if st.session_state["bundle"]:
-        current_session().choose_bundle(st.session_state["bundle"])
-    forget_problem()
+    if chosen := st.session_state["bundle"]:
+        current_session().choose_bundle(chosen)
+        forget_problem()
 
 
 def _draw_samples(session: Session) -> None:
@@ -133,7 +134,9 @@ def _draw_samples(session: Session) -> None:
     st.selectbox(
         "Sample scans",
         list(known),
+        None,
         key="sample",
+        required=True,
         format_func=lambda key: _group_and_title(known[key]),
         placeholder="Choose a sample",
         on_change=_sample_chosen,
@@ -148,10 +151,11 @@ def _group_and_title(sample: Sample) -> str:
 
 
 def _sample_chosen() -> None:
-    want(st.session_state["sample"])
+    if chosen := st.session_state["sample"]:
+        want(chosen)
 
 
-def want(key: str | None) -> None:
+def want(key: str) -> None:
     """Have a sample opened, which ends a tour that speaks of another."""
     session = current_session()
     session.wanted, session.tour = key, None

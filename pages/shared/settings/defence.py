@@ -38,8 +38,9 @@ def _policy_chosen() -> None:
     from core.bundles import classifier_under
 
     session = current_session()
-    session.classifier = classifier_under(bundle(session.bundle), st.session_state["policy"])
-    forget_problem()
+    if chosen := st.session_state["policy"]:
+        session.classifier = classifier_under(bundle(session.bundle), chosen)
+        forget_problem()
 
 
 def draw_settings(session: Session, models: Bundle) -> None:
@@ -67,7 +68,9 @@ def draw_profile(session: Session) -> None:
     st.selectbox(
         "Detector thresholds",
         [SHIPPED, *([PROFILE] if known else [])],
+        None,
         key="thresholds",
+        required=True,
         format_func=lambda choice: f"{PROFILE}, {known.scans} scans" if known and choice == PROFILE else shipped,
         on_change=_thresholds_chosen,
     )
@@ -97,8 +100,9 @@ def _about_profile(session: Session) -> str:
 
 def _thresholds_chosen() -> None:
     session = current_session()
-    session.choose_profile(session.loaded_profile if st.session_state["thresholds"] == PROFILE else None)
-    forget_problem()
+    if chosen := st.session_state["thresholds"]:
+        session.choose_profile(session.loaded_profile if chosen == PROFILE else None)
+        forget_problem()
 
 
 def _profile_uploaded() -> None:

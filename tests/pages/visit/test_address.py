@@ -281,3 +281,16 @@ def test_a_slice_stands_in_the_address(app: AppTest) -> None:
     assert app.slider(key=f"slice-{session(app).scan.key}").value == 30
     come(app, "attack", sample="mni152", slice="9999")
     assert session(app).frame == 29 and "slice “9999” (possible: 1 to" in texts(app)
+
+
+def test_a_list_that_the_browser_empties_chooses_nothing(
+    app: AppTest, choose: Callable[[AppTest, str], AppTest]
+) -> None:
+    """As it does where it draws a page anew: it then says what the list begins with."""
+    choose(app, SAMPLE)
+    before = (session(app).sample, session(app).bundle, session(app).tour)
+    for key in ("sample", "bundle", "thresholds"):
+        app.selectbox(key=key).set_value(None).run()
+        assert not app.exception
+        assert (session(app).sample, session(app).bundle, session(app).tour) == before, key
+        assert app.selectbox(key=key).value is not None

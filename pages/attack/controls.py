@@ -88,7 +88,7 @@ def draw_controls(session: Session, models: Bundle, label: str, locked: bool) ->
     settings = AttackSettings(method, **options)
     if not locked:
         session.attack, session.attack_seed = settings, seed
-    known = knowledge(settings)
+    known = knowledge(settings, alone or models.limits_of(models.classifier_name(session.classifier)).purifies)
     st.caption(NO_DEFENCE if alone and known == NOT_ASKED else known)
 
 

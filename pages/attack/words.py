@@ -21,16 +21,20 @@ ALL_KNOWN = (
     "The attacker knows everything: detector, purifier and classifier. Only the noise that the purifier will draw is "
     "hidden."
 )
+NOTHING_HIDDEN = (
+    "The attacker knows everything: detector and classifier. Nothing is purified, so that no noise is hidden."
+)
 NO_ATTACKER = "Nobody attacks: it is a change as scanners, cameras and file formats bring it. The answer should stand."
 
 
-def knowledge(settings: AttackSettings) -> str:
-    """One sentence on what the attacker knows."""
+def knowledge(settings: AttackSettings, purifies: bool = True) -> str:
+    """One sentence on what the attacker knows; purifies: whether the defence that is attacked does."""
     from core.attacks import CORRUPTIONS, sees_defence
 
     if settings.method in CORRUPTIONS:
         return NO_ATTACKER
-    return QUERIES.get(settings.method or "", ALL_KNOWN if sees_defence(settings) else NOT_ASKED)
+    known = ALL_KNOWN if purifies else NOTHING_HIDDEN
+    return QUERIES.get(settings.method or "", known if sees_defence(settings) else NOT_ASKED)
 
 
 def in_short(settings: AttackSettings) -> str:

@@ -14,11 +14,12 @@ from training.publish.markdown import NONE, command, document, report_share, sec
 Record = Mapping[str, Any]
 ABOUT = (
     "How often the defence still answers rightly when the attacker knows all of it, thresholds and detector noise "
-    "included, and what was broken where it doesn't. Every attacked scan is read in four ways, a table each. **Right** "
-    "is a right answer, with an alarm or without; **wrong, unnoticed** has passed without an alarm; **wrong, flagged** "
-    "was flagged, and purification didn't bring the answer back; **refused** gives none; **alarm alone** is an alarm "
-    "or a refusal where the answer was, or would have been, right. Thresholds are cross-fitted over groups, and the "
-    "attacker faces those that judge the scan; 95 % intervals by bootstrap over near-duplicate groups."
+    "included, and what was broken where it doesn't. Every attacked scan is read in four ways, a table each where "
+    "anything is purified. **Right** is a right answer, with an alarm or without; **wrong, unnoticed** has passed "
+    "without an alarm; **wrong, flagged** was flagged, and purification didn't bring the answer back; **refused** "
+    "gives none; **alarm alone** is an alarm or a refusal where the answer was, or would have been, right. "
+    "Thresholds are cross-fitted over groups, and the attacker faces those that judge the scan; "
+    "95 % intervals by bootstrap over near-duplicate groups."
 )
 CHECKED = (
     "**Tests for masked gradients.** An attack that sees badly proves nothing. A row is *withdrawn* where more steps "
@@ -27,6 +28,7 @@ CHECKED = (
     "apply were made and passed, *incomplete* where one has no row to compare with. What is withdrawn carries no claim."
 )
 NOTHING_YET = "Not measured with the weights of today; `python -m training.measure.white_box` does it."
+ALL_ONE = "nothing is purified, so that no noise is drawn between one reading and another"
 HEAD = ("right", "wrong, unnoticed", "wrong, flagged", "refused", "alarm alone")
 
 
@@ -37,15 +39,18 @@ def white_box_page(bundles: Iterable[Bundle]) -> str:
         if bundle.lacks is None:
             policies = policy_classifiers(bundle)
             lines += [f"## {bundle.name}", ""]
-            for policy in policies:
+            for policy, name in policies.items():
                 record = record_of_today(bundle, policy)
                 lines += [f"### The {policy} policy", ""] if len(policies) > 1 else []
-                lines += white_box_tables(record) if record else [NOTHING_YET, ""]
+                lines += white_box_tables(record, bundle.limits_of(name).purifies) if record else [NOTHING_YET, ""]
     return document("Attackers who know the defence", ABOUT, lines)
 
 
-def white_box_tables(record: Record) -> list[str]:
-    """Return a table a reading, what the tests say of every row, and how each was measured."""
+def white_box_tables(record: Record, purifies: bool = True) -> list[str]:
+    """Return a table a reading, what the tests say of every row, and how each was measured.
+
+    purifies: whether the policy does; without the purifier's noise all readings are one.
+    """
     rows, groups = record["rows"], record["scans"]["groups"]
     measured = measured_rows(record)
     judged = verdicts(measured, groups)
@@ -55,11 +60,12 @@ def white_box_tables(record: Record) -> list[str]:
         f"({sites}), seed {record['seed']}.",
         "",
     ]
-    for reading, question in READINGS.items():
+    for reading, question in (READINGS if purifies else {"single": ALL_ONE}).items():
         head = ["attack", "classifier alone", *HEAD, "tests"]
         cells = [row_cells(row, reading, verdict) for row, verdict in zip(rows, judged)]
         cells += together_cells(measured, groups, reading)
-        lines += section(f"**{reading.capitalize()}**: {question}", head, cells)
+        title = reading.capitalize() if purifies else "All four readings"
+        lines += section(f"**{title}**: {question}", head, cells)
     return [*lines, *test_lines(rows, judged), *made_lines(rows)]
 
 

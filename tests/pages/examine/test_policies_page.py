@@ -57,7 +57,9 @@ def test_every_page_works_under_the_hardened_policy(examined: AppTest, page: str
 @pytest.mark.slow
 def test_the_cards_say_why_an_altered_scan_is_not_purified(examined: AppTest) -> None:
     choose(examined, "hardened")
-    opened(examined, "attack").button(key="attack").click().run()
+    opened(examined, "attack").segmented_control(key="attack-target").set_value("Whole defence").run()
+    assert "Nothing is purified, so that no noise is hidden." in texts(examined)
+    examined.button(key="attack").click().run()
     assert not examined.exception
     assert "The hardened policy purifies nothing." in texts(examined) and "gave no reason" not in texts(examined)
 

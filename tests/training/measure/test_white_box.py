@@ -185,6 +185,9 @@ def test_the_page_has_a_table_a_reading_and_says_what_the_tests_found():
     )
     assert sum("the worst of" in line for line in lines) == 4 * len(BALLS)
     assert len(measured_rows(record)) == len(record["rows"])
+    alone = white_box_tables(record, purifies=False)
+    assert sum("the worst of" in line for line in alone) == len(BALLS)
+    assert sum("All four readings" in line for line in alone) == 1
     masked = recorded(letters=".")
     assert any(
         "| withdrawn | At ε = 64/255 100.0% of the answers are still right" in line for line in white_box_tables(masked)

@@ -26,8 +26,9 @@ WARM_UP = 1
 
 
 def mixture_timings(bundle: Bundle) -> dict[str, str]:
-    """Gate and all opinions, an attack, and the explanations, for every mixture of a bundle on its first sample."""
-    scan = load_scan(sample_scans(bundle.name)[0].path)
+    """Gate and all opinions, an attack, and the explanations, for every mixture of a bundle on a sample of its own."""
+    sample = next(sample for sample in sample_scans(bundle.name) if sample.origin == "synthetic")
+    scan = load_scan(sample.path)
     pixels = prepare(scan.frame(scan.default_frame), bundle.resolution, bundle.channels, scan.spacing)
     rows = {}
     for name in mixtures(bundle):

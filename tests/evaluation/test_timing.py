@@ -1,11 +1,21 @@
 """What is timed of mixtures."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from core.evaluation import timing_explanations
 from core.models.experts import resnet_mixture
+from core.scans import load_scan, sample_scans
+
+
+def test_mixtures_are_timed_on_a_synthetic_sample_as_the_defence_is(monkeypatch):
+    opened = []
+    monkeypatch.setattr(timing_explanations, "load_scan", lambda path: opened.append(path) or load_scan(path))
+    none = SimpleNamespace(name="brain-mri", classifiers={}, resolution=32, channels=1)
+    assert sample_scans("brain-mri")[0].origin == "real" and timing_explanations.mixture_timings(none) == {}
+    assert opened == [next(sample.path for sample in sample_scans("brain-mri") if sample.origin == "synthetic")]
 
 
 @pytest.mark.slow

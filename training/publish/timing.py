@@ -19,7 +19,7 @@ def timing_page(bundles: Iterable[Bundle]) -> str:
             lines += [
                 f"## {bundle.name}",
                 "",
-                f"Made by {command(report['command'])} on one synthetic sample scan, seed 0.",
+                f"Made by {command(report['command'])} each on one sample scan of the bundle, seed 0.",
                 "",
             ]
             lines += table([report["machine"], "median"], rows)

@@ -10,6 +10,7 @@ from core.bundles.loading import shipped_names
 from training.publish import docs
 from training.publish.docs import ROOT, SUBJECTS, pages
 from training.publish.headlines import encryption_rows
+from training.publish.timing import timing_page
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,12 @@ def test_a_bundle_without_a_card_is_one_sentence(card, monkeypatch, tmp_path):
     monkeypatch.setattr(docs, "WEIGHTS", tmp_path)
     with pytest.raises(SystemExit, match="weights/new/CARD.md is missing or has no place for figures"):
         docs.write_docs()
+
+
+def test_timings_claim_no_kind_of_sample_that_some_were_not_taken_on(bundle: Bundle) -> None:
+    """The examinations were timed on a synthetic one, the mixtures on a real one."""
+    said = timing_page([bundle])
+    assert "each on one sample scan of the bundle, seed 0." in said and "synthetic" not in said
 
 
 def test_no_generated_table_is_left_over():

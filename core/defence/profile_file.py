@@ -40,7 +40,7 @@ SCHEMA = _record(
             alpha={"type": "number", "exclusiveMinimum": 0, "maximum": 0.5},
             bound={"type": "number", "minimum": 0, "maximum": 1},
             confidence={"const": CONFIDENCE},
-            thresholds=_named({"type": "number"}),
+            thresholds=_named({"type": "number", "exclusiveMinimum": 0}),
         )
     ),
 )

@@ -165,6 +165,8 @@ HOSTILE = {
     "overflow": lambda p: write_profile(p).replace('"alpha": 0.05', '"alpha": 1e999').encode(),
     "no thresholds": lambda p: edited(p, groups=group_with(p, thresholds={})),
     "text for a threshold": lambda p: edited(p, groups=group_with(p, thresholds={"amv": "3"})),
+    "a threshold of 0": lambda p: edited(p, groups=group_with(p, thresholds={"amv": 0})),
+    "a threshold below 0": lambda p: edited(p, groups=group_with(p, thresholds={"amv": -0.5})),
     "a better promise": lambda p: edited(p, groups=group_with(p, bound=0.01)),
     "more scans than the bound says": lambda p: edited(p, scans=6000),
     "no scans": lambda p: edited(p, scans=0),

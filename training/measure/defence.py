@@ -57,7 +57,7 @@ SLOW = tuple(
 def measure_defence(bundle: Bundle, val: Dataset, options: argparse.Namespace) -> None:
     """Measure everything about detection, purification and explanations, into results.json."""
     folder = bundle.folder
-    known = kept_rows(read_results(folder), bundle)
+    known = kept_rows(read_results(folder), bundle, val.sha256)
     report: dict[str, Any] = {"command": tables_command(options), "machine": machine()}
     report |= {
         "timings": measure_timings(bundle) | mixture_timings(bundle),
@@ -130,8 +130,8 @@ def plain_rows(bundle: Bundle, val: Dataset, options: argparse.Namespace) -> Ite
         yield {"title": name, "report": report | {"settings": settings}}
 
 
-def kept_rows(earlier: dict[str, Any], bundle: Bundle) -> dict[str, dict[str, Any]]:
-    """Return command → row of an earlier run that was measured with the weights and limits of today."""
+def kept_rows(earlier: dict[str, Any], bundle: Bundle, data_sha256: str) -> dict[str, dict[str, Any]]:
+    """Return command → row of an earlier run that was measured with the weights, limits and data sets of today."""
     by_command = {row["report"]["settings"]["command"]: row for row in earlier.get("slow", [])}
 
     def of_today(row: dict[str, Any]) -> bool:
@@ -142,7 +142,9 @@ def kept_rows(earlier: dict[str, Any], bundle: Bundle) -> dict[str, dict[str, An
         limits = bundle.limits_of(name)
         own = dict(limits.thresholds), limits.borderline._asdict(), list(limits.altered)
         then = settings["thresholds"], settings.get("borderline"), settings.get("altered", [])
-        return (weights_record(bundle, name), *own) == (settings["weights_sha256"], *then)
+        today = {"limits": repr(limits), "data_sha256": data_sha256}
+        noted = {key: settings.get(key, value) for key, value in today.items()}  # rows of earlier may lack either
+        return noted == today and (weights_record(bundle, name), *own) == (settings["weights_sha256"], *then)
 
     return {command: row for command, row in by_command.items() if of_today(row)}
 
@@ -195,6 +197,7 @@ def measure(row: Row, data: Dataset, bundle: Bundle, command: str, options: argp
             progress=bar.update,
         )
     settings = settings_record(data, bundle, row.classifier, row.attack, "val", options.seed, command)
+    settings["limits"] = repr(bundle.limits_of(settings["classifier"]))  # all of them, for `kept_rows`
     return {"title": condition_title(row.attack), "condition": name, "report": report | {"settings": settings}}
 
 

@@ -9,8 +9,11 @@ import pytest
 
 from core.attacks import AttackSettings
 from core.evaluation.evaluation import weights_record
+from tests.defended import defended_bundle, scans
 from training.measure import attributions, defence
 from training.measure.defence import Row, benign_totals, kept_rows, row_command, tables_command
+
+DATA = "1" * 64
 
 
 @pytest.mark.slow
@@ -23,16 +26,34 @@ def test_a_row_is_kept_while_weights_and_limits_are_as_they_were(bundle):
         "thresholds": dict(limits.thresholds),
         "borderline": limits.borderline._asdict(),
         "altered": list(limits.altered),
+        "limits": repr(limits),
+        "data_sha256": DATA,
     }
     others = (
         {"command": "other weights", "weights_sha256": {}},
         {"command": "other thresholds", "thresholds": {}},
         {"command": "other borderline", "borderline": {"certainty": 0.5, "instability": 0.06}},
         {"command": "no such classifier", "classifier": "none"},
+        {"command": "another ladder", "limits": repr(replace(limits, ladder=((float("inf"), 40),)))},
+        {"command": "another scope", "limits": repr(replace(limits, scope_limit=1.0))},
+        {"command": "nothing purified", "limits": repr(replace(limits, purifies=False))},
+        {"command": "other scans", "data_sha256": "2" * 64},
     )
     before_borderline = {name: value for name, value in today.items() if name != "borderline"} | {"command": "before"}
-    rows = [{"report": {"settings": settings}} for settings in (today, before_borderline, *(today | o for o in others))]
-    assert list(kept_rows({"slow": rows}, bundle)) == ["today"]
+    less = {name: value for name, value in today.items() if name not in ("limits", "data_sha256")}
+    kept = (today, less | {"command": "of less"})
+    rows = [{"report": {"settings": own}} for own in (*kept, before_borderline, *(today | other for other in others))]
+    assert list(kept_rows({"slow": rows}, bundle, DATA)) == ["today", "of less"]
+
+
+def test_a_row_is_measured_again_where_any_limit_has_changed(tmp_path, monkeypatch):
+    monkeypatch.setattr(defence, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(defence, "evaluate", lambda *_, **__: {})
+    bundle, data = defended_bundle(), scans(2)
+    row = defence.measure(Row(AttackSettings("fgsm"), None), data, bundle, "then", Namespace(seed=0))
+    assert list(kept_rows({"slow": [row]}, bundle, data.sha256)) == ["then"]
+    wider = replace(bundle.limits_of("resnet18"), scope_limit=1.0)
+    assert not kept_rows({"slow": [row]}, replace(bundle, limits={"resnet18": wider}), data.sha256)
 
 
 @pytest.mark.slow
@@ -94,4 +115,4 @@ def test_a_row_of_one_question_is_none_of_two(bundle):
         "borderline": two.borderline._asdict(),
     }
     rows = {"slow": [{"report": {"settings": settings}}]}
-    assert list(kept_rows(rows, one)) == ["then"] and not kept_rows(rows, bundle)
+    assert list(kept_rows(rows, one, DATA)) == ["then"] and not kept_rows(rows, bundle, DATA)

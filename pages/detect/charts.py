@@ -120,8 +120,8 @@ def roc_chart(curves: Mapping[str, Roc]) -> go.Figure:
         name=f"{100 * FALSE_ALARM_BUDGET:.0f} % false alarms",
         line={"width": 1.5, "color": ink, "dash": "dot"}, hoverinfo="skip",
     )  # fmt: skip
-    figure.update_xaxes(title={"text": "false alarms: clean scans flagged (%)"}, range=[-1, 101])
-    figure.update_yaxes(title={"text": "attacked scans flagged (%)"}, range=[-1, 102])
+    figure.update_xaxes(title={"text": "clean scans above the threshold (%)"}, range=[-1, 101])
+    figure.update_yaxes(title={"text": "attacked scans above the threshold (%)"}, range=[-1, 102])
     return finished(figure, ink)
 
 

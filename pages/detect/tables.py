@@ -9,7 +9,7 @@ import streamlit as st
 from pages.detect import charts
 from pages.detect.benign_chart import benign_bars, benign_height
 from pages.detect.findings import benign_told, stress_told
-from pages.detect.record import Record, draw_source, operating_point_of
+from pages.detect.record import UNPURIFIED, Record, draw_source, operating_point_of
 from pages.shared.records import draw_finding
 from pages.shared.records.figures import condition_title, count_text, full_text, share_text
 from pages.shared.visit.stage import draw_chart
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 STRESSED = "pgd"
 STRESS_EPS = (0.5, 1, 2, 4, 8, 16)
+KEPT = (
+    "Label kept: of the purified scans that were not refused, those whose answer is still what the classifier had said "
+    "before. Turned wrong, turned right: of the same scans, those whose answer was right before and is wrong now, and "
+    "the other way round."
+)
 
 
 def draw_stress(record: Record) -> None:
@@ -27,7 +32,7 @@ def draw_stress(record: Record) -> None:
     known = {entry.strength: entry for entry in record.attacks if _stresses(entry)}
     missing = [f"{eps:g}/255" for eps in STRESS_EPS if eps not in known]
     if missing:
-        st.info(f"Not recorded in this bundle yet: PGD at ε = {', '.join(missing)}.", icon=":material/info:")
+        st.info(f"Not recorded of this classifier: PGD at ε = {', '.join(missing)}.", icon=":material/info:")
     if not known:
         return
     strengths = sorted(known)
@@ -98,10 +103,6 @@ def draw_benign(record: Record) -> None:
         method_title(name) for name in record.bundle.benign if name not in {entry.method for entry in record.benign}
     ]
     if missing:
-        st.info(f"Not recorded in this bundle yet: {plain(', '.join(missing))}.", icon=":material/info:")
-    draw_source(
-        record,
-        "Label kept: of the purified scans that were not refused, those whose answer is still what the classifier "
-        "had said before. Turned wrong, turned right: of the same scans, those whose answer was right before and is "
-        "wrong now, and the other way round.",
-    )
+        st.info(f"Not recorded of this classifier: {plain(', '.join(missing))}.", icon=":material/info:")
+    purifies = record.bundle.limits[record.classifier].purifies
+    draw_source(record, KEPT if purifies else UNPURIFIED)

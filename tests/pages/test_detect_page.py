@@ -11,10 +11,12 @@ from core import load_bundle
 from core.defence.fitting import cross_fitted_limits
 from core.evaluation.operating_points import Roc, operating_point, recorded, thresholds_at
 from pages.detect import trials as detector_trials
+from pages.detect.charts import roc_chart
 from pages.detect.findings import benign_told, paper_sentence, roc_told, stress_told
+from pages.detect.operating_point import rule
 from pages.detect.record import score_text
 from pages.detect.trials import TrialsState
-from pages.shared.records.figures import share_text
+from pages.shared.records.figures import count_text, full_text, share_text
 from pages.shared.words import score_words
 from tests.reading import texts
 from tests.slowness import slow_down
@@ -107,15 +109,48 @@ def test_what_is_not_recorded_is_said(page: Callable[[str], AppTest], monkeypatc
     for place in ("pages.shared.runtime.bundle", "pages.shared.pickers.bundle"):
         monkeypatch.setattr(place, lambda name: poorer)
     app = page("Stress")
-    assert "Not recorded in this bundle yet: PGD at ε = 0.5/255, 1/255, 16/255" in texts(app)
+    assert "Not recorded of this classifier: PGD at ε = 0.5/255, 1/255, 16/255" in texts(app)
     assert len(app.table[0].value) == 3
     page("Benign changes")
-    assert "Gaussian noise" in texts(app) and "Spikes" in texts(app)
+    assert "Not recorded of this classifier: Gaussian noise" in texts(app) and "Spikes" in texts(app)
     assert not app.table
     page("Scores")
+    assert "Not recorded of this classifier: any benign change." in texts(app)
     page("Thresholds")
     assert not app.exception and not app.error
     assert "not cross-fitted" in texts(app)
+
+
+@pytest.mark.slow
+def test_nothing_is_said_of_purification_where_the_policy_purifies_nothing(
+    app: AppTest, page: Callable[[str], AppTest]
+) -> None:
+    words = ("It is purified on either", "with purification", "borderline", "Put right")
+    assert all(word in texts(page("Thresholds")) for word in words)
+    app.segmented_control(key="policy").set_value("hardened").run()
+    said = texts(page("Thresholds"))
+    assert "raises no alarm" in said and "The hardened policy purifies nothing." in said
+    assert not any(word in said for word in words)
+    said = texts(page("Benign changes"))
+    assert "The hardened policy purifies nothing." in said and "Label kept: of" not in said
+    assert set(app.table[0].value["Label kept"]) == {"none purified"}
+
+
+def test_of_one_question_the_rule_says_that_nothing_is_purified() -> None:
+    limits = replace(load_bundle().limits["hardened"], altered=())
+    assert rule(limits).endswith("above its threshold. The hardened policy purifies nothing.")
+    assert "purif" not in rule(replace(limits, purifies=True))
+
+
+def test_a_share_of_no_purified_scans_is_called_so() -> None:
+    assert count_text(None) == full_text(None) == "none purified"
+
+
+def test_the_axes_of_the_curves_speak_of_no_alarm() -> None:
+    curve = Roc(np.array([0, 1]), np.array([0, 1]), 0.5, (0.5, 0.5))
+    layout = roc_chart({"Added signal": curve}).layout
+    assert layout.xaxis.title.text == "clean scans above the threshold (%)"
+    assert layout.yaxis.title.text == "attacked scans above the threshold (%)"
 
 
 def test_the_verdict_on_the_paper_s_score_follows_the_numbers() -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def pick_condition(label: str, conditions: tuple[Condition, ...], key: str, wanted: str) -> Condition | None:
     """Ask for one of the recorded conditions; None, with a sentence, where there are none."""
     if not conditions:
-        st.info(f"{label}: nothing of this kind is recorded in this bundle yet.", icon=":material/info:")
+        st.info(f"Not recorded of this classifier: any {label.lower()}.", icon=":material/info:")
         return None
     names = [condition.name for condition in conditions]
     index = names.index(wanted) if wanted in names else 0
@@ -44,15 +44,15 @@ def span_text(share: Share) -> str:
 
 
 def full_text(share: Share | None) -> str:
-    """A measured share with its interval, for tables."""
+    """A measured share with its interval, for tables; none is one of purified scans where nothing was purified."""
     if share is None:
-        return "none flagged"
+        return "none purified"
     return f"{share_text(share)} ({100 * share.low:.1f} to {100 * share.high:.1f})"
 
 
 def count_text(share: Share | None) -> str:
-    """A measured share in scans."""
-    return f"{share.hits} of {share.n}" if share else "none flagged"
+    """A measured share in scans; none as for `full_text`."""
+    return f"{share.hits} of {share.n}" if share else "none purified"
 
 
 def area_text(curve: Roc) -> str:

@@ -49,6 +49,7 @@ def draw_thresholds(record: Record) -> None:
         "Misses, of all attacked scans: the classifier was right before and is wrong now, and nothing is flagged.",
         *([PURIFIED] if own.purifies else []),
         "An interval of no width means that all scans agree, not that the figure is certain.",
+        shown=[condition.name],
     )
 
 

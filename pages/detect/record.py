@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -114,10 +115,13 @@ def score_name(score: str) -> str:
     return JOINT_WORDS if score == JOINT else score_words(score).name
 
 
-def draw_source(record: Record, *remarks: str, judged: bool = True, intervals: bool = True) -> None:
+def draw_source(
+    record: Record, *remarks: str, shown: Iterable[str], judged: bool = True, intervals: bool = True
+) -> None:
     """Where the figures above come from: how many scans, which split, which command.
 
-    `judged`: with thresholds; `intervals`: with intervals beside them.
+    `shown`: names of the conditions that they are of; `judged`: with thresholds; `intervals`: with intervals beside
+    them.
     """
     from core.statistics import RESAMPLES
 
@@ -135,5 +139,20 @@ def draw_source(record: Record, *remarks: str, judged: bool = True, intervals: b
         f"n = {count} scans in {groups} near-duplicate groups, {plain(SPLITS.get(split, split))} split, classifier "
         f"{plain(record.classifier)}. {' '.join([*how, *remarks])}"
     )
-    if command := facts.get("command"):
-        draw_command(str(command))
+    if command := command_behind(record, shown):
+        draw_command(command)
+
+
+def command_behind(record: Record, shown: Iterable[str]) -> str:
+    """What measures the figures of these conditions again; empty where nobody has noted it.
+
+    Calibration records the conditions that thresholds are made of; further ones are recorded with the tables.
+    """
+    from core.bundles.calibration import LADDER, spared_changes
+    from core.evaluation.tradeoff import results_entry
+
+    calibrated = str(record.bundle.facts.get("calibrated", {}).get("command", ""))
+    benign = (f"{name} {severity}" for name, severity in spared_changes(record.calibration.changes))
+    if {*shown} <= {"clean", *(f"pgd {eps}/255" for eps, _ in LADDER), *benign}:
+        return calibrated
+    return str(results_entry(record.bundle.folder, "command") or "")

@@ -45,6 +45,7 @@ def draw_roc(record: Record) -> None:
         "All attacked scans count, whether or not the attack fooled the classifier.",
         f"“{names[JOINT]}” multiplies all its thresholds by one factor. They were not set in that way, so that its "
         "area may be smaller than that of the best score alone.",
+        shown=[entry.name for entry in record.attacks],
     )
 
 

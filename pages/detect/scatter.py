@@ -73,6 +73,7 @@ def draw_scatter(record: Record, detection: Detection | None, profile: Profile |
         f"The dashed lines are the {'site profile’s' if profile else 'bundle’s own'} thresholds.",
         *(["The counts are by the bundle’s own thresholds."] if counted and profile else []),
         "Scores below the axis are drawn on its lowest line, as a logarithmic axis has no 0.",
+        shown=[entry.name for entry in (attack, benign) if entry],
         judged=counted,
         intervals=False,
     )

@@ -57,7 +57,11 @@ def draw_stress(record: Record) -> None:
     ]
     with st.expander("All figures over ε", icon=":material/table:"):
         st.table(rows, hide_index=True)
-    draw_source(record, "The attacker knows the classifier, and nothing about the defence. A refusal counts as wrong.")
+    draw_source(
+        record,
+        "The attacker knows the classifier, and nothing about the defence. A refusal counts as wrong.",
+        shown=[entry.name for entry in known.values()],
+    )
 
 
 def _stresses(entry: Condition) -> bool:
@@ -105,4 +109,4 @@ def draw_benign(record: Record) -> None:
     if missing:
         st.info(f"Not recorded of this classifier: {plain(', '.join(missing))}.", icon=":material/info:")
     purifies = record.bundle.limits[record.classifier].purifies
-    draw_source(record, KEPT if purifies else UNPURIFIED)
+    draw_source(record, KEPT if purifies else UNPURIFIED, shown=[entry.name for entry in record.benign])

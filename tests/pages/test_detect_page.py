@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,12 +15,13 @@ from pages.detect import trials as detector_trials
 from pages.detect.charts import roc_chart
 from pages.detect.findings import benign_told, paper_sentence, roc_told, stress_told
 from pages.detect.operating_point import rule
-from pages.detect.record import score_text
+from pages.detect.record import Record, command_behind, score_text
 from pages.detect.trials import TrialsState
 from pages.shared.records.figures import count_text, full_text, share_text
 from pages.shared.words import score_words
 from tests.reading import texts
 from tests.slowness import slow_down
+from training.files import read_results
 
 Choose = Callable[[AppTest, str], AppTest]
 SECTIONS = ("This scan", "Scores", "Thresholds", "ROC", "Stress", "Benign changes", "Recompute")
@@ -43,6 +45,10 @@ def page(app: AppTest) -> Callable[[str], AppTest]:
     return open_section
 
 
+def tables_command() -> str:
+    return read_results(load_bundle().folder)["command"]
+
+
 def metrics(app: AppTest) -> dict[str, str]:
     return {metric.label: metric.value for metric in app.metric}
 
@@ -57,7 +63,8 @@ def test_every_section_works_without_a_scan(page: Callable[[str], AppTest], sect
     elif section != "Recompute":
         facts = load_bundle().facts["calibrated"]
         assert f"n = {facts['n']} scans" in texts(app)
-        assert facts["command"] in texts(app)
+        further = section in ("ROC", "Stress")  # of conditions that calibration doesn't record
+        assert [code.value for code in app.code] == [tables_command() if further else facts["command"]]
 
 
 @pytest.mark.slow
@@ -144,6 +151,17 @@ def test_of_one_question_the_rule_says_that_nothing_is_purified() -> None:
 
 def test_a_share_of_no_purified_scans_is_called_so() -> None:
     assert count_text(None) == full_text(None) == "none purified"
+
+
+def test_the_command_beside_figures_measures_what_they_are_of() -> None:
+    bundle = load_bundle()
+    record = Record(bundle, "resnet18", bundle.calibrations["resnet18"], (), (), [], False)
+    calibration = bundle.facts["calibrated"]["command"]
+    assert command_behind(record, ["pgd 8/255", "gamma 2"]) == command_behind(record, []) == calibration
+    for further in ("pgd 16/255", "fgsm 8/255", "gamma 3"):
+        assert command_behind(record, ["pgd 8/255", further]) == tables_command()
+    unnoted = replace(record, bundle=replace(bundle, folder=Path("none")))
+    assert command_behind(unnoted, ["fgsm 8/255"]) == ""
 
 
 def test_the_axes_of_the_curves_speak_of_no_alarm() -> None:

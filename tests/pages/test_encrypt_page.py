@@ -192,6 +192,7 @@ def test_many_scans_are_asked_about_with_one_set_of_keys(page: AppTest, monkeypa
 
 def test_a_bundle_without_samples_says_so(page: AppTest) -> None:
     section(page, "Cohort")
+    assert page.button(key="encrypt-cohort").label == "Ask about every sample scan whose class is known"
     press(page, "encrypt-cohort", errors=1)
     assert "brings no sample scans" in page.error[0].value.replace("\\", "")
 

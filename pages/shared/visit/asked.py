@@ -40,6 +40,8 @@ def apply(session: Session, words: Mapping[str, str], came_back: bool) -> None:
     whole = not loaded_again and bool(words.keys() & {"bundle", "sample"} - wrong.keys())
     _take_models(session, words, wrong, whole and bool(scan or not came_back))
     _take_attack(session, words, wrong)
+    if wrong.keys() & set(NAMES):  # no other attack is made in the place of one that isn't taken
+        words = {name: word for name, word in words.items() if name != "attacked"}
     _take_purifiers(session, words, wrong)
     named, own = ("slice", "window", "attacked", "step"), OF_PAGES.get(visit.page, ())
     visit.asked |= {name: words[name] for name in (*named, *own) if name in words}

@@ -96,3 +96,11 @@ def test_a_visit_knows_where_the_one_was_that_it_goes_on_with(monkeypatch: pytes
     assert not visit.is_left_at(words), "no page is open yet"
     visit.page = "faults"
     assert visit.is_left_at(words) and not visit.is_left_at({"sample": "tumour-01"})
+
+
+@pytest.mark.slow
+def test_no_attack_is_made_in_the_place_of_one_that_is_not_taken(app: AppTest) -> None:
+    come(app, "examine", sample=SAMPLE, attack="nosuch", attacked="yes")
+    assert session(app).origin is None and "attack “nosuch”" in texts(app)
+    paste(app, "examine", sample=SAMPLE, attack="fgsm", eps="999", attacked="yes")
+    assert session(app).origin is None and "eps “999”" in texts(app)

@@ -45,7 +45,7 @@ def tokens_of(bundle: Bundle, classifier: str, pixels: np.ndarray) -> np.ndarray
 
 
 def sample_tokens(bundle: Bundle, classifier: str) -> LabelledTokens:
-    """Those of the bundle's sample scans; ValueError in one sentence where it has none."""
+    """Those of the bundle's sample scans whose class is known; ValueError in one sentence where it has none."""
     samples = labelled_samples(bundle)
     tokens = class_tokens(bundle.classifiers[classifier], samples.pixels)
     return LabelledTokens(tokens, samples.labels.cpu().numpy())

@@ -14,7 +14,7 @@ from core.scans.samples import sample_scans
 
 
 class Samples(NamedTuple):
-    """pixels (N, C, H, W) in [0, 1] of the sample scans, and labels (N,), the classes that they were drawn as."""
+    """pixels (N, C, H, W) in [0, 1] of the sample scans, and labels (N,), the classes that their keys name."""
 
     pixels: Tensor
     labels: Tensor

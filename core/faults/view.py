@@ -19,7 +19,7 @@ from core.defence.pipeline import examine
 from core.faults.bits import FORMATS, flip_bit
 from core.faults.draws import CampaignSettings, check_settings, chosen_sites, draw_faults
 from core.faults.guard import Guard
-from core.faults.parts import network_parts
+from core.faults.parts import float_tensors, network_parts
 from core.faults.ranges import Ranges, learn_ranges
 from core.faults.recompute import Recompute
 from core.faults.samples import labelled_samples
@@ -145,7 +145,7 @@ def _blocks(sites: Mapping[str, int]) -> tuple[Layer, ...]:
 
 def stored_value(network: nn.Module, tensor: str, index: int, form: str, bits: Sequence[int] = ()) -> float:
     """What one number of a tensor is worth when it is stored in a format, with these bits of it flipped."""
-    values = network.state_dict()[tensor].reshape(-1)[index : index + 1].to(FORMATS[form].dtype, copy=True)
+    values = float_tensors(network)[tensor].reshape(-1)[index : index + 1].to(FORMATS[form].dtype, copy=True)
     for bit in bits:
         flip_bit(values, 0, bit, form)
     return values.item()
@@ -153,7 +153,7 @@ def stored_value(network: nn.Module, tensor: str, index: int, form: str, bits: S
 
 def largest_weight(network: nn.Module, tensor: str) -> int:
     """Index of the number with the largest magnitude, in row-major order."""
-    return int(network.state_dict()[tensor].abs().reshape(-1).argmax())
+    return int(float_tensors(network)[tensor].abs().reshape(-1).argmax())
 
 
 def random_place(count: int, seed: int) -> int:

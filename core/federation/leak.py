@@ -82,9 +82,9 @@ def leak_steps(
 
 
 def fixed_guess(pixels: np.ndarray, bundle: Bundle) -> np.ndarray | None:
-    """What somebody guesses who was sent nothing: the mean of the bundle's other sample scans, (C, H, W) in [0, 1].
+    """What somebody guesses who was sent nothing: the mean of the bundle's other sample scans.
 
-    None where the bundle brings no samples.
+    Of those whose class is known; (C, H, W) in [0, 1]. None where the bundle brings no such samples.
     """
     try:
         samples = labelled_samples(bundle).pixels.cpu().numpy()

@@ -28,11 +28,11 @@ MEASURE_TITLES = {"accuracy": "Accuracy", "f1": "F1", "precision": "Precision", 
 
 
 def draw_live(session: Session, state: EncryptState) -> None:
-    """Ask about the bundle's sample scans now, with progress and Stop."""
+    """Ask about the bundle's sample scans whose class is known now, with progress and Stop."""
     asking = state.running and state.doing == COHORT
     st.header("The sample scans, now", anchor=False)
     controls.draw_controls(session, state, asking)
-    label = "Ask about every sample scan"
+    label = "Ask about every sample scan whose class is known"
     if st.button(label, icon=":material/lock:", type="primary", key="encrypt-cohort", disabled=asking):
         try:
             state.ask_samples(session.head, chosen_preset(session, state), chosen_server(session))

@@ -66,7 +66,11 @@ def draw_controls(session: Session, state: EncryptState, locked: bool) -> None:
     session.preset = "" if chosen == own else chosen
     draw_preset(PRESETS[chosen])
     if servers := listed_servers():
-        chosen = st.selectbox("Server", ["", *servers], format_func=lambda name: name or OWN, key="encrypt-server")
+        offered = ["", *servers]
+        # Where the widget was not drawn for a while it is a new one, and begins with what the visit keeps.
+        how = {"format_func": lambda name: name or OWN, "key": "encrypt-server"}
+        now = offered.index(session.server) if session.server in offered else 0
+        chosen = st.selectbox("Server", offered, index=now, **how)
         session.server = chosen if chosen in servers else ""
 
 

@@ -99,7 +99,7 @@ class EncryptState(PageState):
         self.asked = server
 
     def ask_samples(self, kind: str, preset: Preset, server: Server) -> None:
-        """Ask about every sample scan of the bundle; ValueError in one sentence where it has none."""
+        """Ask about every sample scan of the bundle whose class is known; ValueError in one sentence where none is."""
         from core.evaluation.encrypted import sample_tokens
 
         samples = heavy_work("Computing the tokens …", lambda: sample_tokens(self.models, self.classifier))

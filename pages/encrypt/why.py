@@ -127,7 +127,7 @@ def draw_compared(state: EncryptState) -> None:
     st.header("What each gives away", anchor=False)
     rows = [{"Sent": TITLES[what]} | _figures(leak.quality) for what, leak in state.leaks.items()]
     if state.guess:
-        rows.append({"Sent": "Nothing: the mean of the other samples"} | _figures(state.guess))
+        rows.append({"Sent": "Nothing: the mean of the other samples whose class is known"} | _figures(state.guess))
     paper = {"Sent": "Gradient, in the paper"} | _figures(PAPER)
     st.table([*rows, paper], hide_index=True)
     st.caption(

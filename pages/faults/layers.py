@@ -125,7 +125,7 @@ def _about(state: FaultsState, rows: dict[str, float], source: str | None) -> st
         return "How sensitive each layer is hasn’t been measured for these weights. Click a block to look into it."
     if source == LIVE:
         study = state.studies[study_key(state, LAYERS)]
-        how = f"on {study.n} synthetic sample scans, {study.trials} trials a layer, measured now in {study.form}"
+        how = f"on {study.n} sample scans, {study.trials} trials a layer, measured now in {study.form}"
     else:
         study = open_record(state.models, state.network).studies["layers"]
         how = f"on {study.n} validation scans, recorded {other_form(state)}".rstrip()

@@ -130,7 +130,7 @@ def _steps(state: FaultsState, study: Study, plans: list[Plan], batch: Samples) 
 def about(state: FaultsState, study: Study) -> str:
     """What a live study was measured on, and with what."""
     return (
-        f"n = {study.n} synthetic sample scans, {study.trials} trials a point, {study.form}, seed {study.seed}, "
+        f"n = {study.n} sample scans, {study.trials} trials a point, {study.form}, seed {study.seed}, "
         f"{network_title(state.network)}, measured now. Intervals: 95 %, over trials. So few scans make no accuracy "
         "that could be quoted."
     )

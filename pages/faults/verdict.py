@@ -50,6 +50,8 @@ def _route(exam: Examination) -> str:
     found = "Flagged as attacked" if exam.detection.flagged else "Altered"
     if exam.kept_borderline:
         return f"{found}, but borderline: the scan’s own answer stands."
+    if exam.left_alone:
+        return f"{found}, but the hardened policy purifies nothing: answered on the scan as it is."
     if exam.detection.flagged or exam.detection.altered:
         return f"{found}, and answered on the purified estimate."
     return "Not flagged, answered on the scan as it is."

@@ -125,7 +125,7 @@ def draw_steps(state: FaultsState) -> None:
             f"of {step.tried:,} tried"
         )
     st.markdown("\n".join(lines))
-    st.caption("Measured now, on the synthetic sample scans.")
+    st.caption("Measured now, on the sample scans.")
 
 
 def _place(index: int, tensor: str, element: int, bit: int, field: str) -> str:

@@ -62,6 +62,14 @@ def test_a_stored_value_with_and_without_flips() -> None:
     assert weight.flatten()[largest_weight(network, "network.fc.weight")].abs() == weight.abs().max()
 
 
+def test_a_buffer_that_is_in_no_file_has_values_too() -> None:
+    """As the blur filters of timm's resnetblur50."""
+    network = nn.Module()
+    network.register_buffer("filt", torch.tensor([0.25, -0.5]), persistent=False)
+    assert list(fault_sites(network)) == ["filt"]
+    assert stored_value(network, "filt", 0, "float32") == 0.25 and largest_weight(network, "filt") == 1
+
+
 def test_random_faults_come_from_seed_and_draw_alone() -> None:
     network, settings = small(), CampaignSettings(3, kind="activation", tensor="layer1.0", seed=5)
     scan = pixels(1)[0].numpy()

@@ -148,6 +148,19 @@ def test_a_listed_server_that_is_none_gives_a_sentence(
 
 
 @pytest.mark.slow
+def test_the_chosen_server_stays_while_other_sections_are_looked_at(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = "http://127.0.0.1:9"
+    monkeypatch.setenv("PURESCAN_ENCRYPTION_SERVERS", f"http://127.0.0.1:10,{address}")
+    page.run()
+    page.selectbox(key="encrypt-server").select(address).run()
+    section(page, "Why bother")
+    section(page, "Ask")
+    assert page.selectbox(key="encrypt-server").value == session(page).server == address
+
+
+@pytest.mark.slow
 def test_no_visitor_names_a_server_that_is_not_listed(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not [box for box in (*page.text_input, *page.selectbox) if box.key == "encrypt-server"]
     session(page).server = "http://127.0.0.1:9"  # from when it was listed, or however it came there
@@ -179,6 +192,7 @@ def test_many_scans_are_asked_about_with_one_set_of_keys(page: AppTest, monkeypa
 
 def test_a_bundle_without_samples_says_so(page: AppTest) -> None:
     section(page, "Cohort")
+    assert page.button(key="encrypt-cohort").label == "Ask about every sample scan whose class is known"
     press(page, "encrypt-cohort", errors=1)
     assert "brings no sample scans" in page.error[0].value.replace("\\", "")
 

@@ -50,11 +50,19 @@ def draw_settings(session: Session, models: Bundle) -> None:
     current = models.classifier_name(session.classifier)
     names = [name for name in models.examining if policy_of(models, name) == policy_of(models, current)]
     if len(names) > 1:
-        index, key = names.index(current) if current in names else 0, f"classifier-{models.name}"
-        session.classifier = st.selectbox("Classifier", names, index, key=key, on_change=forget_problem)
+        # As above: an address, the policy and the Experts page change it as well.
+        key = f"classifier-{models.name}"
+        st.session_state[key] = current if current in names else None
+        st.selectbox("Classifier", names, None, key=key, required=True, on_change=_classifier_chosen, args=(key,))
     about = "Draws the detector's and the purifier's noise."
     seed = st.number_input("Seed", 0, 2**31 - 1, session.seed, key="seed", help=about, on_change=forget_problem)
     session.seed = int(seed)
+
+
+def _classifier_chosen(key: str) -> None:
+    if chosen := st.session_state[key]:
+        current_session().classifier = chosen
+        forget_problem()
 
 
 def draw_profile(session: Session) -> None:

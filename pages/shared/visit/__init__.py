@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -40,6 +42,8 @@ class Visit:
         Whether the browser has said what it remembers, or was asked in vain.
     missed : str or None
         The page that Streamlit has wrongly said isn't there.
+    left : tuple of str
+        The page and its address where the visit stood that this one goes on with; empty where it goes on with none.
     arrived : bool
         Whether the address that the visit began with has been read.
     class_view : bool
@@ -68,6 +72,7 @@ class Visit:
     connection: str = ""
     greeted: bool = False
     missed: str | None = None
+    left: tuple[str, str] = ("", "")
     arrived: bool = False
     class_view: bool = False
     asked: dict[str, str] = field(default_factory=dict)
@@ -80,6 +85,11 @@ class Visit:
     written: str = ""
     toured: str = ""
     stage: Stage | None = field(default=None, repr=False)
+
+    def is_left_at(self, words: Mapping[str, str]) -> bool:
+        """Whether these words are the address that the same tab had before: the page is loaded again."""
+        page, written = self.left
+        return page == self.page != "" and dict(parse_qsl(written)) == dict(words)
 
     def switch_class_view(self) -> None:
         """Into the view for a class, or out of it."""

@@ -31,17 +31,24 @@ GONE = (
 def apply(session: Session, words: Mapping[str, str], came_back: bool) -> None:
     """Choose what these words ask for; `came_back`: by Back or Forward, so that what is missing was not yet chosen."""
     wrong: dict[str, str] = {}  # the name of a word → the range that holds for it, else empty
+    visit = session.visit
     _take_bundle(session, words, wrong)
     _take_scan(session, words, wrong)
-    _take_models(session, words, wrong)
+    # An address leaves out what is as usual, and a tab that was used before may hold something else. Where it is the
+    # tab's own, loaded again, all stays, also what it has no room for; without a scan no classifier stands in it.
+    loaded_again, scan = visit.is_left_at(words) and not came_back, words.keys() & {"sample", "scan"}
+    whole = not loaded_again and bool(words.keys() & {"bundle", "sample"} - wrong.keys())
+    _take_models(session, words, wrong, whole and bool(scan or not came_back))
     _take_attack(session, words, wrong)
+    if wrong.keys() & set(NAMES):  # no other attack is made in the place of one that isn't taken
+        words = {name: word for name, word in words.items() if name != "attacked"}
     _take_purifiers(session, words, wrong)
-    visit = session.visit
     named, own = ("slice", "window", "attacked", "step"), OF_PAGES.get(visit.page, ())
     visit.asked |= {name: words[name] for name in (*named, *own) if name in words}
     visit.asked["section"] = words.get("section", "")
-    if came_back:
-        visit.asked = dict.fromkeys(("slice", "window", *own), "") | visit.asked
+    if came_back or whole:
+        shown = ("slice", "window") if came_back or scan else ()
+        visit.asked = dict.fromkeys((*shown, *own), "") | visit.asked
     if came_back or "view" in words:
         visit.class_view = words.get("view") == "class"
     if words.get("view", "class") != "class":
@@ -97,13 +104,16 @@ def _take_scan(session: Session, words: Mapping[str, str], wrong: dict[str, str]
         session.visit.problem = GONE
 
 
-def _take_models(session: Session, words: Mapping[str, str], wrong: dict[str, str]) -> None:
+def _take_models(session: Session, words: Mapping[str, str], wrong: dict[str, str], whole: bool) -> None:
+    """The classifier and the seed; `whole`: a classifier that isn't named is the bundle's default."""
     models = bundle(session.bundle)
     if name := words.get("classifier"):
         if name in models.examining:
-            session.classifier = st.session_state[f"classifier-{models.name}"] = name
+            session.classifier = name
         else:
             wrong["classifier"] = ""
+    elif whole and session.classifier != models.default_classifier:
+        session.classifier = None
     if "seed" in words:
         try:
             session.seed = st.session_state["seed"] = whole_number(words, "seed", 0, MOST_SEED)

@@ -84,6 +84,7 @@ def _as_before(session: Session, secret: Any) -> Session:
     if before is None or before is session:
         return session
     again = replace(before, visit=session.visit, visitor=session.visitor, states={})
+    again.visit.left = before.visit.page, before.visit.written
     again.notice_seen = session.notice_seen or before.notice_seen
     if not runtime.get_instance().is_active_session(before.visit.connection):
         again.states, before.states = before.states, {}

@@ -2,16 +2,18 @@
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
 import core
-from core import Bundle
+from core import Bundle, Prediction
 from core.faults import FORMATS, Fault, damaged, flipped_value, network_digest
 from core.faults.view import largest_weight, stored_value
 from pages.faults.study import NO_LABELS
+from pages.faults.verdict import said
 from pages.faults.words import NO_NUMBER, value_text
 from pages.shared.runtime import bundle as cached_bundle
 from tests.pages.faults.helpers import (
@@ -72,6 +74,17 @@ def test_an_answer_without_numbers_is_told_in_words(page: AppTest) -> None:
     page.run()
     assert page.title[1].value == NO_NUMBER and "NaN" in texts(page)
     assert "nan %" not in texts(page).lower() and not page.error
+
+
+@pytest.mark.parametrize(("altered", "flagged"), [(True, False), (None, True)])
+def test_where_the_policy_purifies_nothing_no_estimate_is_told_of(altered: bool | None, flagged: bool) -> None:
+    answer = Prediction("hardened", {"no tumour": 0.1, "tumour": 0.9})
+    exam = SimpleNamespace(
+        prediction=answer, undefended=answer, scope_distance=1.0, kept_borderline=False, left_alone=True,
+        detection=SimpleNamespace(flagged=flagged, altered=altered),
+    )  # fmt: skip
+    about = said(exam).about
+    assert "purifies nothing: answered on the scan as it is" in about and "estimate" not in about
 
 
 @pytest.mark.slow

@@ -103,7 +103,8 @@ def test_the_layers_are_measured_on_the_samples(page: AppTest, monkeypatch) -> N
     page.segmented_control(key="faults-network-brain-mri").set_value("plain").run()
     press(page, "faults-measure-strip")
     assert not page.error and len(bench(page).studies["layers", "", "float32"].rows) == len(bench(page).layers) == 10
-    assert "measured now in float32" in texts(page) and "Most sensitive" in texts(page)
+    assert "on 12 sample scans, 1 trials a layer, measured now in float32" in texts(page)
+    assert "Most sensitive" in texts(page)
 
 
 @pytest.mark.slow
@@ -114,7 +115,7 @@ def test_curves_are_measured_on_the_samples(page: AppTest) -> None:
     press(page, "faults-measure-flips")
     study = bench(page).studies["flips", "", "float32"]
     assert [row.flips for row in study.rows] == [1, 2, 4, 8, 16] and study.n == 12 and study.trials == 5
-    assert "n = 12 synthetic sample scans" in texts(page) and all(chart.proto.alt for chart in page.get("plotly_chart"))
+    assert "n = 12 sample scans" in texts(page) and all(chart.proto.alt for chart in page.get("plotly_chart"))
 
 
 @pytest.mark.slow
@@ -124,6 +125,7 @@ def test_the_worst_bits_are_found_and_taken_over(page: AppTest) -> None:
     press(page, "faults-search")
     found = bench(page).search
     assert len(found) == 1 and found[0].accuracy < 1 and "Accuracy with 1 bit flipped" in texts(page)
+    assert "Measured now, on the sample scans." in texts(page)
     press(page, "faults-take")
     assert bench(page).flips == [found[0].fault] and bench(page).tensor == found[0].fault.tensor
     assert page.segmented_control(key="faults-section").value == "Flip" and "Value: " in texts(page)

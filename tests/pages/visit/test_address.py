@@ -1,7 +1,6 @@
 """The address: what it says of every page, and what a right, a wrong and a stale one open."""
 
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -15,30 +14,11 @@ from pages.purify.state import PurifyState
 from pages.shared.settings.scan import choose_window, own_limits
 from pages.shared.visit.address import address_words
 from pages.shared.visit.windows import asked_window, window_word
+from tests.pages.visit.helpers import come, go_back
 from tests.reading import session, texts
 
 PAGES = ("examine", "attack", "purify", "detect", "across", "audit", "experts", "faults", "encrypt", "federate")
 SAMPLE = "tumour-01"
-
-
-def come(app: AppTest, page: str, **words: str) -> AppTest:
-    """Come to a page by an address with these words."""
-    session(app).visit.arrived = False
-    app.query_params.update(words)
-    app.switch_page(f"pages/{page}/page.py").run()
-    assert not app.exception
-    return app
-
-
-def go_back(app: AppTest, monkeypatch: pytest.MonkeyPatch, page: str, **words: str) -> AppTest:
-    """Come to an address by the browser's Back, which Streamlit says of one run."""
-    said = iter([True])
-    context = "pages.shared.visit.address.get_script_run_ctx"
-    monkeypatch.setattr(context, lambda: SimpleNamespace(is_history_navigation=next(said, False)))
-    app.query_params.clear()
-    app.query_params.update(words)
-    app.switch_page(f"pages/{page}/page.py").run()
-    return app
 
 
 @pytest.mark.slow

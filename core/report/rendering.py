@@ -117,6 +117,7 @@ def report_html(
     cohort: str,
     total: int,
     made: datetime,
+    purifies: bool = True,
 ) -> str:
     """One HTML page with all of an audit in it: it loads nothing, runs nothing, and prints.
 
@@ -134,6 +135,8 @@ def report_html(
         Scans in the cohort: an audit that was stopped says what it leaves out.
     made : datetime
         When, with its time zone.
+    purifies : bool
+        Whether the pipeline purifies what it finds something against, as the classifier's limits say.
     """
     ordered = worst_first(list(cases))
     return _template().render(
@@ -148,6 +151,7 @@ def report_html(
         cohort=cohort,
         total=total,
         made=made.strftime("%Y-%m-%d %H:%M %Z"),
+        purifies=purifies,
         measures=MEASURES,
         gain=GAIN,
         limit=0.5 / GAIN,

@@ -94,7 +94,7 @@ def _draw_words(case: Case, audit: AuditState) -> None:
             st.badge(f"Answer {answer(case)}", **({"icon": ":material/change_circle:", "color": "orange"} | how))
         else:
             st.badge(f"Answer {answer(case)}", icon=":material/check_circle:", color="green")
-    purified = (case.flagged or case.altered) and not case.kept_borderline
+    purified = audit.purifies and (case.flagged or case.altered) and not case.kept_borderline
     source = "on the estimate" if purified else "on the scan as it is"
     agree = round(audit.settings.seeds * (case.agreement or 0))
     st.markdown(

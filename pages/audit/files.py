@@ -93,6 +93,7 @@ def report(audit: AuditState, worker: Worker, models: Bundle, names: bool = Fals
         title=models.title,
         cohort=exported_title(audit, names),
         total=len(audit.sources),
+        purifies=audit.purifies,
         made=datetime.now(UTC),
     )
 

@@ -71,6 +71,12 @@ class AuditState(PageState):
         return with_thresholds(bundle(self.bundle), self.profile)
 
     @property
+    def purifies(self) -> bool:
+        """Whether the decision is ever the answer to an estimate."""
+        models = self.models
+        return models.limits_of(models.classifier_name(self.settings.classifier)).purifies
+
+    @property
     def ours(self) -> bool:
         """Whether it is our own sample cohort, whose names are nobody's."""
         return self.choices[0] == SAMPLES

@@ -136,6 +136,9 @@ def test_examine_command(capsys, cells, picture):
     assert (record["flagged"], record["scores"], record["thresholds"], record["t_star"]) == (False, {}, {}, None)
     assert main(["examine", str(picture), "--bundle", NAME]) == 0
     assert "not checked for attacks" in capsys.readouterr().out
+    status, record, _ = answer(capsys, "examine", picture, "--all")
+    assert status == 0 and record["slices"][0]["flagged"] is None
+    assert record["summary"].endswith("on slice 1 of 1; not checked for manipulation")
 
 
 def test_examine_command_refuses_a_brain_scan(capsys, cells, sample_files):

@@ -74,7 +74,7 @@ def cases_csv(cases: Sequence[Case], run: Mapping[str, Any]) -> str:
     Parameters
     ----------
     run : mapping
-        `core.report.cohort.run_record`.
+        `core.report.store.run_record`.
     """
     rows = [_row(case, run) for case in worst_first(list(cases))]
     columns = list(dict.fromkeys(name for row in rows for name in row))
@@ -128,7 +128,7 @@ def report_html(
     pictures : mapping of str to Pictures
         By the SHA-256 of the case; cases without are in the table only.
     run : mapping
-        `core.report.cohort.run_record`: the settings and the SHA-256 of the weights.
+        `core.report.store.run_record`: the settings and the SHA-256 of the weights.
     title, cohort : str
         Of the bundle, and what was audited.
     total : int

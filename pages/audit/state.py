@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from core.fidelity.region import Region
     from core.fidelity.region_fidelity import RegionFidelity
     from core.report.cases import AuditSettings, Case, CaseEvidence
-    from core.report.cohort import CaseStore
     from core.report.rendering import Pictures
     from core.report.sources import Source
+    from core.report.store import CaseStore
     from pages.shared.session import Session
 
 SAMPLES = "Sample cohort"
@@ -146,7 +146,7 @@ def _opened(
     settings: AuditSettings,
     profile: Profile | None,
 ) -> AuditState:
-    from core.report.cohort import CaseStore
+    from core.report.store import CaseStore
 
     sources = find()
     store = CaseStore(sources, with_thresholds(bundle(name), profile), settings)

@@ -198,8 +198,8 @@ def test_evaluate_goes_on_from_its_file(cells, tmp_path):
 
 def test_an_audit_says_so(cells, picture):
     from core.report.cases import AuditSettings, case_evidence
-    from core.report.cohort import CaseStore
     from core.report.sources import Source
+    from core.report.store import CaseStore
 
     source = Source("cell.png", "0" * 64, picture.read_bytes)
     for work in (

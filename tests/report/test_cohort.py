@@ -18,13 +18,12 @@ from core.fidelity.metrics import distance
 from core.report.cases import AuditSettings, Case, case_evidence, examined_case, summarised, worst_first
 from core.report.cohort import (
     COHORT,
-    CaseStore,
     cohort_cases,
     folder_cohort,
-    run_record,
     sample_cohort,
     uploaded_cohort,
 )
+from core.report.store import CaseStore, run_record
 from core.scans import ScanError
 
 ROOT = Path(__file__).resolve().parents[2]

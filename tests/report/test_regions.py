@@ -17,10 +17,11 @@ from pydicom.uid import generate_uid
 from core.fidelity.lesion import VERDICTS
 from core.fidelity.region import Region
 from core.report.cases import AuditSettings, Case, examined_case
-from core.report.cohort import CaseStore, run_record, sample_cohort, study_cohort
+from core.report.cohort import sample_cohort, study_cohort
 from core.report.naming import without_names
 from core.report.regions import NUMBERS, OutlineFile, measured_region, outlined_region, region_numbers
 from core.report.rendering import Pictures, cases_csv, figures, region_words
+from core.report.store import CaseStore, run_record
 from core.scans import ScanError, load_scan, sample_scans
 from tests.report.test_rendering import CASE, page, png
 

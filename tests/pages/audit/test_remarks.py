@@ -9,7 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from core.fidelity.region import Region
 from core.report.cases import AuditSettings, Case
-from core.report.cohort import CaseStore, sample_cohort, uploaded_cohort
+from core.report.cohort import sample_cohort, uploaded_cohort
+from core.report.store import CaseStore
 from pages.audit import files
 from pages.audit.charts import dots
 from pages.audit.evidence import note_region, note_remark

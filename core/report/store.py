@@ -1,8 +1,10 @@
 """Finished cases of a cohort, and what reviewers remarked on them: a run which was cut off goes on."""
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from threading import Lock
 from typing import Any
 
 from core import compute
@@ -14,6 +16,8 @@ from core.purification.ddim import PURIFY_STEPS
 from core.report.cases import AuditSettings, Case
 from core.report.regions import NUMBERS
 from core.report.sources import Source
+
+_NOTING = Lock()  # what is remarked while the file is made anew would be lost
 
 
 def run_record(sources: Sequence[Source], bundle: Bundle, settings: AuditSettings) -> dict[str, Any]:
@@ -76,27 +80,69 @@ class CaseStore:
         journal = self._open() if case.problem is None else None
         if journal is not None:
             try:
-                journal.add(case.numbers())
+                # A case that was made again says nothing of what others noted on it.
+                journal.add({key: value for key, value in case.numbers().items() if key != "remark" or value})
             except OSError:
                 self.failed = True
 
-    def forget(self) -> None:
-        """Delete what was kept."""
-        self._journal, self.known = None, {}
-        try:
-            self.path.unlink(missing_ok=True)
-        except OSError:
-            self.failed = True
+    def note(self, sha256: str, remark: str) -> None:
+        """Write what is remarked on a scan, finished or not; nothing where the remark is taken back."""
+        with _NOTING:
+            journal = self._open()
+            if journal is not None:
+                try:
+                    journal.add({"remark_on": sha256, "remark": remark})
+                except OSError:
+                    self.failed = True
+
+    def remarks(self) -> Mapping[str, str]:
+        """SHA-256 → what was remarked on that scan last, by whomever; empty where that was taken back."""
+        noted = [line for line in self._lines() if "remark" in line]
+        return {line.get("remark_on") or line.get("sha256", ""): line["remark"] for line in noted}
+
+    def forget(self, noted: Mapping[str, str] | None = None) -> None:
+        """Delete what was kept but the remarks, which are everybody's.
+
+        `noted`: SHA-256 → remark, to be kept where the disk tells of none.
+        """
+        with _NOTING:
+            remarks = {**(noted or {}), **self.remarks()}
+            self._journal, self.known = None, {}
+            try:
+                if remarks:
+                    self._begin_anew(remarks)
+                else:
+                    self.path.unlink(missing_ok=True)
+            except OSError:
+                self.failed = True
+
+    def _begin_anew(self, remarks: Mapping[str, str]) -> None:
+        """The file with the remarks alone, put in its place at once: a program that is killed loses none."""
+        fresh = self.path.with_suffix(".new")
+        fresh.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh.unlink(missing_ok=True)
+        journal = Journal(fresh, self._run)
+        for sha256, remark in remarks.items():
+            journal.add({"remark_on": sha256, "remark": remark})
+        os.replace(fresh, self.path)
 
     def now(self) -> Mapping[int, Case]:
         """What is kept at this moment, by whomever: all who audit the same cohort share it. Keys as in `known`."""
+        lines = {line["sha256"]: line for line in self._lines() if "sha256" in line}
+        remarks = self.remarks()
+        return {
+            index: Case.from_numbers(lines[key] | {"remark": remarks.get(key, "")}, source.name)
+            for index, source in enumerate(self._sources)
+            if (key := source.sha256) in lines
+        }
+
+    def _lines(self) -> tuple[dict[str, Any], ...]:
         journal = self._open(anew=False)
         try:
-            lines = {line["sha256"]: line for line in journal.now() if "sha256" in line} if journal is not None else {}
+            return journal.now() if journal is not None else ()
         except OSError:
-            self.failed, lines = True, {}
-        found = {index: lines.get(source.sha256) for index, source in enumerate(self._sources)}
-        return {index: Case.from_numbers(line, self._sources[index].name) for index, line in found.items() if line}
+            self.failed = True
+            return ()
 
     def _open(self, anew: bool = True) -> Journal | None:
         """The journal to work with, made where it isn't there and `anew`; None where there is none."""
@@ -112,6 +158,6 @@ class CaseStore:
         try:
             return Journal(self.path, self._run)
         except ValueError:
-            # Only this program writes here: one visitor deleted the file while another went on writing to it.
+            # Only this program writes here: what it wrote was torn.
             self.path.unlink()
             return Journal(self.path, self._run)

@@ -65,8 +65,9 @@ def study_cohort(files: Sequence[tuple[str, bytes]]) -> tuple[Source, ...]:
     """Uploaded files, as `uploaded_cohort` takes them; files of one DICOM series are one scan.
 
     Of a series `examine` takes the middle slice, as of any volume. A DICOM SEG, an RTSTRUCT or a NIfTI mask is no scan,
-    but outlines something on the others. Of an archive that holds DICOM what is no scan is left out: a patient CD
-    brings a viewer and its logs. ScanError also where the files can't be looked through in time.
+    but outlines something on the others. Of an archive that holds DICOM what is no scan, or can't be unpacked, is left
+    out and counted: a patient CD brings a viewer and its logs. ScanError also where the files can't be looked through
+    in time.
     """
     sources = uploaded_cohort(files, discs=True)
     facts = sort_files(source.read() for source in sources)
@@ -82,6 +83,8 @@ def study_cohort(files: Sequence[tuple[str, bytes]]) -> tuple[Source, ...]:
     if sources and not series:
         raise ScanError("These files outline scans but hold none: add the scans that they were made on.")
     scans = [_together(parts) for parts in series.values()]
+    outlining = [source for source, own in zip(sources, facts, strict=True) if own.outlines]
+    scans[0] = _with_left_out(scans[0], [scans[0], *outlining])  # which are no scans, and would take it with them
     return tuple(
         replace(scan, outlines=tuple(file for file in outlines if may_outline(file, scan.name, len(scans) == 1)))
         for scan in scans
@@ -94,8 +97,13 @@ def _together(parts: list[Source]) -> Source:
         return parts[0]
     name = f"{one_line(parts[0].name, 40)} and {len(parts) - 1} more"
     digest = _sha256("".join(part.sha256 for part in parts).encode("ascii"))
-    left_out = sum(part.left_out for part in parts)
-    return Source(name, digest, lambda: packed(parts), files=len(parts), left_out=left_out)
+    return _with_left_out(Source(name, digest, lambda: packed(parts), files=len(parts)), parts)
+
+
+def _with_left_out(scan: Source, parts: Sequence[Source]) -> Source:
+    """The scan with what was left out beside these."""
+    reasons = tuple(reason for part in parts for reason in part.not_unpacked)
+    return replace(scan, left_out=sum(part.left_out for part in parts), not_unpacked=reasons)
 
 
 def packed(parts: Sequence[Source]) -> memoryview:
@@ -109,26 +117,38 @@ def _uploaded(name: str, data: bytes) -> Source:
 
 def _packed(name: str, data: bytes, discs: bool) -> list[Source]:
     contents, left_out = unpack(data, name), 0
+    reasons: tuple[str, ...] = ()
     if discs and any(content.kind == DICOM for _, content in contents.files):
-        scans = Contents([(file, content) for file, content in contents.files if _may_be_scan(content)])
-        left_out = len(contents.files) - len(scans.files) + len(contents.errors)
-        contents = scans
+        scans = _scans_of(contents)
+        left_out = len(contents.files) + len(contents.errors) - len(scans.files)
+        reasons = tuple(str(error) for error in scans.errors)
+        contents = Contents(scans.files)
     sources = []
     for file, content in _all_files(contents):
         sources.append(Source(_shown(file), _sha256(content.view), partial(_unpacked, content)))
         content.let_go()
     if left_out:
-        sources[0] = replace(sources[0], left_out=left_out)
+        sources[0] = replace(sources[0], left_out=left_out, not_unpacked=reasons)
     return sources
 
 
-def _may_be_scan(content: Content) -> bool:
+def _scans_of(contents: Contents) -> Contents:
+    """What may be scans, and why the rest of them can't be unpacked."""
+    scans = Contents(errors=list(contents.errors))
+    for file, content in contents.files:
+        try:
+            if _may_be_scan(content, file):
+                scans.files.append((file, content))
+        except ScanError as error:
+            scans.errors.append(error)
+    return scans
+
+
+def _may_be_scan(content: Content, name: str) -> bool:
     if content.kind != GZIP:
         return content.kind is not None
     try:
-        return gunzip(content, "", limits.MAX_ARCHIVE_BYTES)[1] != GZIP
-    except ScanError:
-        return False
+        return gunzip(content, name, limits.MAX_ARCHIVE_BYTES)[1] != GZIP
     finally:
         content.let_go()
 

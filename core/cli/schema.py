@@ -91,7 +91,7 @@ EXAMINE_ALL = _record(
             frame=_COUNT,
             label=_TEXT_OR_NULL,
             probability=_NUMBER_OR_NULL,
-            flagged=_FLAG,
+            flagged=_FLAG_OR_NULL,
             altered=_FLAG_OR_NULL,
             refused=_TEXT_OR_NULL,
         ),

@@ -27,8 +27,8 @@ class SliceVerdict:
         The decision, or as long as it isn't `examined` the classifier's own answer; None where it was refused.
     confidence : float
         Of that label, in [0, 1]; 0 where there is none.
-    flagged : bool
-        Whether it may have been manipulated.
+    flagged : bool or None
+        Whether it may have been manipulated; None where the bundle can't tell, or nobody has asked yet.
     altered : bool or None
         Whether something was added to its pixels; None where the bundle doesn't ask, or nobody has asked yet.
     refused : str or None
@@ -40,7 +40,7 @@ class SliceVerdict:
     frame: int
     label: str | None
     confidence: float
-    flagged: bool = False
+    flagged: bool | None = None
     refused: str | None = None
     examined: bool = False
     altered: bool | None = None
@@ -103,7 +103,7 @@ def verdict_of(exam: Examination, examined: bool = True) -> SliceVerdict:
         frame=exam.frame_index,
         label=answer.label if answer else None,
         confidence=answer.confidence if answer else 0.0,
-        flagged=bool(exam.detection and exam.detection.flagged),
+        flagged=exam.detection.flagged if exam.detection else None,
         refused=exam.refused,
         examined=examined,
         altered=exam.detection.altered if exam.detection else None,
@@ -113,6 +113,7 @@ def verdict_of(exam: Examination, examined: bool = True) -> SliceVerdict:
 def summarise(verdicts: Sequence[SliceVerdict], classes: Sequence[str]) -> str:
     """One line: which slices show more than the first of `classes`, and which were flagged or refused, counted from 1.
 
+    Where none was checked for manipulation, it says so.
     ``'tumour on slices 11 to 18 of 25; none flagged; slices 1 to 3 refused'``.
     """
     by_label = {name: [verdict.frame for verdict in verdicts if verdict.label == name] for name in classes}
@@ -121,7 +122,9 @@ def summarise(verdicts: Sequence[SliceVerdict], classes: Sequence[str]) -> str:
     parts[-1] += f" of {len(verdicts)}"
     flagged = [verdict.frame for verdict in verdicts if verdict.flagged]
     refused = [verdict.frame for verdict in verdicts if verdict.refused]
-    parts.append(f"{_places(flagged)} flagged" if flagged else "none flagged")
+    checked = any(verdict.flagged is not None for verdict in verdicts)
+    none = "none flagged" if checked else "not checked for manipulation"
+    parts.append(f"{_places(flagged)} flagged" if flagged else none)
     if refused:
         parts.append(f"{_places(refused)} refused")
     return "; ".join(parts)

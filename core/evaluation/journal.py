@@ -66,7 +66,9 @@ class Journal:
     def _write(self, line: bytes) -> None:
         # One write and no buffer: two processes that append to the same file don't mix their lines.
         with self.path.open("ab", buffering=0) as file:
-            file.write(line)
+            # Another may have deleted the file: what is written to it anew has to be known as this run's.
+            begun = file.tell() or line == self._first
+            file.write(line if begun else self._first + line)
 
 
 def _parsed(lines: list[bytes]) -> Iterator[dict[str, Any]]:

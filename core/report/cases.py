@@ -57,11 +57,11 @@ class CaseEvidence:
     scan, exam
         What was opened, and what the pipeline made of its middle frame.
     t_star : int or None
-        Noise level of the purification, by the pipeline's own rule; None, as all the following, where the scan is
+        Noise level of the purification, by the adaptive rule; None, as all the following, where the scan is
         refused.
     estimate : ndarray or None
         (C, H, W) in [0, 1]: purified with the first seed. Where the scan is flagged or altered, what the decision
-        rests on, unless its own answer stands.
+        rests on, unless its own answer stands or the classifier's limits purify nothing.
     seeds : Agreement or None
         What every seed came to, the first one's answer first.
     reference : ndarray or None
@@ -213,7 +213,7 @@ def case_evidence(source: Source, bundle: Bundle, settings: AuditSettings) -> Ca
     if exam.refused or exam.detection is None:
         return CaseEvidence(scan, exam)
     t_star = limits.t_star(exam.detection.scores["amv"])
-    # What the pipeline does to a scan that is flagged, with the noise level that it would choose for this one.
+    # What the pipeline does to a flagged scan where it purifies at all, with the noise level that it chooses for this.
     purifier = PurifySettings("diffpure-ddim", t=t_star, steps=PURIFY_STEPS)
     seeds = range(settings.seed, settings.seed + settings.seeds)
     together = Agreement()

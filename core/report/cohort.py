@@ -1,22 +1,17 @@
-"""A cohort through the pipeline, a scan at a time; finished scans are kept, so that a run which was cut off goes on."""
+"""A cohort: the scans in it, and their way through the pipeline, one at a time."""
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from core import compute
 from core.bundles import Bundle
-from core.evaluation.evaluation import weights_record
-from core.evaluation.journal import Journal, cache_folder, fingerprint
-from core.fidelity.metrics import Fidelity
-from core.purification.ddim import PURIFY_STEPS
 from core.report.cases import AuditSettings, Case, examined_case
-from core.report.regions import NUMBERS, OutlineFile, may_outline
+from core.report.regions import OutlineFile, may_outline
 from core.report.sources import Source
+from core.report.store import CaseStore
 from core.scans import ScanError, limits, sample_scans
 from core.scans.archive import Contents, gunzip, pack, read_folder, unpack
 from core.scans.loading import sort_files
@@ -70,8 +65,9 @@ def study_cohort(files: Sequence[tuple[str, bytes]]) -> tuple[Source, ...]:
     """Uploaded files, as `uploaded_cohort` takes them; files of one DICOM series are one scan.
 
     Of a series `examine` takes the middle slice, as of any volume. A DICOM SEG, an RTSTRUCT or a NIfTI mask is no scan,
-    but outlines something on the others. Of an archive that holds DICOM what is no scan is left out: a patient CD
-    brings a viewer and its logs. ScanError also where the files can't be looked through in time.
+    but outlines something on the others. Of an archive that holds DICOM what is no scan, or can't be unpacked, is left
+    out and counted: a patient CD brings a viewer and its logs. ScanError also where the files can't be looked through
+    in time.
     """
     sources = uploaded_cohort(files, discs=True)
     facts = sort_files(source.read() for source in sources)
@@ -87,6 +83,8 @@ def study_cohort(files: Sequence[tuple[str, bytes]]) -> tuple[Source, ...]:
     if sources and not series:
         raise ScanError("These files outline scans but hold none: add the scans that they were made on.")
     scans = [_together(parts) for parts in series.values()]
+    outlining = [source for source, own in zip(sources, facts, strict=True) if own.outlines]
+    scans[0] = _with_left_out(scans[0], [scans[0], *outlining])  # which are no scans, and would take it with them
     return tuple(
         replace(scan, outlines=tuple(file for file in outlines if may_outline(file, scan.name, len(scans) == 1)))
         for scan in scans
@@ -99,8 +97,13 @@ def _together(parts: list[Source]) -> Source:
         return parts[0]
     name = f"{one_line(parts[0].name, 40)} and {len(parts) - 1} more"
     digest = _sha256("".join(part.sha256 for part in parts).encode("ascii"))
-    left_out = sum(part.left_out for part in parts)
-    return Source(name, digest, lambda: packed(parts), files=len(parts), left_out=left_out)
+    return _with_left_out(Source(name, digest, lambda: packed(parts), files=len(parts)), parts)
+
+
+def _with_left_out(scan: Source, parts: Sequence[Source]) -> Source:
+    """The scan with what was left out beside these."""
+    reasons = tuple(reason for part in parts for reason in part.not_unpacked)
+    return replace(scan, left_out=sum(part.left_out for part in parts), not_unpacked=reasons)
 
 
 def packed(parts: Sequence[Source]) -> memoryview:
@@ -114,26 +117,38 @@ def _uploaded(name: str, data: bytes) -> Source:
 
 def _packed(name: str, data: bytes, discs: bool) -> list[Source]:
     contents, left_out = unpack(data, name), 0
+    reasons: tuple[str, ...] = ()
     if discs and any(content.kind == DICOM for _, content in contents.files):
-        scans = Contents([(file, content) for file, content in contents.files if _may_be_scan(content)])
-        left_out = len(contents.files) - len(scans.files) + len(contents.errors)
-        contents = scans
+        scans = _scans_of(contents)
+        left_out = len(contents.files) + len(contents.errors) - len(scans.files)
+        reasons = tuple(str(error) for error in scans.errors)
+        contents = Contents(scans.files)
     sources = []
     for file, content in _all_files(contents):
         sources.append(Source(_shown(file), _sha256(content.view), partial(_unpacked, content)))
         content.let_go()
     if left_out:
-        sources[0] = replace(sources[0], left_out=left_out)
+        sources[0] = replace(sources[0], left_out=left_out, not_unpacked=reasons)
     return sources
 
 
-def _may_be_scan(content: Content) -> bool:
+def _scans_of(contents: Contents) -> Contents:
+    """What may be scans, and why the rest of them can't be unpacked."""
+    scans = Contents(errors=list(contents.errors))
+    for file, content in contents.files:
+        try:
+            if _may_be_scan(content, file):
+                scans.files.append((file, content))
+        except ScanError as error:
+            scans.errors.append(error)
+    return scans
+
+
+def _may_be_scan(content: Content, name: str) -> bool:
     if content.kind != GZIP:
         return content.kind is not None
     try:
-        return gunzip(content, "", limits.MAX_ARCHIVE_BYTES)[1] != GZIP
-    except ScanError:
-        return False
+        return gunzip(content, name, limits.MAX_ARCHIVE_BYTES)[1] != GZIP
     finally:
         content.let_go()
 
@@ -162,107 +177,6 @@ def _shown(name: str) -> str:
 
 def _sha256(data: Buffer) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def run_record(sources: Sequence[Source], bundle: Bundle, settings: AuditSettings) -> dict[str, Any]:
-    """Everything that the cases of a cohort depend on; no file names."""
-    name = bundle.classifier_name(settings.classifier)
-    limits_today, diffusion = bundle.limits_of(name), bundle.diffusion
-    assert diffusion is not None, "a bundle without has no limits"
-    scans = [
-        [
-            source.sha256,
-            source.reference and _sha256(source.reference.read_bytes()),
-            sorted(file.sha256 for file in source.outlines),
-        ]
-        for source in sources
-    ]
-    return {
-        # Cases that an earlier version of this program kept with other numbers must not be taken for this one's.
-        "numbers": [*(field.name for kind in (Case, Fidelity) for field in fields(kind)), *NUMBERS],
-        "cohort": fingerprint({"scans": sorted(scans, key=str)}),
-        "bundle": bundle.name,
-        "weights_sha256": weights_record(bundle, name),
-        "classifier": name,
-        "limits": repr(limits_today),
-        "steps": PURIFY_STEPS,
-        "seed": settings.seed,
-        "seeds": settings.seeds,
-        "device": compute.device().type,
-        "precision": str(diffusion.unet.dtype).removeprefix("torch."),
-    }
-
-
-class CaseStore:
-    """Finished cases of one cohort on this machine's disk: numbers, digests and remarks, no pixels and no file names.
-
-    The names are those of the files that are there today, as an upload's name may tell who the patient is.
-
-    Parameters
-    ----------
-    sources, bundle, settings
-        The cohort; nothing is written before the first case is kept.
-
-    Attributes
-    ----------
-    known : mapping of int to Case
-        Place in the cohort → what an earlier run kept.
-    failed : bool
-        The disk could not be read or written: cases are lost when the program ends.
-    """
-
-    def __init__(self, sources: Sequence[Source], bundle: Bundle, settings: AuditSettings) -> None:
-        self._run = run_record(sources, bundle, settings)
-        self.path = cache_folder() / "audits" / f"{fingerprint(self._run)}.jsonl"
-        self._journal: Journal | None = None
-        self.failed = False
-        self._sources = sources
-        self.known = self.now()
-
-    def keep(self, case: Case) -> None:
-        """Write a finished case. Of a file that could not be opened nothing is kept: the sentence may name it."""
-        journal = self._open() if case.problem is None else None
-        if journal is not None:
-            try:
-                journal.add(case.numbers())
-            except OSError:
-                self.failed = True
-
-    def forget(self) -> None:
-        """Delete what was kept."""
-        self._journal, self.known = None, {}
-        try:
-            self.path.unlink(missing_ok=True)
-        except OSError:
-            self.failed = True
-
-    def now(self) -> Mapping[int, Case]:
-        """What is kept at this moment, by whomever: all who audit the same cohort share it. Keys as in `known`."""
-        journal = self._open(anew=False)
-        try:
-            lines = {line["sha256"]: line for line in journal.now() if "sha256" in line} if journal is not None else {}
-        except OSError:
-            self.failed, lines = True, {}
-        found = {index: lines.get(source.sha256) for index, source in enumerate(self._sources)}
-        return {index: Case.from_numbers(line, self._sources[index].name) for index, line in found.items() if line}
-
-    def _open(self, anew: bool = True) -> Journal | None:
-        """The journal to work with, made where it isn't there and `anew`; None where there is none."""
-        try:
-            if self._journal is None and (anew or self.path.exists()):
-                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._journal = self._opened()
-        except OSError:
-            self.failed = True
-        return self._journal
-
-    def _opened(self) -> Journal:
-        try:
-            return Journal(self.path, self._run)
-        except ValueError:
-            # Only this program writes here: one visitor deleted the file while another went on writing to it.
-            self.path.unlink()
-            return Journal(self.path, self._run)
 
 
 def cohort_cases(

@@ -74,7 +74,7 @@ def cases_csv(cases: Sequence[Case], run: Mapping[str, Any]) -> str:
     Parameters
     ----------
     run : mapping
-        `core.report.cohort.run_record`.
+        `core.report.store.run_record`.
     """
     rows = [_row(case, run) for case in worst_first(list(cases))]
     columns = list(dict.fromkeys(name for row in rows for name in row))
@@ -117,6 +117,7 @@ def report_html(
     cohort: str,
     total: int,
     made: datetime,
+    purifies: bool = True,
 ) -> str:
     """One HTML page with all of an audit in it: it loads nothing, runs nothing, and prints.
 
@@ -127,13 +128,15 @@ def report_html(
     pictures : mapping of str to Pictures
         By the SHA-256 of the case; cases without are in the table only.
     run : mapping
-        `core.report.cohort.run_record`: the settings and the SHA-256 of the weights.
+        `core.report.store.run_record`: the settings and the SHA-256 of the weights.
     title, cohort : str
         Of the bundle, and what was audited.
     total : int
         Scans in the cohort: an audit that was stopped says what it leaves out.
     made : datetime
         When, with its time zone.
+    purifies : bool
+        Whether the pipeline purifies what it finds something against, as the classifier's limits say.
     """
     ordered = worst_first(list(cases))
     return _template().render(
@@ -148,6 +151,7 @@ def report_html(
         cohort=cohort,
         total=total,
         made=made.strftime("%Y-%m-%d %H:%M %Z"),
+        purifies=purifies,
         measures=MEASURES,
         gain=GAIN,
         limit=0.5 / GAIN,

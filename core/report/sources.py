@@ -27,8 +27,10 @@ class Source:
     files : int
         How many files it is in.
     left_out : int
-        How many files that came with it are no scans, such as the viewer on a patient CD; of an archive its first scan
+        How many files that came with it were left out, such as the viewer on a patient CD; of an archive its first scan
         counts them.
+    not_unpacked : tuple of str
+        Why some of these could not be unpacked, one sentence each: what is no scan isn't among them.
     truth : str or None
         The class that it is known to be of.
     """
@@ -40,4 +42,5 @@ class Source:
     outlines: tuple[OutlineFile, ...] = ()
     files: int = 1
     left_out: int = 0
+    not_unpacked: tuple[str, ...] = ()
     truth: str | None = None

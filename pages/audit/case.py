@@ -67,13 +67,14 @@ def _draw_remark(case: Case, index: int) -> None:
     key = f"audit-remark-{case.sha256}"
     st.text_area(
         "Remark", case.remark, max_chars=MOST_LETTERS, key=key, placeholder="What should readers of the report know?",
-        help=ABOUT_REMARK, on_change=_keep_remark, args=(index, key),
+        help=ABOUT_REMARK, on_change=_keep_remark, args=(index, case.sha256, key),
     )  # fmt: skip
 
 
-def _keep_remark(index: int, key: str) -> None:
+def _keep_remark(index: int, sha256: str, key: str) -> None:
+    """Not of finished cases alone: a click on “Audit again” ends the writing, and may be taken first."""
     audit = current_session().state_of(AuditState)
-    if audit and index in audit.cases:
+    if audit and index < len(audit.sources) and audit.sources[index].sha256 == sha256:
         note_remark(audit, index, st.session_state[key] or "")
 
 
@@ -94,7 +95,7 @@ def _draw_words(case: Case, audit: AuditState) -> None:
             st.badge(f"Answer {answer(case)}", **({"icon": ":material/change_circle:", "color": "orange"} | how))
         else:
             st.badge(f"Answer {answer(case)}", icon=":material/check_circle:", color="green")
-    purified = (case.flagged or case.altered) and not case.kept_borderline
+    purified = audit.purifies and (case.flagged or case.altered) and not case.kept_borderline
     source = "on the estimate" if purified else "on the scan as it is"
     agree = round(audit.settings.seeds * (case.agreement or 0))
     st.markdown(

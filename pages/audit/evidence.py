@@ -13,7 +13,7 @@ from pages.shared.runtime import heavy_work
 if TYPE_CHECKING:
     from core.fidelity.region import Region
     from core.fidelity.region_fidelity import RegionFidelity
-    from core.report.cases import Case, CaseEvidence
+    from core.report.cases import CaseEvidence
 
 
 def evidence_of(audit: AuditState, index: int) -> CaseEvidence:
@@ -44,17 +44,20 @@ def note_region(audit: AuditState, index: int, region: Region, found: RegionFide
     numbers = region_numbers(region, found)
     if audit.cases[index].region == numbers:
         return False
-    audit.keep(index, replace(_as_kept(audit, index), region=numbers))
+    kept = audit.store.now().get(index)  # with what others noted meanwhile, which writing it again would else undo
+    audit.cases[index] = replace(kept or audit.cases[index], region=numbers)
+    if kept:  # else another has begun everything again, and an old case must not stand among the new ones
+        audit.store.keep(audit.cases[index])
     return True
 
 
 def note_remark(audit: AuditState, index: int, text: str) -> None:
-    """Keep what a reviewer notes on a case, with the audit."""
-    remark = text.strip()
-    if audit.cases[index].remark != remark:
-        audit.keep(index, replace(_as_kept(audit, index), remark=remark))
-
-
-def _as_kept(audit: AuditState, index: int) -> Case:
-    """A case with what other visitors noted on it meanwhile, which writing it again would else undo."""
-    return audit.store.now().get(index, audit.cases[index])
+    """Keep what a reviewer notes on a scan, with the audit; the case may be in the making again."""
+    sha256, remark = audit.sources[index].sha256, text.strip()
+    case = audit.cases.get(index)
+    if case and case.remark == remark:
+        return
+    audit.remarks[sha256] = remark
+    audit.store.note(sha256, remark)
+    if index in audit.cases:
+        audit.cases[index] = replace(audit.store.now().get(index, audit.cases[index]), remark=remark)

@@ -28,8 +28,8 @@ PATIENCE = 90.0  # seconds: the browser gives a file up after 180
 
 def draw_downloads(session: Session, audit: AuditState) -> None:
     """Table and report, both made when asked for; the report computes its pictures again, which takes a moment."""
-    from core.report.cohort import run_record
     from core.report.rendering import cases_csv
+    from core.report.store import run_record
 
     worker, models = engine().worker, audit.models
     names = session.write_names = _draw_choice(session)
@@ -81,8 +81,8 @@ def exported_title(audit: AuditState, names: bool) -> str:
 
 def report(audit: AuditState, worker: Worker, models: Bundle, names: bool = False) -> str:
     """The report, with pictures of the worst cases: all that could be made within `PATIENCE` seconds."""
-    from core.report.cohort import run_record
     from core.report.rendering import report_html
+    from core.report.store import run_record
 
     cases = exported(audit, names)
     pictures = _pictures(audit, worker, models)
@@ -93,6 +93,7 @@ def report(audit: AuditState, worker: Worker, models: Bundle, names: bool = Fals
         title=models.title,
         cohort=exported_title(audit, names),
         total=len(audit.sources),
+        purifies=audit.purifies,
         made=datetime.now(UTC),
     )
 

@@ -88,9 +88,14 @@ def about_files(sources: tuple[Source, ...]) -> str:
         parts.append(f"{files} files are {count}: a DICOM series counts once, by its middle slice.")
     if outlines:
         parts.append(f"{outlines} more outline{'s' * (outlines == 1)} regions of interest.")
-    if left_out := sum(source.left_out for source in sources):
+    reasons = [reason for source in sources for reason in source.not_unpacked]
+    if left_out := sum(source.left_out for source in sources) - len(reasons):
         count = "1 other file" if left_out == 1 else f"{left_out} other files"
         parts.append(f"{count} of the archive {'is' if left_out == 1 else 'are'} no scan and left out.")
+    if reasons:
+        count = "1 file" if len(reasons) == 1 else f"{len(reasons)} files"
+        first = "" if len(reasons) == 1 else "The first: "
+        parts.append(f"**{count} could not be unpacked, so that scans may be missing.** {first}{plain(reasons[0])}")
     return " ".join(parts)
 
 

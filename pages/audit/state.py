@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from core.fidelity.region import Region
     from core.fidelity.region_fidelity import RegionFidelity
     from core.report.cases import AuditSettings, Case, CaseEvidence
-    from core.report.cohort import CaseStore
     from core.report.rendering import Pictures
     from core.report.sources import Source
+    from core.report.store import CaseStore
     from pages.shared.session import Session
 
 SAMPLES = "Sample cohort"
@@ -47,8 +47,8 @@ class AuditState(PageState):
         The case that is looked at; only one is kept, so that memory stays flat.
     pictures : dict of str to Pictures
         SHA-256 of the worst cases → what a report draws of them: a second report needn't compute them again.
-    remarks : dict of int to str
-        Place in the cohort → what reviewers noted in the audit that is made again.
+    remarks : dict of str to str
+        SHA-256 → what was remarked here, for a disk that can't keep it.
     measured : tuple or None
         In which region of it was measured last, and what was found.
     """
@@ -62,13 +62,19 @@ class AuditState(PageState):
     profile: Profile | None = None
     opened: tuple[int, CaseEvidence] | None = None
     pictures: dict[str, Pictures] = field(default_factory=dict)
-    remarks: dict[int, str] = field(default_factory=dict)
+    remarks: dict[str, str] = field(default_factory=dict)
     measured: tuple[Region, RegionFidelity | str] | None = None
 
     @property
     def models(self) -> Bundle:
         """The bundle, with the thresholds that hold here."""
         return with_thresholds(bundle(self.bundle), self.profile)
+
+    @property
+    def purifies(self) -> bool:
+        """Whether the decision is ever the answer to an estimate."""
+        models = self.models
+        return models.limits_of(models.classifier_name(self.settings.classifier)).purifies
 
     @property
     def ours(self) -> bool:
@@ -90,16 +96,11 @@ class AuditState(PageState):
         return True
 
     def take(self, finished: tuple[int, Case]) -> None:
-        """Note one more case, with what was remarked on it before."""
+        """Note one more case, with what was remarked on it before, or by others meanwhile."""
         index, case = finished
         self.cases[index] = case
-        if remark := self.remarks.get(index):
-            self.keep(index, replace(case, remark=remark))
-
-    def keep(self, index: int, case: Case) -> None:
-        """Put a case in the place of what was known of it, on disk too."""
-        self.cases[index] = case
-        self.store.keep(case)
+        if remark := self.store.remarks().get(case.sha256, self.remarks.get(case.sha256)):
+            self.cases[index] = replace(case, remark=remark)
 
     def in_order(self) -> list[int]:
         """Places of the cases that are done, worst first."""
@@ -140,7 +141,7 @@ def _opened(
     settings: AuditSettings,
     profile: Profile | None,
 ) -> AuditState:
-    from core.report.cohort import CaseStore
+    from core.report.store import CaseStore
 
     sources = find()
     store = CaseStore(sources, with_thresholds(bundle(name), profile), settings)
@@ -161,11 +162,9 @@ def begin(audit: AuditState) -> None:
     from core.report.cohort import cohort_cases
 
     if audit.complete:
-        # What is deleted below is everybody's, and others may have remarked on it since this audit was opened.
-        kept = {**audit.store.now(), **{index: case for index, case in audit.cases.items() if case.remark}}
-        audit.remarks = {index: case.remark for index, case in kept.items() if case.remark}
+        audit.remarks = {case.sha256: case.remark for case in audit.cases.values() if case.remark}
         audit.pictures.clear()
-        audit.store.forget()
+        audit.store.forget(audit.remarks)
         audit.cases = {}
         audit.opened = None
     steps = cohort_cases(audit.sources, audit.models, audit.settings, audit.store, done=set(audit.cases))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pages.shared.session import Session
 
 GIVEN = "As it was given"
+LEAST_WIDTH, LETTER_WIDTH, PADDING = 120, 14, 40  # px, of an answer's cell; a letter's as in a subheader
 OFFER = "Outline a region in the viewer, and how much of the answer rests on it stands here."
 
 
@@ -87,7 +89,7 @@ def _draw_answers(exam: Examination, before: Prediction | None) -> None:
     known = {title: answer for title, answer in answers.items() if answer}
     if len(known) < 2:
         return
-    grid = st.grid(len(known), min_column_width=120)
+    grid = st.grid(len(known), min_column_width=least_width([answer.label for answer in known.values()]))
     for title, answer in known.items():
         with grid.container(border=True, height="stretch", gap="xsmall"):
             st.markdown(title)
@@ -105,6 +107,12 @@ def _draw_answers(exam: Examination, before: Prediction | None) -> None:
             st.markdown(
                 f"The purified estimate was put to another classifier, **{plain(robust)}**, which learned under attack."
             )
+
+
+def least_width(labels: Iterable[str]) -> int:
+    """How wide, in px, a cell has to be for the longest word of the labels to stand on one line."""
+    longest = max((len(word) for label in labels for word in label.split()), default=0)
+    return max(LEAST_WIDTH, LETTER_WIDTH * longest + PADDING)
 
 
 def _borderline_words(purified: Prediction, decision: Prediction) -> str:

@@ -56,19 +56,21 @@ def _draw_file(session: Session, scan: Scan) -> None:
         if state.problem is None:
             open_outlines(session, file.getbuffer(), file.name)
         state.file_id = file.file_id
-        if state.problem is None:
-            st.session_state[f"outline-of-{key}"] = 0  # the picker remembers which one of the file before was chosen
         st.rerun()
     if len(state.outlines) > 1:
         numbers = [f"Outline {outline.number}" for outline in state.outlines]
+        # The state is the truth and the widget mirrors it: what a widget says is lost where another page is drawn.
+        st.session_state[f"outline-of-{key}"] = state.outline
         st.selectbox(
-            "Which outline of the file", range(len(numbers)), format_func=numbers.__getitem__, key=f"outline-of-{key}",
-            on_change=_outline_chosen, args=(f"outline-of-{key}",),
+            "Which outline of the file", range(len(numbers)), None, format_func=numbers.__getitem__, required=True,
+            key=f"outline-of-{key}", on_change=_outline_chosen, args=(f"outline-of-{key}",),
         )  # fmt: skip
 
 
 def _outline_chosen(key: str) -> None:
-    keep_outline(region_state(current_session()), st.session_state[key])
+    chosen = st.session_state[key]
+    if chosen is not None:
+        keep_outline(region_state(current_session()), chosen)
 
 
 def _take_own(session: Session, exam: Examination) -> None:
@@ -97,6 +99,14 @@ def attribution_of(session: Session, exam: Examination) -> np.ndarray:
     return state.attribution[1]
 
 
+def _why_unpurified(exam: Examination) -> str:
+    if exam.detection is None or exam.refused:
+        return ""
+    if exam.left_alone:
+        return ": under the hardened policy the classifier is given every scan as it is"
+    return ", as the scan was not flagged" + (" and not altered" if exam.detection.asks_altered else "")
+
+
 def draw_region(session: Session, scan: Scan, exam: Examination, before: Examination | None) -> None:
     """What is known of the region on the slice that is examined; of a region elsewhere, where it is."""
     region, state = region_here(session), region_state(session)
@@ -107,9 +117,7 @@ def draw_region(session: Session, scan: Scan, exam: Examination, before: Examina
             st.markdown(f"There is no region on this slice, but on {where}. Examine that slice to read of it.")
         return
     if exam.purification is None:
-        found = "" if exam.detection is None or exam.refused else ", as the scan was not flagged"
-        found += " and not altered" if found and exam.detection and exam.detection.asks_altered else ""
-        st.markdown(f"**Nothing was purified**{found}. {UNPURIFIED}")
+        st.markdown(f"**Nothing was purified**{_why_unpurified(exam)}. {UNPURIFIED}")
         st.page_link("pages/purify/page.py", label="Purify this scan", icon=":material/healing:")
     else:
         clean, given = before is not None, before or exam

@@ -45,14 +45,15 @@ def draw_part(state: FaultsState) -> list[Layer]:
         key = f"faults-part-{state.bundle}-{state.network}"
         st.session_state[key] = state.layer.part
         st.selectbox(
-            "Expert", parts, format_func=titles.get, key=key, on_change=lambda: _enter(state, st.session_state[key]),
-            width=380,
+            "Expert", parts, None, format_func=titles.get, key=key, required=True, width=380,
+            on_change=lambda: _enter(state, st.session_state[key]),
         )  # fmt: skip
     return shown_layers(state)
 
 
-def _enter(state: FaultsState, part: str) -> None:
-    enter(state, next(layer for layer in state.layers if layer.part == part))
+def _enter(state: FaultsState, part: str | None) -> None:
+    if part is not None:
+        enter(state, next(layer for layer in state.layers if layer.part == part))
 
 
 def _draw_strip(state: FaultsState, shown: list[Layer]) -> None:

@@ -27,22 +27,34 @@ def draw_place(state: FaultsState, shown: list[Layer], layer: Layer) -> None:
 
 
 def _draw_layer(state: FaultsState, shown: list[Layer], now: Layer) -> None:
+    # The state is the truth and the lists mirror it. They begin empty, as a browser that draws one anew in between
+    # would otherwise choose its first option by itself.
     key = f"faults-layer-{state.bundle}-{state.network}-{now.part}"
     names = {layer.name: layer for layer in shown}
     st.session_state[key] = now.name
     st.selectbox(
-        "Layer", list(names), format_func=lambda name: layer_title(names[name]), key=key, width=130,
-        on_change=lambda: enter(state, names[st.session_state[key]]),
+        "Layer", list(names), None, format_func=lambda name: layer_title(names[name]), key=key, width=130,
+        required=True, on_change=lambda: _layer_chosen(state, names, st.session_state[key]),
     )  # fmt: skip
+
+
+def _layer_chosen(state: FaultsState, names: dict[str, Layer], chosen: str | None) -> None:
+    if chosen is not None:
+        enter(state, names[chosen])
 
 
 def _draw_tensor(state: FaultsState, layer: Layer) -> None:
     key = f"faults-tensor-{state.bundle}-{state.network}-{layer.name}"
     st.session_state[key] = state.tensor
     st.selectbox(
-        "Tensor", list(layer.tensors), format_func=lambda name: short_tensor(layer, name), key=key, width=250,
-        on_change=lambda: state.look_at(st.session_state[key]),
+        "Tensor", list(layer.tensors), None, format_func=lambda name: short_tensor(layer, name), key=key, width=250,
+        required=True, on_change=lambda: _tensor_chosen(state, st.session_state[key]),
     )  # fmt: skip
+
+
+def _tensor_chosen(state: FaultsState, chosen: str | None) -> None:
+    if chosen is not None:
+        state.look_at(chosen)
 
 
 def _draw_number(state: FaultsState, layer: Layer) -> None:

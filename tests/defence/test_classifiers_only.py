@@ -136,6 +136,9 @@ def test_examine_command(capsys, cells, picture):
     assert (record["flagged"], record["scores"], record["thresholds"], record["t_star"]) == (False, {}, {}, None)
     assert main(["examine", str(picture), "--bundle", NAME]) == 0
     assert "not checked for attacks" in capsys.readouterr().out
+    status, record, _ = answer(capsys, "examine", picture, "--all")
+    assert status == 0 and record["slices"][0]["flagged"] is None
+    assert record["summary"].endswith("on slice 1 of 1; not checked for manipulation")
 
 
 def test_examine_command_refuses_a_brain_scan(capsys, cells, sample_files):
@@ -195,8 +198,8 @@ def test_evaluate_goes_on_from_its_file(cells, tmp_path):
 
 def test_an_audit_says_so(cells, picture):
     from core.report.cases import AuditSettings, case_evidence
-    from core.report.cohort import CaseStore
     from core.report.sources import Source
+    from core.report.store import CaseStore
 
     source = Source("cell.png", "0" * 64, picture.read_bytes)
     for work in (

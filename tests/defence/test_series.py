@@ -49,10 +49,17 @@ def test_what_is_known_is_not_judged_again(volume: Scan, bundle: Bundle) -> None
 
 
 def found(text: str) -> list[SliceVerdict]:
-    """t: tumour, T: tumour and flagged, n: no tumour, x: refused."""
-    labels = {"t": "tumour", "T": "tumour", "n": "no tumour", "x": None}
+    """t: tumour, T: tumour and flagged, n: no tumour, x: refused, u: tumour and unchecked, X: refused and unchecked."""
+    labels = {"t": "tumour", "T": "tumour", "u": "tumour", "n": "no tumour", "x": None, "X": None}
     return [
-        SliceVerdict(frame, labels[sign], 0.9, sign == "T", "Black." if sign == "x" else None, True)
+        SliceVerdict(
+            frame,
+            labels[sign],
+            0.9,
+            None if sign in "uX" else sign == "T",
+            "Black." if labels[sign] is None else None,
+            True,
+        )
         for frame, sign in enumerate(text)
     ]
 
@@ -66,6 +73,8 @@ def found(text: str) -> list[SliceVerdict]:
         ("xx", "no answer on any slice of 2; none flagged; slices 1 to 2 refused"),
         ("TnTnTT", "tumour on slices 1, 3 and 5 to 6 of 6; slices 1, 3 and 5 to 6 flagged"),
         ("t", "tumour on slice 1 of 1; none flagged"),
+        ("uXu", "tumour on slices 1 and 3 of 3; not checked for manipulation; slice 2 refused"),
+        ("tXn", "tumour on slice 1 of 3; none flagged; slice 2 refused"),
     ],
 )
 def test_one_line_says_what_was_found(slices: str, line: str) -> None:

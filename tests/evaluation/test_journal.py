@@ -35,6 +35,16 @@ def test_a_journal_that_was_torn_in_its_first_line_begins_anew(tmp_path, kept):
     assert Journal(path, RUN).lines == ({"n": 2},)
 
 
+@pytest.mark.parametrize("emptied", [False, True])
+def test_a_journal_that_another_deleted_begins_as_this_runs(tmp_path, emptied):
+    path = tmp_path / "a.jsonl"
+    journal = Journal(path, RUN)
+    path.write_bytes(b"") if emptied else path.unlink()
+    for number in (1, 2):
+        journal.add({"n": number})
+    assert journal.now() == Journal(path, RUN).lines == ({"n": 1}, {"n": 2})
+
+
 def test_another_runs_journal_and_a_strangers_file_are_left_alone(tmp_path):
     path = tmp_path / "a.jsonl"
     Journal(path, RUN).add({"n": 1})

@@ -30,7 +30,7 @@ from pages.shared.viewer import Wish, prepare_viewer, wish_of
 from pages.shared.viewer.comparison import compared
 from pages.shared.viewer.drawn import Drawn, drawn_of
 from pages.shared.words import weight_text
-from tests.reading import texts
+from tests.reading import opened, texts
 
 Choose = Callable[[AppTest, str], AppTest]
 
@@ -245,6 +245,11 @@ def test_an_outline_from_a_file_becomes_the_region(app: AppTest) -> None:
     assert "lies on other pixels" not in texts(app)
     app.selectbox(key=own.replace("outline-", "outline-of-")).select(1).run()
     assert list(region_state(session).regions) == [2] and "but on slice 3" in texts(app)
+    opened(opened(app, "home"), "examine")
+    assert app.selectbox(key=own.replace("outline-", "outline-of-")).value == 1, "as another page was drawn meanwhile"
+    for chosen, shown in ((None, 2), (0, 1)):
+        app.selectbox(key=own.replace("outline-", "outline-of-")).set_value(chosen).run()
+        assert list(region_state(session).regions) == [shown]
     moved = nib.Nifti1Image(np.roll(mask, 1, axis=0), place).to_bytes()
     app.file_uploader(key=own).upload("moved.nii", moved, "application/octet-stream").run()
     assert list(region_state(session).regions) == [1]

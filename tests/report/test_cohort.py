@@ -18,13 +18,12 @@ from core.fidelity.metrics import distance
 from core.report.cases import AuditSettings, Case, case_evidence, examined_case, summarised, worst_first
 from core.report.cohort import (
     COHORT,
-    CaseStore,
     cohort_cases,
     folder_cohort,
-    run_record,
     sample_cohort,
     uploaded_cohort,
 )
+from core.report.store import CaseStore, run_record
 from core.scans import ScanError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -170,7 +169,7 @@ def test_two_visitors_with_one_cohort_do_not_spoil_it(bundle, monkeypatch):
     next(steps)
     second.forget()
     next(steps)  # goes on writing to a file that is no more
-    assert CaseStore(sources, bundle, SETTINGS).known == {}
+    assert list(CaseStore(sources, bundle, SETTINGS).known) == [1]
     dict(cohort_cases(sources, bundle, SETTINGS, CaseStore(sources, bundle, SETTINGS)))
     again = CaseStore(sources, bundle, SETTINGS)
     assert sorted(again.known) == [0, 1] and not again.failed
@@ -185,8 +184,29 @@ def test_what_another_visitor_noted_is_known_at_once(bundle, monkeypatch):
     second = CaseStore(sources, bundle, SETTINGS)
     second.keep(replace(cases[1], remark="Seen."))
     assert first.known == {} and first.now() == {0: cases[0], 1: replace(cases[1], remark="Seen.")}
+    second.note(sources[1].sha256, "Seen twice.")
+    assert first.now()[1].remark == "Seen twice."
+    second.note(sources[1].sha256, "")
+    assert first.now()[1].remark == "" and not first.failed
+
+
+def test_what_is_begun_anew_keeps_remarks_alone(bundle, monkeypatch):
+    monkeypatch.setattr("core.report.cohort.examined_case", fake)
+    sources = uploaded_cohort([("a.dcm", b"one"), ("b.dcm", b"two")])
+    first, second = CaseStore(sources, bundle, SETTINGS), CaseStore(sources, bundle, SETTINGS)
+    cases = dict(cohort_cases(sources, bundle, SETTINGS, first))
+    first.forget()
+    assert second.now() == {} and not first.path.exists()
+    first.keep(replace(cases[0], remark="As it was kept before."))
+    first.note(cases[1].sha256, "Seen.")
     second.forget()
-    assert first.now() == {} and not first.path.exists() and not first.failed
+    assert first.now() == CaseStore(sources, bundle, SETTINGS).known == {} and not second.failed
+    assert [path.name for path in first.path.parent.iterdir()] == [first.path.name]
+    first.note(cases[1].sha256, "Seen, while it is being made again.")
+    dict(cohort_cases(sources, bundle, SETTINGS, second))
+    known = CaseStore(sources, bundle, SETTINGS).known
+    remarks = ["As it was kept before.", "Seen, while it is being made again."]
+    assert [known[index].remark for index in (0, 1)] == remarks
 
 
 def test_nothing_is_kept_of_a_file_that_could_not_be_opened(bundle):

@@ -17,10 +17,11 @@ from pydicom.uid import generate_uid
 from core.fidelity.lesion import VERDICTS
 from core.fidelity.region import Region
 from core.report.cases import AuditSettings, Case, examined_case
-from core.report.cohort import CaseStore, run_record, sample_cohort, study_cohort
+from core.report.cohort import sample_cohort, study_cohort
 from core.report.naming import without_names
 from core.report.regions import NUMBERS, OutlineFile, measured_region, outlined_region, region_numbers
 from core.report.rendering import Pictures, cases_csv, figures, region_words
+from core.report.store import CaseStore, run_record
 from core.scans import ScanError, load_scan, sample_scans
 from tests.report.test_rendering import CASE, page, png
 
@@ -166,6 +167,24 @@ def test_of_a_patient_cd_the_viewer_is_left_out(study: dict[str, bytes]) -> None
     assert load_scan(source.read()).frame_count == 3
     with pytest.raises(ScanError, match="archive"):
         study_cohort([("files.zip", packed({"inner.jar": jar, "a.txt": b"text"}))])
+
+
+def test_what_is_left_out_is_counted_by_a_scan_though_an_outline_comes_first(study: dict[str, bytes]) -> None:
+    (source,) = study_cohort([("cd.zip", packed({"0.dcm": structures(), "start.exe": b"MZ\x90"} | study))])
+    assert source.files == 3 and source.left_out == 1 and [file.name for file in source.outlines] == ["0.dcm"]
+
+
+def test_what_cannot_be_unpacked_is_told_with_its_reason(study: dict[str, bytes]) -> None:
+    cut = gzip.compress(study["c.dcm"])[:10] + b"\xff" * 40
+    rest = {"viewer/start.exe": b"MZ\x90", "more.zip": packed(study), "c.dcm.gz": cut}
+    before, entry, after = packed(rest | study | {"locked.dcm": b"x"}).rpartition(b"PK\x01\x02")  # the last one listed
+    locked = b"".join((before, entry, after[:4], bytes([after[4] | 1]), after[5:]))
+    (source,) = study_cohort([("cd.zip", locked)])
+    assert source.files == 3 and source.left_out == 4 and len(source.not_unpacked) == 3
+    reasons = " ".join(source.not_unpacked)
+    assert (
+        "protected by a password" in reasons and "another archive ('more.zip')" in reasons and "'c.dcm.gz'" in reasons
+    )
 
 
 def test_what_cannot_be_measured_is_said_in_the_numbers() -> None:

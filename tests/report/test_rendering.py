@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from core.report.cases import AuditSettings, Case, case_evidence, summarised
-from core.report.cohort import run_record, sample_cohort
+from core.report.cohort import sample_cohort
 from core.report.rendering import ESTIMATE, NOTICE, Pictures, cases_csv, draw_pictures, figures, report_html
+from core.report.store import run_record
 
 DISTANCES = {"ssim": 0.8, "psnr": np.inf, "linf": 0.1, "l2": 2.0, "ms_ssim": 0.9, "nmi": 1.4, "gmsd": 0.05}
 CASE = Case(

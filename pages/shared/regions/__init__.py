@@ -36,6 +36,8 @@ class RegionState(PageState):
         Which file of the uploader was opened last.
     outlines : tuple of Outline
         What that file outlines.
+    outline : int
+        Which of them was taken last, from 0.
     attribution : tuple or None
         For which choices it was asked last, and what the decision rests on, (R, R), not negative.
     shares : dict
@@ -47,6 +49,7 @@ class RegionState(PageState):
     measured: tuple[tuple[object, ...], RegionFidelity | str] | None = None
     file_id: str | None = None
     outlines: tuple[Outline, ...] = ()
+    outline: int = 0
     attribution: tuple[tuple[object, ...], np.ndarray] | None = None
     shares: dict[tuple[object, ...], RegionShare | None] = field(default_factory=dict)
 
@@ -132,7 +135,7 @@ def keep_outline(state: RegionState, index: int) -> None:
     from core.fidelity.region import Region
 
     if index < len(state.outlines):
-        masks = state.outlines[index].masks
+        masks, state.outline = state.outlines[index].masks, index
         state.regions = {frame: Region(mask, frame, "file") for frame, mask in masks.items()}
 
 

@@ -38,6 +38,12 @@ def test_a_line_says_how_many_files_made_how_many_scans() -> None:
     assert about_files((scan(3, drawn),)) == (
         "3 files are 1 scan: a DICOM series counts once, by its middle slice. 1 more outlines regions of interest."
     )
+    reasons = ("'*.zip' is protected by a password.", "It is damaged.")
+    lost = Source("a", "a", bytes, left_out=3, not_unpacked=reasons)
+    said = "1 other file of the archive is no scan and left out. **2 files could not be unpacked, so that scans may be "
+    assert about_files((lost,)).replace("\\", "") == f"{said}missing.** The first: {reasons[0]}"
+    one = about_files((Source("a", "a", bytes, left_out=1, not_unpacked=reasons[1:]),))
+    assert one.replace("\\", "") == "**1 file could not be unpacked, so that scans may be missing.** It is damaged."
 
 
 def test_without_a_region_the_table_has_no_column_for_it() -> None:

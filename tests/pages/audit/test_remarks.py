@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from core.fidelity.region import Region
 from core.report.cases import AuditSettings, Case
-from core.report.cohort import CaseStore, sample_cohort, uploaded_cohort
+from core.report.cohort import sample_cohort, uploaded_cohort
+from core.report.store import CaseStore
 from pages.audit import files
 from pages.audit.charts import dots
 from pages.audit.evidence import note_region, note_remark
@@ -86,9 +88,43 @@ def test_an_audit_that_is_made_again_keeps_what_others_remarked(revisit: Callabl
     note_remark(first, 2, "Mine, too.")
     note_remark(second, 1, "Another’s.")
     note_remark(second, 2, "Another’s, too.")
+    remarks = ["Mine.", "Another’s.", "Another’s, too."]  # of two on one scan the last
+    assert [revisit().cases[index].remark for index in range(3)] == remarks
     begin(first)
     for known in (first, revisit()):
-        assert [known.cases[index].remark for index in range(3)] == ["Mine.", "Another’s.", "Mine, too."]
+        assert [known.cases[index].remark for index in range(3)] == remarks
+
+
+def test_an_audit_that_is_stopped_while_it_is_made_again_loses_no_remark(
+    revisit: Callable[[], AuditState], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = revisit(), revisit()
+    note_remark(first, 0, "Mine.")
+    monkeypatch.setattr(AuditState, "start", lambda *_: None)
+    begin(first)
+    note_remark(second, 1, "Another’s.")
+    note_region(second, 2, Region(np.eye(20, dtype=bool), 0, "ellipse"), "It is too thin.")
+    note_remark(first, 2, "Written as “Audit again” was clicked.")
+    assert revisit().cases == first.cases == {}, "nothing old stands among what is made again"
+    monkeypatch.setattr(AuditState, "start", lambda self, steps, take: [take(step) for step in steps])
+    for now in (resumed := revisit(), first):
+        begin(now)
+    for known in (resumed, first, revisit()):
+        assert [known.cases[index].remark for index in range(3)] == [
+            "Mine.", "Another’s.", "Written as “Audit again” was clicked."
+        ]  # fmt: skip
+
+
+def test_remarks_outlive_a_disk_that_cannot_keep_them(
+    revisit: Callable[[], AuditState], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("PURESCAN_CACHE", str(tmp_path / "file"))
+    now = revisit()
+    begin(now)
+    note_remark(now, 0, "Mine.")
+    begin(now)
+    assert now.store.failed and now.cases[0].remark == "Mine."
 
 
 def test_what_is_noted_on_a_case_undoes_nothing_that_others_noted(revisit: Callable[[], AuditState]) -> None:

@@ -3,9 +3,12 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core import Bundle, Detection, Examination
+from pages.examine.decision import least_width
 from tests.reading import texts
 
 SCORES = {"mae_error": 0.004, "amv": 1.2, "instability": 0.01}
@@ -57,6 +60,24 @@ def test_the_card_of_a_refused_scan_names_the_classifier_that_was_chosen(bundle:
     refused = Examination("ct.dcm", bundle.name, 0, NOTHING, NOTHING[None], 0, refused="This is a CT.")
     said = texts(drawn(draw, refused, bundle))
     assert "No answer" in said and "Classifier medfedpure · seed 0" in said
+
+
+def test_the_answers_are_as_wide_as_their_longest_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert least_width([]) == least_width(["ill"]) == 120 and least_width(["no tumour", "well"]) == 6 * 14 + 40
+    long = SimpleNamespace(label="adenocarcinoma of the lung", confidence=0.9, classifier="resnet18")
+    exam = SimpleNamespace(undefended=long, prediction=None, purification=None)
+    asked, grid = [], st.grid
+    monkeypatch.setattr(
+        st, "grid", lambda count, **words: asked.append(words["min_column_width"]) or grid(count, **words)
+    )
+
+    def draw(*given) -> None:
+        from pages.examine.decision import _draw_answers
+
+        _draw_answers(*given)
+
+    said = texts(drawn(draw, exam, SimpleNamespace(**vars(long) | {"label": "well"})))
+    assert "Adenocarcinoma of the lung" in said and asked == [14 * 14 + 40]
 
 
 def test_detect_gives_no_green_badge_to_a_score_without_a_threshold() -> None:

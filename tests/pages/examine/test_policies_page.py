@@ -7,6 +7,8 @@ from streamlit.testing.v1 import AppTest
 
 from core.bundles import WEIGHTS
 from core.scans import write_derived_png
+from pages.shared.regions import keep_drawn
+from pages.shared.viewer.drawn import Drawn
 from tests.defended import scans
 from tests.reading import opened, session, take_bundle, texts
 from tests.two_questions import add_hardened, change_limits, write_bundle
@@ -45,6 +47,15 @@ def test_under_the_hardened_policy_nothing_is_purified(examined: AppTest) -> Non
     assert "nothing is purified." in "".join(caption.value for caption in examined.sidebar.caption)
     choose(examined, "clinical")
     assert session(examined).examination.purification and session(examined).classifier == "resnet18"
+
+
+@pytest.mark.slow
+def test_the_region_says_why_nothing_was_purified(examined: AppTest) -> None:
+    keep_drawn(session(examined), session(examined).scan, Drawn(0, "ellipse", ((8.0, 8.0), (22.0, 22.0))))
+    choose(examined, "hardened")
+    said = texts(examined)
+    assert "**Nothing was purified**: under the hardened policy the classifier is given every scan as it is." in said
+    assert "as the scan was not flagged" not in said
 
 
 @pytest.mark.slow

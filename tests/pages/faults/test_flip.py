@@ -12,6 +12,7 @@ import core
 from core import Bundle, Prediction
 from core.faults import FORMATS, Fault, damaged, flipped_value, network_digest
 from core.faults.view import largest_weight, stored_value
+from pages.faults.layers import _enter
 from pages.faults.study import NO_LABELS
 from pages.faults.verdict import said
 from pages.faults.words import NO_NUMBER, value_text
@@ -145,6 +146,12 @@ def test_another_format_is_another_memory(page: AppTest) -> None:
 def test_layer_tensor_and_number_are_chosen(page: AppTest) -> None:
     page.selectbox(key="faults-layer-brain-mri-resnet18-").select("layer4.0").run()
     assert bench(page).tensor.startswith("network.layer4.0.") and bench(page).index == 0
+    before = bench(page).tensor
+    for key in ("faults-layer-brain-mri-resnet18-", "faults-tensor-brain-mri-resnet18-layer4.0"):
+        page.selectbox(key=key).set_value(None).run()  # as a browser says that draws the list anew
+        assert not page.exception and bench(page).tensor == before and page.selectbox(key=key).value
+    _enter(bench(page), None)
+    assert bench(page).tensor == before
     press(page, "faults-largest")
     assert bench(page).index == largest_weight(bench(page).module, bench(page).tensor)
     press(page, "faults-random")

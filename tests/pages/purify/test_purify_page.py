@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pydicom
@@ -13,9 +13,8 @@ from streamlit.testing.v1 import AppTest
 from core import Scan, load_bundle, load_scan
 from core.attacks import attack_scan
 from core.evaluation.tradeoff import made_with_today
-from core.purification.catalogue import PURIFIERS, purified_pixels
+from core.purification.catalogue import purified_pixels
 from core.purification.settings import PurifySettings
-from core.purification.steps import PurifierStep
 from core.scans import sample_scans
 from pages.purify.controls import in_short
 from pages.purify.curves import RECONSTRUCTION
@@ -248,45 +247,6 @@ def test_only_what_the_method_takes_is_asked_for(page: AppTest) -> None:
     press(page)
     assert "This method adds no noise." in texts(page)
     assert [trajectory.steps for trajectory in session(page).state_of(PurifyState).trajectories] == [1, 4, 2]
-
-
-def test_no_more_steps_are_asked_for_than_lead_down_from_the_noise_level(page: AppTest) -> None:
-    page.number_input(key="purify-steps-1-diffpure-ddim").set_value(80).run()
-    assert session(page).purify[1] == PurifySettings("diffpure-ddim", t=100, steps=80)
-    page.number_input(key="purify-t-1-diffpure-ddim").set_value(50).run()
-    steps = page.number_input(key="purify-steps-1-diffpure-ddim")
-    assert (steps.value, steps.max) == (50, 50) and session(page).purify[1].steps == 50
-    page.number_input(key="purify-t-1-diffpure-ddim").set_value(1).run()
-    assert session(page).purify[1] == PurifySettings("diffpure-ddim", t=1, steps=1)
-    assert not page.exception and not page.error
-
-
-def test_a_mistake_gets_the_sentence_of_core_before_anything_runs(page: AppTest) -> None:
-    wrong = PurifySettings("one-step", t=60), PurifySettings("diffpure-ddim", t=100, steps=500)
-    session(page).purify = wrong
-    state = begin(session(page), session(page).examination, None)
-    assert state.job.wait(30)
-    page.run()
-    assert not page.exception and not state.begun.count
-    assert len(page.error) == 1 and "must be between 1 and t* = 100, not 500" in page.error[0].value.replace("\\", "")
-
-
-def test_a_method_without_an_estimate_is_not_offered_as_purified(
-    page: AppTest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails(*_: object, **__: object) -> Iterator[PurifierStep]:
-        raise ValueError("This method can’t go on.")
-        yield
-
-    broken = PURIFIERS["diffpure-ddim"]._replace(run=fails)
-    monkeypatch.setitem(PURIFIERS, "diffpure-ddim", broken)
-    page.segmented_control(key="purify-count").set_value(3).run()
-    page.selectbox(key="purify-method-2").select("median").run()
-    page.button(key="purify").click().run()
-    assert [each.steps for each in session(page).state_of(PurifyState).trajectories] == [1, 0, 0]
-    section(page, "What changed")
-    assert "change-method" not in [control.key for control in page.segmented_control]
-    assert page.get("download_button") and "one-step" in str(session(page).state_of(PurifyState).files)
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.attacks import PGD
 from core.bundles import WEIGHTS
 from core.scans import write_derived_png
 from tests.defended import scans
@@ -45,6 +46,15 @@ def test_under_the_hardened_policy_nothing_is_purified(examined: AppTest) -> Non
     assert "nothing is purified." in "".join(caption.value for caption in examined.sidebar.caption)
     choose(examined, "clinical")
     assert session(examined).examination.purification and session(examined).classifier == "resnet18"
+
+
+@pytest.mark.slow
+def test_a_copy_that_was_made_to_deceive_another_says_so(examined: AppTest) -> None:
+    scan, said = session(examined).scan, "was attacked to deceive the classifier resnet18, and not hardened"
+    session(examined).take_attacked(scan, session(examined).examination, PGD)
+    assert "to deceive" not in texts(examined.run())
+    choose(examined, "hardened")
+    assert said in texts(examined) and said in texts(opened(examined, "purify"))
 
 
 @pytest.mark.slow

@@ -41,5 +41,5 @@ def failed_report(out: Path, plan: Plan, failed: str) -> dict[str, Any]:
 def write_failure(out: Path, plan: Plan, failed: str, started_again: Sequence[str] = ()) -> None:
     """Write that into the folder, but never over rounds of another plan: they are as good as before."""
     known = read_report(out)
-    if not known.get("rounds") or known["plan"] == asdict(plan):
+    if not known.get("rounds") or known.get("plan") == asdict(plan):
         write_report(out, failed_report(out, plan, failed) | {"started_again": list(started_again)})

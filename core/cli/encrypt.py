@@ -28,8 +28,8 @@ def run(arguments: argparse.Namespace, command: str) -> int:
     from core.encryption.prediction import STAGES
     from core.evaluation.encrypted_answer import EncryptOptions, encrypted_answer, encrypted_text
 
-    options = EncryptOptions(**{field.name: getattr(arguments, field.name) for field in fields(EncryptOptions)})
     bundle = chosen_bundle(arguments)
+    options = EncryptOptions(**{field.name: getattr(arguments, field.name) for field in fields(EncryptOptions)})
     pixels = attackable_pixels(load_scan(arguments.file), bundle, arguments.frame)
     with progress_bar(len(STAGES), "stage") as bar:
         record = encrypted_answer(bundle, pixels, options, bar.update)

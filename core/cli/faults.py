@@ -30,8 +30,8 @@ def run(arguments: argparse.Namespace, command: str) -> int:
     # Here and not above: `examine` has no use for it.
     from core.evaluation.fault_report import FaultOptions, faults_text, measured_faults
 
-    options = FaultOptions(**{field.name: getattr(arguments, field.name) for field in fields(FaultOptions)})
     bundle = chosen_bundle(arguments)
+    options = FaultOptions(**{field.name: getattr(arguments, field.name) for field in fields(FaultOptions)})
     with progress_bar(options.steps, "step") as bar:
         report = measured_faults(bundle, options, command, bar.update)
     if arguments.json:

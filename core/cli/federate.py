@@ -205,7 +205,7 @@ def run_keys(arguments: argparse.Namespace, command: str) -> int:
 def _answered(arguments: argparse.Namespace, plan: "Plan", opened: "AbstractContextManager[Runner | InProcess]") -> int:
     """Run, tell on the way what happens, and print the report; 1 where the federation failed."""
     from core.federation.coordinator import FederationError
-    from core.federation.report import read_report
+    from core.federation.report import failed_report
 
     bar = progress_bar(len(plan.orders()), "round")
 
@@ -223,7 +223,7 @@ def _answered(arguments: argparse.Namespace, plan: "Plan", opened: "AbstractCont
         try:
             report = runner.run()
         except FederationError as error:
-            failed, report = str(error), read_report(arguments.out)
+            failed, report = str(error), failed_report(arguments.out, plan, str(error))
     if arguments.json:
         print_json("federate run", report)
     elif not failed:

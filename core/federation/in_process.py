@@ -9,7 +9,7 @@ from typing import Any
 from core.federation.coordinator import Coordinator, FederationError, Round, read_start
 from core.federation.encrypted import keep_key, read_key
 from core.federation.plan import Plan
-from core.federation.report import write_report
+from core.federation.report import write_failure, write_report
 from core.federation.site import Site
 
 
@@ -33,7 +33,11 @@ class InProcess:
 
     def run(self) -> dict[str, Any]:
         """Hold the rounds that are left, and return the report; FederationError where it can't go on."""
-        coordinator = Coordinator(self.plan, read_start(self.plan, self.start) if self.start else {}, self.out)
+        try:
+            coordinator = Coordinator(self.plan, read_start(self.plan, self.start) if self.start else {}, self.out)
+        except FederationError as error:
+            write_failure(self.out, self.plan, str(error))
+            raise
         key = read_key(keep_key(self.out)) if self.plan.how.encrypted else None
         for place, site in enumerate(self.sites):
             site.folder, site.key = self.out / "sites" / str(place), key

@@ -1,10 +1,12 @@
 """The report of a federation: a file that says what happened, whatever became of it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from core.federation.plan import Plan
 from core.storage import save_text
 
 REPORT = "report.json"
@@ -23,3 +25,21 @@ def read_report(out: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise ValueError(f"{out / REPORT} is damaged; take another folder to begin anew.") from error
+
+
+def failed_report(out: Path, plan: Plan, failed: str) -> dict[str, Any]:
+    """What is to be said of a plan that can't go on in a folder: its rounds so far, none where they are another plan's.
+
+    `failed`: why, one sentence.
+    """
+    known = read_report(out)
+    if known.get("plan") != asdict(plan):
+        known = {"plan": asdict(plan), "finished": False, "rounds": []}
+    return {"started_again": []} | known | {"failed": failed}
+
+
+def write_failure(out: Path, plan: Plan, failed: str, started_again: Sequence[str] = ()) -> None:
+    """Write that into the folder, but never over rounds of another plan: they are as good as before."""
+    known = read_report(out)
+    if not known.get("rounds") or known.get("plan") == asdict(plan):
+        write_report(out, failed_report(out, plan, failed) | {"started_again": list(started_again)})

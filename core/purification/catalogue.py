@@ -9,6 +9,7 @@ from torch import Tensor
 
 from core import compute
 from core.bundles import FAMILY, Bundle, BundleError, family_of
+from core.bundles.calibration import LADDER
 from core.purification.adaptive import adaptive
 from core.purification.ddim import PURIFY_STEPS
 from core.purification.diffpure import ancestral, deterministic
@@ -140,13 +141,26 @@ def find_purifier(settings: PurifySettings) -> Purifier:
     purifier = PURIFIERS[settings.method]
     if "t" in purifier.takes and settings.t is not None and not 1 <= settings.t <= 999:
         raise ValueError(f"t* must be between 1 and 999, not {settings.t}.")
-    if "steps" in purifier.takes and settings.steps is not None and settings.steps < 1:
-        raise ValueError(f"The number of steps must be at least 1, not {settings.steps}.")
+    if "steps" in purifier.takes and settings.steps is not None:
+        if settings.steps < 1:
+            raise ValueError(f"The number of steps must be at least 1, not {settings.steps}.")
+        if (most := most_steps(settings)) is not None and settings.steps > most:
+            level = f"t* = {most}" if "t" in purifier.takes else f"{most}, the lowest t* that it may choose"
+            raise ValueError(f"The number of steps must be between 1 and {level}, not {settings.steps}.")
     for field, name in (("clip", "The clip"), ("step_size", "The step size")):
         value = getattr(settings, field)
         if field in purifier.takes and value is not None and not 0 < value <= 255:
             raise ValueError(f"{name} must be above 0 and at most 255, not {value:g}.")
     return purifier
+
+
+def most_steps(settings: PurifySettings) -> int | None:
+    """The most steps that a purifier can take; None where its steps don't lead down from a noise level."""
+    if settings.method == "adaptive":
+        return min(t_star for _, t_star in LADDER)  # which of the levels it takes is known only with the scan
+    if settings.method not in ("diffpure", "diffpure-ddim"):
+        return None
+    return PURIFIERS[settings.method].t if settings.t is None else settings.t
 
 
 def noise_level(settings: PurifySettings) -> int | None:

@@ -14,7 +14,7 @@ class PurifySettings:
     t : int or None
         Noise level, a step of the diffusion in [1, 999]; the purifier's own where None.
     steps : int or None
-        At least 1; the purifier's own number where None.
+        At least 1, and no more than `core.purification.catalogue.most_steps`; the purifier's own number where None.
     clip : float
         In 1/255: how far MAE-Pure may move a pixel.
     step_size : float or None

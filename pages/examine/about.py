@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
+from pages.shared.session import current_session
+from pages.shared.story.cards import draw_other_aim
 from pages.shared.words import plain
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ DERIVED: dict[str | None, tuple[str, str, Literal["blue", "orange", "violet"]]] 
 
 
 def draw_title(scan: Scan) -> None:
-    """The scan's name with its badges."""
+    """The scan's name with its badges, and of an attacked copy whom it was made to deceive, where that is another."""
     st.subheader(plain(scan.name), anchor=False)
     with st.container(horizontal=True, gap="small"):
         if scan.derived in DERIVED:
@@ -30,6 +32,7 @@ def draw_title(scan: Scan) -> None:
         st.badge(scan.modality or "Modality not stated", color="gray")
         rows, columns = scan.values.shape[1:3]
         st.badge(f"{columns} × {rows} pixels", color="gray")
+    draw_other_aim(current_session())
 
 
 def draw_about(scan: Scan, bundle: Bundle) -> None:

@@ -36,12 +36,15 @@ OUTLINE = (
 
 
 def pick(state: PurifyState, key: str) -> int:
-    """Which of the methods."""
-    places = range(len(state.trajectories))
+    """Which of the methods, of those that have made an estimate; there is one at least."""
+    places = [place for place, trajectory in enumerate(state.trajectories) if trajectory.steps]
     if len(places) == 1:
-        return 0
+        return places[0]
+    if st.session_state.get(key) not in places:  # what an earlier purification had more of
+        st.session_state.pop(key, None)
     names = [plain(in_short(trajectory.settings)) for trajectory in state.trajectories]
-    return st.segmented_control("Method", places, default=0, required=True, key=key, format_func=names.__getitem__)
+    first = places[0]
+    return st.segmented_control("Method", places, default=first, required=True, key=key, format_func=names.__getitem__)
 
 
 def draw_change(session: Session, state: PurifyState) -> None:

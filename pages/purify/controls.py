@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from core.purification.settings import PurifySettings
 
 MOST_METHODS = 3
+MOST_STEPS = 999
 # Many hundred calls of a large network: on two cores they take minutes.
 SLOW_STEPS = 30
 
@@ -113,12 +114,14 @@ def _ask_noise_level(usual: int, key: str, locked: bool) -> int:
 
 
 def _ask_steps(settings: PurifySettings, key: str, locked: bool) -> int | None:
-    from core.purification.catalogue import longest_purification
+    from core.purification.catalogue import longest_purification, most_steps
 
+    key, most = f"purify-steps-{key}", most_steps(settings) or MOST_STEPS
+    if (st.session_state.get(key) or 0) > most:  # t* has been lowered
+        st.session_state[key] = most
     return st.number_input(
-        "Steps", 1, 999, None, placeholder=str(longest_purification(settings)),
-        help="As many as is usual where left empty.", key=f"purify-steps-{key}", disabled=locked,
-        persist_state="session",
+        "Steps", 1, most, None, placeholder=str(longest_purification(settings)),
+        help="As many as is usual where left empty.", key=key, disabled=locked, persist_state="session",
     )  # fmt: skip
 
 

@@ -84,3 +84,4 @@ def draw_input(session: Session) -> None:
             take_original(session)
             session.attacked_copy = None
             st.rerun()
+    cards.draw_other_aim(session)

@@ -131,6 +131,20 @@ def attack(session: Session, settings: AttackSettings | None = None, seed: int =
     keep_climb(session, attacked, climb)
 
 
+def attacked_otherwise(session: Session) -> str | None:
+    """Whom the open copy was made to deceive, in words; None where that is who is asked now, or nothing was attacked.
+
+    Such a copy is another one than the same attack makes of the scan now.
+    """
+    (name, attacked), now = session.attacked_models, session.classifier
+    if session.origin is None or session.attacked_by is None or (name, attacked) == (session.bundle, now):
+        return None
+    if name != session.bundle:
+        return f"{f'the classifier {attacked}' if attacked else 'the default classifier'} of the bundle {name}"
+    attacked, now = map(bundle(name).classifier_name, (attacked, now))
+    return None if attacked == now else f"the classifier {attacked}"
+
+
 def take_copy(session: Session, settings: AttackSettings, seed: int) -> bool:
     """Open the copy that the Attack page made last; False where it is of another attack, slice, window or models."""
     copy = session.attacked_copy

@@ -45,16 +45,16 @@ class Session(StateKeeper):
         The scan that is open, which a bad upload leaves so, and its key where it is a sample; None where there is none.
     origin : Scan or None
         What `scan` was before it was attacked, None where it wasn't; origin_examination, origin_frame, origin_window:
-        its result, and what of it was attacked; attacked_by, attacked_seed: how, where that was done here.
+        its result, and what of it was attacked; attacked_by, attacked_seed, attacked_models: how, and to deceive which
+        bundle's classifier, where that was done here.
     frame, window, classifier, seed
         As `core.examine` takes them; window_settings: how often the viewer set the window; examination, examined: the
         last result and the choices it belongs to: only one is kept, so that memory stays flat.
     tour, step, left_tour
         Key of the running tour and its step, from 0; key of the one that was left at that step.
-    problem, profile_problem : str or None
-        One sentence about the last thing that went wrong, and about a file that is no profile for this bundle.
-    uploads : int
-        How often something was uploaded: after each time the uploader is a new one.
+    problem, profile_problem, uploads
+        One sentence about the last thing that went wrong, and about a file that is no profile for this bundle; how
+        often something was uploaded, as after each time the uploader is a new one.
     attack, attack_seed, purify, purify_seed
         How the next attack and purification will go; None and empty before their pages were opened.
     mixture, faulty : str or None
@@ -108,6 +108,7 @@ class Session(StateKeeper):
     attacked_copy: AttackedCopy | None = None
     attacked_by: AttackSettings | None = None
     attacked_seed: int = 0
+    attacked_models: tuple[str, str | None] = (DEFAULT_BUNDLE, None)
     visit: Visit = field(default_factory=Visit)
 
     def choose_profile(self, profile: Profile | None) -> None:
@@ -131,11 +132,10 @@ class Session(StateKeeper):
         self, attacked: Scan, before: Examination | None = None, by: AttackSettings | None = None, seed: int = 0
     ) -> None:
         """Replace the scan by its attacked copy, and remember what it was and its result, `before`."""
-        scan, frame, window = self.target()
-        before = before or self.origin_examination or self.examination
+        target, before = self.target(), before or self.origin_examination or self.examination
         self.take(attacked, self.sample, attacked_copy=True)
-        self.origin, self.origin_frame, self.origin_window = scan, frame, window
-        self.origin_examination, self.attacked_by, self.attacked_seed = before, by, seed
+        (self.origin, self.origin_frame, self.origin_window), self.origin_examination = target, before
+        self.attacked_by, self.attacked_seed, self.attacked_models = by, seed, (self.bundle, self.classifier)
         if self.attacked_copy and self.attacked_copy.scan is not attacked:
             self.attacked_copy = None
 

@@ -80,6 +80,7 @@ def test_a_person_reads_what_crossed(capsys, with_vit, sample_files):
         (["--preset", "tiny"], "no encryption preset named 'tiny'"),
         (["--head", "polynomial", "--preset", "linear"], "multiplicative depth of 1"),
         (["--classifier", "resnet18"], "has no linear head on a token of 768 numbers"),
+        (["--policy", "hardened"], "has no linear head on a token of 768 numbers"),
         (["--classifier", "vgg"], "no classifier named 'vgg'"),
         (["--address", "nowhere"], "no address of a server"),
         (["--address", "http://127.0.0.1:9"], "doesn't answer"),

@@ -79,6 +79,17 @@ def test_wrong_words_give_one_sentence_and_status_2(capsys, words, reason):
     assert reason in complaint and "\n" not in complaint and complaint.endswith(".")
 
 
+def test_a_policy_names_the_classifier_whose_memory_is_flipped(bundle, monkeypatch):
+    asked = []
+
+    def stop(models, options, *_):
+        asked.append(options.classifier)
+        raise ValueError("Nothing is measured here.")
+
+    monkeypatch.setattr("core.evaluation.fault_report.measured_faults", stop)
+    assert main(["faults", "--policy", "hardened"]) == 2 and asked == [bundle.facts["hardened"]]
+
+
 def test_samples_come_with_the_class_that_their_name_says(bundle):
     pixels, labels = labelled_samples(bundle)
     assert pixels.shape == (12, 1, 128, 128) and sorted(labels.tolist()) == [0] * 6 + [1] * 6

@@ -79,6 +79,32 @@ def test_a_federation_that_fails_says_so(capsys, data, tmp_path):
     assert "krum needs" in json.loads(printed.out)["failed"]
 
 
+def test_another_plan_is_a_failure_and_leaves_what_lies_there(capsys, data, tmp_path):
+    assert run(data, tmp_path / "out", "--strategy", "fedavg") == 0
+    before = (tmp_path / "out" / "report.json").read_bytes()
+    capsys.readouterr()
+    assert run(data, tmp_path / "out", "--strategy", "fedavg", "--steps", 2, "--json") == 1
+    report = json.loads(capsys.readouterr().out)
+    assert "holds a federation of another plan" in report["failed"]
+    assert (report["finished"], report["rounds"], report["plan"]["steps"]) == (False, [], 2)
+    assert (tmp_path / "out" / "report.json").read_bytes() == before
+
+
+def test_a_damaged_federation_is_a_failure_with_and_without_its_report(capsys, data, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "federation.safetensors").write_bytes(b"nothing")
+    for rounds in (0, 2):
+        assert run(data, out, "--strategy", "fedavg", "--json") == 1
+        report = json.loads(capsys.readouterr().out)
+        assert "is damaged" in report["failed"] and len(report["rounds"]) == rounds
+        assert report == read_report(out)
+        shutil.rmtree(out)
+        assert run(data, out, "--strategy", "fedavg", "--rounds", 1) == 0
+        (out / "federation.safetensors").write_bytes(b"nothing")
+        capsys.readouterr()
+
+
 def test_keys_are_made_once_and_the_secret_ones_are_nobody_elses(capsys, tmp_path):
     for what in (("--site", "north"), ("--server", "localhost"), ("--sum",)):
         assert main(["federate", "keys", *what, "--out", str(tmp_path)]) == 0

@@ -2,6 +2,8 @@
 
 import pytest
 
+from core.federation.coordinator import FederationError
+from core.federation.flower.runner import Keys, Runner
 from core.federation.in_process import InProcess
 from core.federation.report import read_report
 from tests.federation.hospitals import NAMES, hospitals, plan
@@ -32,3 +34,18 @@ def test_its_report_lies_there_before_the_first_round_and_is_never_behind_what_i
     InProcess(plan(rounds=1), tmp_path, sites, told=lambda event: found.append(read_report(tmp_path))).run()
     assert [len(each["rounds"]) for each in found] == [0, 1, 1, 2]
     assert {each["plan"]["name"] for each in found} == {"Test"}
+
+
+def test_a_runner_of_another_plan_leaves_the_report_of_the_one_that_lies_there(tmp_path, monkeypatch):
+    monkeypatch.setattr("core.federation.flower.runner.check_installed", lambda: None)
+    monkeypatch.setattr("core.federation.flower.runner.quiet_flower", lambda folder: None)
+
+    def refuse(self, folder, processes):
+        raise FederationError("It can't go on.")
+
+    monkeypatch.setattr(Runner, "_run", refuse)
+    before = InProcess(plan(rounds=1), tmp_path, hospitals(NAMES[:2])).run()
+    for the_plan, failed in ((plan(rounds=2), None), (plan(rounds=1), "It can't go on.")):
+        with pytest.raises(FederationError):
+            Runner(the_plan, tmp_path, Keys(*[tmp_path] * 3, {})).run()
+        assert read_report(tmp_path) == before | {"failed": failed}

@@ -113,6 +113,19 @@ def test_tour_runs_from_first_step_to_last(app: AppTest, key: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("chosen", ["hardened", "medfedpure"])
+def test_a_tour_begins_with_the_classifier_that_it_speaks_of(app: AppTest, chosen: str) -> None:
+    now = app.session_state["session"]
+    now.classifier = app.session_state["classifier-brain-mri"] = chosen
+    app.run()
+    app.button(key="tour-clinician").click().run()
+    assert not app.exception and now.classifier == now.examination.prediction.classifier == "resnet18"
+    assert app.segmented_control(key="policy").value == "clinical"
+    app.run()
+    assert now.classifier == app.selectbox(key="classifier-brain-mri").value == "resnet18"
+
+
+@pytest.mark.slow
 def test_a_tour_that_was_left_goes_on_from_there(app: AppTest) -> None:
     app.button(key="tour-clinician").click().run()
     next(button for button in app.button if button.label == "Next").click().run()

@@ -249,6 +249,7 @@ def test_filters_do_what_their_names_say():
         ({"method": "repeated", "steps": 0}, "at least 1"),
         ({"method": "diffpure", "t": 10, "steps": 11}, "between 1 and t"),
         ({"method": "diffpure-ddim", "t": 10, "steps": 11}, "between 1 and t"),
+        ({"method": "adaptive", "steps": 41}, "between 1 and 40, the lowest t"),
         ({"method": "mae-pure", "clip": 0}, "clip"),
         ({"method": "mae-pure", "step_size": 300}, "step size"),
     ],
@@ -257,6 +258,17 @@ def test_wrong_settings_are_refused_in_a_sentence(tiny, wrong, reason):
     with pytest.raises(ValueError, match=reason) as refusal:
         next(purifier_steps(rand(1, 1, 16, 16), tiny, PurifySettings(**wrong)))
     assert str(refusal.value).endswith(".")
+
+
+@pytest.mark.parametrize("method", ["diffpure", "diffpure-ddim", "adaptive"])
+def test_more_steps_than_lead_down_are_refused_before_anything_runs(method):
+    with pytest.raises(ValueError, match="not 101.$"):
+        longest_purification(PurifySettings(method, steps=101))
+
+
+@pytest.mark.parametrize("method", ["repeated", "mae-pure", "maskdit-pure"])
+def test_steps_that_lead_nowhere_down_may_be_more_than_the_level(method):
+    assert longest_purification(PurifySettings(method, t=10, steps=101)) == 101
 
 
 @pytest.mark.parametrize(

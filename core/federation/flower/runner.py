@@ -18,7 +18,7 @@ from core.federation.flower import check_installed
 from core.federation.flower.processes import Process, free_port, quiet_flower
 from core.federation.flower.superlink import FAILED, TASK
 from core.federation.plan import Plan
-from core.federation.report import read_report, write_report
+from core.federation.report import read_report, write_failure, write_report
 from core.storage import write_secret
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -124,9 +124,11 @@ class Runner:
                 with processes:
                     self._run(folder, processes)
             except (FederationError, KeyboardInterrupt) as error:
-                self._finish(str(error) or STOPPED)
+                write_failure(self.out, self.plan, str(error) or STOPPED, self._again)
                 raise
-        return self._finish(None)
+        report = read_report(self.out) | {"failed": None, "started_again": self._again}
+        write_report(self.out, report)
+        return report
 
     def kill(self, name: str) -> bool:
         """End the process of a site on this machine at once; whether there was one to end."""
@@ -242,12 +244,6 @@ class Runner:
         task |= {"address": address, "certificates": str(self.keys.authority), "expected": self.expected}
         (folder / TASK).write_text(json.dumps(task), encoding="utf-8")
         self._start(self._coordinator)
-
-    def _finish(self, failed: str | None) -> dict[str, Any]:
-        report = read_report(self.out) or {"plan": asdict(self.plan), "finished": False, "rounds": []}
-        report |= {"failed": failed, "started_again": self._again}
-        write_report(self.out, report)
-        return report
 
 
 def _listens(address: str) -> bool:

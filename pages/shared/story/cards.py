@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import streamlit as st
 
 from pages.shared.empty_states import draw_missing_models
-from pages.shared.examinations import answer_of, lacking
+from pages.shared.examinations import answer_of, attacked_otherwise, lacking
 from pages.shared.regions.share import Asked, draw_share
 from pages.shared.runtime import bundle
 from pages.shared.words import heading, number, percent, plain, said_of, score_words
@@ -93,6 +93,13 @@ def draw_story(session: Session, before: Examination, attacked: Examination) -> 
             if stage.answer and stage.pixels is not None:
                 asked += draw_share(session, stage.pixels, stage.answer.classifier)
     return asked
+
+
+def draw_other_aim(session: Session) -> None:
+    """Say it where the open copy was made to deceive another classifier than the one that is asked."""
+    if whom := attacked_otherwise(session):
+        now = bundle(session.bundle).classifier_name(session.classifier)
+        st.caption(f"This copy was attacked to deceive {plain(whom)}, and not {plain(now)}, which is asked here.")
 
 
 def _draw_answer(stage: Stage, attacked: Examination, label: str) -> None:

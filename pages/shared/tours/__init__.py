@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 import streamlit as st
 
-from pages.shared.examinations import attack
+from pages.shared.examinations import attack, attacked_otherwise
 from pages.shared.runtime import DEFAULT_BUNDLE
 from pages.shared.session import TOUR_SAMPLE, Session
 from pages.shared.tours.places import PLACES
@@ -22,6 +22,9 @@ def start_tour(session: Session, key: str, step: int = 0) -> None:
     """Begin a tour, which speaks of brain scans, at a step; the sample it begins with is opened by the next page."""
     if session.bundle != DEFAULT_BUNDLE:
         session.choose_bundle(DEFAULT_BUNDLE)
+    # The default classifier: what a tour says of purification is true under the clinical policy alone.
+    session.classifier = None
+    st.session_state.pop(f"classifier-{DEFAULT_BUNDLE}", None)
     session.tour, session.step, session.wanted = key, step, TOUR_SAMPLE
     session.problem = session.left_tour = None
     session.visit.toured = ""
@@ -102,10 +105,12 @@ def _set_controls(session: Session, tour: Tour, step: Step) -> None:
 
 
 def _attacked_as_told(session: Session) -> bool:
-    """Whether the open scan is the copy that the tours speak of: one of PGD-40 at 8/255."""
+    """Whether the open scan is the copy that the tours speak of: one of PGD-40 at 8/255, for who is asked now."""
     from core.attacks import PGD
 
-    return session.origin is not None and (session.attacked_by, session.attacked_seed) == (PGD, 0)
+    if session.origin is None or attacked_otherwise(session):
+        return False
+    return (session.attacked_by, session.attacked_seed) == (PGD, 0)
 
 
 def _prepare(session: Session, step: Step) -> None:

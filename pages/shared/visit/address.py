@@ -8,8 +8,9 @@ from urllib.parse import parse_qsl, urlencode
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from pages.shared.examinations import attacked_otherwise
 from pages.shared.runtime import bundle, engine
-from pages.shared.visit.asked import apply
+from pages.shared.visit.asked import OTHERWISE, apply
 from pages.shared.visit.attacks import attack_words
 from pages.shared.visit.components import component
 from pages.shared.visit.purifiers import purifier_words
@@ -70,7 +71,7 @@ def address_words(session: Session) -> dict[str, str]:
         if settings:
             words |= attack_words(settings, seed)
         if session.origin is not None and session.attacked_by:
-            words["attacked"] = YES
+            words["attacked"] = OTHERWISE if attacked_otherwise(session) else YES
         if visit.page == "purify":
             words |= purifier_words(session.purify, session.purify_seed)
         step = visit.asked.get("step", "") if visit.page in STEPPED and session.scan else ""

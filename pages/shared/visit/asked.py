@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MOST_SHOWN = 40  # letters of a word that is not known
 # Words that only their page understands.
 OF_PAGES = {"experts": ("mixture",), "faults": ("network", "form", "guard", "flips"), "encrypt": ("head", "preset")}
+OTHERWISE = "otherwise"  # attacked, but not to deceive the classifier of the address, which can't make it again
 UNKNOWN, WITHOUT = "This address asks for what isn’t here: ", ". The page begins without it."
 GONE = (
     "The scan of this address isn’t on the server any more, or somebody else brought it, and such scans are never "

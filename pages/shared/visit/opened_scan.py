@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.shared.examinations import attack, take_copy
-from pages.shared.visit.asked import refuse
+from pages.shared.visit.asked import OTHERWISE, refuse
 from pages.shared.visit.attacks import WrongWord, whole_number
 from pages.shared.visit.windows import asked_window
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pages.shared.session import Session
 
 QUICK_STEPS = 200
+MADE_OTHERWISE = (
+    "The attacked copy of this address was made to deceive another classifier than it names, so it can’t be made again "
+    "from it: the scan is as it was."
+)
 
 
 def place_as_asked(session: Session) -> None:
@@ -27,8 +31,12 @@ def place_as_asked(session: Session) -> None:
         _turn_to(session, word or str(scan.default_frame + 1))
     if (word := asked.pop("window", None)) is not None and session.origin is None:
         _show_in(session, scan, word)
-    if asked.pop("attacked", None) and session.origin is None:
-        _attack(session)
+    word = asked.pop("attacked", None)
+    if word and session.origin is None:
+        if word == OTHERWISE:
+            session.visit.problem = MADE_OTHERWISE
+        else:
+            _attack(session)
 
 
 def _turn_to(session: Session, word: str) -> None:

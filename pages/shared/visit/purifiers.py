@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pages.shared.visit.attacks import MOST_SEED, WrongWord, whole_number
 
@@ -31,7 +31,7 @@ def _word(settings: PurifySettings) -> str:
     for name in MOST:
         value = getattr(settings, name)
         if name in purifier.takes and value not in (getattr(usual, name), purifier.t if name == "t" else None):
-            parts.append(f"{name}{value:g}")
+            parts.append(f"{name}{value:.15g}")
     return "~".join(parts)
 
 
@@ -45,7 +45,7 @@ def asked_purifiers(words: Mapping[str, str], models: Bundle) -> tuple[tuple[Pur
 
 
 def _settings(word: str, models: Bundle) -> PurifySettings:
-    from core.purification.catalogue import PURIFIERS, usable_purifiers
+    from core.purification.catalogue import PURIFIERS, find_purifier, most_steps, usable_purifiers
     from core.purification.settings import PurifySettings
 
     method, *parts = word.split("~")
@@ -56,6 +56,26 @@ def _settings(word: str, models: Bundle) -> PurifySettings:
         raise WrongWord("purify")
     usual = {"t": PURIFIERS[method].t or USUAL_T} if "t" in PURIFIERS[method].takes else {}
     try:
-        return PurifySettings(method, **usual | {name: whole_number(given, name, 1, MOST[name]) for name in given})
+        numbers: dict[str, Any] = {name: _number(given, name) for name in given}
     except WrongWord as error:
         raise WrongWord("purify", f"{error} from {error.holds}") from None
+    settings = PurifySettings(method, **usual | numbers)
+    try:
+        find_purifier(settings)
+    except ValueError:
+        # Each number is in its range, so they don't go together: more steps than lead down from the noise level.
+        raise WrongWord("purify", f"steps from 1 to {most_steps(settings)}") from None
+    return settings
+
+
+def _number(given: Mapping[str, str], name: str) -> float:
+    """A strength in its range, WrongWord for others; whole numbers but for the clip, which the page takes any of."""
+    if name != "clip":
+        return whole_number(given, name, 1, MOST[name])
+    try:
+        clip = float(given[name])
+    except ValueError:
+        clip = 0.0
+    if not 1 <= clip <= MOST[name]:  # which holds for no NaN
+        raise WrongWord(name, f"1 to {MOST[name]}")
+    return clip

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.attacks import PGD
 from core.bundles import WEIGHTS
 from core.scans import write_derived_png
 from pages.shared.regions import keep_drawn
@@ -56,6 +57,15 @@ def test_the_region_says_why_nothing_was_purified(examined: AppTest) -> None:
     said = texts(examined)
     assert "**Nothing was purified**: under the hardened policy the classifier is given every scan as it is." in said
     assert "as the scan was not flagged" not in said
+
+
+@pytest.mark.slow
+def test_a_copy_that_was_made_to_deceive_another_says_so(examined: AppTest) -> None:
+    scan, said = session(examined).scan, "was attacked to deceive the classifier resnet18, and not hardened"
+    session(examined).take_attacked(scan, session(examined).examination, PGD)
+    assert "to deceive" not in texts(examined.run())
+    choose(examined, "hardened")
+    assert said in texts(examined) and said in texts(opened(examined, "purify"))
 
 
 @pytest.mark.slow

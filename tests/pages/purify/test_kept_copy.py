@@ -6,8 +6,10 @@ import pytest
 
 from core.attacks import PGD
 from pages.purify import start
+from pages.shared import examinations, tours
+from pages.shared.examinations import attacked_otherwise
 from pages.shared.session import AttackedCopy, Session
-from pages.shared.visit import opened_scan
+from pages.shared.visit import address, opened_scan
 
 SLICES = 20
 
@@ -55,6 +57,41 @@ def test_purify_drops_a_copy_of_something_else(visitor: Session, chosen: dict[st
     vars(visitor).update(chosen)
     start.take_attacked(visitor)
     assert visitor.origin is None and visitor.scan.key == "volume" and visitor.attacked_copy is None
+
+
+@pytest.fixture
+def two(visitor: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """The visitor on Examine, the copy open, in a bundle of the classifiers resnet18 and vit."""
+    models = SimpleNamespace(default_classifier="resnet18", classifier_name=lambda name: name or "resnet18")
+    for module in (examinations, address):
+        monkeypatch.setattr(module, "bundle", lambda name: models)
+    visitor.visit.page = "examine"
+    start.take_attacked(visitor)
+    return visitor
+
+
+def test_an_address_attacks_only_what_it_would_attack_to_the_same_pixels(two: Session) -> None:
+    assert address.address_words(two)["attacked"] == "yes"
+    two.classifier = "resnet18"  # which no classifier stands for
+    assert address.address_words(two)["attacked"] == "yes" and attacked_otherwise(two) is None
+    two.classifier = "vit"
+    assert address.address_words(two)["attacked"] == "otherwise"
+    assert attacked_otherwise(two) == "the classifier resnet18"
+    two.bundle = "chest-xray"
+    assert attacked_otherwise(two) == "the default classifier of the bundle brain-mri"
+
+
+def test_a_tour_attacks_a_copy_anew_that_was_made_to_deceive_another(two: Session) -> None:
+    assert tours._attacked_as_told(two)
+    two.classifier = "vit"
+    assert not tours._attacked_as_told(two)
+
+
+def test_an_address_that_cannot_make_the_copy_again_says_so(visitor: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opened_scan, "attack", lambda *_: pytest.fail("It was attacked."))
+    visitor.visit.asked = {"attacked": "otherwise"}
+    opened_scan.place_as_asked(visitor)
+    assert visitor.origin is None and "made to deceive another classifier" in str(visitor.visit.problem)
 
 
 def test_the_result_before_has_the_thresholds_of_now(visitor: Session) -> None:

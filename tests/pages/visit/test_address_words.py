@@ -5,7 +5,7 @@ import pytest
 from core import load_bundle
 from core.attacks import AttackSettings
 from core.purification.settings import PurifySettings
-from pages.shared.visit.attacks import asked_attack, attack_words
+from pages.shared.visit.attacks import WrongWord, asked_attack, attack_words
 from pages.shared.visit.purifiers import asked_purifiers, purifier_words
 
 
@@ -49,7 +49,29 @@ def test_purifiers_come_back_from_their_words() -> None:
     assert asked_purifiers(words, load_bundle()) == (chosen, 5)
 
 
+@pytest.mark.parametrize("clip", [4.5, 1.0, 63.9, 4.1234567])
+def test_a_clip_may_be_a_fraction_as_on_the_page(clip: float) -> None:
+    chosen = (PurifySettings("mae-pure", clip=clip),)
+    assert asked_purifiers(purifier_words(chosen, 0), load_bundle()) == (chosen, 0)
+
+
 @pytest.mark.parametrize("word", ["nothing", "one-step~t0", "one-step~t1000", "median~t5", "one-step~x", "", "a,b,c,d"])
 def test_impossible_purifiers_are_named(word: str) -> None:
     with pytest.raises(ValueError, match="^purify$"):
         asked_purifiers({"purify": word}, load_bundle())
+
+
+@pytest.mark.parametrize(
+    ("word", "holds"),
+    [
+        ("diffpure-ddim~steps200", "steps from 1 to 100"),
+        ("diffpure~t150~steps151", "steps from 1 to 150"),
+        ("mae-pure~clip64.5", "clip from 1 to 64"),
+        ("mae-pure~clip0.5", "clip from 1 to 64"),
+        ("mae-pure~clipnan", "clip from 1 to 64"),
+    ],
+)
+def test_a_strength_out_of_range_is_named_with_its_range(word: str, holds: str) -> None:
+    with pytest.raises(WrongWord, match="^purify$") as refusal:
+        asked_purifiers({"purify": word}, load_bundle())
+    assert refusal.value.holds == holds

@@ -54,9 +54,21 @@ def apply(session: Session, words: Mapping[str, str], came_back: bool) -> None:
         visit.class_view = words.get("view") == "class"
     if words.get("view", "class") != "class":
         wrong["view"] = ""
-    if (came_back or "sample" in words) and "attacked" not in words:
+    if "attacked" not in words:
+        another = came_back or "sample" in words
+    else:
+        another = words["attacked"] != OTHERWISE and not loaded_again and not _is_open_copy(session, words)
+    if another:
         take_original(session)
     refuse(session, {name: words[name] for name in wrong}, wrong)
+
+
+def _is_open_copy(session: Session, words: Mapping[str, str]) -> bool:
+    """Whether the attacked copy that is open is the one that these words ask for."""
+    scan, frame, _ = session.target()
+    made = session.attacked_by, session.attacked_seed, session.attacked_models
+    asked = session.attack, session.attack_seed, (session.bundle, session.classifier)
+    return made == asked and (scan is None or words.get("slice", str(scan.default_frame + 1)) == str(frame + 1))
 
 
 def ask_for(session: Session, words: Mapping[str, str], press: str = "") -> None:

@@ -2,9 +2,11 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.attacks import AttackSettings
 from core.faults import Fault
 from pages.faults.state import FaultsState
 from pages.shared.session import VISITS, Session
@@ -104,3 +106,16 @@ def test_no_attack_is_made_in_the_place_of_one_that_is_not_taken(app: AppTest) -
     assert session(app).origin is None and "attack “nosuch”" in texts(app)
     paste(app, "examine", sample=SAMPLE, attack="fgsm", eps="999", attacked="yes")
     assert session(app).origin is None and "eps “999”" in texts(app)
+
+
+@pytest.mark.slow
+def test_another_attack_than_the_open_copys_is_made(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    come(app, "examine", sample=SAMPLE, attack="fgsm", eps="6", attacked="yes")
+    first = session(app).scan
+    paste(app, "examine", sample=SAMPLE, attack="fgsm", eps="6", attacked="yes")
+    assert session(app).scan is first, "the copy that is asked for is open"
+    paste(app, "examine", sample=SAMPLE, attack="fgsm", eps="2", attacked="yes")
+    assert session(app).attacked_by == AttackSettings("fgsm", eps=2) and session(app).scan is not first
+    go_back(app, monkeypatch, "examine", bundle="brain-mri", sample=SAMPLE, attack="fgsm", eps="6", attacked="yes")
+    assert session(app).attacked_by == AttackSettings("fgsm", eps=6)
+    assert np.array_equal(session(app).scan.frame(), first.frame())

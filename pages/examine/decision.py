@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pages.shared.session import Session
 
 GIVEN = "As it was given"
-LEAST_WIDTH, LETTER_WIDTH, PADDING = 120, 14, 40  # px, of an answer's cell; a letter's as in a subheader
+LEAST_WIDTH, LETTER_WIDTH, PADDING = 120, 11, 36  # px, of an answer's cell; a letter's as in a subheader
 OFFER = "Outline a region in the viewer, and how much of the answer rests on it stands here."
 
 

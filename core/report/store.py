@@ -97,8 +97,7 @@ class CaseStore:
 
     def remarks(self) -> Mapping[str, str]:
         """SHA-256 → what was remarked on that scan last, by whomever; empty where that was taken back."""
-        noted = [line for line in self._lines() if "remark" in line]
-        return {line.get("remark_on") or line.get("sha256", ""): line["remark"] for line in noted}
+        return _remarks(self._lines())
 
     def forget(self, noted: Mapping[str, str] | None = None) -> None:
         """Delete what was kept but the remarks, which are everybody's.
@@ -128,8 +127,8 @@ class CaseStore:
 
     def now(self) -> Mapping[int, Case]:
         """What is kept at this moment, by whomever: all who audit the same cohort share it. Keys as in `known`."""
-        lines = {line["sha256"]: line for line in self._lines() if "sha256" in line}
-        remarks = self.remarks()
+        kept = self._lines()
+        lines, remarks = {line["sha256"]: line for line in kept if "sha256" in line}, _remarks(kept)
         return {
             index: Case.from_numbers(lines[key] | {"remark": remarks.get(key, "")}, source.name)
             for index, source in enumerate(self._sources)
@@ -161,3 +160,8 @@ class CaseStore:
             # Only this program writes here: what it wrote was torn.
             self.path.unlink()
             return Journal(self.path, self._run)
+
+
+def _remarks(lines: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    noted = [line for line in lines if "remark" in line]
+    return {line.get("remark_on") or line.get("sha256", ""): line["remark"] for line in noted}

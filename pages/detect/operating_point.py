@@ -8,11 +8,11 @@ import streamlit as st
 
 from pages.detect.findings import price_told
 from pages.detect.price import draw_figures, draw_sites, draw_to_class
-from pages.detect.record import UNPURIFIED, Record, draw_source
+from pages.detect.record import Record, draw_source
 from pages.shared.records import draw_finding
 from pages.shared.records.figures import pick_condition
 from pages.shared.visit.stage import on_stage
-from pages.shared.words import number, percent, score_words
+from pages.shared.words import PURIFIES_NOTHING, number, percent, score_words
 
 if TYPE_CHECKING:
     from core.bundles.calibration import Limits
@@ -57,11 +57,11 @@ def rule(limits: Limits) -> str:
     """What is decided by which score, and whether it is purified for that."""
     if not limits.altered:
         told = "A scan is flagged as soon as one score is above its threshold."
-        return told if limits.purifies else f"{told} {UNPURIFIED}"
+        return told if limits.purifies else f"{told} {PURIFIES_NOTHING}"
     names = " or ".join(score_words(name).name.lower() for name in limits.altered)
     return (
         f"A scan is altered as soon as {names} is above its threshold, which raises no alarm, and flagged where "
-        f"decision instability is. {'It is purified on either.' if limits.purifies else UNPURIFIED}"
+        f"decision instability is. {'It is purified on either.' if limits.purifies else PURIFIES_NOTHING}"
     )
 
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from core.evaluation.operating_points import Condition, OperatingPoint, Roc
 
 JOINT_WORDS, ALTERED_WORDS = "All three together", "Altered: both together"
-UNPURIFIED = "The hardened policy purifies nothing."
 
 
 @dataclass(frozen=True)

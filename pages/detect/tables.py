@@ -9,11 +9,11 @@ import streamlit as st
 from pages.detect import charts
 from pages.detect.benign_chart import benign_bars, benign_height
 from pages.detect.findings import benign_told, stress_told
-from pages.detect.record import UNPURIFIED, Record, draw_source, operating_point_of
+from pages.detect.record import Record, draw_source, operating_point_of
 from pages.shared.records import draw_finding
 from pages.shared.records.figures import condition_title, count_text, full_text, share_text
 from pages.shared.visit.stage import draw_chart
-from pages.shared.words import method_title, plain
+from pages.shared.words import PURIFIES_NOTHING, method_title, plain
 
 if TYPE_CHECKING:
     from core.evaluation.operating_points import Condition
@@ -109,4 +109,4 @@ def draw_benign(record: Record) -> None:
     if missing:
         st.info(f"Not recorded of this classifier: {plain(', '.join(missing))}.", icon=":material/info:")
     purifies = record.bundle.limits[record.classifier].purifies
-    draw_source(record, KEPT if purifies else UNPURIFIED, shown=[entry.name for entry in record.benign])
+    draw_source(record, KEPT if purifies else PURIFIES_NOTHING, shown=[entry.name for entry in record.benign])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from core import Detection
 
+PURIFIES_NOTHING = "The hardened policy purifies nothing."
 # Links, emoji and icons are looked for after the escapes were taken out: only a sign between their parts stops that.
 # This one takes no room and breaks no line.
 _JOINER = "\u2060"

@@ -10,7 +10,7 @@ from pages.shared.empty_states import draw_missing_models
 from pages.shared.examinations import answer_of, attacked_otherwise, lacking
 from pages.shared.regions.share import Asked, draw_share
 from pages.shared.runtime import bundle
-from pages.shared.words import heading, number, percent, plain, said_of, score_words
+from pages.shared.words import PURIFIES_NOTHING, heading, number, percent, plain, said_of, score_words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,7 +107,7 @@ def _draw_answer(stage: Stage, attacked: Examination, label: str) -> None:
     if answer is None:
         refused = bool(attacked.refused)
         st.subheader(NO_ANSWER if refused else NOT_PURIFIED, anchor=False)
-        why = "The hardened policy purifies nothing." if attacked.left_alone else "The detector gave no reason to."
+        why = PURIFIES_NOTHING if attacked.left_alone else "The detector gave no reason to."
         st.markdown(plain(attacked.refused or why))
         return
     st.subheader(heading(answer.label), anchor=False)

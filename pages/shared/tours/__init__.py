@@ -20,11 +20,8 @@ from pages.shared.words import plain
 
 def start_tour(session: Session, key: str, step: int = 0) -> None:
     """Begin a tour, which speaks of brain scans, at a step; the sample it begins with is opened by the next page."""
-    if session.bundle != DEFAULT_BUNDLE:
-        session.choose_bundle(DEFAULT_BUNDLE)
-    # The default classifier: what a tour says of purification is true under the clinical policy alone.
-    session.classifier = None
-    st.session_state.pop(f"classifier-{DEFAULT_BUNDLE}", None)
+    # With its default classifier: what a tour says of purification is true under the clinical policy alone.
+    session.choose_bundle(DEFAULT_BUNDLE)
     session.tour, session.step, session.wanted = key, step, TOUR_SAMPLE
     session.problem = session.left_tour = None
     session.visit.toured = ""

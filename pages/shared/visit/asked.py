@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.shared.examinations import samples, take_original
+from pages.shared.examinations import attacked_otherwise, samples, take_original
 from pages.shared.runtime import bundle
 from pages.shared.visit.attacks import MOST_SEED, NAMES, WrongWord, asked_attack, whole_number
 from pages.shared.visit.purifiers import asked_purifiers
@@ -66,9 +66,10 @@ def apply(session: Session, words: Mapping[str, str], came_back: bool) -> None:
 def _is_open_copy(session: Session, words: Mapping[str, str]) -> bool:
     """Whether the attacked copy that is open is the one that these words ask for."""
     scan, frame, _ = session.target()
-    made = session.attacked_by, session.attacked_seed, session.attacked_models
-    asked = session.attack, session.attack_seed, (session.bundle, session.classifier)
-    return made == asked and (scan is None or words.get("slice", str(scan.default_frame + 1)) == str(frame + 1))
+    made, asked = (session.attacked_by, session.attacked_seed), (session.attack, session.attack_seed)
+    if made != asked or attacked_otherwise(session):
+        return False
+    return scan is None or words.get("slice", str(scan.default_frame + 1)) == str(frame + 1)
 
 
 def ask_for(session: Session, words: Mapping[str, str], press: str = "") -> None:

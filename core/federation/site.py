@@ -23,7 +23,7 @@ from core.federation.policy import Policy, check_order, guarded, hidden_names
 from core.federation.privacy import Privacy
 from core.federation.privacy.account import Account, Record
 from core.federation.privacy.training import private_update, sampling_rate
-from core.federation.strategies import held_near, kept_names
+from core.federation.strategies import gate_of, held_near, kept_names
 from core.storage import save_whole
 
 PHASES = (EXPERTS, COLLECT, GATE, RESULT)
@@ -123,7 +123,10 @@ class Site:
         return Answer(sent, len(self.labels), seconds, privacy=self._spent(order.key))
 
     def network(self, federation: str) -> State:
-        """What the hospital holds of a federation: its own network, or once it is over the network or the mixture."""
+        """What the hospital holds of a federation: its own network, or once it is over the network or the mixture.
+
+        The mixture's gate is the one that the hospital trained last, on its own scans; who trained none has the mean.
+        """
         return self._remembered(federation).own
 
     @property
@@ -138,8 +141,9 @@ class Site:
     def _take(self, order: Order, shared: State, memory: "_Memory") -> tuple[State, State]:
         if not order.experts:
             return self._merged(order, order.plan.network(), shared, memory), {}
-        _fill(order.plan.mixture(len(order.experts)), shared, "The mixture")
-        return shared, {}
+        mixture = {**shared, **gate_of(memory.own)}
+        _fill(order.plan.mixture(len(order.experts)), mixture, "The mixture")
+        return mixture, {}
 
     def _train(self, order: Order, shared: State, memory: "_Memory") -> tuple[State, State]:
         network = order.plan.network()
@@ -174,10 +178,8 @@ class Site:
         mixture = order.plan.mixture(len(order.experts)).to(compute.device())
         _fill(mixture, shared, "What the gate weighs")
         after = self._trained(order, mixture, self._loss(gate_loss))
-        gate = {name.removeprefix("gate."): value for name, value in after.items() if name.startswith("gate.")}
-        before = {name.removeprefix("gate."): value for name, value in shared.items() if name.startswith("gate.")}
-        sent = guarded(self.policy, mixture.gate, gate, before, np.random.default_rng())
-        return memory.own, {f"gate.{name}": value for name, value in sent.items()}
+        gate = gate_of(after)
+        return {**memory.own, **gate}, guarded(self.policy, mixture, gate, shared, np.random.default_rng())
 
     def _loss(self, loss: Callable) -> Callable:
         """Gradients scan by scan, which private training needs, are none that autocast can form."""

@@ -1,6 +1,6 @@
 """What a federation may do with its hospitals' updates: what stays with each, and how the server combines the rest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -43,7 +43,7 @@ class Strategy:
 
 _ALL = (
     Strategy("fedavg", "the mean over images (McMahan et al. 2017)"),
-    Strategy("medfedpure", "a shared body, own BatchNorm and head, then a gate", NORMALISATION_AND_HEAD, gated=True),
+    Strategy("medfedpure", "a shared body, own BatchNorm and head, own gates", NORMALISATION_AND_HEAD, gated=True),
     Strategy("fedprox", "the mean, each held near the round's start (Li et al. 2020)", pulls=True),
     Strategy("fedbn", "the mean, with an own BatchNorm each (Li et al. 2021)", NORMALISATION),
     Strategy("median", "the median of each number (Yin et al. 2018)", rule="median"),
@@ -74,6 +74,11 @@ def kept_names(strategy: Strategy, network: nn.Module, head: str) -> frozenset[s
 def statistics_names(network: nn.Module) -> frozenset[str]:
     """Names of what BatchNorm has counted over a hospital's scans: means, variances, and the number of batches."""
     return frozenset(name for name in network.state_dict() if name.rpartition(".")[2] in STATISTICS)
+
+
+def gate_of(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The entries of a mixture's state that are its gate's."""
+    return {name: value for name, value in state.items() if name.startswith("gate.")}
 
 
 def held_near(loss: Loss, start: nn.Module, strength: float) -> Loss:

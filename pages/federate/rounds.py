@@ -127,8 +127,9 @@ def _draw_unseen(unseen: tuple[Unseen, ...]) -> None:
     ]
     st.dataframe(rows, hide_index=True)
     st.caption(
-        "‘Personal network’ and ‘Local only’ are here means over the networks of the sites that were trained at. Scans "
-        "of a single patient have no interval, and one patient proves nothing."
+        "‘Personal network’ and ‘Local only’ are here means over the networks of the sites that were trained at, and "
+        "the mixture has the mean of their gates. Scans of a single patient have no interval, and one patient proves "
+        "nothing."
     )
 
 

@@ -20,7 +20,7 @@ WAY_TITLES = {
 WAY_ABOUT = {
     "fedavg": "one network, the mean of all sites’ networks after every round",
     "mixture": (
-        "each site keeps its own BatchNorm and head; a gate weighs all sites’ networks for each scan (medfedpure)"
+        "each site keeps its own BatchNorm and head; its own gate weighs all sites’ networks for each scan (medfedpure)"
     ),
     "personal": "each site’s own network of that federation on its own scans, without the gate",
     "local": "each site trains alone, as many steps",

@@ -4,11 +4,12 @@
 
 Each site trains on all its training scans, from random weights. After every round four ways are measured on at most
 --per-site validation scans of each site: the network of all (FedAvg); the personal mixture (medfedpure; its gate is
-trained for that round on the side); each site's personal network of that federation, without the gate; and a network
-that the site trained alone for as many steps. Sites with fewer than --smallest training scans take no part, and are
-measured on all their scans; so is the site --left-out, on at most --per-site of its scans, under a federation of the
-others. The site with the most scans is then poisoned: its labels or the signs of its updates are flipped, under the
-mean, the median and Krum (Flower's; see requirements-federation.txt). All in one process, which comes to the same
+trained for that round on the side, and each site's scans are weighed by the gate that the site keeps); each site's
+personal network of that federation, without the gate; and a network that the site trained alone for as many steps. At a
+site that took no part the mixture has the mean of all gates. Sites with fewer than --smallest training scans take no
+part, and are measured on all their scans; so is the site --left-out, on at most --per-site of its scans, under a
+federation of the others. The site with the most scans is then poisoned: its labels or the signs of its updates are
+flipped, under the mean, the median and Krum (Flower's; see requirements-federation.txt). All in one process, which comes to the same
 weights as Flower's processes. Everything goes into assets/federation/record.json; a part that is there already is not
 measured again, so that a run that was cut off goes on.
 """
@@ -32,7 +33,7 @@ from core.federation.site import Site
 from core.models.experts import MixtureOfExperts
 from core.statistics import bootstrap_interval
 from training.files import read_json, write_json
-from training.measure.federated.runs import global_rounds, local_rounds, mixture_of, mixture_rounds, poisoned
+from training.measure.federated.runs import global_rounds, local_rounds, mixture_rounds, mixtures_of, poisoned
 from training.measure.federated.sites import crossing_bytes, home_of, site_row, some_scans
 from training.measure.sites import area, logits, probabilities
 from training.options import command_options, data_options
@@ -92,6 +93,11 @@ class Measurement:
         self.largest = max(self.codes, key=lambda name: counts[self.codes[name]])
 
     @property
+    def outsiders(self) -> set[str]:
+        """Sites that take no part."""
+        return set(self.data.sites) - set(self.codes.values())
+
+    @property
     def parts(self) -> dict[str, Callable[[], dict[str, Any]]]:
         """Name → what measures it."""
         found = {"sites": self.site_rows, "crossing": self.crossing, "rounds": self.rounds}
@@ -136,23 +142,17 @@ class Measurement:
         """The three ways after every round, and at the sites that took no part."""
         sites, rows = self.sites(), []
         runs = global_rounds(self.plan("fedavg"), sites), mixture_rounds(self.plan("medfedpure"), sites)
-        for shared, mixture, alone in zip(*runs, local_rounds(self.plan("fedavg"), sites)):
-            answers = {FEDAVG: logits(shared, self.val), MIXTURE: logits(mixture, self.val)}
-            answers[PERSONAL] = self.own_answers(self.experts(mixture))
-            answers[LOCAL] = self.own_answers(alone)
+        for shared, mixtures, alone in zip(*runs, local_rounds(self.plan("fedavg"), sites)):
+            own = {MIXTURE: mixtures.own, PERSONAL: self.experts(mixtures.shared), LOCAL: alone}
+            answers = {FEDAVG: logits(shared, self.val)} | {way: self.own_answers(own[way]) for way in own}
             figures = {way: self.figures(scores) for way, scores in answers.items()}
-            weights = {name: self.gate(mixture, name) for name in self.codes}
+            weights = {name: self.gate(mixtures.own[name], name) for name in self.codes}
             rows.append({"figures": figures, "gate": weights})
-            print(
-                f"round {len(rows)}", {way: found[POOLED]["accuracy"][0] for way, found in figures.items()}, flush=True
-            )
+            print(len(rows), {way: found[POOLED]["accuracy"][0] for way, found in figures.items()}, flush=True)
         gains = {way: self.gains(answers[MIXTURE], answers[way]) for way in WAYS if way != MIXTURE}
-        others = (
-            without_sites(self.data, list(self.codes.values()))
-            if set(self.data.sites) - set(self.codes.values())
-            else None
-        )
-        return {"rows": rows, "gains": gains, "unseen": unseen_rows(others, list(self.codes), shared, mixture, alone)}
+        others = without_sites(self.data, list(self.codes.values())) if self.outsiders else None
+        unseen = unseen_rows(others, list(self.codes), shared, mixtures.shared, alone)
+        return {"rows": rows, "gains": gains, "unseen": unseen}
 
     def poison(self, rule: str) -> dict[str, Any]:
         """The last round's network under one rule, honest and poisoned."""
@@ -172,7 +172,7 @@ class Measurement:
         name = home_of(self.options.left_out)[0]
         sites = self.sites(but=name)
         *_, shared = global_rounds(self.plan("fedavg"), sites)
-        mixture = mixture_of(self.plan("medfedpure"), sites)
+        mixture = mixtures_of(self.plan("medfedpure"), sites).shared
         *_, alone = local_rounds(self.plan("fedavg"), sites)
         scans = per_site(self.own(self.data, name), self.options.per_site, self.options.seed)
         return {"rows": unseen_rows(scans, [site.name for site in sites], shared, mixture, alone)}

@@ -1,6 +1,7 @@
 """The recorder of the federation, from end to end on five small made-up sites, and what its dishonest sites send."""
 
 import json
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from core.federation.record import (
 )
 from tests.federation.hospitals import hospitals, plan
 from training.measure import federation
-from training.measure.federated.runs import global_rounds, local_rounds, mixture_of, mixture_rounds, poisoned
+from training.measure.federated.runs import global_rounds, local_rounds, mixture_rounds, mixtures_of, poisoned
 
 SITES = ("A", "B", "C", "D", "E", "small")
 
@@ -83,8 +84,17 @@ def test_too_few_sites_are_refused(run, words):
 def test_the_mixture_on_the_side_is_the_federations_own_and_leaves_it_alone():
     own = plan(strategy="medfedpure", rounds=2, gate_rounds=1)
     *_, last = mixture_rounds(own, hospitals())
-    expected = mixture_of(own, hospitals()).state_dict()
-    assert all(torch.equal(value, expected[name]) for name, value in last.state_dict().items())
+    expected = mixtures_of(own, hospitals())
+    for found, wanted in ((last.shared, expected.shared), *zip(last.own.values(), expected.own.values())):
+        assert all(torch.equal(value, wanted.state_dict()[name]) for name, value in found.state_dict().items())
+
+
+def test_each_site_asks_under_the_gate_that_it_trained_last():
+    own = mixtures_of(plan(strategy="medfedpure", gate_rounds=1), hospitals())
+    gates = [own.shared.gate.keys, *(mixture.gate.keys for mixture in own.own.values())]
+    assert len(own.own) == 3 and not any(torch.equal(gate, other) for gate, other in combinations(gates, 2))
+    counts = torch.tensor([len(site.labels) for site in hospitals()]).view(-1, 1, 1)
+    assert torch.allclose(gates[0], (torch.stack(gates[1:]) * counts).sum(0) / counts.sum(), atol=1e-6)
 
 
 def test_alone_a_site_trains_as_if_the_others_were_not_there():

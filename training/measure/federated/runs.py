@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from torch import nn
 
@@ -24,8 +25,15 @@ def global_rounds(plan: Plan, sites: Sequence[Site]) -> Iterator[nn.Module]:
             yield filled(plan.network(), coordinator.shared)
 
 
-def mixture_rounds(plan: Plan, sites: Sequence[Site]) -> Iterator[MixtureOfExperts]:
-    """Yield the mixture that the federation would have come to, had it ended after this round, for every round.
+class Mixtures(NamedTuple):
+    """All sites' networks under the mean of their gates, and site → the same under the gate that it keeps."""
+
+    shared: MixtureOfExperts
+    own: dict[str, MixtureOfExperts]
+
+
+def mixture_rounds(plan: Plan, sites: Sequence[Site]) -> Iterator[Mixtures]:
+    """Yield the mixtures that the federation would have come to, had it ended after this round, for every round.
 
     What follows the networks' rounds, the gate's training, is held on the side; the networks train on without it.
     """
@@ -34,15 +42,20 @@ def mixture_rounds(plan: Plan, sites: Sequence[Site]) -> Iterator[MixtureOfExper
         if held.phase != EXPERTS:
             return
         ending = replace(coordinator, start=coordinator.shared, done=plan.rounds, rounds=[])
-        list(hold_rounds(ending, [copy(site) for site in sites]))
-        yield filled(plan.mixture(len(sites)), ending.content())
+        yield ended(ending, [copy(site) for site in sites])
 
 
-def mixture_of(plan: Plan, sites: Sequence[Site]) -> MixtureOfExperts:
-    """Return the mixture that a federation comes to."""
-    coordinator = Coordinator(plan)
-    list(hold_rounds(coordinator, [copy(site) for site in sites]))
-    return filled(plan.mixture(len(sites)), coordinator.content())
+def mixtures_of(plan: Plan, sites: Sequence[Site]) -> Mixtures:
+    """Return the mixtures that a federation comes to."""
+    return ended(Coordinator(plan), [copy(site) for site in sites])
+
+
+def ended(coordinator: Coordinator, sites: Sequence[Site]) -> Mixtures:
+    """Hold the rounds that are left, and return the mixtures."""
+    list(hold_rounds(coordinator, sites))
+    plan = coordinator.plan
+    own = {site.name: filled(plan.mixture(len(sites)), site.network(plan.name)) for site in sites}
+    return Mixtures(filled(plan.mixture(len(sites)), coordinator.content()), own)
 
 
 def local_rounds(plan: Plan, sites: Sequence[Site]) -> Iterator[dict[str, nn.Module]]:

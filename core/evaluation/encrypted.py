@@ -148,7 +148,9 @@ class EncryptionRecord:
     heads : mapping of (head, preset) to Summary
         Every validation scan asked about.
     configurations : mapping of str to mapping of str to Measured
-        The paper's four (`core.federation.configurations.CONFIGURATIONS`) → MEASURES.
+        The paper's four (`core.federation.configurations.CONFIGURATIONS`) → MEASURES, a linear head being trained.
+    network_configurations : mapping of str to mapping of str to Measured
+        The same four where the whole network is; empty where that wasn't measured.
     timing : tuple of dict
         Rows of `core.encryption.timing`.
     communication : mapping of str to float
@@ -160,6 +162,7 @@ class EncryptionRecord:
     seed: int
     heads: dict[tuple[str, str], Summary]
     configurations: dict[str, dict[str, Measured]]
+    network_configurations: dict[str, dict[str, Measured]]
     timing: tuple[dict[str, Any], ...]
     communication: dict[str, float]
 
@@ -182,7 +185,8 @@ def read_encryption(bundle: Bundle, classifier: str) -> EncryptionRecord | None:
             n=entry["n"],
             seed=entry["seed"],
             heads={(row.pop("head"), row.pop("preset")): _summary(row) for row in entry["heads"]},
-            configurations={name: _measures(values) for name, values in entry["configurations"].items()},
+            configurations=_configurations(entry["configurations"]),
+            network_configurations=_configurations(entry.get("network_configurations", {})),
             timing=tuple(entry["timing"]),
             communication=entry["communication"],
         )
@@ -192,6 +196,10 @@ def read_encryption(bundle: Bundle, classifier: str) -> EncryptionRecord | None:
 
 def _summary(row: dict[str, Any]) -> Summary:
     return Summary(**row | {name: _measures(row[name]) for name in ("plain", "encrypted")})
+
+
+def _configurations(values: dict[str, dict[str, Sequence[float]]]) -> dict[str, dict[str, Measured]]:
+    return {name: _measures(measured) for name, measured in values.items()}
 
 
 def _measures(values: dict[str, Sequence[float]]) -> dict[str, Measured]:

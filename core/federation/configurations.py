@@ -1,16 +1,17 @@
-"""The paper's four ways to learn and ask a head on class tokens (Amin et al. 2025, figure 4), over a few hospitals.
+"""The paper's four ways to learn together and to ask (Amin et al. 2025, figure 4), over a few hospitals.
 
-The encoder that makes the tokens is fixed: what hospitals train together is a linear head of 768 numbers a class and no
-more, so federated figures say nothing of an encoder that was trained without pooling scans.
+What hospitals train together is a network on scans, as in the paper, or a linear head alone on the class tokens of a
+fixed network, which costs next to nothing.
 """
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, skip_init, vector_to_parameters
 
 from core.federation.averaging import ClientSettings, client_update
@@ -20,38 +21,39 @@ from core.statistics import RESAMPLES
 CONFIGURATIONS = ("central", "federated, plain", "encrypted gradients", "encrypted token")
 MEASURES = ("accuracy", "f1", "precision", "recall")
 Aggregate = Callable[[Sequence[np.ndarray]], np.ndarray]
-Predict = Callable[[nn.Linear, np.ndarray], np.ndarray]
+Predict = Callable[[nn.Module, Tensor], np.ndarray]
+BATCH = 64  # that are answered at once
 
 
 @dataclass(frozen=True)
-class TokenSet:
-    """Class tokens of one split.
+class Examples:
+    """One split, as what is trained takes it.
 
     Attributes
     ----------
-    tokens : ndarray
-        (N, D) float, as TokenViT's `token` returns them.
+    inputs : Tensor
+        (N, D) float32 class tokens, as TokenViT's `token` returns them, or (N, C, H, W) pixels in [0, 1].
     labels : ndarray
         (N,) class indices.
     groups : sequence of str
         (N,) near-duplicate groups.
     """
 
-    tokens: np.ndarray
+    inputs: Tensor
     labels: np.ndarray
     groups: Sequence[str]
 
     def __post_init__(self):
-        if self.tokens.ndim != 2 or not len(self.tokens) == len(self.labels) == len(self.groups) > 0:
+        if self.inputs.ndim not in (2, 4) or not len(self.inputs) == len(self.labels) == len(self.groups) > 0:
             raise ValueError(
-                f"Tokens of shape {self.tokens.shape}, {len(self.labels)} labels and {len(self.groups)} groups don't "
-                "fit; give (N, D) tokens with a label and a group each."
+                f"Inputs of shape {tuple(self.inputs.shape)}, {len(self.labels)} labels and {len(self.groups)} groups "
+                "don't fit; give (N, D) tokens or (N, C, H, W) pixels, with a label and a group each."
             )
 
 
 @dataclass(frozen=True)
-class HeadSettings:
-    """How the heads are trained: so many rounds of what every hospital does in one, from a head of zeros.
+class TrainingSettings:
+    """How they train: so many rounds of what every hospital does in one.
 
     Attributes
     ----------
@@ -67,6 +69,10 @@ class HeadSettings:
     def __post_init__(self):
         if self.rounds < 1:
             raise ValueError(f"There must be at least one round, not {self.rounds}.")
+
+
+HEAD = TrainingSettings()
+NETWORK = TrainingSettings(5, ClientSettings(steps=20, batch=32, lr=0.003))
 
 
 class Measured(NamedTuple):
@@ -86,42 +92,44 @@ class Result(NamedTuple):
 
 
 def compare_steps(
-    train: TokenSet,
-    test: TokenSet,
+    start: nn.Module,
+    train: Examples,
+    test: Examples,
     hospitals: Sequence[Hospital],
     aggregate: Aggregate,
     predict: Predict,
     seed: int = 0,
-    settings: HeadSettings | None = None,
+    settings: TrainingSettings = HEAD,
 ) -> Iterator[Result]:
     """Train and measure the four configurations, one after another.
 
-    Central is the same training with all tokens in one place. The encrypted token is answered by the central head.
+    Central is the same training with all examples in one place. Encrypted tokens are answered by the central network.
 
     Parameters
     ----------
-    train, test : TokenSet
+    start : Module
+        What all of them begin with, `zero_head` or a network; left as it is. What requires no gradient isn't trained.
+    train, test : Examples
         No group is in both.
     hospitals : sequence of Hospital
         As `make_hospitals` deals out the labels and groups of `train`.
     aggregate : callable
         One (P,) float64 vector a hospital → (P,) their mean, taken under encryption.
     predict : callable
-        The central head and (N, D) tokens → (N, classes) logits, computed on encrypted tokens.
+        The central network and the inputs of `test` → (N, classes) logits, computed on encrypted tokens.
     seed : int
         Of the batches; the same for all configurations.
-    settings : HeadSettings, optional
+    settings : TrainingSettings
         The same for all configurations.
     """
-    settings, classes = settings or HeadSettings(), int(max(train.labels.max(), test.labels.max())) + 1
     sites = [hospital.indices for hospital in hospitals]
-    central = train_head(train, [range(len(train.labels))], classes, seed, settings)
-    federated = train_head(train, sites, classes, seed, settings)
-    yield _result(CONFIGURATIONS[0], _logits(central, test.tokens), test)
-    yield _result(CONFIGURATIONS[1], _logits(federated, test.tokens), test)
-    encrypted = train_head(train, sites, classes, seed, settings, aggregate)
-    yield _result(CONFIGURATIONS[2], _logits(encrypted, test.tokens), test)
-    yield _result(CONFIGURATIONS[3], predict(central, test.tokens), test)
+    central = train_together(start, train, [range(len(train.labels))], seed, settings)
+    yield _result(CONFIGURATIONS[0], _logits(central, test.inputs), test)
+    federated = train_together(start, train, sites, seed, settings)
+    yield _result(CONFIGURATIONS[1], _logits(federated, test.inputs), test)
+    encrypted = train_together(start, train, sites, seed, settings, aggregate)
+    yield _result(CONFIGURATIONS[2], _logits(encrypted, test.inputs), test)
+    yield _result(CONFIGURATIONS[3], predict(central, test.inputs), test)
 
 
 def plain_mean(vectors: Sequence[np.ndarray]) -> np.ndarray:
@@ -129,48 +137,54 @@ def plain_mean(vectors: Sequence[np.ndarray]) -> np.ndarray:
     return np.mean(vectors, axis=0)
 
 
-def train_head(
-    train: TokenSet,
+def zero_head(width: int, classes: int) -> nn.Linear:
+    """A linear head of zeros, (B, width) → (B, classes), to begin with."""
+    head = skip_init(nn.Linear, width, classes)  # nn.Linear alone would draw from the global generator
+    vector_to_parameters(torch.zeros(sum(weight.numel() for weight in head.parameters())), head.parameters())
+    return head
+
+
+def train_together(
+    start: nn.Module,
+    train: Examples,
     sites: Sequence[Sequence[int]],
-    classes: int,
     seed: int,
-    settings: HeadSettings,
+    settings: TrainingSettings,
     aggregate: Aggregate = plain_mean,
-) -> nn.Linear:
-    """Federated averaging of a linear head (McMahan et al. 2017, algorithm 1).
+) -> nn.Module:
+    """Federated averaging (McMahan et al. 2017, algorithm 1) of a copy of `start`.
 
     Each hospital sends K n_k / n times the change of its weights, so that the plain mean over K hospitals is the
     average over images, and so that encryption, whose error doesn't depend on the numbers' size, carries small ones.
 
     Parameters
     ----------
-    train : TokenSet
+    start : Module
+        As for `compare_steps`; without BatchNorm, whose statistics aren't among the changes of weights.
+    train : Examples
         Of all hospitals.
     sites : sequence of sequence of int
         For each hospital, its places in `train`; one site is central training.
-    classes : int
-        Number of logits.
     seed : int
         Of the batches.
-    settings : HeadSettings
+    settings : TrainingSettings
         Rounds, and what is done in one.
     aggregate : callable
         As for `compare_steps`.
     """
-    tokens, labels = torch.from_numpy(train.tokens).float(), torch.from_numpy(train.labels).long()
-    head = skip_init(nn.Linear, tokens.shape[1], classes)  # nn.Linear alone would draw from the global generator
-    vector_to_parameters(torch.zeros(sum(weight.numel() for weight in head.parameters())), head.parameters())
+    network, labels = copy.deepcopy(start), torch.from_numpy(train.labels).long()
+    trained = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
     places, generator = [torch.tensor(site) for site in sites], torch.Generator().manual_seed(seed)
     total = sum(len(place) for place in places)
     for _ in range(settings.rounds):
-        before, changes = parameters_to_vector(head.parameters()).detach(), []
+        before, changes = parameters_to_vector(trained.values()).detach(), []
         for own in places:
-            update = client_update(head, tokens[own], labels[own], settings.client, generator)
-            after = torch.cat([update.state[name].flatten() for name, _ in head.named_parameters()])
+            update = client_update(network, train.inputs[own], labels[own], settings.client, generator)
+            after = torch.cat([update.state[name].flatten() for name in trained])
             changes.append((len(places) * update.count / total * (after - before).double()).numpy())
         change = torch.from_numpy(np.asarray(aggregate(changes))).float()
-        vector_to_parameters(before + change, head.parameters())
-    return head.requires_grad_(False)
+        vector_to_parameters(before + change, trained.values())
+    return network.eval().requires_grad_(False)
 
 
 def measure(logits: np.ndarray, labels: np.ndarray, groups: Sequence[str], seed: int = 0) -> dict[str, Measured]:
@@ -205,9 +219,9 @@ def _shares(confusion: np.ndarray) -> np.ndarray:
     return np.stack([hits.sum(-1) / true.sum(-1), *means], axis=-1)
 
 
-def _logits(head: nn.Linear, tokens: np.ndarray) -> np.ndarray:
-    return head(torch.from_numpy(tokens).float()).numpy()
+def _logits(network: nn.Module, inputs: Tensor) -> np.ndarray:
+    return torch.cat([network(part) for part in inputs.split(BATCH)]).numpy()
 
 
-def _result(configuration: str, logits: np.ndarray, test: TokenSet) -> Result:
+def _result(configuration: str, logits: np.ndarray, test: Examples) -> Result:
     return Result(configuration, logits, measure(logits, test.labels, test.groups))

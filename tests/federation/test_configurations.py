@@ -10,18 +10,19 @@ from core.federation.communication import communication
 from core.federation.configurations import (
     CONFIGURATIONS,
     MEASURES,
-    HeadSettings,
-    TokenSet,
+    Examples,
+    TrainingSettings,
     compare_steps,
     measure,
     plain_mean,
-    train_head,
+    train_together,
+    zero_head,
 )
 from core.federation.hospitals import make_hospitals
 from core.statistics import bootstrap_interval
 
-ONE_STEP = HeadSettings(1, ClientSettings(steps=1, batch=8, lr=1.0, momentum=0.0, weight_decay=0.0))
-QUICK = HeadSettings(3, ClientSettings(steps=4, batch=16, lr=0.05))
+ONE_STEP = TrainingSettings(1, ClientSettings(steps=1, batch=8, lr=1.0, momentum=0.0, weight_decay=0.0))
+QUICK = TrainingSettings(3, ClientSettings(steps=4, batch=16, lr=0.05))
 
 
 def token_set(count=90, seed=0, spread=0.3):
@@ -29,32 +30,39 @@ def token_set(count=90, seed=0, spread=0.3):
     random = np.random.default_rng(seed)
     labels = np.arange(count) // 2 % 3
     tokens = np.eye(6)[labels] + spread * random.standard_normal((count, 6))
-    return TokenSet(tokens, labels, [str(index // 2) for index in range(count)])
+    return Examples(torch.from_numpy(tokens).float(), labels, [str(index // 2) for index in range(count)])
 
 
 def asked(head, tokens):
-    return head(torch.from_numpy(tokens).float()).numpy()
+    return head(tokens).numpy()
 
 
 def compared(train, test, aggregate=plain_mean, predict=asked, settings=QUICK):
     hospitals = make_hospitals(train.labels, train.groups)
-    results = list(compare_steps(train, test, hospitals, aggregate, predict, settings=settings))
+    results = list(compare_steps(zero_head(6, 3), train, test, hospitals, aggregate, predict, settings=settings))
     assert tuple(result.configuration for result in results) == CONFIGURATIONS
     return {result.configuration: result for result in results}
 
 
 def test_a_round_over_two_hospitals_by_hand():
     """From zeros p = ½, so x (y − p): 3 images x = 1 of class 1 → ½; 1 image x = 2 of class 0 → −1; (3 · ½ − 1) / 4."""
-    train = TokenSet(np.array([[1.0], [1.0], [1.0], [2.0]]), np.array([1, 1, 1, 0]), list("abcd"))
-    head = train_head(train, [(0, 1, 2), (3,)], 2, 0, ONE_STEP)
+    train = Examples(torch.tensor([[1.0], [1.0], [1.0], [2.0]]), np.array([1, 1, 1, 0]), list("abcd"))
+    head = train_together(zero_head(1, 2), train, [(0, 1, 2), (3,)], 0, ONE_STEP)
     assert head.weight.flatten().tolist() == pytest.approx([-0.125, 0.125])
     assert head.bias.tolist() == pytest.approx([-0.25, 0.25])
 
 
 def test_the_server_gets_one_vector_a_hospital_whose_mean_is_the_weighted_change():
     seen = []
-    train = TokenSet(np.array([[1.0], [1.0], [1.0], [2.0]]), np.array([1, 1, 1, 0]), list("abcd"))
-    train_head(train, [(0, 1, 2), (3,)], 2, 0, ONE_STEP, lambda vectors: seen.append(vectors) or plain_mean(vectors))
+    train = Examples(torch.tensor([[1.0], [1.0], [1.0], [2.0]]), np.array([1, 1, 1, 0]), list("abcd"))
+    train_together(
+        zero_head(1, 2),
+        train,
+        [(0, 1, 2), (3,)],
+        0,
+        ONE_STEP,
+        lambda vectors: seen.append(vectors) or plain_mean(vectors),
+    )
     (first, second) = seen[0]
     assert first.dtype == np.float64
     assert first.tolist() == pytest.approx([-0.75, 0.75, -0.75, 0.75])  # 2 · ¾ · ½
@@ -63,7 +71,9 @@ def test_the_server_gets_one_vector_a_hospital_whose_mean_is_the_weighted_change
 
 def test_what_the_server_answers_is_what_the_hospitals_go_on_with():
     train = token_set(12)
-    head = train_head(train, [range(12)], 3, 0, HeadSettings(2, ONE_STEP.client), lambda vectors: np.ones(21))
+    head = train_together(
+        zero_head(6, 3), train, [range(12)], 0, TrainingSettings(2, ONE_STEP.client), lambda vectors: np.ones(21)
+    )
     assert torch.equal(head.weight, torch.full((3, 6), 2.0))
 
 
@@ -92,7 +102,7 @@ def test_the_encrypted_token_is_answered_by_the_central_head():
 
 def test_training_is_seeded_and_leaves_the_global_generator_alone():
     train, before = token_set(), torch.get_rng_state()
-    heads = [train_head(train, [range(90)], 3, seed, QUICK) for seed in (0, 0, 1)]
+    heads = [train_together(zero_head(6, 3), train, [range(90)], seed, QUICK) for seed in (0, 0, 1)]
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(heads[0].weight, heads[1].weight)
     assert not torch.equal(heads[0].weight, heads[2].weight)
@@ -118,9 +128,9 @@ def test_measures_are_those_of_scikit_learn_and_intervals_those_of_the_house():
 
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="2 labels and 3 groups"):
-        TokenSet(np.zeros((3, 4)), np.zeros(2, int), list("abc"))
+        Examples(torch.zeros((3, 4)), np.zeros(2, int), list("abc"))
     with pytest.raises(ValueError, match="at least one round"):
-        HeadSettings(rounds=0)
+        TrainingSettings(rounds=0)
 
 
 def test_a_round_of_10000_parameters_in_ciphertexts_of_4096_numbers():

@@ -72,6 +72,7 @@ def entry(models: Bundle, **changes: object) -> dict[str, object]:
         "seed": 0,
         "heads": [head | TIMES | SIZES | {"plain": SHARES, "encrypted": SHARES}],
         "configurations": dict.fromkeys(CONFIGURATIONS, SHARES),
+        "network_configurations": dict.fromkeys(CONFIGURATIONS[:3], SHARES),
         "timing": [],
         "communication": CROSSING,
     }
@@ -215,8 +216,11 @@ def test_what_is_recorded_is_shown_and_needs_no_scan(
 ) -> None:
     record(json.dumps({"vit": entry(cells)}))
     section(take_bundle(app, NAME, "encrypt"), "Cohort")
-    assert [len(table.value) for table in app.table] == [1, len(CONFIGURATIONS)]
+    assert [len(table.value) for table in app.table] == [1, len(CONFIGURATIONS), 3]
     assert "8 of 8" in str(app.table[0].value) and "cells.zip" in texts(app)
+    assert "The whole network" in texts(app)
+    record(json.dumps({"vit": {key: value for key, value in entry(cells).items() if not key.startswith("network")}}))
+    assert len(app.run().table) == 2 and "The whole network" not in texts(app)
 
 
 @pytest.mark.slow

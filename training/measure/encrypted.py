@@ -4,16 +4,20 @@
     python -m training.measure.encrypted --data lc25000.zip --bundle lung-histology
 
 Every preset that carries a head is tried with it, on a real server process. The paper's four configurations are learned
-on the tokens of the training scans. All goes into encryption.json of the bundle's folder.
+twice: by a linear head on the tokens of the training scans, and by the whole network, from the weights that it has. All
+goes into encryption.json of the bundle's folder; what is there already, with the weights and scans of today, isn't
+measured again.
 """
 
 import argparse
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from core.bundles import Bundle, load_bundle
@@ -25,11 +29,14 @@ from core.evaluation.datasets import Dataset
 from core.evaluation.encrypted import FILE, Summary, ask_steps, class_tokens, summary, token_classifiers
 from core.faults.record import weights_today
 from core.federation.communication import communication
-from core.federation.configurations import Result, TokenSet, compare_steps
+from core.federation.configurations import HEAD, NETWORK, Examples, TrainingSettings, compare_steps, zero_head
 from core.federation.hospitals import make_hospitals
+from core.models.vit import TOKEN
 from training.files import read_json, write_json
 from training.options import bundle_command, bundle_options
 from training.recipes.data import measured_collections, validation_scans
+
+PART = 1_000_000  # numbers of an update in one request, as a body has its limit
 
 
 def main() -> None:
@@ -41,38 +48,56 @@ def main() -> None:
 
 
 def record_encryption(data: Dataset, bundle: Bundle, options: argparse.Namespace) -> None:
-    """Measure every classifier of the bundle that has a class token, and write it down."""
+    """Measure every classifier of the bundle that has a class token, and write it down part by part."""
     path, server = bundle.folder / FILE, Server()
-    known = read_json(path)
     try:
         for name in token_classifiers(bundle):
-            known[name] = measured(data, bundle, name, server, options)
+            for entry in measured(data, bundle, name, server, read_json(path).get(name, {}), options):
+                write_json(path, read_json(path) | {name: entry})
     finally:
         server.stop()
-    write_json(path, known)
 
 
 def measured(
-    data: Dataset, bundle: Bundle, classifier: str, server: Server, options: argparse.Namespace
-) -> dict[str, Any]:
-    """Return the entry of one classifier, as `core.evaluation.encrypted.read_encryption` reads it."""
+    data: Dataset,
+    bundle: Bundle,
+    classifier: str,
+    server: Server,
+    known: Mapping[str, Any],
+    options: argparse.Namespace,
+) -> Iterator[dict[str, Any]]:
+    """Yield the entry of one classifier, read by `core.evaluation.encrypted`, with each new part."""
     network = bundle.classifiers[classifier]
     limit = getattr(options, "limit", None)
     train, val = (
-        token_set(scans.limited(limit, options.seed), network)
-        for scans in (data.split("train"), validation_scans(data, options))
+        scans.limited(limit, options.seed) for scans in (data.split("train"), validation_scans(data, options))
     )
-    return {
+    entry = {
         "made_with": weights_today(bundle, classifier),
         "command": bundle_command("training.measure.encrypted", bundle.name, options),
         "data": data.sha256,
-        "n": len(val.labels),
+        "n": len(val),
         "seed": options.seed,
-        "heads": [asked(val, head, preset, server) for head, preset in tried(network)],
-        "configurations": configurations(train, val, server, options.seed),
-        "timing": list(measure_timings()),
-        "communication": crossing(network, train),
     }
+    train_tokens, val_tokens = (on_tokens(scans, network) for scans in (train, val))
+    parts: dict[str, Callable[[], Any]] = {
+        "heads": lambda: [asked(val_tokens, head, preset, server) for head, preset in tried(network)],
+        "configurations": lambda: configurations(
+            zero_head(TOKEN, len(bundle.classes)), train_tokens, val_tokens, server, options.seed, HEAD
+        ),
+        "timing": lambda: list(measure_timings()),
+        "communication": lambda: crossing(network, train_tokens),
+        "network_configurations": lambda: configurations(
+            answering(network), on_pixels(train), on_pixels(val), server, options.seed, NETWORK
+        ),
+    }
+    same = all(known.get(key) == value for key, value in entry.items())
+    for name, measure in parts.items():
+        if same and name in known:
+            entry[name] = known[name]
+            continue
+        entry[name] = measure()
+        yield entry
 
 
 def tried(network: nn.Module) -> list[tuple[Head, Preset]]:
@@ -85,14 +110,27 @@ def tried(network: nn.Module) -> list[tuple[Head, Preset]]:
     return found
 
 
-def token_set(data: Dataset, network: nn.Module) -> TokenSet:
+def on_tokens(data: Dataset, network: nn.Module) -> Examples:
     """Return the class tokens of a split."""
-    return TokenSet(class_tokens(network, data.pixels.to(device())), data.labels.numpy(), data.groups)
+    tokens = torch.from_numpy(class_tokens(network, data.pixels.to(device()))).float()
+    return Examples(tokens, data.labels.numpy(), data.groups)
 
 
-def asked(val: TokenSet, head: Head, preset: Preset, server: Server) -> dict[str, Any]:
+def on_pixels(data: Dataset) -> Examples:
+    """Return the scans of a split."""
+    return Examples(data.pixels, data.labels.numpy(), data.groups)
+
+
+def answering(network: nn.Module) -> nn.Module:
+    """Return a copy whose parts that answer are to be trained; the polynomial head lies beside them."""
+    network = copy.deepcopy(network).to("cpu", memory_format=torch.contiguous_format).requires_grad_(True)
+    network.head("polynomial").requires_grad_(False)
+    return network
+
+
+def asked(val: Examples, head: Head, preset: Preset, server: Server) -> dict[str, Any]:
     """Return what came of every validation scan under one preset."""
-    steps = ask_steps(val.tokens, head, preset, server)
+    steps = ask_steps(val.inputs.double().numpy(), head, preset, server)
     about = f"{head.kind}, {preset.name}"
     found = list(tqdm(steps, desc=about, total=len(val.labels), unit="scan", disable=None))
     return {"head": head.kind, "preset": preset.name} | as_json(summary(found, val.labels, val.groups))
@@ -105,23 +143,34 @@ def as_json(found: Summary) -> dict[str, Any]:
     }
 
 
-def configurations(train: TokenSet, val: TokenSet, server: Server, seed: int) -> dict[str, Any]:
+def configurations(
+    start: nn.Module, train: Examples, val: Examples, server: Server, seed: int, settings: TrainingSettings
+) -> dict[str, Any]:
     """Return the paper's four, with the sums and the answers really computed on ciphertexts."""
 
     def aggregate(vectors: Sequence[np.ndarray]) -> np.ndarray:
-        return encrypted_mean(vectors, server).mean
+        parts = range(0, len(vectors[0]), PART)
+        return np.concatenate(
+            [encrypted_mean([vector[place : place + PART] for vector in vectors], server).mean for place in parts]
+        )
 
-    def predict(head: nn.Linear, tokens: np.ndarray) -> np.ndarray:
+    def predict(network: nn.Module, inputs: Tensor) -> np.ndarray:
+        token = inputs.ndim == 2
+        head = cast(nn.Linear, network if token else network.head("linear"))
+        tokens = inputs.double().numpy() if token else class_tokens(network, inputs)
         weights = Head("linear", (head.weight.double().numpy(), head.bias.double().numpy()))
         steps = ask_steps(tokens, weights, default_preset(weights.shape), server)
         return np.stack([found.encrypted_logits for found in steps])
 
+    found = {}
     hospitals = make_hospitals(train.labels.tolist(), train.groups, seed=seed)
-    found: list[Result] = list(compare_steps(train, val, hospitals, aggregate, predict, seed))
-    return {result.configuration: {key: list(value) for key, value in result.measures.items()} for result in found}
+    for result in compare_steps(start, train, val, hospitals, aggregate, predict, seed, settings):
+        found[result.configuration] = {key: list(value) for key, value in result.measures.items()}
+        print(result.configuration, found[result.configuration]["accuracy"], flush=True)
+    return found
 
 
-def crossing(network: nn.Module, train: TokenSet) -> dict[str, float]:
+def crossing(network: nn.Module, train: Examples) -> dict[str, float]:
     """Return the KB that a hospital sends in a round for one scan: all gradients, plain and encrypted, or the token.
 
     Where the encoder is fixed, only the gradients of the linear head need be sent.
@@ -131,7 +180,7 @@ def crossing(network: nn.Module, train: TokenSet) -> dict[str, float]:
     with Client(adding) as client:
         chunk, slots = len(client.encrypt_vector(np.ones(1))[0]), chunk_size(adding)
     with Client(default_preset(shape), shape) as client:
-        token = len(client.encrypt(train.tokens[0]))
+        token = len(client.encrypt(train.inputs[0].double().numpy()))
     found = asdict(communication(whole, slots, chunk, token))
     found["head_gradients_encrypted"] = communication(head, slots, chunk, token).gradients_encrypted
     return {name: size / 1000 for name, size in found.items()}

@@ -9,9 +9,9 @@ personal network of that federation, without the gate; and a network that the si
 site that took no part the mixture has the mean of all gates. Sites with fewer than --smallest training scans take no
 part, and are measured on all their scans; so is the site --left-out, on at most --per-site of its scans, under a
 federation of the others. The site with the most scans is then poisoned: its labels or the signs of its updates are
-flipped, under the mean, the median and Krum (Flower's; see requirements-federation.txt). All in one process, which comes
-to the same weights as Flower's processes. Everything goes into assets/federation/record.json; a part that is there
-already is not measured again, so that a run that was cut off goes on.
+flipped, under the mean, the median and Krum (Flower's; see requirements-federation.txt). All in one process, which
+comes to the same weights as Flower's processes. Everything goes into assets/federation/record.json; a part that is
+there already is not measured again, so that a run that was cut off goes on.
 """
 
 import argparse

@@ -42,7 +42,12 @@ def test_the_recipe_measures_and_its_record_is_read_and_tabulated(cells: Bundle,
     assert all(found.same_clear == found.clear and found.max_error < 1e-2 for found in record.heads.values())
     plain, adding = record.configurations["federated, plain"], record.configurations["encrypted gradients"]
     assert plain == adding  # the sum is precise to 1e-6, which turns no answer here
+    assert list(record.network_configurations) == list(CONFIGURATIONS)
     sizes = record.communication
     assert sizes["gradients_encrypted"] > sizes["gradients_plain"] > sizes["token_encrypted"]
+    monkeypatch.setattr(encrypted, "asked", lambda *given: pytest.fail("measured again"))
+    monkeypatch.setattr(encrypted, "configurations", lambda *given: pytest.fail("measured again"))
+    encrypted.record_encryption(load_for(cells, data), cells, options)
+    assert json.loads((cells.folder / FILE).read_text())["vit"] == known
     text = encryption_page([cells])
     assert "| polynomial |" in text and "encrypted token" in text and "split val, n = 8, seed 0" in text

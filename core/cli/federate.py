@@ -1,16 +1,16 @@
 """python -m core federate: train between sites that keep their scans."""
 
 import argparse
-import secrets
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli.options import natural, positive
+from core.cli.federate_plan import plan_of, plan_options
+from core.cli.options import positive
 from core.cli.output import print_json, progress_bar
 
 if TYPE_CHECKING:
@@ -18,23 +18,6 @@ if TYPE_CHECKING:
     from core.federation.in_process import InProcess
     from core.federation.plan import Plan
     from core.federation.policy import Policy
-
-WHOLE = ("rounds", "gate_rounds", "steps", "batch", "least", "dishonest", "width", "shrink")
-FRACTIONAL = ("lr", "gate_lr", "strength", "patience")
-ABOUT = {
-    "rounds": "rounds of the networks",
-    "gate_rounds": "rounds of the gate over them, with medfedpure",
-    "steps": "optimiser steps of a site in a round",
-    "batch": "images a step",
-    "least": "sites that a round needs",
-    "dishonest": "sites that trimmed-mean and krum reckon with",
-    "width": "channels of the network's first stage",
-    "shrink": "2 looks at half the resolution",
-    "lr": "largest learning rate",
-    "gate_lr": "the gate's",
-    "strength": "how strongly fedprox holds a site near the round's start",
-    "patience": "seconds that a round waits for sites that are connected",
-}
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -48,20 +31,21 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _declare_run(actions: argparse._SubParsersAction) -> None:
-    parser = actions.add_parser("run", parents=[_plan_options(), _data_options()], help="every site on this machine")
+    parser = actions.add_parser("run", parents=[plan_options(), _data_options()], help="every site on this machine")
     parser.add_argument("--smallest", type=positive, default=100, metavar="N", help="scans that a site needs")
     parser.add_argument("--in-process", action="store_true", help="without Flower and without processes")
     parser.set_defaults(run=run_here)
 
 
 def _declare_serve(actions: argparse._SubParsersAction) -> None:
-    parser = actions.add_parser("serve", parents=[_plan_options()], help="the server, for sites elsewhere")
+    parser = actions.add_parser("serve", parents=[plan_options()], help="the server, for sites elsewhere")
     parser.add_argument("--sites", required=True, type=Path, metavar="FOLDER", help="their public keys, NAME.pub")
     parser.add_argument("--certificates", required=True, type=Path, metavar="FOLDER", help="as `federate keys` made")
     parser.add_argument("--host", default="0.0.0.0", help="address to listen on (default: all)")
     parser.add_argument("--port", type=positive, default=9092)
     parser.add_argument("--channels", type=positive, default=1, help="1 for grey scans, 3 for colour")
     parser.add_argument("--classes", type=positive, default=2)
+    parser.add_argument("--size", type=positive, default=128, help="side of the images in pixels (default 128)")
     parser.set_defaults(run=run_server)
 
 
@@ -90,24 +74,6 @@ def _declare_keys(actions: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run_keys)
 
 
-def _plan_options() -> argparse.ArgumentParser:
-    from core.federation.plan import Plan
-    from core.federation.strategies import STRATEGIES
-
-    options = argparse.ArgumentParser(add_help=False)
-    options.add_argument("--strategy", default="medfedpure", choices=STRATEGIES)
-    defaults = {entry.name: entry.default for entry in fields(Plan)}
-    for name in (*WHOLE, *FRACTIONAL):
-        kind: Any = natural if name in WHOLE else float
-        about = f"{ABOUT[name]} (default {defaults[name]})"
-        options.add_argument(f"--{name.replace('_', '-')}", type=kind, default=defaults[name], help=about)
-    options.add_argument("--seed", type=natural, default=0)
-    options.add_argument("--init", type=Path, metavar="FILE", help="weights that every site begins with")
-    options.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="the report, and what goes on later")
-    options.add_argument("--json", action="store_true", help="print nothing but JSON")
-    return options
-
-
 def _data_options() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False)
     options.add_argument("--data", required=True, type=Path, nargs="+", metavar="FILE", help=".npz or .zip")
@@ -124,7 +90,7 @@ def run_here(arguments: argparse.Namespace, command: str) -> int:
 
     images = load_site_images(arguments.data, arguments.bundle, arguments.split)
     names = [name for name, count in sorted(images.counts().items()) if count >= arguments.smallest]
-    plan = _plan(arguments, images.channels, images.classes)
+    plan = plan_of(arguments, images)
     _check_start(arguments, plan)
     if len(names) < plan.least:
         raise ValueError(
@@ -145,7 +111,7 @@ def run_server(arguments: argparse.Namespace, command: str) -> int:
     from core.federation.flower.runner import Keys, Runner
 
     check_installed()
-    plan = _plan(arguments, arguments.channels, arguments.classes)
+    plan = plan_of(arguments, arguments)
     _check_start(arguments, plan)
     sites = {path.stem: path for path in sorted(arguments.sites.glob("*.pub"))}
     if len(sites) < plan.least:
@@ -280,16 +246,6 @@ def _policy(arguments: argparse.Namespace) -> "Policy":
     from core.federation.policy import Policy, read_policy
 
     return read_policy(arguments.policy) if arguments.policy else Policy()
-
-
-def _plan(arguments: argparse.Namespace, channels: int, classes: int) -> "Plan":
-    """What was asked for; a federation that goes on keeps its name."""
-    from core.federation.plan import Plan
-    from core.federation.report import read_report
-
-    name = read_report(arguments.out).get("plan", {}).get("name") or f"{arguments.strategy} {secrets.token_hex(8)}"
-    entries = {entry: getattr(arguments, entry) for entry in (*WHOLE, *FRACTIONAL, "strategy", "seed")}
-    return Plan(name, **entries, channels=channels, classes=classes)
 
 
 def _check_start(arguments: argparse.Namespace, plan: "Plan") -> None:

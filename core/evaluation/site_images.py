@@ -20,12 +20,13 @@ class SiteImages:
     ----------
     data : Dataset
         All of them; a collection is the site of images that state none.
-    channels, classes : int
-        Of the images, and of their labels.
+    channels, size, classes : int
+        Of the images, and of their labels; size is a side in pixels.
     """
 
     data: Dataset
     channels: int
+    size: int
     classes: int
 
     @property
@@ -69,4 +70,4 @@ def load_site_images(paths: Sequence[Path], bundle: str, split: str) -> SiteImag
     """
     entry = bundle_input(bundle)
     data = load_joined(entry, paths, None if split == "all" else split)
-    return SiteImages(data, entry.channels, len(entry.classes))
+    return SiteImages(data, entry.channels, entry.resolution, len(entry.classes))

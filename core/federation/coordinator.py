@@ -19,6 +19,8 @@ from core.federation.strategies import statistics_names
 from core.storage import save_whole
 
 MOST_ENCRYPTED = 8
+NETWORK = "network.safetensors"
+"""What came of a federation, to begin another with; the server of an encrypted one has nothing that it could read."""
 
 
 class FederationError(ValueError):
@@ -83,7 +85,7 @@ class Coordinator:
 
     def __post_init__(self):
         self._orders = self.plan.orders()
-        self.shared = dict(self.start) or self.plan.first_state(self.plan.network())
+        self.shared = dict(self.start) or self.plan.first_network()
         if self._path and self._path.is_file():
             self._resume(self._path)
 
@@ -199,6 +201,9 @@ class Coordinator:
         facts = {"plan": asdict(self.plan), "summed": self.summed, "rounds": [asdict(each) for each in self.rounds]}
         facts |= {"undecided": sorted(self.undecided)}
         save_whole(entries, self._path, {"federation": json.dumps(facts)})
+        if self.finished and not self.plan.how.encrypted:
+            network = {name: value.clone() for name, value in self.content().items()}
+            save_whole(network, self._path.parent / NETWORK, {"strategy": self.plan.strategy})
 
     def _resume(self, path: Path) -> None:
         try:

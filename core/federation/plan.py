@@ -6,18 +6,25 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
+from diffusers.models import UNet2DModel
 from torch import nn
 
 from core.federation.averaging import ClientSettings
-from core.federation.strategies import Strategy, find_strategy
+from core.federation.strategies import NOTHING, Strategy, find_strategy
 from core.models.experts import Gate, MixtureOfExperts
+from core.models.mae import MaskedAutoencoder
 from core.models.resnet import HALF_WIDTH, NarrowResNet18
 
+PURIFIER, DETECTOR, CLASSIFIER = "purifier", "detector", "classifier"
+TRAINED = (PURIFIER, DETECTOR, CLASSIFIER)
+"""In the order of MedFedPure: a U-Net, a masked autoencoder, a ResNet-18."""
 EXPERTS, COLLECT, GATE, RESULT = "experts", "collect", "gate", "result"
 HEAD = "network.fc"
 NAME_LIMIT = 60
 LIMITS = {"rounds": 10_000, "steps": 100_000, "batch": 4096, "channels": 4, "classes": 1000, "width": 256, "shrink": 16}
+LIMITS |= {"size": 512}
 """A server can't ask a hospital for a network that its memory doesn't hold."""
+MOST_WIDE = 64  # of a purifier or a detector
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,12 @@ class Plan:
     seed : int
         Of the first weights and the batches.
     channels, classes, width, shrink : int
-        Of the network, a `NarrowResNet18`.
+        Of the network; a classifier is a `NarrowResNet18`. With a width of 32 purifier and detector are built as those
+        of brain-mri, whose weights they can begin with.
+    trains : str
+        One of `TRAINED`.
+    size : int
+        Side of the images in pixels; only a purifier and a detector are made for one.
     """
 
     name: str
@@ -67,12 +79,16 @@ class Plan:
     classes: int = 2
     width: int = HALF_WIDTH
     shrink: int = 1
+    trains: str = CLASSIFIER
+    size: int = 128
 
     def __post_init__(self):
         find_strategy(self.strategy)
+        if self.trains not in TRAINED:
+            raise ValueError(f"A federation trains one of {', '.join(TRAINED)}, not {self.trains!r}.")
         if not 0 < len(self.name) <= NAME_LIMIT:
             raise ValueError(f"A federation's name has 1 to {NAME_LIMIT} characters.")
-        for name in ("rounds", "gate_rounds", "steps", "batch", "least", "channels", "classes", "width", "shrink"):
+        for name in ("gate_rounds", "least", *LIMITS):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} of a federation must be at least 1, not {getattr(self, name)}.")
         for name, most in LIMITS.items():
@@ -83,6 +99,21 @@ class Plan:
         for name in ("lr", "gate_lr", "strength", "patience"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise ValueError(f"{name} of a federation must be a number from 0 up, not {getattr(self, name)}.")
+        if self.trains != CLASSIFIER:
+            self._check_image_network()
+
+    def _check_image_network(self) -> None:
+        """ValueError, one sentence, for what a purifier and a detector can't be."""
+        if self.how.keeps != NOTHING:
+            raise ValueError(
+                f"A {self.trains} has no BatchNorm and no head that a site could keep; take another strategy than "
+                f"{self.strategy}, such as fedavg."
+            )
+        if self.size % 16 or self.width % 2 or self.width > MOST_WIDE:
+            raise ValueError(
+                f"A {self.trains} needs images whose side is a multiple of 16, and an even width of at most "
+                f"{MOST_WIDE}; not {self.size} and {self.width}."
+            )
 
     @property
     def how(self) -> Strategy:
@@ -97,8 +128,23 @@ class Plan:
             orders += [Order(self, GATE, number) for number in range(self.gate_rounds)]
         return [*orders, Order(self, RESULT, 0)]
 
-    def network(self) -> NarrowResNet18:
+    def network(self) -> nn.Module:
         """What every hospital trains; its weights are to be filled in."""
+        if self.trains == PURIFIER:
+            return UNet2DModel(
+                sample_size=self.size,
+                in_channels=self.channels,
+                out_channels=self.channels,
+                block_out_channels=[self.width * times for times in (1, 2, 3, 4)],
+                down_block_types=["DownBlock2D", "DownBlock2D", "DownBlock2D", "AttnDownBlock2D"],
+                up_block_types=["AttnUpBlock2D", "UpBlock2D", "UpBlock2D", "UpBlock2D"],
+                norm_num_groups=self.width // 2,
+                num_class_embeds=self.classes + 1,  # the last stands for 'no class given'
+            )
+        if self.trains == DETECTOR:
+            return MaskedAutoencoder(
+                self.size, self.size // 16, self.channels, width=8 * self.width, decoder_width=6 * self.width
+            )
         return NarrowResNet18(self.channels, self.classes, self.width, self.shrink)
 
     def gate(self, count: int) -> Gate:
@@ -109,8 +155,16 @@ class Plan:
         """All hospitals' networks under a gate."""
         return MixtureOfExperts([self.network().requires_grad_(False) for _ in range(count)], self.gate(count))
 
+    def first_network(self) -> dict[str, torch.Tensor]:
+        """The state that every hospital begins with where there is none; PyTorch's own numbers go on undisturbed."""
+        if self.trains == CLASSIFIER:
+            return self.first_state(self.network())
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            return self.network().state_dict()
+
     def first_state(self, network: nn.Module) -> dict[str, torch.Tensor]:
-        """The state of a network that is drawn anew from the plan's seed; PyTorch's own numbers go on undisturbed."""
+        """The state of a classifier or a gate that is drawn anew from the plan's seed."""
         generator = torch.Generator().manual_seed(self.seed)
         for module in network.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):

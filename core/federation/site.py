@@ -15,10 +15,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from core import compute
-from core.federation.averaging import ClientSettings, State, client_update
+from core.federation.averaging import State, client_update
 from core.federation.encrypted import SumKey, is_encrypted
-from core.federation.losses import expert_loss, gate_loss
-from core.federation.plan import COLLECT, EXPERTS, GATE, HEAD, RESULT, Order
+from core.federation.losses import LOSSES, gate_loss, prepared
+from core.federation.plan import CLASSIFIER, COLLECT, EXPERTS, GATE, HEAD, RESULT, Order
 from core.federation.policy import Policy, check_order, guarded, hidden_names
 from core.federation.privacy import Privacy
 from core.federation.privacy.account import Account, Record
@@ -113,7 +113,7 @@ class Site:
         if memory.place >= (PHASES.index(order.phase), order.number):
             raise ValueError(f"{self.name} has gone on to {memory.key} of this federation, and trains nothing twice.")
         if self.policy.privacy and order.phase in (EXPERTS, GATE):
-            self._check_privacy(self.policy.privacy, order.settings)
+            self._check_privacy(self.policy.privacy, order)
         start = time.perf_counter()
         self.begun(order.key)
         own, sent = self._parts[order.phase](order, shared, memory)
@@ -150,7 +150,7 @@ class Site:
         before = self._merged(order, network, shared, memory)
         network.load_state_dict(before)
         network.to(compute.device())
-        loss = self._loss(expert_loss)
+        loss = self._loss(LOSSES[order.plan.trains])
         loss = held_near(loss, network, order.plan.strength) if order.plan.how.pulls else loss
         own = self._trained(order, network, loss)
         return own, self._sent(order, network, own, before)
@@ -194,7 +194,8 @@ class Site:
             rate = sampling_rate(order.settings.batch, len(labels))
             self._account.spend(order.key, privacy, rate, order.settings.steps)
         else:
-            update = client_update(network, pixels, labels, order.settings, self._plain_generator(order), loss=loss)
+            generator, prepare = self._plain_generator(order), partial(prepared, network)
+            update = client_update(network, pixels, labels, order.settings, generator, prepare, loss)
         if not all(value.isfinite().all() for value in update.state.values()):
             raise ValueError(f"{self.name}'s training came to numbers without end; a smaller --lr may help.")
         return {name: value.cpu().contiguous() for name, value in update.state.items()}
@@ -205,8 +206,10 @@ class Site:
         seed = int(np.random.SeedSequence(numbers).generate_state(1)[0])
         return torch.Generator().manual_seed(seed)
 
-    def _check_privacy(self, privacy: Privacy, settings: ClientSettings) -> None:
-        count = len(self.labels)
+    def _check_privacy(self, privacy: Privacy, order: Order) -> None:
+        if order.plan.trains != CLASSIFIER:
+            raise ValueError(f"{self.name} trains privately, which is there for classifiers alone.")
+        settings, count = order.settings, len(self.labels)
         if privacy.delta >= 1 / count:
             raise ValueError(
                 f"A site of {count} scans needs a delta below 1 / {count}; its policy has {privacy.delta:g}."

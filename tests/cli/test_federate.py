@@ -44,6 +44,16 @@ def test_it_is_told_in_words_and_a_finished_one_is_not_held_again(capsys, data, 
     assert capsys.readouterr().out.startswith("Finished: 2 rounds.")
 
 
+@pytest.mark.parametrize("trains", ["detector", "purifier"])
+def test_a_detector_and_a_purifier_are_trained_together_too(capsys, data, tmp_path, trains):
+    small = ("--trains", trains, "--bundle", "blood-cells", "--width", 4)
+    assert run(data, tmp_path / "out", *small, "--json") == 0
+    plan = json.loads(capsys.readouterr().out)["plan"]
+    assert (plan["trains"], plan["strategy"], plan["size"], plan["channels"]) == (trains, "fedavg", 64, 3)
+    assert run(data, tmp_path / "other", *small, "--strategy", "medfedpure") == 2
+    assert f"A {trains} has no BatchNorm" in capsys.readouterr().err
+
+
 def test_sites_train_privately_where_their_policy_says_so(capsys, data, tmp_path):
     policy = tmp_path / "policy.json"
     policy.write_text('{"privacy": {"epsilon": 50}}')

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from core import compute
 from core.evaluation.datasets import Dataset
-from core.models.mae import MaskedAutoencoder, Reconstruction, complementary_masks, patchify, visible_patches
+from core.models.mae import MaskedAutoencoder
+from core.models.objectives import drawn_masks, masked_error, reconstruction_error
 from training.options import part_option, recipe_options
 from training.recipes.augmentation import FAITHFUL
 from training.recipes.cards import write_form
@@ -90,38 +91,12 @@ def objective(train: Dataset, options: argparse.Namespace) -> Loss:
         images = augment(train.pixels[drawn(step, generator)].to(place), generator)
         hide = PARTS[int(torch.randint(len(PARTS), (1,), generator=generator))]
         for share, some in parts(len(images), options):
+            hidden = drawn_masks(len(images[some]), network.patch_count, hide, generator).to(place)
             with compute.fast_autocast():
-                error, log_variance, hidden = masked_error(network, images[some], hide, generator)
+                error, log_variance = masked_error(network, images[some], hidden)
             yield share, reconstruction_error(error, log_variance, hidden)
 
     return loss
-
-
-def masked_error(
-    network: MaskedAutoencoder, images: Tensor, parts: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the squared error per patch, its predicted log variance, and which patches were hidden, all (B, N)."""
-    masks = drawn_masks(len(images), network.patch_count, parts, generator).to(images.device)
-    visible = visible_patches(masks)
-    guess = network.decode(network.encode(images, visible), visible)
-    return *patch_error(guess, images, network.patch), masks
-
-
-def drawn_masks(count: int, patches: int, parts: int, generator: torch.Generator) -> Tensor:
-    """Return (count, patches) bool, True where hidden: one part of so many, drawn for each image."""
-    return torch.stack([complementary_masks(patches, parts, generator)[0] for _ in range(count)])
-
-
-def reconstruction_error(error: Tensor, log_variance: Tensor, hidden: Tensor) -> Tensor:
-    """Return () the error of what was hidden, and how unlikely it was by its predicted variance; all given (B, N)."""
-    likelihood = 0.5 * (error.detach() * (-log_variance).exp() + log_variance)
-    return (error[hidden].mean() * 10) + 0.01 * likelihood[hidden].mean()
-
-
-def patch_error(made: Reconstruction, images: Tensor, patch: int) -> tuple[Tensor, Tensor]:
-    """Return the squared error of each patch against (B, C, H, W) images, and its predicted log variance; (B, N)."""
-    error = (made.pixels.float() - patchify(images, patch)).square().mean(-1)
-    return error, made.log_variance.float().clamp(-12, 4)
 
 
 @torch.no_grad()
@@ -130,8 +105,9 @@ def validate(network: MaskedAutoencoder, pixels: Tensor) -> dict[str, float]:
     generator = torch.Generator().manual_seed(0)
     errors = []
     for images in pixels.split(16):
+        hidden = drawn_masks(len(images), network.patch_count, 4, generator).to(compute.device())
         with compute.fast_autocast():
-            error, _, hidden = masked_error(network, images.to(compute.device()), 4, generator)
+            error, _ = masked_error(network, images.to(compute.device()), hidden)
         errors.append(error[hidden])
     return {"mse": round(torch.cat(errors).mean().item(), 6), "n": len(pixels)}
 

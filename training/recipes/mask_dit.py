@@ -22,14 +22,15 @@ from core import compute
 from core.evaluation.datasets import Dataset
 from core.models.mae import patchify, visible_patches
 from core.models.mask_dit import Denoising, MaskDiT
+from core.models.objectives import drawn_masks, drawn_times, patch_error, reconstruction_error
 from training.options import part_option, recipe_options
 from training.recipes import mae
 from training.recipes.augmentation import FAITHFUL
 from training.recipes.cards import write_form
 from training.recipes.data import batches, by_collection, load_splits
-from training.recipes.mae import MEASURED, drawn_masks, patch_error, reconstruction_error
+from training.recipes.mae import MEASURED
 from training.recipes.run import Loss, Run, parts
-from training.recipes.unet import VAL_TIMES, drawn_times
+from training.recipes.unet import VAL_TIMES
 from training.recipes.weights import named_as, seeded
 from training.tasks import BRAIN_MRI, PRIOR_WEIGHTS, TASKS, short_name
 

@@ -42,6 +42,7 @@ from core.models.mae import (
     visible_patches,
 )
 from core.models.mask_dit import MaskDiT
+from core.models.objectives import patch_error, reconstruction_error
 from core.purification import mae_pure, mask_dit
 from core.storage import save_whole
 from training.conditions import pixels_under
@@ -51,7 +52,7 @@ from training.recipes import mae as mae_recipe
 from training.recipes import mask_dit as mask_dit_recipe
 from training.recipes.augmentation import FAITHFUL
 from training.recipes.data import batches, by_collection, load_splits, shuffled
-from training.recipes.mae import MEASURED, patch_error, reconstruction_error
+from training.recipes.mae import MEASURED
 from training.recipes.mask_dit import noise_error
 from training.recipes.run import Loss, Run, parts
 from training.recipes.unet import attacked_classifier

@@ -26,7 +26,8 @@ from torch.nn import functional
 from core import compute
 from core.attacks import AttackSettings
 from core.evaluation.datasets import Dataset
-from core.models.diffusion import TRAIN_STEPS, Diffusion
+from core.models.diffusion import Diffusion
+from core.models.objectives import CLASS_DROPPED, drawn_times
 from training.options import part_option, recipe_options
 from training.recipes.augmentation import FAITHFUL
 from training.recipes.cards import trained_classifier, write_form
@@ -72,8 +73,6 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "lung-histology": MICROSCOPE | {"num_class_embeds": 4},
     "chest-xray": CHESTS,
 }
-CLASS_DROPPED = 0.3
-SMALL_T = 250
 PURIFY_TIMES = (20, 160)
 ATTACK_EPS, ATTACK_STEPS = (0, 4, 8, 8), 5  # ε in 1/255: unattacked in a quarter of the batches
 ANSWER_WEIGHT = 0.2
@@ -173,13 +172,6 @@ def answer_changed(classifier: nn.Module, estimates: Tensor, scans: Tensor) -> T
             before = classifier(scans).float().softmax(1)
         after = classifier(estimates).float()
     return functional.cross_entropy(after, before)
-
-
-def drawn_times(count: int, generator: torch.Generator, small_t: float = 0.5) -> Tensor:
-    """Return (count,) t: a share of `small_t` of them below 250, the others from everywhere."""
-    everywhere = torch.randint(TRAIN_STEPS, (count,), generator=generator)
-    small = torch.randint(SMALL_T, (count,), generator=generator)
-    return torch.where(torch.rand(count, generator=generator) < small_t, small, everywhere)
 
 
 @torch.no_grad()

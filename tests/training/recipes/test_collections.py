@@ -9,6 +9,7 @@ from diffusers.models.unets.unet_2d import UNet2DOutput
 from core.attacks import AttackSettings
 from core.evaluation.datasets import DatasetError
 from core.models.diffusion import Diffusion
+from core.models.objectives import drawn_times
 from training.options import cell_weight, recipe_options
 from training.recipes import classifier, unet
 from training.recipes.data import batches, by_collection, load_collections, load_splits, shuffled
@@ -140,10 +141,10 @@ def test_every_second_scan_is_purified(monkeypatch):
 
 
 def test_half_of_the_times_are_small():
-    times = unet.drawn_times(2000, generator())
+    times = drawn_times(2000, generator())
     assert 0.59 < (times < 250).float().mean() < 0.66  # half of them, and a quarter of the rest
     assert times.min() >= 0 and times.max() < 1000
-    assert (unet.drawn_times(2000, generator(), small_t=1.0) < 250).all()
+    assert (drawn_times(2000, generator(), small_t=1.0) < 250).all()
 
 
 def test_the_normalisation_that_trains_faster_gives_the_same():

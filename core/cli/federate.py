@@ -45,6 +45,7 @@ def _declare_serve(actions: argparse._SubParsersAction) -> None:
     parser.add_argument("--port", type=positive, default=9092)
     parser.add_argument("--channels", type=positive, default=1, help="1 for grey scans, 3 for colour")
     parser.add_argument("--classes", type=positive, default=2)
+    parser.add_argument("--bundle", default="brain-mri", help="of token-ckks (default brain-mri)")
     parser.add_argument("--size", type=positive, default=128, help="side of the images in pixels (default 128)")
     parser.set_defaults(run=run_server)
 
@@ -249,8 +250,10 @@ def _policy(arguments: argparse.Namespace) -> "Policy":
 
 
 def _check_start(arguments: argparse.Namespace, plan: "Plan") -> None:
-    """Refuse weights that are none of the plan's network, before any process begins."""
+    """Refuse weights that are none of the plan's network, and no network to ask, before any process begins."""
     from core.federation.coordinator import read_start
 
     if arguments.init:
         read_start(plan, arguments.init)
+    elif plan.how.asks:
+        plan.first_network()

@@ -55,9 +55,11 @@ def plan_of(arguments: argparse.Namespace, images: "argparse.Namespace | SiteIma
     """What was asked for, for images of such a shape; a federation that goes on keeps its name."""
     from core.federation.plan import CLASSIFIER, Plan
     from core.federation.report import read_report
+    from core.federation.strategies import find_strategy
 
     strategy = arguments.strategy or ("medfedpure" if arguments.trains == CLASSIFIER else "fedavg")
     name = read_report(arguments.out).get("plan", {}).get("name") or f"{strategy} {secrets.token_hex(8)}"
     entries = {entry: getattr(arguments, entry) for entry in (*WHOLE, *FRACTIONAL, "trains", "seed")}
     shape = {entry: getattr(images, entry) for entry in ("channels", "classes", "size")}
-    return Plan(name, strategy, **entries, **shape)
+    bundle = arguments.bundle if find_strategy(strategy).asks else ""
+    return Plan(name, strategy, **entries, **shape, bundle=bundle)

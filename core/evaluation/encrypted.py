@@ -1,13 +1,12 @@
 """What encryption costs and changes over many scans, and what was recorded of it with the weights."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from core import compute
 from core.bundles import Bundle, BundleError
@@ -15,21 +14,10 @@ from core.encryption import EncryptedPrediction, Head, Preset, Server, encrypted
 from core.faults.record import weights_today
 from core.faults.samples import labelled_samples
 from core.federation.configurations import MEASURES, Measured, measure
+from core.models.vit import class_tokens
 
 FILE = "encryption.json"
 CLEAR = 1e-3  # logits closer together than this may change places under encryption
-
-
-def token_classifiers(bundle: Bundle) -> tuple[str, ...]:
-    """The classifiers that end in a class token, which can be sent away encrypted."""
-    return tuple(name for name, network in bundle.classifiers.items() if hasattr(network, "token"))
-
-
-@torch.no_grad()
-def class_tokens(network: nn.Module, pixels: Tensor, batch: int = 16) -> np.ndarray:
-    """(N, C, H, W) pixels in [0, 1] → (N, 768) float64 class tokens of a network that has them."""
-    token = cast(Callable[[Tensor], Tensor], network.token)
-    return torch.cat([token(part).cpu() for part in pixels.split(batch)]).double().numpy()
 
 
 class LabelledTokens(NamedTuple):

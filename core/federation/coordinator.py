@@ -16,6 +16,7 @@ from core.federation.privacy.account import Record
 from core.federation.robust import robust
 from core.federation.site import Answer
 from core.federation.strategies import statistics_names
+from core.federation.tokens import answered
 from core.storage import save_whole
 
 MOST_ENCRYPTED = 8
@@ -85,7 +86,7 @@ class Coordinator:
 
     def __post_init__(self):
         self._orders = self.plan.orders()
-        self.shared = dict(self.start) or self.plan.first_network()
+        self.shared = {} if self.plan.how.asks else self._first()
         if self._path and self._path.is_file():
             self._resume(self._path)
 
@@ -161,7 +162,7 @@ class Coordinator:
             self.shared = {f"gate.{name}": value for name, value in self.plan.first_state(gate).items()}
         elif order.phase != RESULT:
             try:
-                self._combine(order, list(answers.values()))
+                self._combine(order, answers)
             except ValueError as error:
                 raise FederationError(str(error)) from error
         up = sum(_size(answer.state) for answer in answers.values())
@@ -177,8 +178,14 @@ class Coordinator:
         """What happened, for a file."""
         return {"plan": asdict(self.plan), "finished": self.finished, "rounds": [asdict(each) for each in self.rounds]}
 
-    def _combine(self, order: Order, answers: Sequence[Answer]) -> None:
-        if self.plan.how.encrypted:
+    def _first(self) -> dict[str, Tensor]:
+        return dict(self.start) or self.plan.first_network()
+
+    def _combine(self, order: Order, named: Mapping[str, Answer]) -> None:
+        answers = list(named.values())
+        if self.plan.how.asks:
+            self.shared = answered(self._first(), {name: answer.state for name, answer in named.items()})
+        elif self.plan.how.encrypted:
             self.shared = added([answer.state for answer in answers])
             self.summed = sum(answer.count for answer in answers) / order.images
         else:
@@ -201,7 +208,7 @@ class Coordinator:
         facts = {"plan": asdict(self.plan), "summed": self.summed, "rounds": [asdict(each) for each in self.rounds]}
         facts |= {"undecided": sorted(self.undecided)}
         save_whole(entries, self._path, {"federation": json.dumps(facts)})
-        if self.finished and not self.plan.how.encrypted:
+        if self.finished and not (self.plan.how.encrypted or self.plan.how.asks):
             network = {name: value.clone() for name, value in self.content().items()}
             save_whole(network, self._path.parent / NETWORK, {"strategy": self.plan.strategy})
 

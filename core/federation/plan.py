@@ -11,14 +11,16 @@ from torch import nn
 
 from core.federation.averaging import ClientSettings
 from core.federation.strategies import NOTHING, Strategy, find_strategy
+from core.federation.tokens import encoder_of
 from core.models.experts import Gate, MixtureOfExperts
 from core.models.mae import MaskedAutoencoder
 from core.models.resnet import HALF_WIDTH, NarrowResNet18
+from core.models.vit import TOKEN
 
 PURIFIER, DETECTOR, CLASSIFIER = "purifier", "detector", "classifier"
 TRAINED = (PURIFIER, DETECTOR, CLASSIFIER)
 """In the order of MedFedPure: a U-Net, a masked autoencoder, a ResNet-18."""
-EXPERTS, COLLECT, GATE, RESULT = "experts", "collect", "gate", "result"
+EXPERTS, COLLECT, GATE, ASK, RESULT = "experts", "collect", "gate", "ask", "result"
 HEAD = "network.fc"
 NAME_LIMIT = 60
 LIMITS = {"rounds": 10_000, "steps": 100_000, "batch": 4096, "channels": 4, "classes": 1000, "width": 256, "shrink": 16}
@@ -60,6 +62,8 @@ class Plan:
         One of `TRAINED`.
     size : int
         Side of the images in pixels; only a purifier and a detector are made for one.
+    bundle : str
+        Whose encoder makes class tokens, and whose head answers them where there is no other; for 'token-ckks' alone.
     """
 
     name: str
@@ -81,6 +85,7 @@ class Plan:
     shrink: int = 1
     trains: str = CLASSIFIER
     size: int = 128
+    bundle: str = ""
 
     def __post_init__(self):
         find_strategy(self.strategy)
@@ -99,15 +104,17 @@ class Plan:
         for name in ("lr", "gate_lr", "strength", "patience"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise ValueError(f"{name} of a federation must be a number from 0 up, not {getattr(self, name)}.")
+        if self.how.asks != bool(self.bundle):
+            raise ValueError("A federation has a bundle if it asks about encrypted tokens, and only then.")
         if self.trains != CLASSIFIER:
             self._check_image_network()
 
     def _check_image_network(self) -> None:
         """ValueError, one sentence, for what a purifier and a detector can't be."""
-        if self.how.keeps != NOTHING:
+        if self.how.keeps != NOTHING or self.how.asks:
             raise ValueError(
-                f"A {self.trains} has no BatchNorm and no head that a site could keep; take another strategy than "
-                f"{self.strategy}, such as fedavg."
+                f"A {self.trains} has no BatchNorm, head or class token; take another strategy than {self.strategy}, "
+                "such as fedavg."
             )
         if self.size % 16 or self.width % 2 or self.width > MOST_WIDE:
             raise ValueError(
@@ -122,14 +129,16 @@ class Plan:
 
     def orders(self) -> list["Order"]:
         """Every round in turn; the last hands out what came of it."""
-        orders = [Order(self, EXPERTS, number) for number in range(self.rounds)]
+        orders = [Order(self, ASK if self.how.asks else EXPERTS, number) for number in range(self.rounds)]
         if self.how.gated:
             orders.append(Order(self, COLLECT, 0))
             orders += [Order(self, GATE, number) for number in range(self.gate_rounds)]
         return [*orders, Order(self, RESULT, 0)]
 
     def network(self) -> nn.Module:
-        """What every hospital trains; its weights are to be filled in."""
+        """What every hospital trains, or the head that answers tokens; its weights are to be filled in."""
+        if self.how.asks:
+            return nn.Linear(TOKEN, self.classes)
         if self.trains == PURIFIER:
             return UNet2DModel(
                 sample_size=self.size,
@@ -157,6 +166,8 @@ class Plan:
 
     def first_network(self) -> dict[str, torch.Tensor]:
         """The state that every hospital begins with where there is none; PyTorch's own numbers go on undisturbed."""
+        if self.how.asks:
+            return encoder_of(self.bundle).linear.state_dict()
         if self.trains == CLASSIFIER:
             return self.first_state(self.network())
         with torch.random.fork_rng():
@@ -186,7 +197,8 @@ class Order:
     plan : Plan
         What was agreed.
     phase : str
-        EXPERTS trains the networks, COLLECT asks for them, GATE trains the gate over them, RESULT hands everything out.
+        EXPERTS trains the networks, COLLECT asks for them, GATE trains the gate over them; ASK is about encrypted
+        tokens; RESULT hands everything out.
     number : int
         The round within its phase, from 0.
     experts : tuple of str
@@ -211,7 +223,7 @@ class Order:
     summed: float = 0.0
 
     def __post_init__(self):
-        if self.phase not in (EXPERTS, COLLECT, GATE, RESULT):
+        if self.phase not in (EXPERTS, COLLECT, GATE, ASK, RESULT):
             raise ValueError(f"There is no phase named {self.phase!r} in a federation.")
         if self.images < 1 or not (math.isfinite(self.summed) and self.summed >= 0):
             raise ValueError("An order counts at least one image, and no less than nothing that was added up.")

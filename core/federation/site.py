@@ -11,23 +11,25 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from core import compute
 from core.federation.averaging import State, client_update
 from core.federation.encrypted import SumKey, is_encrypted
 from core.federation.losses import LOSSES, gate_loss, prepared
-from core.federation.plan import CLASSIFIER, COLLECT, EXPERTS, GATE, HEAD, RESULT, Order
+from core.federation.memory import Memory, read_memory
+from core.federation.plan import ASK, CLASSIFIER, COLLECT, EXPERTS, GATE, HEAD, RESULT, Order
 from core.federation.policy import Policy, check_order, guarded, hidden_names
 from core.federation.privacy import Privacy
 from core.federation.privacy.account import Account, Record
 from core.federation.privacy.training import private_update, sampling_rate
 from core.federation.strategies import gate_of, held_near, kept_names
-from core.storage import save_whole
+from core.federation.tokens import Questions, encoder_of
+from core.models.vit import TOKEN, class_tokens
+from core.storage import save_text
 
-PHASES = (EXPERTS, COLLECT, GATE, RESULT)
-ACCOUNT = "privacy.json"
+PHASES = (EXPERTS, COLLECT, GATE, ASK, RESULT)
+ACCOUNT, ANSWERS = "privacy.json", "answers.json"
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Site:
     folder: Path | None = None
     key: SumKey | None = None
     begun: Callable[[str], None] = lambda key: None
-    _memory: dict[str, "_Memory"] = field(default_factory=dict)
+    _memory: dict[str, Memory] = field(default_factory=dict)
     _kept_account: Account | None = None
 
     def answer(self, order: Order, shared: State, known_partners: int) -> Answer:
@@ -117,7 +119,7 @@ class Site:
         start = time.perf_counter()
         self.begun(order.key)
         own, sent = self._parts[order.phase](order, shared, memory)
-        memory = _Memory(order.key, (PHASES.index(order.phase), order.number), own, sent, order.images)
+        memory = Memory(order.key, (PHASES.index(order.phase), order.number), own, sent, order.images)
         self._remember(order.plan.name, memory)
         seconds = time.perf_counter() - start
         return Answer(sent, len(self.labels), seconds, privacy=self._spent(order.key))
@@ -130,22 +132,45 @@ class Site:
         return self._remembered(federation).own
 
     @property
-    def _parts(self) -> dict[str, Callable[[Order, State, "_Memory"], tuple[State, State]]]:
+    def _parts(self) -> dict[str, Callable[[Order, State, Memory], tuple[State, State]]]:
         """Phase → what the hospital does in it; gives its own network afterwards, and what it sends."""
-        return {EXPERTS: self._train, COLLECT: self._give, GATE: self._train_gate, RESULT: self._take}
+        return {EXPERTS: self._train, COLLECT: self._give, GATE: self._train_gate, ASK: self._ask, RESULT: self._take}
 
-    def _give(self, order: Order, shared: State, memory: "_Memory") -> tuple[State, State]:
+    def _give(self, order: Order, shared: State, memory: Memory) -> tuple[State, State]:
         own = self._merged(order, order.plan.network(), shared, memory)
         return own, own
 
-    def _take(self, order: Order, shared: State, memory: "_Memory") -> tuple[State, State]:
+    def _ask(self, order: Order, shared: State, memory: Memory) -> tuple[State, State]:
+        """Ask about the scans whose turn it is; what came along answers those of the round before."""
+        questions, first = self._questions(order, shared, memory), order.number * order.plan.batch
+        pixels = self.pixels[first : first + order.plan.batch].to(compute.device())
+        shape = order.plan.channels, order.plan.size, order.plan.size
+        if pixels.shape[1:] != shape:
+            own, taken = (" × ".join(map(str, numbers)) for numbers in (pixels.shape[1:], shape))
+            raise ValueError(f"{self.name}'s scans are {own}, and {order.plan.bundle} takes {taken}.")
+        tokens = class_tokens(encoder_of(order.plan.bundle), pixels) if len(pixels) else np.empty((0, TOKEN))
+        questions, sent = questions.asked(tokens)
+        return vars(questions), sent
+
+    def _questions(self, order: Order, shared: State, memory: Memory) -> Questions:
+        mine = f"{self.name}/"
+        answers = {name.removeprefix(mine): value for name, value in shared.items() if name.startswith(mine)}
+        known = Questions(**memory.own) if memory.own else Questions.begun(order.plan.classes)
+        return known.heard(answers)
+
+    def _take(self, order: Order, shared: State, memory: Memory) -> tuple[State, State]:
+        if order.plan.how.asks:
+            questions = self._questions(order, shared, memory)
+            if self.folder:
+                save_text(json.dumps(questions.report(self.labels)), self.folder / ANSWERS)
+            return vars(questions), {}
         if not order.experts:
             return self._merged(order, order.plan.network(), shared, memory), {}
         mixture = {**shared, **gate_of(memory.own)}
         _fill(order.plan.mixture(len(order.experts)), mixture, "The mixture")
         return mixture, {}
 
-    def _train(self, order: Order, shared: State, memory: "_Memory") -> tuple[State, State]:
+    def _train(self, order: Order, shared: State, memory: Memory) -> tuple[State, State]:
         network = order.plan.network()
         before = self._merged(order, network, shared, memory)
         network.load_state_dict(before)
@@ -163,7 +188,7 @@ class Site:
             return sent
         return self._sum_key().encrypted(sent, len(self.labels) / order.images)
 
-    def _weighed(self, order: Order, shared: State, memory: "_Memory") -> "_Memory":
+    def _weighed(self, order: Order, shared: State, memory: Memory) -> Memory:
         """The answer given before; encrypted anew where its share is one of other hospitals than are asked now."""
         if not (order.plan.how.encrypted and order.phase == EXPERTS) or memory.images == order.images:
             return memory
@@ -174,7 +199,7 @@ class Site:
         self._remember(order.plan.name, memory)
         return memory
 
-    def _train_gate(self, order: Order, shared: State, memory: "_Memory") -> tuple[State, State]:
+    def _train_gate(self, order: Order, shared: State, memory: Memory) -> tuple[State, State]:
         mixture = order.plan.mixture(len(order.experts)).to(compute.device())
         _fill(mixture, shared, "What the gate weighs")
         after = self._trained(order, mixture, self._loss(gate_loss))
@@ -225,7 +250,7 @@ class Site:
             self._kept_account = Account(self.folder / ACCOUNT if self.folder else None)
         return self._kept_account
 
-    def _merged(self, order: Order, network: nn.Module, shared: State, memory: "_Memory") -> dict[str, Tensor]:
+    def _merged(self, order: Order, network: nn.Module, shared: State, memory: Memory) -> dict[str, Tensor]:
         """The state that the hospital begins a round with: its own entries where they stay, else what was sent."""
         if is_encrypted(shared):
             shared = self._sum_key().decrypted(shared, network.state_dict(), order.summed)
@@ -239,52 +264,21 @@ class Site:
             raise ValueError(f"{self.name} has no key for encrypted sums; the sites agree on one beforehand.")
         return self.key
 
-    def _remembered(self, federation: str) -> "_Memory":
+    def _remembered(self, federation: str) -> Memory:
         if federation not in self._memory:
             path = self._path(federation)
-            self._memory = {federation: _read(path) if path and path.is_file() else _Memory()}
+            self._memory = {federation: read_memory(path) if path and path.is_file() else Memory()}
         return self._memory[federation]
 
-    def _remember(self, federation: str, memory: "_Memory") -> None:
+    def _remember(self, federation: str, memory: Memory) -> None:
         self._memory = {federation: memory}
         if path := self._path(federation):
-            own = {f"own/{name}": value.clone() for name, value in memory.own.items()}
-            sent = {f"sent/{name}": value for name, value in memory.sent.items()}
-            facts = {"key": memory.key, "place": json.dumps(memory.place), "images": str(memory.images)}
-            save_whole(own | sent, path, facts)
+            memory.write(path)
 
     def _path(self, federation: str) -> Path | None:
         if self.folder is None:
             return None
         return self.folder / f"{hashlib.sha256(federation.encode()).hexdigest()[:16]}.safetensors"
-
-
-@dataclass(frozen=True)
-class _Memory:
-    """The last round that a hospital took part in: which, its own network after it, what it sent, of how many images.
-
-    images: `Order.images` that an encrypted answer's share is of; 0 where a file doesn't say, which fits no order.
-    """
-
-    key: str = ""
-    place: tuple[int, int] = (-1, -1)
-    own: State = field(default_factory=dict)
-    sent: State = field(default_factory=dict)
-    images: int = 0
-
-
-def _read(path: Path) -> _Memory:
-    try:
-        with safe_open(path, "pt") as file:
-            facts, entries = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path.name} is damaged; remove it, and this site begins the federation anew.") from error
-    parts: dict[str, dict[str, Tensor]] = {"own": {}, "sent": {}}
-    for key, value in entries.items():
-        part, name = key.split("/", 1)
-        parts[part][name] = value
-    first, second = json.loads(facts["place"])
-    return _Memory(facts["key"], (first, second), **parts, images=int(facts.get("images", 0)))
 
 
 def _without(state: State, names: frozenset[str]) -> dict[str, Tensor]:

@@ -30,6 +30,8 @@ class Strategy:
         Whether the server adds ciphertexts that it can't read.
     gated : bool
         Whether a gate over all hospitals' networks is trained afterwards.
+    asks : bool
+        Whether nothing is trained: the hospitals ask about encrypted class tokens, which the server's head answers.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Strategy:
     pulls: bool = False
     encrypted: bool = False
     gated: bool = False
+    asks: bool = False
 
 
 _ALL = (
@@ -50,6 +53,7 @@ _ALL = (
     Strategy("trimmed-mean", "the mean without the extremes of each number (Yin et al. 2018)", rule="trimmed mean"),
     Strategy("krum", "the update nearest to the others (Blanchard et al. 2017)", rule="krum"),
     Strategy("fedavg-ckks", "the mean of updates that the server can't read", encrypted=True),
+    Strategy("token-ckks", "class tokens that the server classifies and can't read (Amin et al. 2025)", asks=True),
 )
 STRATEGIES = {strategy.name: strategy for strategy in _ALL}
 

@@ -5,7 +5,9 @@ projected to the 768 numbers of ViT-Base, since these are what a client encrypts
 """
 
 from collections.abc import Callable
+from typing import cast
 
+import numpy as np
 import torch
 from timm.layers import PatchEmbed
 from timm.models.vision_transformer import Block
@@ -152,6 +154,13 @@ class TokenViT(nn.Module):
             tokens = tokens.gather(1, visible.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))  # (B, K, D)
         start = (self.cls_token + self.pos_embed[:, :1]).expand(len(tokens), -1, -1)
         return torch.cat([start, tokens], dim=1)
+
+
+@torch.no_grad()
+def class_tokens(network: nn.Module, pixels: Tensor, batch: int = 16) -> np.ndarray:
+    """(N, C, H, W) pixels in [0, 1] → (N, 768) float64 class tokens of a network that has them."""
+    token = cast(Callable[[Tensor], Tensor], network.token)
+    return torch.cat([token(part).cpu() for part in pixels.split(batch)]).double().numpy()
 
 
 def _alone(block: Block) -> Callable[[Tensor], Tensor]:

@@ -65,7 +65,7 @@ def ask(session: Session, state: EncryptState) -> None:
 
 def chosen_classifier(session: Session) -> str | None:
     """A classifier with a class token; None, with a sentence, where the bundle has none."""
-    from core.evaluation.encrypted import token_classifiers
+    from core.federation.tokens import token_classifiers
 
     models = bundle(session.bundle)
     names = token_classifiers(models)

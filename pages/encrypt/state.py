@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from core import Bundle, Examination
     from core.encryption import EncryptedPrediction, EncryptStep, Head, Preset, Server
     from core.evaluation.encrypted import LabelledTokens, Summary
-    from core.federation.inversion import Quality
-    from core.federation.leak import Leak
+    from core.federation.leaks.inversion import Quality
+    from core.federation.leaks.leak import Leak
     from pages.shared.session import Session
 
 ASK, COHORT = "ask", "cohort"
@@ -75,7 +75,7 @@ class EncryptState(PageState):
     @cached_property
     def guess(self) -> Quality | None:
         """How much of the scan somebody guesses who was sent nothing; None where there is nothing to guess from."""
-        from core.federation.leak import guess_quality
+        from core.federation.leaks.leak import guess_quality
 
         return heavy_work("Guessing the scan …", lambda: guess_quality(self.before.pixels, self.models))
 
@@ -110,7 +110,7 @@ class EncryptState(PageState):
 
     def attack(self, what: str, seed: int) -> None:
         """Send something of the scan, and recover the scan from it."""
-        from core.federation.leak import leak_steps
+        from core.federation.leaks.leak import leak_steps
 
         self.leaks.pop(what, None)
         steps = leak_steps(self.before.pixels, self.models, self.classifier, what, seed)

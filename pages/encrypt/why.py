@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
     from core.evaluation.encrypted import EncryptionRecord
-    from core.federation.inversion import Quality
-    from core.federation.leak import Leak
+    from core.federation.leaks.inversion import Quality
+    from core.federation.leaks.leak import Leak
     from pages.encrypt.state import EncryptState
 
 TITLES = {
@@ -47,7 +47,7 @@ SEED = 0
 
 def draw_why(state: EncryptState, record: EncryptionRecord | None) -> None:
     """What is sent, the attack on it, and what crosses in a round."""
-    from core.federation.leak import WHAT
+    from core.federation.leaks.leak import WHAT
 
     what = st.segmented_control(
         "Sent", list(WHAT), default=WHAT[0], format_func=TITLES.get, required=True, key="leak-what"
@@ -120,7 +120,7 @@ def _draw_leak(state: EncryptState, leak: Leak | None, outline: tuple) -> None:
 
 def draw_compared(state: EncryptState) -> None:
     """All that was tried on this scan, beside the paper's figures."""
-    from core.federation.inversion import PAPER
+    from core.federation.leaks.inversion import PAPER
 
     if not state.leaks:
         return

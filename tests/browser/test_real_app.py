@@ -6,14 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
 from helpers import WAIT_MS, decision, settle, upload
 from playwright.sync_api import Browser, Page, expect
 from pydicom.data import get_testdata_file
 
 from core import examine, load_bundle, load_scan
 from core.attacks import attack_scan
-from core.scans import write_derived_dicom
+from core.bundles.loading import shipped_names
+from core.scans import sample_scans, write_derived_dicom
 from pages.shared.words import heading
+from tests.browser.test_security import PAGES
 
 Visit = Callable[[], Page]
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
@@ -172,3 +175,19 @@ def test_every_page_has_an_address_that_can_be_loaded_again(open_app: Visit, ser
         page.reload()
         expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible(timeout=WAIT_MS)
         assert urlsplit(page.url).path == f"/{address}"
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_every_page_works_on_a_sample_of_every_bundle(open_app: Visit, server, name: str) -> None:
+    page, faults = open_app(), list[str]()
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    sample = sample_scans(name)[0]
+    page.goto(f"{server.url}/examine?bundle={name}&sample={sample.key}")
+    assert "confidence" in decision(page, sample.path.name)
+    for title in PAGES:
+        page.get_by_role("link", name=title, exact=True).first.click()
+        expect(page.get_by_role("link", name=title, exact=True).first).to_have_attribute("aria-current", "page")
+        settle(page)
+        expect(page.get_by_role("heading", level=1).first).to_be_visible(timeout=WAIT_MS)
+        assert not page.locator("[data-testid=stException], [data-testid=stAlertContentError]").count(), title
+    assert not faults

@@ -74,6 +74,7 @@ def test_sites_train_privately_where_their_policy_says_so(capsys, data, tmp_path
         (("--init", __file__), "holds no weights of the plan's network"),
         (("--split", "test"), "no image of the split 'test'"),
         (("--bundle", "none"), "no bundle named 'none'"),
+        (("--bundle", "blood-cells", "--strategy", "token-ckks"), "has no network with a class token"),
     ],
 )
 def test_bad_input_is_one_sentence(capsys, data, tmp_path, more, sentence):

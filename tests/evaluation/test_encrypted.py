@@ -11,16 +11,16 @@ from core.evaluation.encrypted import (
     FILE,
     Summary,
     ask_steps,
-    class_tokens,
     read_encryption,
     sample_tokens,
     shares,
     summary,
-    token_classifiers,
     tokens_of,
 )
 from core.faults.record import weights_today
 from core.federation.configurations import MEASURES
+from core.federation.tokens import token_classifiers
+from core.models.vit import class_tokens
 
 
 def prediction(plain, encrypted, server=0.002):

@@ -90,7 +90,7 @@ def test_what_came_of_it_can_be_begun_with_unless_the_server_cannot_read_it(tmp_
 
 
 def test_a_plan_that_cannot_be_is_one_sentence():
-    with pytest.raises(ValueError, match="A purifier has no BatchNorm and no head that a site could keep; .* fedavg"):
+    with pytest.raises(ValueError, match="A purifier has no BatchNorm, head or class token; .* fedavg"):
         image_plan(PURIFIER, strategy="medfedpure")
     with pytest.raises(ValueError, match="side is a multiple of 16, and an even width of at most 64; not 28 and 4"):
         image_plan(DETECTOR, size=28)

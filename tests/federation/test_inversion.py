@@ -6,8 +6,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from core.faults.sites import network_digest
-from core.federation.gradients import leaked_label, rounded, shared_gradient, with_noise
-from core.federation.inversion import (
+from core.federation.leaks.gradients import leaked_label, rounded, shared_gradient, with_noise
+from core.federation.leaks.inversion import (
     EMBEDDING,
     POSITIONS,
     SearchSettings,
@@ -16,7 +16,7 @@ from core.federation.inversion import (
     quality,
     total_variation,
 )
-from core.federation.token_inversion import token_from_bytes, token_steps
+from core.federation.leaks.token_inversion import token_from_bytes, token_steps
 from core.models.mae import patchify
 from core.models.mamba import MedMamba
 from core.models.resnet import NarrowResNet18

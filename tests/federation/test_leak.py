@@ -2,7 +2,17 @@ import numpy as np
 import pytest
 import torch
 
-from core.federation.leak import ENCRYPTED, GRADIENT, HALF, NOISY, TOKEN, WHAT, fixed_guess, guess_quality, leak_steps
+from core.federation.leaks.leak import (
+    ENCRYPTED,
+    GRADIENT,
+    HALF,
+    NOISY,
+    TOKEN,
+    WHAT,
+    fixed_guess,
+    guess_quality,
+    leak_steps,
+)
 from tests.cells import SIDE, cell
 
 

@@ -14,6 +14,7 @@ from core.encryption.client import Client
 from core.evaluation import encrypted
 from core.evaluation.encrypted import FILE, LabelledTokens
 from core.faults.record import weights_today
+from core.federation import tokens
 from core.federation.configurations import CONFIGURATIONS, MEASURES
 from pages.encrypt.state import EncryptState
 from pages.shared.words import kilobytes
@@ -180,8 +181,8 @@ def test_another_scan_is_asked_about_anew(page: AppTest, tmp_path) -> None:
 
 @pytest.mark.slow
 def test_many_scans_are_asked_about_with_one_set_of_keys(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    tokens = np.random.default_rng(0).normal(size=(3, 768)) * 0.9
-    samples = LabelledTokens(tokens, np.array([0, 1, 2]))
+    drawn = np.random.default_rng(0).normal(size=(3, 768)) * 0.9
+    samples = LabelledTokens(drawn, np.array([0, 1, 2]))
     monkeypatch.setattr(encrypted, "sample_tokens", lambda models, classifier: samples)
     section(page, "Cohort")
     press(page, "encrypt-cohort")
@@ -247,7 +248,7 @@ def test_what_crosses_is_compared(page: AppTest, cells: Bundle, record: Callable
 
 @pytest.mark.slow
 def test_a_bundle_without_a_transformer_says_so(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encrypted, "token_classifiers", lambda models: ())
+    monkeypatch.setattr(tokens, "token_classifiers", lambda models: ())
     page.run()
     assert not page.exception and "holds no vision transformer" in texts(page)
     assert page.button(key="switch-bundle")

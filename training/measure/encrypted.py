@@ -26,12 +26,13 @@ from core.encryption import KINDS, PRESETS, Client, Head, Preset, Server, defaul
 from core.encryption.client import chunk_size
 from core.encryption.timing import measure_timings
 from core.evaluation.datasets import Dataset
-from core.evaluation.encrypted import FILE, Summary, ask_steps, class_tokens, summary, token_classifiers
+from core.evaluation.encrypted import FILE, Summary, ask_steps, summary
 from core.faults.record import weights_today
 from core.federation.communication import communication
 from core.federation.configurations import HEAD, NETWORK, Examples, TrainingSettings, compare_steps, zero_head
 from core.federation.hospitals import make_hospitals
-from core.models.vit import TOKEN
+from core.federation.tokens import token_classifiers
+from core.models.vit import TOKEN, class_tokens
 from training.files import read_json, write_json
 from training.options import bundle_command, bundle_options
 from training.recipes.data import measured_collections, validation_scans

@@ -3,8 +3,8 @@
     python -m training.privacy.inversion
 
 The easiest case for who looks on: one step on one scan, the bundle's own weights, which the server knows. Of a ViT the
-scan is solved for in closed form, of a ResNet it is searched for (`core.federation.inversion`), from the mean of the
-other sample scans on and with the label told. Beside each figure stands what somebody guesses who was sent nothing,
+scan is solved for in closed form, of a ResNet it is searched for (`core.federation.leaks.inversion`), from the mean of
+the other sample scans on and with the label told. Beside each figure stands what somebody guesses who was sent nothing,
 that mean itself. Writes assets/federation/inversion.json, which docs/federation.md shows once `python -m
 training.publish.docs` has run.
 """
@@ -22,9 +22,9 @@ from core.bundles import WEIGHTS, Bundle, load_bundle
 from core.faults.samples import Samples, labelled_samples
 from core.faults.sites import private_copy
 from core.federation.averaging import cross_entropy
-from core.federation.gradients import Gradients, shared_gradient
-from core.federation.inversion import Quality, SearchSettings, invert_steps, quality
-from core.federation.leak import fixed_guess
+from core.federation.leaks.gradients import Gradients, shared_gradient
+from core.federation.leaks.inversion import Quality, SearchSettings, invert_steps, quality
+from core.federation.leaks.leak import fixed_guess
 from core.federation.plan import HEAD
 from core.federation.privacy import Privacy, normal_noise
 from core.federation.privacy.training import clipped_sum

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 from core.bundles import Bundle
-from core.evaluation.encrypted import EncryptionRecord, Summary, read_encryption, token_classifiers
+from core.evaluation.encrypted import EncryptionRecord, Summary, read_encryption
 from core.federation.configurations import MEASURES, Measured
+from core.federation.tokens import token_classifiers
 from training.publish.markdown import document, made_by, section, share
 
 TIMED = ("server_ms", "encrypt_ms", "decrypt_ms", "keygen_ms", "upload_kb", "download_kb", "keys_kb", "max_error")

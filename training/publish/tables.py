@@ -11,7 +11,7 @@ What was recorded with the weights of today is not measured again.
 import argparse
 
 from core.bundles import load_bundle
-from core.evaluation.encrypted import token_classifiers
+from core.federation.tokens import token_classifiers
 from training.measure.answers import check_recorded, conditions, record_answers
 from training.measure.calibrate import asked_about, check_content, refit_bundle
 from training.measure.defence import measure_classifiers, measure_defence

@@ -19,7 +19,7 @@ SECTIONS = {
 }
 # Page, section and button of what is told again after each step, what makes the steps, and what is told in the end.
 TOLD_LIVE = [
-    ("encrypt", "why-bother", "leak", "core.federation.leak.leak_steps", "recovered from what was sent"),
+    ("encrypt", "why-bother", "leak", "core.federation.leaks.leak.leak_steps", "recovered from what was sent"),
     ("faults", "worst-case", "faults-search", "core.faults.worst_case_steps", "well chosen"),
     ("faults", "curves", "faults-measure-flips", "core.faults.run_campaign", "flip"),
 ]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.federation.inversion import SearchSettings, invert_steps
+from core.federation.leaks.inversion import SearchSettings, invert_steps
 from core.federation.plan import HEAD
 from tests.federation.hospitals import plan, scans
 from training.privacy.inversion import Case, sent

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from core.faults.sites import private_copy
-from core.federation.inversion import InversionStep, SearchSettings, search_steps
+from core.federation.leaks.inversion import InversionStep, SearchSettings, search_steps
 from core.models.vit import TokenViT
 
 

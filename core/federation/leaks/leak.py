@@ -11,9 +11,9 @@ from core import compute
 from core.bundles import Bundle
 from core.encryption import Client, default_preset, head_of
 from core.faults.samples import labelled_samples
-from core.federation.gradients import Gradients, rounded, shared_gradient, with_noise
-from core.federation.inversion import Quality, SearchSettings, invert_steps, quality
-from core.federation.token_inversion import token_from_bytes, token_steps
+from core.federation.leaks.gradients import Gradients, rounded, shared_gradient, with_noise
+from core.federation.leaks.inversion import Quality, SearchSettings, invert_steps, quality
+from core.federation.leaks.token_inversion import token_from_bytes, token_steps
 from core.models.vit import TokenViT
 
 GRADIENT, HALF, NOISY, TOKEN, ENCRYPTED = "gradient", "float16 gradient", "noisy gradient", "token", "encrypted token"

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from core.faults.sites import private_copy
-from core.federation.gradients import Gradients, gradients_of, leaked_label
+from core.federation.leaks.gradients import Gradients, gradients_of, leaked_label
 from core.fidelity.metrics import fidelity
 from core.models.mae import unpatchify
 from core.models.mamba import SelectiveScan2d

@@ -53,6 +53,7 @@ def plan_options() -> argparse.ArgumentParser:
 
 def plan_of(arguments: argparse.Namespace, images: "argparse.Namespace | SiteImages") -> "Plan":
     """What was asked for, for images of such a shape; a federation that goes on keeps its name."""
+    from core.bundles import bundle_input
     from core.federation.plan import CLASSIFIER, Plan
     from core.federation.report import read_report
     from core.federation.strategies import find_strategy
@@ -60,6 +61,11 @@ def plan_of(arguments: argparse.Namespace, images: "argparse.Namespace | SiteIma
     strategy = arguments.strategy or ("medfedpure" if arguments.trains == CLASSIFIER else "fedavg")
     name = read_report(arguments.out).get("plan", {}).get("name") or f"{strategy} {secrets.token_hex(8)}"
     entries = {entry: getattr(arguments, entry) for entry in (*WHOLE, *FRACTIONAL, "trains", "seed")}
-    shape = {entry: getattr(images, entry) for entry in ("channels", "classes", "size")}
-    bundle = arguments.bundle if find_strategy(strategy).asks else ""
-    return Plan(name, strategy, **entries, **shape, bundle=bundle)
+    asks = find_strategy(strategy).asks
+    if asks:
+        found = bundle_input(arguments.bundle)
+        shape = {"channels": found.channels, "size": found.resolution, "classes": len(found.classes)}
+    else:
+        shape = {entry: getattr(images, entry) for entry in ("channels", "classes", "size")}
+    facts: dict[str, Any] = entries | shape | {"bundle": arguments.bundle if asks else ""}
+    return Plan(name, strategy, **facts)

@@ -15,13 +15,13 @@ from core.federation.plan import COLLECT, RESULT, Order, Plan
 from core.federation.privacy.account import Record
 from core.federation.robust import robust
 from core.federation.site import Answer
-from core.federation.strategies import statistics_names
+from core.federation.strategies import NOTHING, statistics_names
 from core.federation.tokens import answered
 from core.storage import save_whole
 
 MOST_ENCRYPTED = 8
 NETWORK = "network.safetensors"
-"""What came of a federation, to begin another with; the server of an encrypted one has nothing that it could read."""
+"""What came of a federation, where its server holds a whole network: that of all, or the mixture."""
 
 
 class FederationError(ValueError):
@@ -162,7 +162,7 @@ class Coordinator:
             self.shared = {f"gate.{name}": value for name, value in self.plan.first_state(gate).items()}
         elif order.phase != RESULT:
             try:
-                self._combine(order, answers)
+                self._combine(order, list(answers.values()))
             except ValueError as error:
                 raise FederationError(str(error)) from error
         up = sum(_size(answer.state) for answer in answers.values())
@@ -181,10 +181,9 @@ class Coordinator:
     def _first(self) -> dict[str, Tensor]:
         return dict(self.start) or self.plan.first_network()
 
-    def _combine(self, order: Order, named: Mapping[str, Answer]) -> None:
-        answers = list(named.values())
+    def _combine(self, order: Order, answers: Sequence[Answer]) -> None:
         if self.plan.how.asks:
-            self.shared = answered(self._first(), {name: answer.state for name, answer in named.items()})
+            self.shared = answered(self._first(), [answer.state for answer in answers])
         elif self.plan.how.encrypted:
             self.shared = added([answer.state for answer in answers])
             self.summed = sum(answer.count for answer in answers) / order.images
@@ -207,10 +206,20 @@ class Coordinator:
             entries |= {f"expert/{name}/{key}": value.clone() for key, value in state.items()}
         facts = {"plan": asdict(self.plan), "summed": self.summed, "rounds": [asdict(each) for each in self.rounds]}
         facts |= {"undecided": sorted(self.undecided)}
+        if self.finished and self._readable:
+            self._save_network(self._path.parent / NETWORK)
         save_whole(entries, self._path, {"federation": json.dumps(facts)})
-        if self.finished and not (self.plan.how.encrypted or self.plan.how.asks):
-            network = {name: value.clone() for name, value in self.content().items()}
-            save_whole(network, self._path.parent / NETWORK, {"strategy": self.plan.strategy})
+
+    @property
+    def _readable(self) -> bool:
+        """Whether a network came of it that the server holds whole."""
+        how = self.plan.how
+        return how.gated or not (how.encrypted or how.asks or how.keeps != NOTHING)
+
+    def _save_network(self, path: Path) -> None:
+        # Statistics that stayed undecided are as the network had them, without which it would be none.
+        network = self.content() if self.plan.how.gated else self.shared
+        save_whole({name: value.clone() for name, value in network.items()}, path, {"strategy": self.plan.strategy})
 
     def _resume(self, path: Path) -> None:
         try:

@@ -15,7 +15,7 @@ from core.federation.tokens import encoder_of
 from core.models.experts import Gate, MixtureOfExperts
 from core.models.mae import MaskedAutoencoder
 from core.models.resnet import HALF_WIDTH, NarrowResNet18
-from core.models.vit import TOKEN
+from core.models.vit import TOKEN, TokenViT
 
 PURIFIER, DETECTOR, CLASSIFIER = "purifier", "detector", "classifier"
 TRAINED = (PURIFIER, DETECTOR, CLASSIFIER)
@@ -156,6 +156,10 @@ class Plan:
             )
         return NarrowResNet18(self.channels, self.classes, self.width, self.shrink)
 
+    def encoder(self) -> TokenViT:
+        """What makes class tokens, as it lies here; ValueError as of `encoder_of`."""
+        return encoder_of(self.bundle, self.channels, self.size, self.classes)
+
     def gate(self, count: int) -> Gate:
         """What weighs `count` hospitals' networks."""
         return Gate(self.channels, count)
@@ -167,7 +171,7 @@ class Plan:
     def first_network(self) -> dict[str, torch.Tensor]:
         """The state that every hospital begins with where there is none; PyTorch's own numbers go on undisturbed."""
         if self.how.asks:
-            return encoder_of(self.bundle).linear.state_dict()
+            return self.encoder().linear.state_dict()
         if self.trains == CLASSIFIER:
             return self.first_state(self.network())
         with torch.random.fork_rng():

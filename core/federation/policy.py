@@ -11,7 +11,7 @@ import numpy as np
 from torch import nn
 
 from core.federation.averaging import State
-from core.federation.plan import COLLECT, Order
+from core.federation.plan import CLASSIFIER, COLLECT, Order
 from core.federation.privacy import Privacy, check_installed, normal_noise
 from core.federation.strategies import STRATEGIES, statistics_names
 
@@ -119,7 +119,7 @@ def check_order(policy: Policy, order: Order, known_partners: int) -> None:
         )
     if order.plan.steps > policy.steps:
         raise PolicyError(f"This site trains at most {policy.steps} steps a round, not {order.plan.steps}.")
-    if order.plan.how.encrypted and not _sends_statistics(policy):
+    if order.plan.how.encrypted and order.plan.trains == CLASSIFIER and not _sends_statistics(policy):
         raise PolicyError("This site keeps BatchNorm's statistics, and a sum of ciphertexts has no gaps; take fedavg.")
     if order.phase == COLLECT and (not policy.sends_statistics or policy.noise or math.isfinite(policy.clip)):
         raise PolicyError("This site gives no whole network away, which a gate over all sites' networks would need.")

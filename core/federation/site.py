@@ -24,7 +24,7 @@ from core.federation.privacy import Privacy
 from core.federation.privacy.account import Account, Record
 from core.federation.privacy.training import private_update, sampling_rate
 from core.federation.strategies import gate_of, held_near, kept_names
-from core.federation.tokens import Questions, encoder_of
+from core.federation.tokens import Questions
 from core.models.vit import TOKEN, class_tokens
 from core.storage import save_text
 
@@ -142,21 +142,18 @@ class Site:
 
     def _ask(self, order: Order, shared: State, memory: Memory) -> tuple[State, State]:
         """Ask about the scans whose turn it is; what came along answers those of the round before."""
-        questions, first = self._questions(order, shared, memory), order.number * order.plan.batch
-        pixels = self.pixels[first : first + order.plan.batch].to(compute.device())
-        shape = order.plan.channels, order.plan.size, order.plan.size
-        if pixels.shape[1:] != shape:
-            own, taken = (" × ".join(map(str, numbers)) for numbers in (pixels.shape[1:], shape))
-            raise ValueError(f"{self.name}'s scans are {own}, and {order.plan.bundle} takes {taken}.")
-        tokens = class_tokens(encoder_of(order.plan.bundle), pixels) if len(pixels) else np.empty((0, TOKEN))
-        questions, sent = questions.asked(tokens)
+        plan, first = order.plan, order.number * order.plan.batch
+        encoder, pixels = plan.encoder(), self.pixels[first : first + plan.batch].to(compute.device())
+        if pixels.shape[1:] != (plan.channels, plan.size, plan.size):
+            own, taken = " × ".join(map(str, pixels.shape[1:])), f"{plan.channels} × {plan.size} × {plan.size}"
+            raise ValueError(f"{self.name}'s scans are {own}, and {plan.bundle} takes {taken}.")
+        tokens = class_tokens(encoder, pixels) if len(pixels) else np.empty((0, TOKEN))
+        questions, sent = self._questions(order, shared, memory).ask(tokens, first)
         return vars(questions), sent
 
     def _questions(self, order: Order, shared: State, memory: Memory) -> Questions:
-        mine = f"{self.name}/"
-        answers = {name.removeprefix(mine): value for name, value in shared.items() if name.startswith(mine)}
         known = Questions(**memory.own) if memory.own else Questions.begun(order.plan.classes)
-        return known.heard(answers)
+        return known.heard(shared)
 
     def _take(self, order: Order, shared: State, memory: Memory) -> tuple[State, State]:
         if order.plan.how.asks:

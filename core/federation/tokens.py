@@ -4,7 +4,8 @@ Every hospital makes its tokens with the same encoder, and encrypts each under a
 in the clear, answers on ciphertexts, and hands all answers to all; only the hospital that asked can read its own.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.bundles import Bundle, load_bundle
+from core.bundles import Bundle, bundle_input, bundle_names, load_bundle
 from core.encryption.client import Client
 from core.encryption.heads import Head, Shape
 from core.encryption.packed import PackedHead
@@ -20,8 +21,6 @@ from core.encryption.parameters import Preset, default_preset
 from core.encryption.serialization import fresh_ciphertext_from, to_bytes
 from core.federation.averaging import State
 from core.models.vit import TokenViT
-
-PREFIX = "token."
 
 
 @dataclass(frozen=True)
@@ -33,46 +32,60 @@ class Questions:
     secret : Tensor
         Its own key, as bytes; it never leaves the hospital.
     logits : Tensor
-        (n, C) the answers, decrypted; NaN where one has not come.
+        (n, C) the answers about its first n scans, decrypted; NaN where none has come.
+    asked : Tensor
+        (n,) bool, which of these it asked about.
     """
 
     secret: Tensor
     logits: Tensor
+    asked: Tensor
 
     @classmethod
     def begun(cls, classes: int) -> "Questions":
         """With a key of its own, and nothing asked."""
         with Client(*_parameters(classes)) as client:
-            return cls(_as_tensor(client.secret_bytes()), torch.zeros(0, classes))
+            return cls(_as_tensor(client.secret_bytes()), torch.zeros(0, classes), torch.zeros(0, dtype=torch.bool))
 
-    def asked(self, tokens: np.ndarray) -> tuple["Questions", dict[str, Tensor]]:
-        """(n, 768) further class tokens → all that has been asked then, and the ciphertexts of these."""
-        before, classes = self.logits.shape
+    def ask(self, tokens: np.ndarray, first: int) -> tuple["Questions", dict[str, Tensor]]:
+        """(k, 768) tokens of the scans from `first` on → all that has been asked then, and the ciphertexts of these."""
+        if not len(tokens):
+            return self, {}
         with self._client() as client:
-            sent = {f"{PREFIX}{before + place:06d}": client.encrypt(token) for place, token in enumerate(tokens)}
-        logits = torch.cat([self.logits, torch.full((len(tokens), classes), torch.nan)])
-        return replace(self, logits=logits), {name: _as_tensor(each) for name, each in sent.items()}
+            sent = {f"{self._mark}{first + place:06d}": client.encrypt(token) for place, token in enumerate(tokens)}
+        count, (before, classes) = max(first + len(tokens), len(self.logits)), self.logits.shape
+        logits = torch.cat([self.logits, torch.full((count - before, classes), torch.nan)])
+        asked = torch.cat([self.asked, torch.zeros(count - before, dtype=torch.bool)])
+        asked[first : first + len(tokens)] = True
+        return replace(self, logits=logits, asked=asked), {name: _as_tensor(each) for name, each in sent.items()}
 
     def heard(self, answers: State) -> "Questions":
-        """With the answers that came; ValueError, one sentence, where one isn't under this hospital's key."""
+        """With those of all answers that are its own; ValueError, one sentence, where one isn't under its key."""
         logits = self.logits.clone()
         with self._client() as client:
             for name, answer in answers.items():
-                logits[int(name.removeprefix(PREFIX))] = torch.from_numpy(client.decrypt(_as_bytes(answer))).float()
+                if name.startswith(self._mark):
+                    place = int(name.removeprefix(self._mark))
+                    logits[place] = torch.from_numpy(client.decrypt(_as_bytes(answer))).float()
         return replace(self, logits=logits)
 
-    def report(self, labels: Tensor) -> dict[str, float]:
+    def report(self, labels: Tensor) -> dict[str, int]:
         """How many were asked about and answered, and how many of the answers are right; labels (N,) of all scans."""
         came = ~self.logits.isnan().any(1)
         right = self.logits[came].argmax(1) == labels.cpu()[: len(came)][came]
-        return {"asked": len(came), "answered": int(came.sum()), "right": int(right.sum())}
+        return {"asked": int(self.asked.sum()), "answered": int(came.sum()), "right": int(right.sum())}
+
+    @property
+    def _mark(self) -> str:
+        """What tells its tokens from those of others, whatever they call it: of the key, and telling nothing of it."""
+        return f"token.{hashlib.sha256(_as_bytes(self.secret)).hexdigest()[:16]}."
 
     def _client(self) -> Client:
         return Client(*_parameters(self.logits.shape[1]), _as_bytes(self.secret))
 
 
-def answered(head: State, states: Mapping[str, State]) -> dict[str, Tensor]:
-    """Hospital/token → the encrypted logits of a linear head, computed without a key.
+def answered(head: State, states: Sequence[State]) -> dict[str, Tensor]:
+    """Token → the encrypted logits of a linear head, for the tokens of all hospitals, computed without a key.
 
     Raises
     ------
@@ -82,12 +95,11 @@ def answered(head: State, states: Mapping[str, State]) -> dict[str, Tensor]:
     weights, bias = head["weight"].double().cpu().numpy(), head["bias"].double().cpu().numpy()
     preset, _ = _parameters(len(bias))
     packed = PackedHead(preset, Head("linear", (weights, bias)))
-    answers = {}
-    for hospital, state in states.items():
-        for name, token in state.items():
-            answer = packed.answer(fresh_ciphertext_from(preset, _as_bytes(token)), {})
-            answers[f"{hospital}/{name}"] = _as_tensor(to_bytes(answer))
-    return answers
+    return {
+        name: _as_tensor(to_bytes(packed.answer(fresh_ciphertext_from(preset, _as_bytes(token)), {})))
+        for state in states
+        for name, token in state.items()
+    }
 
 
 def token_classifiers(bundle: Bundle) -> tuple[str, ...]:
@@ -95,8 +107,23 @@ def token_classifiers(bundle: Bundle) -> tuple[str, ...]:
     return tuple(name for name, network in bundle.classifiers.items() if hasattr(network, "token"))
 
 
-def encoder_of(bundle: str) -> TokenViT:
-    """The network of a bundle that makes class tokens; ValueError, one sentence, where it has none."""
+def encoder_of(bundle: str, channels: int, size: int, classes: int) -> TokenViT:
+    """The network of a bundle that makes class tokens.
+
+    Raises
+    ------
+    ValueError
+        There is no such bundle here, it has no such network, or it is another than is meant; one sentence, which may go
+        to a stranger.
+    """
+    if bundle not in bundle_names():
+        raise ValueError(f"There is no bundle named {bundle!r} here.")
+    found = bundle_input(bundle)
+    if (found.channels, found.resolution, len(found.classes)) != (channels, size, classes):
+        raise ValueError(
+            f"The bundle {bundle} has {found.channels} channels, {found.resolution} pixels a side and "
+            f"{len(found.classes)} classes here, not {channels}, {size} and {classes}."
+        )
     networks = load_bundle(bundle)
     names = token_classifiers(networks)
     if not names:

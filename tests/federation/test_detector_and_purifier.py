@@ -89,6 +89,14 @@ def test_what_came_of_it_can_be_begun_with_unless_the_server_cannot_read_it(tmp_
     assert all(torch.equal(state[name], value) for name, value in coordinator.shared.items())
 
 
+def test_no_network_is_left_where_each_site_has_another_and_a_whole_one_where_statistics_stayed(tmp_path):
+    list(hold_rounds(Coordinator(plan(strategy="fedbn", rounds=1), folder=tmp_path / "own"), hospitals()))
+    assert not (tmp_path / "own" / NETWORK).exists()
+    the_plan, sites = plan(strategy="median", rounds=1), hospitals(policy=Policy(sends_statistics=False))
+    list(hold_rounds(Coordinator(the_plan, folder=tmp_path / "median"), sites))
+    assert read_start(the_plan, tmp_path / "median" / NETWORK)
+
+
 def test_a_plan_that_cannot_be_is_one_sentence():
     with pytest.raises(ValueError, match="A purifier has no BatchNorm, head or class token; .* fedavg"):
         image_plan(PURIFIER, strategy="medfedpure")
@@ -101,6 +109,12 @@ def test_a_plan_that_cannot_be_is_one_sentence():
     with pytest.raises(ValueError, match="size of a federation is at most 512"):
         image_plan(DETECTOR, size=1024)
     assert plan(size=28).trains == CLASSIFIER
+
+
+def test_a_site_that_sends_no_statistics_takes_part_encrypted_where_there_are_none():
+    sites = hospitals(policy=Policy(sends_statistics=False), key=SumKey())
+    coordinator = Coordinator(image_plan(DETECTOR, strategy="fedavg-ckks", rounds=1, steps=1))
+    assert [len(each.took_part) for each in hold_rounds(coordinator, sites)] == [3, 3]
 
 
 def test_a_site_that_trains_privately_takes_no_part():

@@ -1,6 +1,7 @@
 """Hospitals ask about encrypted class tokens: answered as in the clear, by a server that reads neither."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -79,17 +80,29 @@ def test_nothing_that_the_server_or_another_hospital_gets_can_be_read_by_them(ce
         value.dtype == torch.uint8 and name.startswith("token.") for name, value in answers["Amsel"].state.items()
     )
     coordinator.close(order, answers, {}, 0.0)
-    his = {name.removeprefix("Birke/"): value for name, value in coordinator.content().items() if "Birke/" in name}
+    (mine,), (his,) = ({name.rpartition(".")[0] for name in answers[site.name].state} for site in sites)
+    taken = {name.replace(his, mine): value for name, value in coordinator.content().items() if name.startswith(his)}
+    assert taken
     with pytest.raises(ValueError, match="key"):
-        Questions(**sites[0].network("Test")).heard(his)
+        Questions(**sites[0].network("Test")).heard(taken)
 
 
-def test_who_was_away_lacks_answers_and_goes_on(cells: Bundle):
+def test_who_was_away_lacks_answers_and_goes_on(cells: Bundle, tmp_path):
     sites = hospitals()
+    wanted = cells.classifiers["vit"](sites[0].pixels).detach()
+    site = sites[0] = replace(sites[0], labels=wanted.argmax(1), folder=tmp_path)
     list(hold_rounds(Coordinator(plan(least=1, rounds=3, batch=2)), sites, away={1: ["Amsel"]}))
-    came = ~sites[0].network("Test")["logits"].isnan().any(1)
-    assert came.tolist() == [False, False, True]  # the first answers came along while it was away
+    logits = site.network("Test")["logits"]
+    assert (~logits.isnan().any(1)).tolist() == [False] * 4 + [True]  # the first two's came while it was away
+    assert torch.allclose(logits[4], wanted[4], atol=1e-2)
+    assert json.loads((tmp_path / ANSWERS).read_text()) == {"asked": 3, "answered": 1, "right": 1}
     assert not sites[1].network("Test")["logits"].isnan().any()
+
+
+def test_a_hospital_is_answered_whatever_others_are_called(cells: Bundle):
+    sites = [replace(site, name=name) for site, name in zip(hospitals(), ("M", "M/N"))]
+    list(hold_rounds(Coordinator(plan()), sites))
+    assert not any(site.network("Test")["logits"].isnan().any() for site in sites)
 
 
 def test_what_cannot_be_asked_is_one_sentence(cells: Bundle):
@@ -99,7 +112,7 @@ def test_what_cannot_be_asked_is_one_sentence(cells: Bundle):
         plan(trains="purifier")
     head = {"weight": torch.zeros(2, TOKEN), "bias": torch.zeros(2)}
     with pytest.raises(ValueError, match="nothing but zeros"):
-        answered(head, {})
+        answered(head, [])
     with pytest.raises(FederationError, match="ciphertext"):
         coordinator = Coordinator(plan(least=1))
         order = coordinator.order({"Amsel": 5})
@@ -109,6 +122,11 @@ def test_what_cannot_be_asked_is_one_sentence(cells: Bundle):
     large = Site("Amsel", torch.zeros(5, 3, 48, 48), torch.zeros(5))
     with pytest.raises(ValueError, match="Amsel's scans are 3 × 48 × 48, and tiny-cells takes 3 × 32 × 32"):
         large.answer(order, {}, 0)
+    other = Coordinator(plan(least=1, classes=3))
+    with pytest.raises(ValueError, match="has 3 channels, 32 pixels a side and 8 classes here, not 3, 32 and 3"):
+        hospitals()[0].answer(other.order({"Amsel": 5}), {}, 0)
+    with pytest.raises(ValueError, match=r"There is no bundle named 'x' here\.$"):
+        plan(bundle="x").encoder()
     refusing = hospitals(policy=Policy(strategies=("fedavg",)))[0]
     with pytest.raises(ValueError, match="token-ckks"):
         refusing.answer(order, {}, 0)
@@ -121,6 +139,6 @@ def test_a_bundle_without_class_tokens_says_so(cells: Bundle, monkeypatch):
 
 
 def test_no_scan_no_question(cells: Bundle):
-    questions, sent = Questions.begun(len(CLASSES)).asked(np.empty((0, TOKEN)))
+    questions, sent = Questions.begun(len(CLASSES)).ask(np.empty((0, TOKEN)), 6)
     assert not sent and len(questions.logits) == 0
     assert questions.report(torch.zeros(0)) == {"asked": 0, "answered": 0, "right": 0}

@@ -87,7 +87,8 @@ def site_lines(rounds: Sequence[RoundFigures], sites: Sequence[str], now: int) -
         figure.add_vline(x=now, line={"width": 2, "color": ink, "dash": "dot"}, **place)
     figure = finished(figure, ink)
     figure.update_annotations(font={"size": FONT, "color": ink})
-    figure.update_xaxes(dtick=1, range=[0.7, len(steps) + 0.3])
+    every = math.ceil(len(steps) / 4)  # more labels would run into one another on a narrow page
+    figure.update_xaxes(tickvals=sorted({1, *steps[every - 1 :: every]}), range=[0.7, len(steps) + 0.3])
     figure.update_yaxes(range=[10 * math.floor(10 * lowest), 102], ticksuffix=" %")
     figure.update_layout(legend={"y": 1.1}, margin={"l": 8, "r": 16, "t": 56, "b": 8})
     return figure
@@ -108,7 +109,7 @@ def gate_bars(weights: Mapping[str, float], own: str) -> go.Figure:
         },
     )  # fmt: skip
     figure = finished(figure, ink)
-    figure.update_xaxes(range=[0, 130], visible=False)
+    figure.update_xaxes(range=[0, 175], visible=False)
     names = [f"<b>{name}</b>" if name == own else name for name in weights]
     figure.update_yaxes(tickvals=places, ticktext=names, range=[len(names) - 0.5, -0.5], ticklabelstandoff=4)
     figure.update_layout(showlegend=False, bargap=0.3, margin={"l": 4, "r": 4, "t": 4, "b": 4})

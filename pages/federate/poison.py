@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.federate import charts
-from pages.federate.words import POISON_TITLES, RULE_TITLES, commonest, how_made, points, share, span
+from pages.federate.words import POISON_TITLES, RULE_TITLES, commonest, how_made, points, share, share_alone, span
 from pages.shared.records import draw_command, draw_finding
 from pages.shared.visit.stage import draw_chart
-from pages.shared.words import percent, plain
+from pages.shared.words import plain
 
 if TYPE_CHECKING:
     from core.federation.record import FederationRecord, Poisoned
@@ -56,9 +56,9 @@ def _learned(record: FederationRecord) -> str:
     was nothing to lose."""
     label, base = commonest(record)
     honest = {row.rule: row.accuracy.value for row in record.poisoned if row.poison == "none"}
-    shares = ", ".join(f"{RULE_TITLES[rule]} {percent(value)}" for rule, value in honest.items())
+    shares = ", ".join(f"{RULE_TITLES[rule]} {share_alone(value)}" for rule, value in honest.items())
     nothing = [RULE_TITLES[rule] for rule, value in honest.items() if value <= base]
-    told = f"With all honest: {shares}; always ‘{plain(label)}’ is right in {percent(base)}."
+    told = f"With all honest: {shares}; always ‘{plain(label)}’ is right in {share_alone(base)}."
     if not nothing:
         return told
     return f"{told} Under {' and '.join(nothing)} the network has learned no more than that, and had little to lose."

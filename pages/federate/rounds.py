@@ -9,11 +9,21 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.federate import charts
-from pages.federate.words import WAY_ABOUT, WAY_TITLES, commonest, compared, how_made, place_title, share, span
+from pages.federate.words import (
+    WAY_ABOUT,
+    WAY_TITLES,
+    commonest,
+    compared,
+    how_made,
+    place_title,
+    share,
+    share_alone,
+    span,
+)
 from pages.shared.charts import CONFIG
 from pages.shared.records import draw_command, draw_finding
 from pages.shared.visit.stage import draw_chart
-from pages.shared.words import percent, plain
+from pages.shared.words import plain
 
 if TYPE_CHECKING:
     from core.federation.record import FederationRecord, Figure, Unseen
@@ -32,7 +42,7 @@ def draw_rounds(record: FederationRecord) -> None:
     ends = "; ".join(
         f"{place_title(place)}: "
         + ", ".join(
-            f"{title} {percent(record.rounds[now - 1].figures[way][place].accuracy.value)}"
+            f"{title} {share_alone(record.rounds[now - 1].figures[way][place].accuracy.value)}"
             for way, title in WAY_TITLES.items()
         )
         for place in places
@@ -46,8 +56,8 @@ def draw_rounds(record: FederationRecord) -> None:
     # Wide: on a narrow page it scrolls.
     st.dataframe([_row(place, {way: figures[way][place] for way in WAY_TITLES}) for place in places], hide_index=True)
     st.caption(
-        f"Accuracy on validation scans; always ‘{plain(label)}’ is right in {percent(base)} of all. {INTERVALS}; with "
-        "so few patients at a site they say little. The AUC needs scans of both classes. The mixture’s gate was "
+        f"Accuracy on validation scans; always ‘{plain(label)}’ is right in {share_alone(base)} of all. {INTERVALS}; "
+        "with so few patients at a site they say little. The AUC needs scans of both classes. The mixture’s gate was "
         f"trained for each round on the side, in {gate_rounds} rounds."
     )
     _draw_gate(record, now)
@@ -66,7 +76,7 @@ def _pick_round(count: int) -> int:
 def told(record: FederationRecord) -> str:
     """What the federation brings over all sites after its last round; from the figures."""
     last = {way: record.rounds[-1].figures[way]["pooled"] for way in WAY_TITLES}
-    shares = ", ".join(f"{WAY_TITLES[way]} **{percent(found.accuracy.value)}**" for way, found in last.items())
+    shares = ", ".join(f"{WAY_TITLES[way]} **{share_alone(found.accuracy.value)}**" for way, found in last.items())
     said = " and ".join(compared(record.gains[way]["pooled"], WAY_TITLES[way]) for way in ("fedavg", "local"))
     return f"Over all sites, n = {last['mixture'].n}: {shares}. The mixture is {said}."
 
@@ -134,4 +144,4 @@ def _draw_unseen(unseen: tuple[Unseen, ...]) -> None:
 
 
 def _share(row: Unseen, way: str) -> str:
-    return share(row.accuracy[way]) if row.groups > 1 else percent(row.accuracy[way].value)
+    return share(row.accuracy[way]) if row.groups > 1 else share_alone(row.accuracy[way].value)

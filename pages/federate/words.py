@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pages.shared.words import percent
-
 if TYPE_CHECKING:
     from core.federation.configurations import Measured
     from core.federation.record import FederationRecord
@@ -35,9 +33,14 @@ def place_title(site: str) -> str:
     return POOLED_TITLE if site == "pooled" else site
 
 
+def share_alone(value: float) -> str:
+    """A share of scans; of counted ones 100 % is what it says."""
+    return f"{100 * value:.1f} %"
+
+
 def share(measured: Measured) -> str:
     """A share with its interval."""
-    return f"{percent(measured.value)} ({100 * measured.low:.1f}–{100 * measured.high:.1f})"
+    return f"{share_alone(measured.value)} ({100 * measured.low:.1f}–{100 * measured.high:.1f})"
 
 
 def points(value: float) -> str:

@@ -109,7 +109,7 @@ def gate_bars(weights: Mapping[str, float], own: str) -> go.Figure:
         },
     )  # fmt: skip
     figure = finished(figure, ink)
-    figure.update_xaxes(range=[0, 175], visible=False)
+    figure.update_xaxes(range=[0, 200], visible=False)
     names = [f"<b>{name}</b>" if name == own else name for name in weights]
     figure.update_yaxes(tickvals=places, ticktext=names, range=[len(names) - 0.5, -0.5], ticklabelstandoff=4)
     figure.update_layout(showlegend=False, bargap=0.3, margin={"l": 4, "r": 4, "t": 4, "b": 4})

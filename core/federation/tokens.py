@@ -60,13 +60,20 @@ class Questions:
         return replace(self, logits=logits, asked=asked), {name: _as_tensor(each) for name, each in sent.items()}
 
     def heard(self, answers: State) -> "Questions":
-        """With those of all answers that are its own; ValueError, one sentence, where one isn't under its key."""
-        logits = self.logits.clone()
+        """With those of all answers that are its own.
+
+        Raises
+        ------
+        ValueError
+            One isn't under its key, or nobody asked for it; one sentence.
+        """
+        logits, waiting = self.logits.clone(), {f"{self._mark}{place:06d}": place for place in range(len(self.logits))}
+        own = {name: answer for name, answer in answers.items() if name.startswith(self._mark)}
+        if own.keys() - waiting.keys():
+            raise ValueError("The server answers what this site hasn't asked; use the same version on both sides.")
         with self._client() as client:
-            for name, answer in answers.items():
-                if name.startswith(self._mark):
-                    place = int(name.removeprefix(self._mark))
-                    logits[place] = torch.from_numpy(client.decrypt(_as_bytes(answer))).float()
+            for name, answer in own.items():
+                logits[waiting[name]] = torch.from_numpy(client.decrypt(_as_bytes(answer))).float()
         return replace(self, logits=logits)
 
     def report(self, labels: Tensor) -> dict[str, int]:

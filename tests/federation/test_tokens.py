@@ -83,8 +83,11 @@ def test_nothing_that_the_server_or_another_hospital_gets_can_be_read_by_them(ce
     (mine,), (his,) = ({name.rpartition(".")[0] for name in answers[site.name].state} for site in sites)
     taken = {name.replace(his, mine): value for name, value in coordinator.content().items() if name.startswith(his)}
     assert taken
+    questions = Questions(**sites[0].network("Test"))
     with pytest.raises(ValueError, match="key"):
-        Questions(**sites[0].network("Test")).heard(taken)
+        questions.heard(taken)
+    with pytest.raises(ValueError, match="answers what this site hasn't asked"):
+        questions.heard({f"{mine}.000003": taken[f"{mine}.000000"]})
 
 
 def test_who_was_away_lacks_answers_and_goes_on(cells: Bundle, tmp_path):

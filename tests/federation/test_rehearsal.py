@@ -1,10 +1,10 @@
-"""The federation that the page runs live: what becomes of a site that is ended twice."""
+"""The federation that the page runs live: a site that is ended twice, and the cores that its processes share."""
 
 import sys
 
 import pytest
 
-from core.federation.flower.processes import Process
+from core.federation.flower.processes import Process, own_threads
 from core.federation.flower.rehearsal import Rehearsal
 from core.federation.flower.runner import Keys, Runner
 from tests.federation.hospitals import plan
@@ -24,3 +24,11 @@ def test_who_is_down_already_is_not_ended_once_more(tmp_path):
         assert not rehearsal.kill("Amsel")
     finally:
         site.stop()
+
+
+def test_sites_on_one_machine_share_its_cores(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert [own_threads(count)["OMP_NUM_THREADS"] for count in (0, 1, 3, 9)] == ["8", "8", "2", "1"]
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    assert own_threads(3) == {}

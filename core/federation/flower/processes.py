@@ -16,6 +16,13 @@ ENDING = 5.0
 """Seconds between being told to stop and being stopped."""
 
 
+def own_threads(processes: int) -> dict[str, str]:
+    """What keeps so many processes from computing on all cores each, which slows all; nothing where that is set."""
+    if "OMP_NUM_THREADS" in os.environ:
+        return {}
+    return {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // max(1, processes)))}
+
+
 def quiet_flower(home: Path) -> None:
     """Before flwr is imported: its own files go to `home`, and nothing is told to anybody outside."""
     os.environ |= {"FLWR_HOME": str(home), "FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}

@@ -15,7 +15,7 @@ from typing import Any
 
 from core.federation.coordinator import FederationError
 from core.federation.flower import check_installed
-from core.federation.flower.processes import Process, free_port, quiet_flower
+from core.federation.flower.processes import Process, free_port, own_threads, quiet_flower
 from core.federation.flower.superlink import FAILED, TASK
 from core.federation.plan import Plan
 from core.federation.report import read_report, write_failure, write_report
@@ -142,6 +142,7 @@ class Runner:
             "FLWR_HOME": str(folder),
             "TMPDIR": str(folder),
             "PYTHONPATH": str(ROOT),
+            **own_threads(len(self.commands)),
         }
         program = [sys.executable, "-m", "core.federation.flower.superlink"]
         address = f"{LOOPBACK if self.host == '0.0.0.0' else self.host}:{self.port}"

@@ -13,6 +13,7 @@ import argparse
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -80,14 +81,14 @@ def measured(
         "n": len(val),
         "seed": options.seed,
     }
-    train_tokens, val_tokens = (on_tokens(scans, network) for scans in (train, val))
+    tokens = cache(lambda: (on_tokens(train, network), on_tokens(val, network)))  # where a part needs them, once
     parts: dict[str, Callable[[], Any]] = {
-        "heads": lambda: [asked(val_tokens, head, preset, server) for head, preset in tried(network)],
+        "heads": lambda: [asked(tokens()[1], head, preset, server) for head, preset in tried(network)],
         "configurations": lambda: configurations(
-            zero_head(TOKEN, len(bundle.classes)), train_tokens, val_tokens, server, options.seed, HEAD
+            zero_head(TOKEN, len(bundle.classes)), *tokens(), server, options.seed, HEAD
         ),
         "timing": lambda: list(measure_timings()),
-        "communication": lambda: crossing(network, train_tokens),
+        "communication": lambda: crossing(network, tokens()[0]),
         "network_configurations": lambda: configurations(
             answering(network), on_pixels(train), on_pixels(val), server, options.seed, NETWORK
         ),

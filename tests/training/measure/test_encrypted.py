@@ -47,6 +47,7 @@ def test_the_recipe_measures_and_its_record_is_read_and_tabulated(cells: Bundle,
     assert sizes["gradients_encrypted"] > sizes["gradients_plain"] > sizes["token_encrypted"]
     monkeypatch.setattr(encrypted, "asked", lambda *given: pytest.fail("measured again"))
     monkeypatch.setattr(encrypted, "configurations", lambda *given: pytest.fail("measured again"))
+    monkeypatch.setattr(encrypted, "on_tokens", lambda *given: pytest.fail("needed by nothing"))
     encrypted.record_encryption(load_for(cells, data), cells, options)
     assert json.loads((cells.folder / FILE).read_text())["vit"] == known
     text = encryption_page([cells])

@@ -19,6 +19,7 @@ from core.bundles import own
 from core.bundles.bundle import Bundle, BundleError, Content
 from core.bundles.calibration import Borderline, Calibration, Limits
 from core.models.acquisition import AcquisitionNetwork
+from core.models.changes import with_changes
 from core.models.diffusion import Diffusion
 from core.models.experts import resnet_mixture, spread_out
 from core.models.mae import MaskedAutoencoder
@@ -196,7 +197,7 @@ def _size(facts: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _sources(folder: Path, facts: Mapping[str, Any], part: str, base: str) -> list[Path]:
-    """The files that a part's weights are in: a robust one's holds only what differs from that which it was made of."""
+    """The files that a part's weights are in: a robust one's holds what it changed of that which it was made of."""
     entry, own = facts[part], folder / facts[part]["file"]
     if part == base:
         return [own]
@@ -260,13 +261,15 @@ def check_files(folder: Path, hashes: Mapping[str, str]) -> None:
             )
 
 
-def _filled(network: Network, *paths: Path) -> Network:
-    """The network with the weights of a file; of several, the later one counts where both have a name."""
+def _filled(network: Network, path: Path, *changes: Path) -> Network:
+    """The network with the weights of a file, and the `changes` that were made of them."""
     try:
-        weights = {key: value.float() for path in paths for key, value in load_file(path).items()}
+        weights = {key: value.float() for key, value in load_file(path).items()}
+        for path in changes:
+            weights = with_changes(weights, load_file(path))
         network.load_state_dict(spread_out(weights, network.state_dict()))
-    except (RuntimeError, SafetensorError) as error:
-        name = f"{paths[-1].parent.name}/{paths[-1].name}"
+    except (KeyError, RuntimeError, SafetensorError) as error:
+        name = f"{path.parent.name}/{path.name}"
         raise BundleError(f"{name} doesn't fit the network that bundle.json names.") from error
     return network
 

@@ -13,6 +13,7 @@ import numpy as np
 from core.bundles import FAMILY, Bundle, weights_record
 from core.bundles.calibration import Calibration
 from core.evaluation.operating_points import Share
+from core.purification.catalogue import PURIFIERS
 from core.statistics import bootstrap_interval
 
 CONDITIONS = {"clean": "clean", "pgd 4/255": "attacked_4", "pgd 8/255": "attacked_8"}
@@ -49,7 +50,7 @@ class Tradeoff(NamedTuple):
 def tradeoff(bundle: Bundle, classifier: str | None = None) -> Tradeoff:
     """The comparison of purifiers that is recorded beside the bundle; else what its recorded answers tell."""
     name = bundle.classifier_name(classifier)
-    record = entry_of_today(bundle, "purifiers") if name == bundle.default_classifier else {}
+    record = purifiers_of_today(bundle) if name == bundle.default_classifier else {}
     points = tuple(point for row in record.get("rows", []) for point in row_points(row))
     if points:
         return Tradeoff(points, record["command"], True)
@@ -61,13 +62,33 @@ def tradeoff(bundle: Bundle, classifier: str | None = None) -> Tradeoff:
 def entry_of_today(bundle: Bundle, name: str) -> Any:
     """The same as `results_entry`; empty, too, where it was measured with other weights or another t* ladder."""
     record = results_entry(bundle.folder, name)
-    return record if record and record.get("made_with") == made_with_today(bundle) else {}
+    if not record or record.get("made_with") != made_with_today(bundle) or not family_is_todays(bundle, record):
+        return {}
+    return record
+
+
+def purifiers_of_today(bundle: Bundle) -> Any:
+    """The comparison of purifiers, less the rows that were measured with another network of `FAMILY`."""
+    record = entry_of_today(bundle, "purifiers")
+    rows = [row for row in record.get("rows", []) if family_is_todays(bundle, row)]
+    return record | {"rows": rows} if rows else {}
 
 
 def made_with_today(bundle: Bundle) -> dict[str, Any]:
-    """What figures of purifiers depend on: everything that was trained, and the ladder of t*."""
+    """What figures of all purifiers depend on: what was trained, less `FAMILY`, and the ladder of t*."""
     name = bundle.default_classifier
-    return {"weights_sha256": weights_record(bundle, name, FAMILY), "ladder": repr(bundle.limits_of(name).ladder)}
+    return {"weights_sha256": weights_record(bundle, name), "ladder": repr(bundle.limits_of(name).ladder)}
+
+
+def family_is_todays(bundle: Bundle, measured: Mapping[str, Any]) -> bool:
+    """Whether the bundle still holds the networks of `FAMILY` that something was measured with, as it says."""
+    return measured.get("family", {}).items() <= bundle.hashes.items()
+
+
+def family_today(bundle: Bundle, method: str) -> dict[str, str]:
+    """File → SHA-256 of the networks of `FAMILY` that one purifier works with; empty for most."""
+    parts = FAMILY.keys() & PURIFIERS[method].needs
+    return {bundle.facts[part]["file"]: bundle.hashes[bundle.facts[part]["file"]] for part in sorted(parts)}
 
 
 def results_entry(folder: Path, name: str) -> Any:

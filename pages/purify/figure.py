@@ -23,6 +23,11 @@ NAMES = {
     "decoder": "Attention variation, decoder",
 }
 NOT_YET = "Not measured with the bundle’s weights of today: what the MAE sees of an attack."
+CURVES = (
+    ("The MAE, under attack", "eps", "attack", "ε of PGD-40, in 1/255", -1),
+    ("The MAE, along MAE-Pure from ε = 8/255", "step", "purification", "step of MAE-Pure", 0),
+    ("The MaskDiT, under attack", "eps", "mask_dit", "ε of PGD-40, in 1/255", -1),
+)
 
 
 def draw_recorded(session: Session) -> None:
@@ -40,27 +45,27 @@ def draw_figure(models: Bundle) -> None:
     from core.evaluation.tradeoff import entry_of_today
 
     record = entry_of_today(models, "variation")
-    st.header("What the MAE sees", anchor=False)
+    st.header("What the masked networks see", anchor=False)
     if not record:
         st.info(NOT_YET, icon=":material/info:")
         return
     st.markdown(
-        "MAE-Pure rests on two claims (its figure 4): the masked autoencoder’s reconstruction loss and the variation "
-        "of its attention grow with the attack, and both fall as the scan is purified. Here they are on our scans."
+        "MAE-Pure rests on two claims (its figures 4 and 7): the reconstruction loss of a masked network and the "
+        "variation of its attention grow with the attack, and both fall as the scan is purified. Here they are on our "
+        "scans."
     )
     halves = st.grid(2, min_column_width=320)
-    for name, place, key, axis, at in (
-        ("Under attack", "eps", "attack", "ε of PGD-40, in 1/255", -1),
-        ("Along MAE-Pure, from ε = 8/255", "step", "purification", "step of MAE-Pure", 0),
-    ):
-        points = record[key]
+    for name, place, key, axis, at in CURVES:
+        points = record.get(key)
+        if not points:  # the bundle holds no such network
+            continue
         values = {title: [point[field] for point in points] for field, title in NAMES.items()}
         with halves.cell():
             st.subheader(name, anchor=False)
             figure = charts.relative_chart([point[place] for point in points], values, axis, at)
             st.plotly_chart(
                 figure, height=charts.HEIGHT + 60, config=CONFIG, key=f"figure-{key}",
-                alt=f"{name}: loss and attention variation of the MAE",
+                alt=f"{name}: loss and attention variation",
             )  # fmt: skip
     st.caption(
         f"Means over n = {record['n']} validation scans, against the same scans unattacked; the clean scan’s own "

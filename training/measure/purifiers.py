@@ -28,7 +28,7 @@ from core.bundles import Bundle, load_bundle
 from core.evaluation.datasets import Dataset, image_digest
 from core.evaluation.journal import fingerprint
 from core.evaluation.responses import batches
-from core.evaluation.tradeoff import made_with_today
+from core.evaluation.tradeoff import family_is_todays, family_today, made_with_today
 from core.fidelity.lesion import lesion
 from core.fidelity.lesion_summary import lesion_summary
 from core.fidelity.metrics import distance
@@ -62,6 +62,7 @@ ROWS = (
     Row(PurifySettings("diffpure-ddim", t=100, steps=4)),
     *(Row(PurifySettings(name), FEW) for name in ("adaptive", "diffpure", "mae-pure", "mae-pure-amv")),
     *(Row(PurifySettings(name), FEW) for name in ("rmae-pure", "maskdit-pure", "rmaskdit-pure")),
+    *(Row(PurifySettings(name, t=t), FEW) for name in ("maskdit-pure", "rmaskdit-pure") for t in (15, 20, 30, 60)),
     Row(PurifySettings("one-step", t=100), FEW),
 )
 
@@ -86,7 +87,7 @@ def record_purifiers(val: Dataset, bundle: Bundle, options: argparse.Namespace) 
             *seed_words(options),
         ]
     )
-    known = known_rows(folder, made_with, command)
+    known = known_rows(bundle, made_with, command)
     only = getattr(options, "only", None)  # `training.publish.tables` has no such option
     usable = usable_purifiers(bundle)
     for row in (row for row in ROWS if row.settings.method in usable):
@@ -95,7 +96,8 @@ def record_purifiers(val: Dataset, bundle: Bundle, options: argparse.Namespace) 
         wanted = name in only if only else not getattr(options, "recorded", False)
         if name not in known and wanted:
             figures = measure(row.settings, data, attacked(val, bundle, options.seed), bundle, options.seed, name)
-            known[name] = {"row": name, "command": f"{command} --only {name!r}", **figures}
+            family = family_today(bundle, row.settings.method)
+            known[name] = {"row": name, "command": f"{command} --only {name!r}", "family": family, **figures}
             record = {"command": command, "made_with": made_with, "rows": list(known.values())}
             write_results(folder, {"purifiers": record})
     return list(known.values())
@@ -107,11 +109,12 @@ def row_name(settings: PurifySettings, count: int) -> str:
     return " ".join([settings.method, *facts, f"n={count}"])
 
 
-def known_rows(folder: Path, made_with: dict[str, Any], command: str) -> dict[str, dict[str, Any]]:
+def known_rows(bundle: Bundle, made_with: dict[str, Any], command: str) -> dict[str, dict[str, Any]]:
     """Return name → row of an earlier run of this command with the same weights and ladder."""
-    record = read_results(folder).get("purifiers", {})
-    same = (record.get("made_with"), record.get("command")) == (made_with, command)
-    return {row["row"]: row for row in record["rows"]} if same else {}
+    record = read_results(bundle.folder).get("purifiers", {})
+    if (record.get("made_with"), record.get("command")) != (made_with, command):
+        return {}
+    return {row["row"]: row for row in record["rows"] if family_is_todays(bundle, row)}
 
 
 def attacked(val: Dataset, bundle: Bundle, seed: int) -> dict[str, Tensor]:

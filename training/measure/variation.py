@@ -1,4 +1,4 @@
-"""The MAE's loss and attention variation against the strength of an attack, and along MAE-Pure (its figure 4).
+"""Loss and attention variation against the strength of an attack, and along MAE-Pure (its figures 4 and 7).
 
     python -m training.measure.variation --data br35h.npz
 
@@ -20,9 +20,9 @@ from core.attacks import AttackSettings
 from core.bundles import Bundle, load_bundle
 from core.evaluation.datasets import Dataset
 from core.evaluation.responses import batches
-from core.evaluation.tradeoff import made_with_today
-from core.fidelity.attention_variation import Variation, variation
-from core.purification.catalogue import purifier_steps
+from core.evaluation.tradeoff import family_today, made_with_today
+from core.fidelity.attention_variation import Variation, mask_dit_variation, variation
+from core.purification.catalogue import PURIFIERS, purifier_steps
 from core.purification.settings import PurifySettings
 from training.conditions import pixels_under
 from training.files import read_results, write_results
@@ -33,6 +33,7 @@ EPS = (0.5, 1, 2, 4, 8, 16)
 PURIFIED_EPS = 8
 EVERY = 10
 LIMIT = 32
+MASK_DIT_PURE = "maskdit-pure"
 
 
 def main() -> None:
@@ -43,8 +44,9 @@ def main() -> None:
 
 
 def record_variation(val: Dataset, bundle: Bundle, options: argparse.Namespace) -> None:
-    """Measure figure 4 into results.json, unless it stands there, made with the weights of today."""
+    """Measure both figures into results.json, unless they stand there, made with the weights of today."""
     folder, made_with = bundle.folder, made_with_today(bundle)
+    family = family_today(bundle, MASK_DIT_PURE) if bundle.mask_dit else {}
     command = shlex.join(
         [
             *("python", "-m", "training.measure.variation"),
@@ -54,12 +56,14 @@ def record_variation(val: Dataset, bundle: Bundle, options: argparse.Namespace) 
         ]
     )
     known = read_results(folder).get("variation", {})
-    if (known.get("made_with"), known.get("command")) == (made_with, command) or getattr(options, "recorded", False):
+    same = (known.get("made_with"), known.get("command"), known.get("family", {})) == (made_with, command, family)
+    if same or getattr(options, "recorded", False):
         return
     data = val.limited(LIMIT, options.seed)
     figures = {
         "command": command,
         "made_with": made_with,
+        "family": family,
         "n": len(data),
         **measure(data, bundle, options.seed),
     }
@@ -67,21 +71,28 @@ def record_variation(val: Dataset, bundle: Bundle, options: argparse.Namespace) 
 
 
 def measure(data: Dataset, bundle: Bundle, seed: int) -> dict[str, Any]:
-    """Return ``attack``, a point an ε, 0 first, and ``purification``, a point every `EVERY` steps, 0 first."""
-    network = bundle.classifiers[bundle.default_classifier]
+    """Return ``attack``, a point an ε, 0 first, and ``purification``, a point every `EVERY` steps, 0 first.
+
+    ``mask_dit`` is the first of them again for the masked diffusion transformer, where the bundle holds one.
+    """
+    network, t = bundle.classifiers[bundle.default_classifier], PURIFIERS[MASK_DIT_PURE].t
     under: dict[float, list[Variation]] = {}
+    seen: dict[float, list[Variation]] = {}
     along: dict[int, list[Variation]] = {}
     for indices in tqdm(batches(len(data)), desc="variation", disable=None):
         clean, labels = data.pixels[indices].to(compute.device()), data.labels[indices].to(compute.device())
-        under.setdefault(0, []).append(variation(clean, clean, bundle))
-        for eps in EPS:
-            attacked = pixels_under(AttackSettings("pgd", eps=eps), network, clean, labels, seed + int(indices[0]))
+        for eps in (0, *EPS):
+            settings = AttackSettings("pgd", eps=eps)
+            attacked = pixels_under(settings, network, clean, labels, seed + int(indices[0])) if eps else clean
             under.setdefault(eps, []).append(variation(attacked, clean, bundle))
+            if bundle.mask_dit:
+                seen.setdefault(eps, []).append(mask_dit_variation(attacked, clean, bundle.mask_dit, t, seed))
             if eps == PURIFIED_EPS:
                 walk(attacked, clean, bundle, seed, along)
     return {
         "attack": [{"eps": eps, **means(parts)} for eps, parts in under.items()],
         "purification": [{"step": step, **means(parts)} for step, parts in along.items()],
+        "mask_dit": [{"eps": eps, **means(parts)} for eps, parts in seen.items()],
     }
 
 

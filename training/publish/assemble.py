@@ -7,8 +7,8 @@ python -m training.publish.assemble --bundle blood-cells --classifier mamba=FILE
 python -m training.publish.assemble --mask-dit FILE
 python -m training.publish.assemble --robust-mae FILE --robust-mask-dit FILE
 
-Of a robust network only what differs from the one that it was made of is kept, beside the SHA-256 of that; of a
-mixture, once what all its experts share.
+Of a robust network what it changed of the one that it was made of is kept, in eight bits a weight, beside the SHA-256
+of that; of a mixture, once what all its experts share.
 """
 
 from pathlib import Path
@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from core.bundles import WEIGHTS, file_sha256
 from core.bundles.policies import HARDENED
+from core.models.changes import changes_between
 from core.models.experts import shared_once
 from training.files import read_facts, write_facts
 from training.options import command_options
@@ -107,13 +108,13 @@ def copy_fp16(source: Path, target: Path, prefix: str = "") -> None:
 
 
 def copy_changed(source: Path, base: Path, target: Path) -> None:
-    """Copy as fp16 the weights that differ from those of a network of the same form in the bundle."""
+    """Copy what was changed of a network of the same form in the bundle."""
     if not base.is_file():
         raise SystemExit(f"The bundle holds no {base.name}, which {source.name} was made of; assemble that first.")
-    known, made = load_file(base), {key: half(value) for key, value in load_file(source).items()}
-    if set(made) != set(known):
+    known, made = load_file(base), load_file(source)
+    if {name: value.shape for name, value in made.items()} != {name: value.shape for name, value in known.items()}:
         raise SystemExit(f"{source.name} is no network of the form of {base.name}; give one that was made of it.")
-    save_file({key: value for key, value in made.items() if not torch.equal(value, known[key])}, target)
+    save_file(changes_between(known, made), target)
 
 
 def write_blanks(folder: Path, facts: dict) -> None:

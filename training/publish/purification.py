@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from core.bundles import Bundle, weights_record
-from core.evaluation.tradeoff import entry_of_today
+from core.evaluation.tradeoff import entry_of_today, purifiers_of_today
 from training.files import read_results
 from training.publish.markdown import (
     NONE,
@@ -39,7 +39,7 @@ def purification_page(bundles: Iterable[Bundle]) -> str:
     for bundle in bundles:
         report = read_results(bundle.folder)
         found = [
-            *purifier_table(entry_of_today(bundle, "purifiers")),
+            *purifier_table(purifiers_of_today(bundle)),
             *certified_table(of_today(report.get("certified", {}), bundle)),
             *variation_tables(entry_of_today(bundle, "variation")),
         ]
@@ -110,13 +110,17 @@ def variation_tables(record: Mapping[str, Any]) -> list[str]:
     """Return the MAE's loss and attention variation against ε and along MAE-Pure."""
     if not record:
         return []
-    return [
+    lines = [
         "**What the MAE sees** (MAE-Pure, figure 4), against the clean scans: under PGD-40, and along MAE-Pure from "
         f"PGD-40 at 8/255. {made_by(record['command'], record['n'])}",
         "",
         *variation_table("ε, 1/255", "eps", record["attack"]),
         *variation_table("MAE-Pure step", "step", record["purification"]),
     ]
+    if record.get("mask_dit"):
+        lines += ["**What the MaskDiT sees** (figure 7), of the same scans.", ""]
+        lines += variation_table("ε, 1/255", "eps", record["mask_dit"])
+    return lines
 
 
 def variation_table(title: str, place: str, points: Sequence[Mapping[str, float]]) -> list[str]:

@@ -14,7 +14,7 @@ Equation 6 would follow the classifier's loss back through the descent, whose si
 what the descent moves a scan towards: each patch as the network makes it of others. To its error against the scan
 before the attack comes the classifier's loss on the whole picture of such patches.
 
-Only the decoder learns. So a bundle holds the robust network as what differs, 4 and 3 MB, and it fits the budget.
+Only the decoder learns. So a bundle holds the robust network as what changed, 2 and 1 MB, and it fits the budget.
 """
 
 import argparse

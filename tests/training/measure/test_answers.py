@@ -98,7 +98,7 @@ def test_tables_of_what_is_recorded_name_the_scans_and_the_seed_that_it_is_of(
 
 
 def test_commands_name_another_seed_than_0(monkeypatch: pytest.MonkeyPatch) -> None:
-    bundle = Namespace(folder=Path(), name="discs", classifiers={"one": None}, added={})
+    bundle = Namespace(folder=Path(), name="discs", classifiers={"one": None}, added={}, mask_dit=None)
     monkeypatch.setattr(purifiers, "usable_purifiers", lambda bundle: ["none"])
     monkeypatch.setattr(purifiers, "ROWS", purifiers.ROWS[:1])
     monkeypatch.setattr(purifiers, "attacked", lambda *_: {})

@@ -162,12 +162,13 @@ def test_from_recipe_to_bundle_and_back(assembled, run, data, answering, tmp_pat
     bundle = loading.load_bundle("brain-mri", torch.float32)
     for name, file in ({"mask_dit": base} | files).items():
         wanted, network = load_file(file), getattr(bundle, name)
-        assert all(torch.equal(value, wanted[key].float()) for key, value in network.state_dict().items())
+        for key, value in network.state_dict().items():
+            assert torch.allclose(value, wanted[key].float(), rtol=0, atol=0 if name == "mask_dit" else 1e-4)
         assert f"{name}.safetensors" in bundle.hashes and bundle.facts["provenance"][name]["component"] == name
         assert not network.training and not any(weight.requires_grad for weight in network.parameters())
     kept = load_file(assembled / "robust_mask_dit.safetensors")
     assert kept and all("decoder" in key or "mask_token" in key for key in kept)
-    assert {value.dtype for value in kept.values()} == {torch.float16}
+    assert {value.dtype for value in kept.values()} == {torch.int8, torch.float32}
     assert {"rmae-pure", "maskdit-pure", "rmaskdit-pure"} <= set(usable_purifiers(bundle))
     pixels = torch.rand(1, 1, 128, 128, generator=torch.Generator().manual_seed(0))
     made = [purified_pixels(pixels, bundle, PurifySettings(name, steps=2)) for name in ("rmae-pure", "rmaskdit-pure")]

@@ -1,8 +1,11 @@
 """A certified answer by denoised smoothing (Salman et al. 2020; Carlini et al. 2023): noise, denoise, classify, count.
 
-What is certified is the answer of the *smoothed* classifier: the class that the classifier gives most often to the scan
-with Gaussian noise added and taken away again by the denoiser. Where that class has a chance above p > ½, no change
-whose ℓ2 length is below σ·Φ⁻¹(p) gives it a chance below ½ (Cohen et al. 2019, theorem 1), whatever the attacker knows.
+What is certified is the answer of the *smoothed* classifier: the class that is given most often to the scan with
+Gaussian noise added and taken away again. Where that class has a chance above p > ½, no change whose ℓ2 length is below
+σ·Φ⁻¹(p) gives it a chance below ½ (Cohen et al. 2019, theorem 1), whatever the attacker knows.
+
+Whatever is done with the noisy scan may be done, as long as it is always the same. Large pictures are denoised as means
+over small squares: that takes a quarter of the time at 128 pixels, and the means are less noisy than the pixels.
 """
 
 import hashlib
@@ -13,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from core import compute
 from core.bundles import Bundle, BundleError
@@ -26,6 +30,7 @@ SELECTION = 20
 DRAWS, QUICK_DRAWS = 1000, 100
 # Fewer certify nothing, even where all of them agree: 0.001 ** (1 / 9) is below ½.
 LEAST_DRAWS = 10
+DENOISED_SIDE = 64  # pixels; pictures of at least twice as many a side are denoised as means over squares
 GREY_LEVELS = 255
 
 
@@ -40,7 +45,7 @@ class Certificate:
     sigma : float
         Standard deviation of the noise, in pixel units.
     t : int
-        Diffusion step whose noise is as strong.
+        Diffusion step whose noise is as strong as what the denoiser gets.
     shape : tuple of int
         (C, H, W) of what was noised: the pixels that the models take, not the scan at its own resolution.
     draws : int
@@ -135,7 +140,8 @@ def certify(
     pixels : ndarray
         (C, H, W) in [0, 1], as in `core.Examination.pixels`.
     classifier : str, optional
-        One of the bundle's; its default where none is given.
+        One of the bundle's; its default where none is given. The answers are of who answers for it on estimates
+        (`Bundle.answering`).
     sigma : float
         Noise in pixel units, in [0.01, 1]; more reaches farther and washes out more.
     draws : int
@@ -188,20 +194,37 @@ class _Answers:
 
     def __init__(self, pixels: np.ndarray, bundle: Bundle, classifier: str, sigma: float, seed: int) -> None:
         assert bundle.diffusion is not None
-        self._diffusion, self._network = bundle.diffusion, bundle.classifiers[classifier]
+        self._diffusion, self._network = bundle.diffusion, bundle.classifiers[bundle.answering(classifier)]
         self._pixels, self._sigma, self._count = torch.from_numpy(pixels), sigma, len(bundle.classes)
         self._generator = torch.Generator().manual_seed(_seed_of(pixels, seed))
-        self.t = bundle.diffusion.matching_step(sigma)
+        self._square = averaged_square(pixels.shape[-1])
+        self.t = bundle.diffusion.matching_step(sigma / self._square)
 
     @torch.no_grad()
     def draw(self, count: int) -> np.ndarray:
         """(classes,) how often each class is the answer to `count` new draws; what is not a number is no answer."""
         noise = torch.randn((count, *self._pixels.shape), generator=self._generator)
         noisy = (self._pixels + self._sigma * noise).to(compute.device())
-        t = torch.full((count,), self.t, device=noisy.device)
-        logits: Tensor = self._network(denoise_noisy(noisy, t, self._diffusion))
+        logits: Tensor = self._network(self._denoised(noisy))
         answers = logits.argmax(1)[logits.isfinite().all(1)]
         return np.bincount(answers.cpu().numpy(), minlength=self._count)
+
+    def _denoised(self, noisy: Tensor) -> Tensor:
+        """(B, C, H, W) in pixel units → in [0, 1], as large as it was."""
+        means = functional.avg_pool2d(noisy, self._square)
+        t = torch.full((len(noisy),), self.t, device=noisy.device)
+        estimate = denoise_noisy(means, t, self._diffusion)
+        if self._square == 1:
+            return estimate
+        return functional.interpolate(estimate, size=noisy.shape[-2:], mode="bicubic").clamp(0, 1)
+
+
+def averaged_square(side: int) -> int:
+    """Pixels a side of the squares whose means are denoised, 1 where the pixels themselves are; it divides `side`.
+
+    Noise of independent pixels becomes weaker by as much in such a mean.
+    """
+    return next(size for size in range(max(1, side // DENOISED_SIDE), 0, -1) if side % size == 0)
 
 
 def _seed_of(pixels: np.ndarray, seed: int) -> int:

@@ -15,6 +15,7 @@ from core.defence.certificate import (
     SELECTION,
     SIGMAS,
     Certificate,
+    averaged_square,
     certified_radius,
     certify,
     clopper_pearson_lower,
@@ -196,6 +197,30 @@ def test_no_attack_inside_the_radius_turns_the_smoothed_answer_and_one_beyond_do
 def test_the_whole_way_with_a_network_that_denoises(bundle):
     end = last(grey(), bundle, sigma=0.12, draws=12)
     assert end.complete and end.label in CLASSES and end.t == bundle.diffusion.matching_step(0.12)
+
+
+@pytest.mark.parametrize("side, square", [(32, 1), (64, 1), (96, 1), (128, 2), (200, 2), (224, 2), (251, 1), (256, 4)])
+def test_large_pictures_are_denoised_as_means_whose_noise_is_weaker(bundle, side, square):
+    assert averaged_square(side) == square
+    network = asking(bundle, Brightness(0.4))
+    seen = []
+    network.diffusion.predict_noise = lambda noisy, t: seen.append((noisy, t)) or torch.zeros_like(noisy)
+    pixels = np.full((1, side, side), 0.5, np.float32)
+    end = last(pixels, network, sigma=SIGMA, draws=10)
+    noisy, t = seen[-1]
+    assert end.label == "tumour" and end.t == t[0] == network.diffusion.matching_step(SIGMA / square)
+    assert noisy.shape[-1] == side // square
+    scale = network.diffusion.alpha(end.t).sqrt().item()
+    assert noisy.std().item() == pytest.approx(2 * scale * SIGMA / square, rel=0.15)
+
+
+def test_who_answers_on_estimates_answers(bundle):
+    network = asking(bundle, Brightness(0.6))
+    entries = network.facts["classifiers"] | {NAME: network.facts["classifiers"][NAME] | {"robust": "other"}}
+    both = {NAME: network.classifiers[NAME], "other": Brightness(0.4)}
+    other = replace(network, classifiers=both, facts=network.facts | {"classifiers": entries})
+    ways = {"sigma": 0.06, "draws": 10}
+    assert (last(grey(), network, **ways).label, last(grey(), other, **ways).label) == ("no tumour", "tumour")
 
 
 @pytest.mark.parametrize("ways", [{"sigma": 0.0}, {"sigma": 2.0}, {"sigma": float("nan")}, {"draws": LEAST_DRAWS - 1}])

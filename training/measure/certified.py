@@ -3,7 +3,7 @@
     python -m training.measure.certified --data br35h.npz
     python -m training.measure.certified --data br35h.npz tcga-lgg.npz cheng.npz --per-site 300 --limit 300 --draws 1000
 
-A certificate of 1,000 draws takes half a minute on two cores, so that --limit scans are drawn with --seed. A run that
+A certificate of 1,000 draws takes some ten seconds on two cores, so that --limit scans are drawn with --seed. A run that
 was cut off goes on where it stopped, and what was measured with the weights of today is not measured again.
 """
 
@@ -19,7 +19,16 @@ from tqdm import tqdm
 
 from core import compute
 from core.bundles import Bundle, load_bundle, weights_record
-from core.defence.certificate import CONFIDENCE, DRAWS, SELECTION, SIGMAS, Certificate, certify, check_certifying
+from core.defence.certificate import (
+    CONFIDENCE,
+    DENOISED_SIDE,
+    DRAWS,
+    SELECTION,
+    SIGMAS,
+    Certificate,
+    certify,
+    check_certifying,
+)
 from core.evaluation.datasets import Dataset, image_digest
 from core.evaluation.journal import Journal, fingerprint
 from core.evaluation.responses import batches
@@ -81,6 +90,7 @@ def certified_command(bundle: Bundle, limit: int, draws: int, options: argparse.
 def opened_journal(bundle: Bundle, made_with: dict[str, str], draws: int, seed: int) -> Journal:
     """Return where certificates with these weights are kept, whichever data set a scan came with."""
     run = {"weights": made_with, "classifier": bundle.default_classifier, "draws": draws, "seed": seed}
+    run |= {"denoised_side": DENOISED_SIDE}
     JOURNALS.mkdir(parents=True, exist_ok=True)
     return Journal(JOURNALS / f"{bundle.name}-{fingerprint(run)[:8]}.jsonl", run)
 

@@ -1,7 +1,7 @@
 """The server's part of a federation: what it sends, what it makes of the answers, and who took part in which round."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -147,13 +147,9 @@ class Coordinator:
         Raises
         ------
         FederationError
-            Too few answers, or such that don't fit together.
+            Too few answers that can be read, or such that don't fit together.
         """
-        if len(answers) < self.plan.least:
-            why = "".join(f" {name}: {reason}" for name, reason in sorted(absent.items()))
-            raise FederationError(
-                f"Round {order.number + 1} got {len(answers)} answers, and needs at least {self.plan.least}.{why}"
-            )
+        self._check_enough(order, answers, absent)
         answers = {name: answers[name] for name in sorted(answers)}
         down = _size(self.content())
         if order.phase == COLLECT:
@@ -162,9 +158,10 @@ class Coordinator:
             self.shared = {f"gate.{name}": value for name, value in self.plan.first_state(gate).items()}
         elif order.phase != RESULT:
             try:
-                self._combine(order, list(answers.values()))
+                absent = {**absent, **self._combine(order, answers, absent)}
             except ValueError as error:
                 raise FederationError(str(error)) from error
+            answers = {name: answer for name, answer in answers.items() if name not in absent}
         up = sum(_size(answer.state) for answer in answers.values())
         counts = {name: answer.count for name, answer in answers.items()}
         spent = {name: dict(answer.privacy) for name, answer in answers.items() if answer.privacy}
@@ -181,17 +178,28 @@ class Coordinator:
     def _first(self) -> dict[str, Tensor]:
         return dict(self.start) or self.plan.first_network()
 
-    def _combine(self, order: Order, answers: Sequence[Answer]) -> None:
-        if self.plan.how.asks:
-            self.shared = answered(self._first(), [answer.state for answer in answers])
-        elif self.plan.how.encrypted:
-            self.shared = added([answer.state for answer in answers])
-            self.summed = sum(answer.count for answer in answers) / order.images
-        else:
-            found = combined(self.plan, answers)
-            self.shared = {**self.shared, **found}
-            sent: set[str] = set().union(*(answer.state for answer in answers))
-            self.undecided = (self.undecided | sent & statistics_names(self.plan.network())) - set(found)
+    def _check_enough(self, order: Order, answers: Collection[str], absent: Mapping[str, str]) -> None:
+        if len(answers) < self.plan.least:
+            why = "".join(f" {name}: {reason}" for name, reason in sorted(absent.items()))
+            raise FederationError(
+                f"Round {order.number + 1} got {len(answers)} answers, and needs at least {self.plan.least}.{why}"
+            )
+
+    def _combine(self, order: Order, answers: Mapping[str, Answer], absent: Mapping[str, str]) -> dict[str, str]:
+        """Who answered with ciphertexts that are none → that; their answers aren't in what is shared."""
+        if self.plan.how.asks or self.plan.how.encrypted:
+            states = {name: answer.state for name, answer in answers.items()}
+            shared, refused = answered(self._first(), states) if self.plan.how.asks else added(states)
+            counts = {name: answer.count for name, answer in answers.items() if name not in refused}
+            self._check_enough(order, counts, {**absent, **refused})
+            self.shared, self.summed = shared, sum(counts.values()) / order.images
+            return refused
+        given = list(answers.values())
+        found = combined(self.plan, given)
+        self.shared = {**self.shared, **found}
+        sent: set[str] = set().union(*(answer.state for answer in given))
+        self.undecided = (self.undecided | sent & statistics_names(self.plan.network())) - set(found)
+        return {}
 
     @property
     def _path(self) -> Path | None:

@@ -5,6 +5,7 @@ weights; the server adds ciphertexts; whoever has the key reads the sum and divi
 that a hospital which drops out leaves a mean over the others. Counters of batches aren't sent.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -109,20 +110,25 @@ def is_encrypted(state: State) -> bool:
     return any(name.startswith(PREFIX) for name in state)
 
 
-def added(states: Sequence[State]) -> dict[str, Tensor]:
-    """The sum of the hospitals' ciphertexts, made without a key.
+def added(states: Mapping[str, State]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The sum of the hospitals' ciphertexts, made without a key; and hospital → why its own aren't in it.
 
-    Raises
-    ------
-    ValueError
-        Bytes that are no fresh ciphertexts, or more of one hospital than of another; one sentence.
+    Those are left out that sent bytes which are no fresh ciphertexts, or not as many as most sent.
     """
-    if len({frozenset(state) for state in states}) != 1:
-        raise ValueError("The sites' encrypted updates are not of the same length, so they can't be added up.")
+    usual = Counter(frozenset(state) for state in states.values()).most_common(1)[0][0]
     sums: list = []
-    for state in states:
-        sums = add_vectors(PRESET, sums, [fresh_ciphertext_from(PRESET, chunk) for chunk in _chunks(state)])
-    return _named([to_bytes(total) for total in sums])
+    refused = {}
+    for name, state in states.items():
+        if state.keys() != usual:
+            refused[name] = "Its encrypted update is not as long as those of the others."
+            continue
+        try:
+            own = [fresh_ciphertext_from(PRESET, chunk) for chunk in _chunks(state)]
+        except ValueError:
+            refused[name] = "What it sent are no fresh ciphertexts."
+            continue
+        sums = add_vectors(PRESET, sums, own)
+    return _named([to_bytes(total) for total in sums]), refused
 
 
 def _layout(state: State) -> list[str]:

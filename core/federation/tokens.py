@@ -5,7 +5,7 @@ in the clear, answers on ciphertexts, and hands all answers to all; only the hos
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -91,22 +91,29 @@ class Questions:
         return Client(*_parameters(self.logits.shape[1]), _as_bytes(self.secret))
 
 
-def answered(head: State, states: Sequence[State]) -> dict[str, Tensor]:
-    """Token → the encrypted logits of a linear head, for the tokens of all hospitals, computed without a key.
+def answered(head: State, states: Mapping[str, State]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Token → the encrypted logits of a linear head, computed without a key; and hospital → why it gets none.
+
+    Those get none that sent bytes which are no fresh ciphertexts.
 
     Raises
     ------
     ValueError
-        Bytes that are no fresh ciphertext, or a head that can't be computed on; one sentence.
+        A head that can't be computed on; one sentence.
     """
     weights, bias = head["weight"].double().cpu().numpy(), head["bias"].double().cpu().numpy()
     preset, _ = _parameters(len(bias))
     packed = PackedHead(preset, Head("linear", (weights, bias)))
-    return {
-        name: _as_tensor(to_bytes(packed.answer(fresh_ciphertext_from(preset, _as_bytes(token)), {})))
-        for state in states
-        for name, token in state.items()
-    }
+    answers: dict[str, Tensor] = {}
+    refused: dict[str, str] = {}
+    for site, state in states.items():
+        try:
+            tokens = {name: fresh_ciphertext_from(preset, _as_bytes(token)) for name, token in state.items()}
+        except ValueError:
+            refused[site] = "What it sent are no fresh ciphertexts."
+            continue
+        answers |= {name: _as_tensor(to_bytes(packed.answer(token, {}))) for name, token in tokens.items()}
+    return answers, refused
 
 
 def token_classifiers(bundle: Bundle) -> tuple[str, ...]:

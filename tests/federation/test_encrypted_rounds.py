@@ -1,6 +1,7 @@
 """Rounds of a federation whose updates the server adds and can't read."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from core.federation.averaging import weighted_average
 from core.federation.coordinator import Coordinator, FederationError
 from core.federation.encrypted import SumKey, added
 from core.federation.in_process import hold_rounds
-from core.federation.plan import EXPERTS, Order
+from core.federation.plan import EXPERTS, RESULT, Order
 from core.federation.policy import Policy, guarded
 from tests.federation.hospitals import NAMES, hospitals, plan
 
@@ -92,18 +93,42 @@ def test_layers_may_be_larger_than_a_ciphertext():
     key = SumKey()
     sent = [key.encrypted(state, 0.5) for state in states]
     assert len(sent[0]) == 4  # 6003 numbers, 1984 a ciphertext
-    mean = key.decrypted(added(sent), states[0], 1.0)
+    total, refused = added(dict(zip(NAMES, sent)))
+    assert not refused
+    mean = key.decrypted(total, states[0], 1.0)
     assert (mean["w"] - (states[0]["w"] + states[1]["w"]) / 2).abs().max() < 1e-3
     assert mean["v"].tolist() == pytest.approx([900.0] * 3, abs=1e-3)
+
+
+@pytest.mark.parametrize("broken", [lambda state: {}, lambda state: {name: each * 0 for name, each in state.items()}])
+def test_who_sends_no_ciphertexts_counts_as_absent(broken):
+    sites, coordinator = encrypted(hospitals()), Coordinator(plan(rounds=2, strategy="fedavg-ckks"))
+    order, content = coordinator.order({"Amsel": 24, "Birke": 26, "Clara": 28}), coordinator.content()
+    answers = {site.name: site.answer(order, content, 2) for site in sites}
+    answers["Clara"] = replace(answers["Clara"], state=broken(answers["Clara"].state))
+    held = coordinator.close(order, answers, {}, 0.0)
+    assert set(held.took_part) == {"Amsel", "Birke"} and set(held.absent) == {"Clara"}
+    assert "encrypted" in held.absent["Clara"] or "ciphertexts" in held.absent["Clara"]
+    found = sites[0].key.decrypted(coordinator.shared, plan().network().state_dict(), coordinator.summed)
+    wanted = weighted_average([floats(state) for state in networks(sites[:2])], [24, 26])
+    assert max((found[name] - value).abs().max().item() for name, value in wanted.items()) < 1e-3
+    assert list(hold_rounds(coordinator, sites))[-1].phase == RESULT
+
+
+def test_too_few_that_can_be_read_end_the_round_and_say_why():
+    sites, coordinator = encrypted(hospitals()), Coordinator(plan(rounds=1, strategy="fedavg-ckks", least=3))
+    order = coordinator.order({"Amsel": 24, "Birke": 26, "Clara": 28})
+    answers = {site.name: site.answer(order, coordinator.content(), 1) for site in sites}
+    answers["Clara"] = replace(answers["Clara"], state={})
+    with pytest.raises(FederationError, match="got 2 answers, and needs at least 3. Clara: Its encrypted update"):
+        coordinator.close(order, answers, {}, 0.0)
 
 
 def test_encrypted_sums_refuse_what_does_not_fit():
     key, state, the_plan = SumKey(), {"w": torch.ones(5)}, plan(strategy="fedavg-ckks")
     sent = key.encrypted(state, 1.0)
     with pytest.raises(ValueError, match="not made for this key"):
-        SumKey().decrypted(added([sent]), state, 1.0)
-    with pytest.raises(ValueError, match="not of the same length"):
-        added([sent, key.encrypted({"w": torch.ones(3000)}, 1.0)])
+        SumKey().decrypted(added({"Amsel": sent})[0], state, 1.0)
     with pytest.raises(ValueError, match="within ± 16"):
         key.encrypted({"w": torch.full((1,), 2000.0)}, 1.0)
     with pytest.raises(ValueError, match="nothing was added up"):

@@ -108,6 +108,21 @@ def test_a_hospital_is_answered_whatever_others_are_called(cells: Bundle):
     assert not any(site.network("Test")["logits"].isnan().any() for site in sites)
 
 
+def test_who_sends_no_ciphertexts_gets_no_answer_and_the_others_do(cells: Bundle):
+    sites, coordinator = hospitals(), Coordinator(plan(rounds=1, least=1))
+    order = coordinator.order({"Amsel": 5, "Birke": 3})
+    answers = {site.name: site.answer(order, {}, 0) for site in sites}
+    broken = {name: torch.zeros_like(value) for name, value in answers["Amsel"].state.items()}
+    held = coordinator.close(order, answers | {"Amsel": replace(answers["Amsel"], state=broken)}, {}, 0.0)
+    assert set(held.took_part) == {"Birke"} and "no fresh ciphertexts" in held.absent["Amsel"]
+    list(hold_rounds(coordinator, sites))
+    asked = [site.network("Test")["logits"] for site in sites]
+    assert asked[0].isnan().all() and not asked[1].isnan().any()
+    again = Coordinator(plan(least=2))
+    with pytest.raises(FederationError, match="got 1 answers, and needs at least 2. Amsel: What it sent"):
+        again.close(order, answers | {"Amsel": replace(answers["Amsel"], state=broken)}, {}, 0.0)
+
+
 def test_what_cannot_be_asked_is_one_sentence(cells: Bundle):
     with pytest.raises(ValueError, match="has a bundle if it asks about encrypted tokens, and only then"):
         plan(bundle="")
@@ -115,13 +130,8 @@ def test_what_cannot_be_asked_is_one_sentence(cells: Bundle):
         plan(trains="purifier")
     head = {"weight": torch.zeros(2, TOKEN), "bias": torch.zeros(2)}
     with pytest.raises(ValueError, match="nothing but zeros"):
-        answered(head, [])
-    with pytest.raises(FederationError, match="ciphertext"):
-        coordinator = Coordinator(plan(least=1))
-        order = coordinator.order({"Amsel": 5})
-        answer = hospitals()[0].answer(order, {}, 0)
-        broken = {name: torch.zeros_like(value) for name, value in answer.state.items()}
-        coordinator.close(order, {"Amsel": answer.__class__(broken, 5)}, {}, 0.0)
+        answered(head, {})
+    order = Coordinator(plan(least=1)).order({"Amsel": 5})
     large = Site("Amsel", torch.zeros(5, 3, 48, 48), torch.zeros(5))
     with pytest.raises(ValueError, match="Amsel's scans are 3 × 48 × 48, and tiny-cells takes 3 × 32 × 32"):
         large.answer(order, {}, 0)

@@ -3,7 +3,7 @@
     python -m training.measure.certified --data br35h.npz
     python -m training.measure.certified --data br35h.npz tcga-lgg.npz cheng.npz --per-site 300 --limit 300 --draws 1000
 
-A certificate of 1,000 draws takes some ten seconds on two cores, so that --limit scans are drawn with --seed. A run that
+A certificate of 1,000 draws takes 20 seconds on two cores, so that --limit scans are drawn with --seed. A run that
 was cut off goes on where it stopped, and what was measured with the weights of today is not measured again.
 """
 

@@ -75,9 +75,15 @@ def purifiers_of_today(bundle: Bundle) -> Any:
 
 
 def made_with_today(bundle: Bundle) -> dict[str, Any]:
-    """What figures of all purifiers depend on: what was trained, less `FAMILY`, and the ladder of t*."""
+    """What figures of all purifiers depend on: what was trained, less `FAMILY`, and the ladder of t*.
+
+    Who answers in the defence where a scan was purified isn't asked here.
+    """
     name = bundle.default_classifier
-    return {"weights_sha256": weights_record(bundle, name), "ladder": repr(bundle.limits_of(name).ladder)}
+    weights = weights_record(bundle, name)
+    if bundle.answering(name) != name:
+        del weights[bundle.facts["classifiers"][bundle.answering(name)]["file"]]
+    return {"weights_sha256": weights, "ladder": repr(bundle.limits_of(name).ladder)}
 
 
 def family_is_todays(bundle: Bundle, measured: Mapping[str, Any]) -> bool:

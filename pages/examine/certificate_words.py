@@ -45,10 +45,10 @@ def limits(made: Certificate) -> str:
     """What it is not about."""
     everywhere = made.length_everywhere(8)
     return (
-        "The smoothed answer is the one that the classifier gives most often to the scan with noise added and taken "
-        "away; whether it is right is another matter. The certificate says nothing about larger changes, such as "
-        f"attacks by 8/255 in every pixel at once: those are {number(everywhere / (made.radius or math.inf))} times as "
-        f"long (ℓ2 {number(everywhere)})."
+        "The smoothed answer is the one that is given most often to the scan with noise added and taken away, by the "
+        "classifier that answers on purified scans; whether it is right is another matter. The certificate says "
+        "nothing about larger changes, such as attacks by 8/255 in every pixel at once: those are "
+        f"{number(everywhere / (made.radius or math.inf))} times as long (ℓ2 {number(everywhere)})."
     )
 
 

@@ -86,6 +86,8 @@ def strip(
         "type": "log" if logarithmic else "linear", "range": [start - 0.12 * width, start + 1.12 * width], "nticks": 5,
         "exponentformat": "power", "title": {"text": axis, "font": font}, "tickfont": font,
     }  # fmt: skip
+    if logarithmic:  # powers of ten alone: left to itself, Plotly writes small 2s and 5s between them
+        horizontal["dtick"] = max(1, math.ceil(1.24 * width / 5))
     layout = {
         "shapes": [
             *(_line(cut, {"dash": "dash", "width": 2, "color": ink}) for cut in cuts),

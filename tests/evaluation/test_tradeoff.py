@@ -8,8 +8,10 @@ from core.evaluation.operating_points import Share
 from core.evaluation.tradeoff import (
     Point,
     entry_of_today,
+    family_today,
     made_with_today,
     pareto,
+    purifiers_of_today,
     recorded_points,
     results_entry,
     row_points,
@@ -68,3 +70,23 @@ def test_figures_of_other_weights_or_of_another_ladder_are_not_told(bundle, tmp_
     elsewhere, today = dataclasses.replace(bundle, folder=tmp_path), made_with_today(bundle)
     assert told(today)["n"] == 7
     assert told(today | {"ladder": "()"}) == told(today | {"weights_sha256": {}}) == told(None) == {}
+    default, robust = bundle.default_classifier, bundle.answering(bundle.default_classifier)
+    files = {name: bundle.facts["classifiers"][name]["file"] for name in (default, robust)}
+    assert robust != default and set(files.values()) & set(today["weights_sha256"]) == {files[default]}
+
+
+def test_a_row_hangs_on_the_networks_of_its_own_purifier_alone(bundle, tmp_path):
+    hashes = dict(bundle.hashes) | {"mask_dit.safetensors": "today"}
+    facts = dict(bundle.facts) | {"mask_dit": {"file": "mask_dit.safetensors"}}
+    elsewhere = dataclasses.replace(bundle, folder=tmp_path, hashes=hashes, facts=facts)
+    assert family_today(elsewhere, "maskdit-pure") == {"mask_dit.safetensors": "today"}
+    assert family_today(elsewhere, "mae-pure") == {}
+
+    def told(family):
+        rows = [{"row": "median n=9"}, {"row": "maskdit-pure n=9", "family": family}]
+        record = {"purifiers": {"made_with": made_with_today(elsewhere), "rows": rows}}
+        (tmp_path / "results.json").write_text(json.dumps(record), encoding="utf-8")
+        return [row["row"] for row in purifiers_of_today(elsewhere)["rows"]]
+
+    assert told({"mask_dit.safetensors": "today"}) == ["median n=9", "maskdit-pure n=9"]
+    assert told({"mask_dit.safetensors": "of yesterday"}) == ["median n=9"]

@@ -50,7 +50,7 @@ class Tradeoff(NamedTuple):
 def tradeoff(bundle: Bundle, classifier: str | None = None) -> Tradeoff:
     """The comparison of purifiers that is recorded beside the bundle; else what its recorded answers tell."""
     name = bundle.classifier_name(classifier)
-    record = purifiers_of_today(bundle) if name == bundle.default_classifier else {}
+    record = rows_of_today(bundle, "purifiers") if name == bundle.default_classifier else {}
     points = tuple(point for row in record.get("rows", []) for point in row_points(row))
     if points:
         return Tradeoff(points, record["command"], True)
@@ -67,9 +67,9 @@ def entry_of_today(bundle: Bundle, name: str) -> Any:
     return record
 
 
-def purifiers_of_today(bundle: Bundle) -> Any:
-    """The comparison of purifiers, less the rows that were measured with another network of `FAMILY`."""
-    record = entry_of_today(bundle, "purifiers")
+def rows_of_today(bundle: Bundle, name: str) -> Any:
+    """The same as `entry_of_today`, less the rows that were measured with another network of `FAMILY`."""
+    record = entry_of_today(bundle, name)
     rows = [row for row in record.get("rows", []) if family_is_todays(bundle, row)]
     return record | {"rows": rows} if rows else {}
 

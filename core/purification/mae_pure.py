@@ -30,6 +30,7 @@ def mae_pure(
     step_size: float | None,
     generator: torch.Generator,
     robust: bool = False,
+    rate: float = MASK_RATE,
     **_: object,
 ) -> Iterator[PurifierStep]:
     """Descend the reconstruction loss under a new random mask in every step.
@@ -46,11 +47,12 @@ def mae_pure(
         Draws the masks, the same for each image of the batch.
     robust : bool
         With the MAE that was fine-tuned on attacks (RMAE-Pure, appendix F.1).
+    rate : float
+        The share of the patches that a mask hides (table 14), above 0 and below 1.
     """
     mae = family_of(bundle, "robust_mae") if robust else mae_of(bundle)
-    yield from descend(
-        pixels, reconstruction_loss(mae), mae.patch_count, steps, clip, step_size or STEP_SIZE, generator
-    )
+    how = (mae.patch_count, steps, clip, step_size or STEP_SIZE, generator)
+    yield from descend(pixels, reconstruction_loss(mae), *how, rate=rate)
 
 
 def reconstruction_loss(mae: MaskedAutoencoder) -> Loss:

@@ -26,6 +26,7 @@ def mask_dit_pure(
     step_size: float | None,
     generator: torch.Generator,
     robust: bool = False,
+    rate: float = MASK_RATE,
     **_: object,
 ) -> Iterator[PurifierStep]:
     """Descend the error of the hidden half, predicted from the visible half after noise to `t` was added.
@@ -45,10 +46,12 @@ def mask_dit_pure(
         In 1/255; 1 by default.
     robust : bool
         With the network that was fine-tuned on attacks (RMaskDiT-Pure).
+    rate : float
+        The share of the patches that a mask hides (table 14), above 0 and below 1.
     """
     network: MaskDiT = family_of(bundle, "robust_mask_dit" if robust else "mask_dit")
     loss, length = DenoisingLoss(network, t, generator), step_size or STEP_SIZE
-    for step in descend(pixels, loss, network.patch_count, steps, clip, length, generator, rate=MASK_RATE):
+    for step in descend(pixels, loss, network.patch_count, steps, clip, length, generator, rate=rate):
         yield replace(step, t=t, noisy=loss.noisy)
 
 

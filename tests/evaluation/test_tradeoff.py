@@ -11,10 +11,10 @@ from core.evaluation.tradeoff import (
     family_today,
     made_with_today,
     pareto,
-    purifiers_of_today,
     recorded_points,
     results_entry,
     row_points,
+    rows_of_today,
     tradeoff,
 )
 
@@ -86,7 +86,7 @@ def test_a_row_hangs_on_the_networks_of_its_own_purifier_alone(bundle, tmp_path)
         rows = [{"row": "median n=9"}, {"row": "maskdit-pure n=9", "family": family}]
         record = {"purifiers": {"made_with": made_with_today(elsewhere), "rows": rows}}
         (tmp_path / "results.json").write_text(json.dumps(record), encoding="utf-8")
-        return [row["row"] for row in purifiers_of_today(elsewhere)["rows"]]
+        return [row["row"] for row in rows_of_today(elsewhere, "purifiers")["rows"]]
 
     assert told({"mask_dit.safetensors": "today"}) == ["median n=9", "maskdit-pure n=9"]
     assert told({"mask_dit.safetensors": "of yesterday"}) == ["median n=9"]

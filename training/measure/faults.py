@@ -25,8 +25,8 @@ from core.faults.ranges import Ranges, learn_ranges
 from core.faults.record import FILE, STUDIES, weights_today
 from core.faults.study import data_files, same_data
 from training.files import read_json, write_json
-from training.measure.fault_bench import Bench
-from training.measure.fault_studies import MEASURES
+from training.measure.flips.bench import Bench
+from training.measure.flips.studies import MEASURES
 from training.options import bundle_options, data_words
 from training.recipes.data import measured_collections
 

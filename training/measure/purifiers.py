@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from core import compute
@@ -117,23 +117,26 @@ def known_rows(bundle: Bundle, made_with: dict[str, Any], command: str) -> dict[
     return {row["row"]: row for row in record["rows"] if family_is_todays(bundle, row)}
 
 
-def attacked(val: Dataset, bundle: Bundle, seed: int) -> dict[str, Tensor]:
-    """Return ``clean`` and each ε → (N, C, H, W) of all scans; the attacked ones are kept in `ATTACKED`."""
-    sets, weights = {"clean": val.pixels}, weights_digest(bundle, bundle.default_classifier)
+def attacked(val: Dataset, bundle: Bundle, seed: int, classifier: str | None = None) -> dict[str, Tensor]:
+    """Return ``clean`` and each ε → (N, C, H, W) of all scans; the attacked ones are kept in `ATTACKED`.
+
+    They are attacks on the bundle's default classifier where no other one is named.
+    """
+    name = bundle.classifier_name(classifier)
+    sets, weights = {"clean": val.pixels}, weights_digest(bundle, name)
     scans = fingerprint({"scans": [image_digest(pixels) for pixels in val.pixels]})
     for eps in EPS:
         path = ATTACKED / f"{bundle.name}-{scans[:8]}-{weights[:8]}-pgd-{eps}-{seed}.safetensors"
         if not path.is_file():
             ATTACKED.mkdir(parents=True, exist_ok=True)
-            save_file({"pixels": attack(val, bundle, eps, seed)}, path)
+            save_file({"pixels": attack(val, bundle.classifiers[name], eps, seed)}, path)
         sets[f"attacked_{eps}"] = load_file(path)["pixels"]
     return sets
 
 
-def attack(val: Dataset, bundle: Bundle, eps: float, seed: int) -> Tensor:
+def attack(val: Dataset, network: nn.Module, eps: float, seed: int) -> Tensor:
     """Return (N, C, H, W) under PGD-40 at `eps`, the same pixels as behind the recorded answers."""
-    network, settings = bundle.classifiers[bundle.default_classifier], AttackSettings("pgd", eps=eps)
-    parts = []
+    settings, parts = AttackSettings("pgd", eps=eps), []
     for indices in tqdm(batches(len(val)), desc=f"pgd {eps}/255", disable=None):
         pixels, labels = val.pixels[indices].to(compute.device()), val.labels[indices].to(compute.device())
         parts.append(pixels_under(settings, network, pixels, labels, seed + int(indices[0])).cpu())

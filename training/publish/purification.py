@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from core.bundles import Bundle, weights_record
-from core.evaluation.tradeoff import entry_of_today, purifiers_of_today
+from core.evaluation.tradeoff import entry_of_today, rows_of_today
 from training.files import read_results
 from training.publish.markdown import (
     NONE,
@@ -22,6 +22,7 @@ from training.publish.markdown import (
 )
 
 EVERYWHERE, EPS = "all", 8
+TRANSFER = "transfer "
 NOTHING_YET = "Not measured with the weights of today; `python -m training.measure.purifiers` does it."
 CONDITIONS = ("clean", "attacked_4", "attacked_8")
 ABOUT = (
@@ -39,7 +40,8 @@ def purification_page(bundles: Iterable[Bundle]) -> str:
     for bundle in bundles:
         report = read_results(bundle.folder)
         found = [
-            *purifier_table(purifiers_of_today(bundle)),
+            *purifier_table(rows_of_today(bundle, "purifiers")),
+            *sensitivity_tables(rows_of_today(bundle, "sensitivity")),
             *certified_table(of_today(report.get("certified", {}), bundle)),
             *variation_tables(entry_of_today(bundle, "variation")),
         ]
@@ -104,6 +106,32 @@ def lesions(summary: Mapping[str, Any] | None) -> str:
         return NONE
     kept, plain = percent(summary["contrast_kept"]), percent(summary["difference_kept"])
     return f"{kept} of {summary['n']} ({plain})"
+
+
+def sensitivity_tables(record: Mapping[str, Any]) -> list[str]:
+    """Return a line a setting of MAE-Pure's family, and a line a purifier before another classifier."""
+    if not record:
+        return []
+    varied = [row for row in record["rows"] if not row["name"].startswith(TRANSFER)]
+    other = [row for row in record["rows"] if row["name"].startswith(TRANSFER)]
+    made, head = made_by(record["command"], record["n"]), ["right", "clean", "PGD-40, 8/255", "command"]
+    lines = section(f"**Settings** (MAE-Pure, figure 5), one at a time. {made}", head, sensitivity_cells(varied))
+    if other:
+        about = f"**Another classifier** (D.2): {other[0]['classifier']} is attacked, and answers"
+        lines += section(about, head, sensitivity_cells(other))
+    return lines
+
+
+def sensitivity_cells(rows: Iterable[Mapping[str, Any]]) -> list[list[str]]:
+    """Return the cells of `sensitivity_tables`."""
+    return [
+        [
+            row["name"].removeprefix(TRANSFER),
+            *(report_share(row, condition) for condition in ("clean", "attacked_8")),
+            command(row["command"]),
+        ]
+        for row in rows
+    ]
 
 
 def variation_tables(record: Mapping[str, Any]) -> list[str]:

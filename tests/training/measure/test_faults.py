@@ -16,7 +16,9 @@ from core.faults import network_digest
 from core.faults.record import STUDIES, read_faults, weights_today
 from core.models.experts import resnet_mixture
 from tests.cells import CLASSES, NAME, SIDE, write_bundle
-from training.measure import fault_bench, fault_studies, faults
+from training.measure import faults
+from training.measure.flips import bench as fault_bench
+from training.measure.flips import studies as fault_studies
 from training.publish.faults import faults_page
 
 ONCE = fault_bench.Effort(one_flip=2, flips=1, stages=1, tensors=0, bits=1, activations=1, guard=1, map=1, experts=1)

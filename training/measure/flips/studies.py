@@ -21,7 +21,7 @@ from core.faults.guard import GUARDS
 from core.faults.guard_cost import measure
 from core.faults.ranges import out_of_range
 from core.faults.sites import activation_sites
-from training.measure.fault_bench import PGD_STEPS, Bench, accuracy, outcome, worst_sets
+from training.measure.flips.bench import PGD_STEPS, Bench, accuracy, outcome, worst_sets
 
 CLEAN_RUNS = 1000
 FLIPS = (1, 2, 4, 8, 16)

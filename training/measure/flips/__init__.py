@@ -1,0 +1,1 @@
+"""What `training.measure.faults` is made of."""

@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.purify import charts
-from pages.purify.controls import title
+from pages.purify.trade_words import CURVE, NAMES, full_name, slow_told, told
 from pages.shared.charts import CONFIG
 from pages.shared.records import draw_command, draw_finding
-from pages.shared.words import SPLITS, counted, plain
+from pages.shared.words import SPLITS, plain
 
 if TYPE_CHECKING:
     from core import Bundle
     from core.evaluation.tradeoff import Point, Tradeoff
 
-NAMES = {"clean": "No attack", "pgd 4/255": "PGD, ε = 4/255", "pgd 8/255": "PGD, ε = 8/255"}
 NOT_YET = "Not measured with the bundle’s weights of today"
 NONE = "not recorded"
-CURVE = "one-step"
 LESION = " “Lesion kept”: share of the outlined lesions whose contrast stays within 10 %."
 
 
@@ -51,20 +49,6 @@ def draw_tradeoff(models: Bundle, wanted: str | None) -> None:
     _draw_source(models, classifier, record)
 
 
-def told(record: Tradeoff) -> str:
-    """Which purifier puts most answers right under the strongest attack, and its price, on as many scans as can be."""
-    condition = [name for name in NAMES if any(point.condition == name for point in record.points)][-1]
-    most = max(point.accuracy.n for point in record.points)
-    known = [point for point in record.points if (point.condition, point.accuracy.n) == (condition, most)]
-    if not known:
-        return f"Nothing was measured on all {most} scans under {NAMES[condition]}."
-    best = max(known, key=lambda point: point.accuracy.value)
-    return (
-        f"{NAMES[condition]}: of what was measured on {most} scans, **{plain(_full_name(best))}** puts most answers "
-        f"right, {100 * best.accuracy.value:.1f} %, at an SSIM of {best.ssim:.3f} to the clean scan."
-    )
-
-
 def _curves(record: Tradeoff) -> dict[str, list[tuple[str, Point]]]:
     """One-step denoising over t, a curve a condition."""
     most = max((point.accuracy.n for point in record.points if point.method == CURVE), default=0)
@@ -88,10 +72,9 @@ def _draw_others(record: Tradeoff) -> None:
         "Under", conditions, default=conditions[-1], required=True, key="trade-condition", format_func=NAMES.__getitem__
     )
     counts = sorted({point.accuracy.n for point in record.points}, reverse=True)
-    # One-step denoising has its curve above; here it stands once. What was measured on all scans needs no second point.
-    usual = PURIFIERS[CURVE].t
+    # One-step denoising has its curve above; here each stands once, and not again on fewer scans.
     under = [point for point in record.points if point.condition == condition]
-    shown = [point for point in under if point.method != CURVE or point.t == usual]
+    shown = [point for point in under if point.t == PURIFIERS[point.method].t]
     fullest = [point for point in shown if point.accuracy.n == counts[0]]
     known = {point.method for point in fullest}
     groups: dict[str, list[tuple[str, Point]]] = {}
@@ -105,6 +88,8 @@ def _draw_others(record: Tradeoff) -> None:
         figure, height=charts.TRADE_HEIGHT, config=CONFIG, key="trade-others",
         alt=f"Accuracy against SSIM of every purifier, {NAMES[condition]}",
     )  # fmt: skip
+    if found := slow_told(record.points, condition):
+        st.markdown(found)
 
 
 def _name(point: Point) -> str:
@@ -120,7 +105,7 @@ def _by_method(record: Tradeoff) -> dict[tuple[object, ...], list[Point]]:
 
 def _row(points: list[Point], compared: bool) -> dict[str, str]:
     first, by = points[0], {point.condition: point for point in points}
-    row = {"Purifier": _full_name(first), "Scans": str(first.accuracy.n)}
+    row = {"Purifier": full_name(first), "Scans": str(first.accuracy.n)}
     row |= {f"{name}, %": _share(by[key]) if key in by else NONE for key, name in NAMES.items()}
     row |= {f"SSIM, {name}": f"{by[key].ssim:.3f}" if key in by else NONE for key, name in list(NAMES.items())[::2]}
     if compared:
@@ -131,12 +116,6 @@ def _row(points: list[Point], compared: bool) -> dict[str, str]:
 
 def _time(milliseconds: float) -> str:
     return "under 1 ms" if milliseconds < 1 else f"{milliseconds:,.0f} ms"
-
-
-def _full_name(point: Point) -> str:
-    words = [title(point.method), f"t* = {point.t}" if point.t else ""]
-    words.append(counted(point.steps) if point.steps and point.steps > 1 else "")
-    return ", ".join(filter(None, words))
 
 
 def _share(point: Point) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from core.attacks import AttackSettings, sees_defence
 from core.bundles import Bundle, policy_classifiers
 from core.evaluation.readings import READINGS, SHARES, reading_report
@@ -29,6 +31,7 @@ CHECKED = (
 )
 NOTHING_YET = "Not measured with the weights of today; `python -m training.measure.white_box` does it."
 ALL_ONE = "nothing is purified, so that no noise is drawn between one reading and another"
+SITE_READINGS = ("single", "worst")
 HEAD = ("right", "wrong, unnoticed", "wrong, flagged", "refused", "alarm alone")
 
 
@@ -66,7 +69,7 @@ def white_box_tables(record: Record, purifies: bool = True) -> list[str]:
         cells += together_cells(measured, groups, reading)
         title = reading.capitalize() if purifies else "All four readings"
         lines += section(f"**{title}**: {question}", head, cells)
-    return [*lines, *test_lines(rows, judged), *made_lines(rows)]
+    return [*lines, *site_lines(record, purifies), *test_lines(rows, judged), *made_lines(rows)]
 
 
 def row_cells(row: Record, reading: str, verdict: Verdict | None) -> list[str]:
@@ -85,6 +88,34 @@ def together_cells(measured: Sequence[MeasuredRow], groups: Sequence[str], readi
             name = f"**the worst of {count} for each scan, {ball_words(norm, eps)}**"
             cells.append([name, NONE, *(report_share(report, share) for share in SHARES), NONE])
     return cells
+
+
+def site_lines(record: Record, purifies: bool) -> list[str]:
+    """Return what is left right at every site: unattacked, and of every ball by the worst of its attackers."""
+    readings = SITE_READINGS if purifies else SITE_READINGS[:1]
+    groups, sites = np.array(record["scans"]["groups"]), np.array(record["scans"]["sites"])
+    names = sorted(set(record["scans"]["sites"]))
+    if len(names) < 2:
+        return []
+    clean = [row["readings"] for row in record["rows"] if not row["attack"]["method"]]
+    lines = {"no attack": {name: clean[0][name]["outcomes"] for name in readings}} if clean else {}
+    for norm, eps, count, outcomes in strongest(measured_rows(record)):
+        if eps >= UNBOUNDED:
+            continue
+        lines[f"the worst of {count} for each scan, {ball_words(norm, eps)}"] = dict(outcomes)
+    cells = []
+    for attack, found in lines.items():
+        for site in names:
+            own = sites == site
+            shares = [
+                report_share(reading_report("".join(np.array(list(found[reading]))[own]), groups[own]), name)
+                for reading in readings
+                for name in ("accuracy", "passed_wrong")
+            ]
+            cells.append([attack, site, str(int(own.sum())), *shares])
+    head = ["attack", "site", "n"]
+    head += [f"{name}, {reading}" if purifies else name for reading in readings for name in HEAD[:2]]
+    return section("**By site**", head, cells)
 
 
 def attacker(row: Record) -> str:

@@ -26,7 +26,7 @@ from training.measure.white_box import (
     record_white_box,
 )
 from training.publish.headlines import readme_table
-from training.publish.white_box import headline_cells, white_box_page, white_box_tables
+from training.publish.white_box import headline_cells, site_lines, white_box_page, white_box_tables
 
 
 def options(**changes):
@@ -168,6 +168,20 @@ def recorded(letters="w"):
         )
     scans = {"groups": groups, "sites": ["north"] * 8}
     return {"classifier": "resnet18", "seed": 0, "scans": scans, "rows": rows}
+
+
+def test_what_is_left_at_every_site_is_told_where_there_are_several():
+    record = recorded()
+    assert site_lines(record, True) == []
+    record["scans"]["sites"] = ["north"] * 5 + ["south"] * 3
+    for row in record["rows"]:
+        row["readings"] = row["readings"] | {"single": measure_reading("..w..www", record["scans"]["groups"])}
+    lines = site_lines(record, True)
+    assert sum("| no attack |" in line for line in lines) == 2 and not any("64/255" in line for line in lines)
+    worst = [line for line in lines if "8/255" in line]
+    assert worst[0].split(" | ")[1:4] == ["north", "5", "80.0 % (40.0–100.0)"]
+    assert worst[1].split(" | ")[1:4] == ["south", "3", "0.0 % (0.0–0.0)"]
+    assert len(worst[0].split(" | ")) == 7 and len(site_lines(record, False)[-2].split(" | ")) == 5
 
 
 def measure_reading(word, groups):

@@ -2,6 +2,7 @@
 
 from core.bundles.bundle import (
     FAMILY,
+    MADE_OF,
     Bundle,
     BundleError,
     Content,
@@ -28,6 +29,7 @@ from core.bundles.policies import POLICIES, classifier_under, policy_classifiers
 __all__ = [
     "ARCHITECTURES",
     "FAMILY",
+    "MADE_OF",
     "POLICIES",
     "WEIGHTS",
     "Bundle",

@@ -23,6 +23,7 @@ FAMILY = {
     "robust_mae": "robust masked autoencoder",
     "robust_mask_dit": "robust masked diffusion transformer",
 }
+MADE_OF = {"robust_mae": "mae", "robust_mask_dit": "mask_dit"}  # their files hold what changed of these
 OTHER = "OT"  # a DICOM Modality that says nothing of what is shown (PS3.3 C.7.3.1.1.1)
 
 

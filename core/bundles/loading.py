@@ -16,7 +16,7 @@ from torch import nn
 
 from core import compute
 from core.bundles import own
-from core.bundles.bundle import Bundle, BundleError, Content
+from core.bundles.bundle import MADE_OF, Bundle, BundleError, Content
 from core.bundles.calibration import Borderline, Calibration, Limits
 from core.models.acquisition import AcquisitionNetwork
 from core.models.changes import with_changes
@@ -182,24 +182,24 @@ def _mae(folder: Path, facts: Mapping[str, Any], dtype: torch.dtype, part: str =
     if part not in facts:
         return None
     mae = MaskedAutoencoder(**_size(facts), **facts["mae"]["config"])
-    return _placed(_filled(mae, *_sources(folder, facts, part, "mae")), dtype)
+    return _placed(_filled(mae, *_sources(folder, facts, part)), dtype)
 
 
 def _mask_dit(folder: Path, facts: Mapping[str, Any], dtype: torch.dtype, part: str = "mask_dit") -> MaskDiT | None:
     if part not in facts:
         return None
     network = MaskDiT(**_size(facts), **facts["mask_dit"]["config"])
-    return _placed(_filled(network, *_sources(folder, facts, part, "mask_dit")), dtype)
+    return _placed(_filled(network, *_sources(folder, facts, part)), dtype)
 
 
 def _size(facts: Mapping[str, Any]) -> dict[str, int]:
     return {name: facts["input"][name] for name in ("resolution", "channels")}
 
 
-def _sources(folder: Path, facts: Mapping[str, Any], part: str, base: str) -> list[Path]:
+def _sources(folder: Path, facts: Mapping[str, Any], part: str) -> list[Path]:
     """The files that a part's weights are in: a robust one's holds what it changed of that which it was made of."""
-    entry, own = facts[part], folder / facts[part]["file"]
-    if part == base:
+    entry, own, base = facts[part], folder / facts[part]["file"], MADE_OF.get(part)
+    if base is None:
         return [own]
     if entry["of"] != facts["files"][facts[base]["file"]]:
         raise BundleError(f"{folder.name}/{entry['file']} was made of another {facts[base]['file']}; restore both.")

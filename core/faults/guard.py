@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from core.faults.parts import float_tensors
 from core.faults.ranges import Ranges
+from core.models.changes import UNIT, with_changes
 from core.models.experts import stored_name
 
 GUARDS = ("off", "detect", "repair")
@@ -88,14 +89,22 @@ class Guard:
         code can't correct is beyond repair.
     ranges : Ranges, optional
         Limits on activations, kept here for whoever runs the network: the guard itself sees no activations.
+    changes : Path, optional
+        Safetensors file of what the network has other than `path` (`core.models.changes`).
     rounded : bool
         The network's numbers were rounded to bfloat16 after loading, so what is reloaded has to be rounded as well.
     """
 
     def __init__(
-        self, network: nn.Module, path: Path | None = None, ranges: Ranges | None = None, *, rounded: bool = False
+        self,
+        network: nn.Module,
+        path: Path | None = None,
+        ranges: Ranges | None = None,
+        *,
+        changes: Path | None = None,
+        rounded: bool = False,
     ):
-        self.path, self.ranges, self._rounded = path, ranges, rounded
+        self.path, self.changes, self.ranges, self._rounded = path, changes, ranges, rounded
         tensors = float_tensors(network)
         self._shapes = {name: tensor.shape for name, tensor in tensors.items()}
         self._codes = {name: _encoded(tensor) for name, tensor in tensors.items()}
@@ -169,12 +178,19 @@ class Guard:
         try:
             with safe_open(self.path, "pt") as file:
                 stored = file.get_tensor(stored_name(name, file.keys()))
+            if self.changes is not None:
+                stored = with_changes({name: stored}, self._changes_of(name))[name]
         except (OSError, SafetensorError):
             return None
         if stored.shape != tensor.shape:
             return None
         loaded = torch.empty_like(tensor).copy_(stored)
         return loaded.copy_(loaded.bfloat16()) if self._rounded else loaded
+
+    def _changes_of(self, name: str) -> dict[str, Tensor]:
+        assert self.changes is not None
+        with safe_open(self.changes, "pt") as file:
+            return {key: file.get_tensor(key) for key in (name, name + UNIT) if key in file.keys()}  # noqa: SIM118
 
 
 def parity_words(words: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from core.bundles import FAMILY, Bundle
+from core.bundles import FAMILY, MADE_OF, Bundle
 from core.faults.guard import Guard
 
 
@@ -34,7 +34,9 @@ class BundleScrubber:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle, self.rounds, self.findings = bundle.name, 0, list[Finding]()
-        self._guards = [(name, network, Guard(network, file)) for name, network, file in _networks(bundle)]
+        self._guards = [
+            (name, network, Guard(network, files[0], changes=files[1])) for name, network, files in _networks(bundle)
+        ]
         self._at = self._looked_at = 0
 
     @property
@@ -60,11 +62,17 @@ class BundleScrubber:
             self.rounds += not self._at
 
 
-def _networks(bundle: Bundle) -> list[tuple[str, nn.Module, Path]]:
-    """Name, network and weights file of everything in a bundle that computes."""
-    found = [(name, network, bundle.weights_file(name)) for name, network in bundle.classifiers.items()]
+def _networks(bundle: Bundle) -> list[tuple[str, nn.Module, tuple[Path, Path | None]]]:
+    """Name and network of everything in a bundle that computes; its weights file, and that of what changed of it."""
+    found: list[tuple[str, nn.Module, tuple[Path, Path | None]]] = [
+        (name, network, (bundle.weights_file(name), None)) for name, network in bundle.classifiers.items()
+    ]
     parts = {name: getattr(bundle, name) for name in ("mae", "acquisition", *FAMILY)}
     if bundle.diffusion is not None:
         parts["unet"] = bundle.diffusion.unet
-    files = {name: bundle.folder / bundle.facts[name]["file"] for name, network in parts.items() if network is not None}
-    return found + [(name, parts[name], file) for name, file in files.items()]
+    held = {name: network for name, network in parts.items() if network is not None}
+    files = {name: bundle.folder / bundle.facts[name]["file"] for name in held}
+    for name, network in held.items():
+        pair = (files[MADE_OF[name]], files[name]) if name in MADE_OF else (files[name], None)
+        found.append((name, network, pair))
+    return found

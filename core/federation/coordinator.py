@@ -189,7 +189,7 @@ class Coordinator:
         """Who answered with ciphertexts that are none → that; their answers aren't in what is shared."""
         if self.plan.how.asks or self.plan.how.encrypted:
             states = {name: answer.state for name, answer in answers.items()}
-            shared, refused = answered(self._first(), states) if self.plan.how.asks else added(states)
+            shared, refused = answered(self._first(), states) if self.plan.how.asks else added(states, self._first())
             counts = {name: answer.count for name, answer in answers.items() if name not in refused}
             self._check_enough(order, counts, {**absent, **refused})
             self.shared, self.summed = shared, sum(counts.values()) / order.images

@@ -5,7 +5,6 @@ weights; the server adds ciphertexts; whoever has the key reads the sum and divi
 that a hospital which drops out leaves a mean over the others. Counters of batches aren't sent.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -110,17 +109,18 @@ def is_encrypted(state: State) -> bool:
     return any(name.startswith(PREFIX) for name in state)
 
 
-def added(states: Mapping[str, State]) -> tuple[dict[str, Tensor], dict[str, str]]:
+def added(states: Mapping[str, State], like: State) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The sum of the hospitals' ciphertexts, made without a key; and hospital → why its own aren't in it.
 
-    Those are left out that sent bytes which are no fresh ciphertexts, or not as many as most sent.
+    Those are left out that sent bytes which are no fresh ciphertexts, or not as many as a state `like` this takes.
     """
-    usual = Counter(frozenset(state) for state in states.values()).most_common(1)[0][0]
+    count = -(-len(_vector(like)) // chunk_size(PRESET))
+    wanted = set(_named([b"\0"] * count))
     sums: list = []
     refused = {}
     for name, state in states.items():
-        if state.keys() != usual:
-            refused[name] = "Its encrypted update is not as long as those of the others."
+        if state.keys() != wanted:
+            refused[name] = "Its encrypted update is not as long as one of this network."
             continue
         try:
             own = [fresh_ciphertext_from(PRESET, chunk) for chunk in _chunks(state)]

@@ -108,7 +108,8 @@ def _draw_outcome(state: CertificateState, exam: Examination) -> None:
     if made.radius is None:
         _draw_none(made, state.running)
     else:
-        draw_radius(made, exam, state.running)
+        answering = bundle(exam.bundle).answering(answer_of(exam).classifier)
+        draw_radius(made, exam, answering, state.running)
 
 
 def _draw_none(made: Certificate, running: bool) -> None:
@@ -124,7 +125,7 @@ def _draw_none(made: Certificate, running: bool) -> None:
         st.markdown("Nothing is certified: more than half of all draws have to agree first.")
 
 
-def draw_radius(made: Certificate, exam: Examination, running: bool) -> None:
+def draw_radius(made: Certificate, exam: Examination, answering: str, running: bool) -> None:
     """The one sentence, whose answer it is about, and what it doesn't say."""
     lead = "Certain by now" if running else "Certified"
     with st.container(border=True, key="certificate"):
@@ -133,5 +134,5 @@ def draw_radius(made: Certificate, exam: Examination, running: bool) -> None:
         st.markdown(f"**{promise(made)}** The chance that this certificate is wrong is 1 in 1,000 at most.")
         if made.label != exam.label:
             st.warning(differs(exam.label or ""), icon=":material/warning:")
-        st.markdown(limits(made))
+        st.markdown(limits(made, answering))
         st.caption(basis(made, exam.seed))

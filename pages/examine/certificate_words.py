@@ -41,13 +41,13 @@ def differs(decision: str) -> str:
     )
 
 
-def limits(made: Certificate) -> str:
-    """What it is not about."""
+def limits(made: Certificate, answering: str) -> str:
+    """What it is not about; `answering`: the classifier that answered."""
     everywhere = made.length_everywhere(8)
     return (
         "The smoothed answer is the one that is given most often to the scan with noise added and taken away, by the "
-        "classifier that answers on purified scans; whether it is right is another matter. The certificate says "
-        "nothing about larger changes, such as attacks by 8/255 in every pixel at once: those are "
+        f"classifier {plain(answering)}; whether it is right is another matter. The certificate says nothing about "
+        "larger changes, such as attacks by 8/255 in every pixel at once: those are "
         f"{number(everywhere / (made.radius or math.inf))} times as long (ℓ2 {number(everywhere)})."
     )
 

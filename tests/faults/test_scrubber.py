@@ -2,17 +2,20 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from core.bundles import load_bundle
+from core.bundles import FAMILY, load_bundle
 from core.faults import BundleScrubber, Finding, flip_bit, network_digest
 from core.faults.parts import float_tensors
 from core.models.acquisition import AcquisitionNetwork
+from core.models.changes import changes_between, with_changes
 
 
 @pytest.mark.slow
 def test_all_networks_are_checked_in_turn_and_nothing_is_found_in_sound_ones(bundle):
     scrubber = BundleScrubber(bundle)
-    networks = [*bundle.classifiers.values(), bundle.mae, bundle.acquisition, bundle.diffusion.unet]
+    family = [network for network in (getattr(bundle, part) for part in FAMILY) if network is not None]
+    networks = [*bundle.classifiers.values(), bundle.mae, bundle.acquisition, bundle.diffusion.unet, *family]
     assert scrubber.tensors == sum(len(float_tensors(network)) for network in networks)
     checks = 0
     while not scrubber.rounds:
@@ -46,6 +49,26 @@ def test_the_networks_beside_classifiers_are_looked_after_too(tmp_path):
     while not scrubber.rounds:
         scrubber.scrub(budget_ms=1000)
     assert [found.outcome for found in scrubber.findings] == ["corrected"]  # they share their tensors here
+
+
+def test_what_was_made_of_another_network_comes_from_both_files(tmp_path):
+    base, network = torch.nn.Linear(8, 4), torch.nn.Linear(8, 4)
+    network.load_state_dict(base.state_dict())
+    network.weight.data += 0.01 * torch.randn(4, 8, generator=torch.Generator().manual_seed(0))
+    kept = changes_between(base.state_dict(), network.state_dict())
+    network.load_state_dict(with_changes(base.state_dict(), kept))
+    save_file(dict(base.state_dict()), tmp_path / "mae.safetensors")
+    save_file(kept, tmp_path / "robust_mae.safetensors")
+    parts = {"mae": base, "acquisition": None, "robust_mae": network, "mask_dit": None, "robust_mask_dit": None}
+    facts = {name: {"file": f"{name}.safetensors"} for name in parts}
+    made = SimpleNamespace(name="made", folder=tmp_path, classifiers={}, diffusion=None, facts=facts, **parts)
+    scrubber, before = BundleScrubber(made), network_digest(network)
+    for tensor in network.state_dict().values():  # one that was changed, and one that wasn't
+        tensor.zero_()
+    while not scrubber.rounds:
+        scrubber.scrub(budget_ms=1000)
+    assert {found.tensor: found.outcome for found in scrubber.findings} == {"weight": "reloaded", "bias": "reloaded"}
+    assert network_digest(network) == before
 
 
 def test_what_the_code_cannot_correct_comes_from_the_file(cells):

@@ -93,24 +93,28 @@ def test_layers_may_be_larger_than_a_ciphertext():
     key = SumKey()
     sent = [key.encrypted(state, 0.5) for state in states]
     assert len(sent[0]) == 4  # 6003 numbers, 1984 a ciphertext
-    total, refused = added(dict(zip(NAMES, sent)))
+    total, refused = added(dict(zip(NAMES, sent)), states[0])
     assert not refused
     mean = key.decrypted(total, states[0], 1.0)
     assert (mean["w"] - (states[0]["w"] + states[1]["w"]) / 2).abs().max() < 1e-3
     assert mean["v"].tolist() == pytest.approx([900.0] * 3, abs=1e-3)
 
 
+@pytest.mark.parametrize("liars", [("Clara",), ("Amsel",), ("Amsel", "Birke")])
 @pytest.mark.parametrize("broken", [lambda state: {}, lambda state: {name: each * 0 for name, each in state.items()}])
-def test_who_sends_no_ciphertexts_counts_as_absent(broken):
-    sites, coordinator = encrypted(hospitals()), Coordinator(plan(rounds=2, strategy="fedavg-ckks"))
+def test_who_sends_no_ciphertexts_counts_as_absent(broken, liars):
+    sites, coordinator = encrypted(hospitals()), Coordinator(plan(rounds=2, least=1, strategy="fedavg-ckks"))
     order, content = coordinator.order({"Amsel": 24, "Birke": 26, "Clara": 28}), coordinator.content()
     answers = {site.name: site.answer(order, content, 2) for site in sites}
-    answers["Clara"] = replace(answers["Clara"], state=broken(answers["Clara"].state))
+    for name in liars:
+        answers[name] = replace(answers[name], state=broken(answers[name].state))
     held = coordinator.close(order, answers, {}, 0.0)
-    assert set(held.took_part) == {"Amsel", "Birke"} and set(held.absent) == {"Clara"}
-    assert "encrypted" in held.absent["Clara"] or "ciphertexts" in held.absent["Clara"]
+    honest = [site for site in sites if site.name not in liars]
+    assert set(held.took_part) == {site.name for site in honest} and set(held.absent) == set(liars)
+    assert all("encrypted" in why or "ciphertexts" in why for why in held.absent.values())
     found = sites[0].key.decrypted(coordinator.shared, plan().network().state_dict(), coordinator.summed)
-    wanted = weighted_average([floats(state) for state in networks(sites[:2])], [24, 26])
+    counts = [answers[site.name].count for site in honest]
+    wanted = weighted_average([floats(state) for state in networks(honest)], counts)
     assert max((found[name] - value).abs().max().item() for name, value in wanted.items()) < 1e-3
     assert list(hold_rounds(coordinator, sites))[-1].phase == RESULT
 
@@ -128,7 +132,7 @@ def test_encrypted_sums_refuse_what_does_not_fit():
     key, state, the_plan = SumKey(), {"w": torch.ones(5)}, plan(strategy="fedavg-ckks")
     sent = key.encrypted(state, 1.0)
     with pytest.raises(ValueError, match="not made for this key"):
-        SumKey().decrypted(added({"Amsel": sent})[0], state, 1.0)
+        SumKey().decrypted(added({"Amsel": sent}, state)[0], state, 1.0)
     with pytest.raises(ValueError, match="within ± 16"):
         key.encrypted({"w": torch.full((1,), 2000.0)}, 1.0)
     with pytest.raises(ValueError, match="nothing was added up"):

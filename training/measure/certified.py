@@ -59,7 +59,11 @@ def record_certified(val: Dataset, bundle: Bundle, options: argparse.Namespace) 
     made_with = weights_record(bundle, name)
     command = certified_command(bundle, options.limit, draws, options)
     known = read_results(bundle.folder).get("certified", {})
-    same = (known.get("command"), known.get("made_with")) == (command, made_with)
+    same = (known.get("command"), known.get("made_with"), known.get("denoised_side")) == (
+        command,
+        made_with,
+        DENOISED_SIDE,
+    )
     rows = {row["sigma"]: row for row in known["rows"]} if same else {}
     journal = opened_journal(bundle, made_with, draws, options.seed)
     for sigma in SIGMAS:
@@ -71,6 +75,8 @@ def record_certified(val: Dataset, bundle: Bundle, options: argparse.Namespace) 
             "command": command,
             "made_with": made_with,
             "classifier": name,
+            "answering": bundle.answering(name),
+            "denoised_side": DENOISED_SIDE,
             "n": len(data),
             "shape": list(data.pixels.shape[1:]),
             "draws": draws,
@@ -108,9 +114,8 @@ def certificates(
             line = {"scan": scan, "sigma": sigma, **measured(pixels.numpy(), bundle, sigma, draws, seed)}
             journal.add(line)
             known[scan] = line
-        t, shape = bundle.diffusion.matching_step(sigma), tuple(pixels.shape)
         counts = line["drawn"], line["agreeing"]
-        made.append(Certificate(line["label"], sigma, t, shape, draws, SELECTION, *counts))
+        made.append(Certificate(line["label"], sigma, line["t"], tuple(pixels.shape), draws, SELECTION, *counts))
         seconds.append(line["seconds"])
     return made, float(np.mean(seconds))
 
@@ -120,7 +125,7 @@ def measured(pixels: np.ndarray, bundle: Bundle, sigma: float, draws: int, seed:
     start = time.perf_counter()
     for step in certify(pixels, bundle, sigma=sigma, draws=draws, seed=seed):
         last = step
-    counts = {"label": last.label, "drawn": last.drawn, "agreeing": last.agreeing}
+    counts = {"label": last.label, "t": last.t, "drawn": last.drawn, "agreeing": last.agreeing}
     return counts | {"seconds": time.perf_counter() - start}
 
 

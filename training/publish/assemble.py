@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from core.bundles import WEIGHTS, file_sha256
+from core.bundles import MADE_OF, WEIGHTS, file_sha256
 from core.bundles.policies import HARDENED
 from core.models.changes import changes_between
 from core.models.experts import shared_once
@@ -29,7 +29,6 @@ from training.tasks import BRAIN_MRI, TASKS
 
 # What calibration writes; a bundle names it as soon as it holds both networks of a defence.
 CALIBRATED = {"content": "content.safetensors", "calibration": "calibration.json"}
-ROBUST = {"robust_mae": "mae", "robust_mask_dit": "mask_dit"}  # what each is made of
 
 
 def main() -> None:
@@ -54,7 +53,7 @@ def main() -> None:
     folder = WEIGHTS / arguments.bundle
     folder.mkdir(parents=True, exist_ok=True)
     facts = read_facts(folder)
-    for name, base in ROBUST.items():
+    for name, base in MADE_OF.items():
         if getattr(arguments, base) and name in facts and not getattr(arguments, name):
             option = name.replace("_", "-")
             parser.error(f"{folder.name} holds a {name} that was made of the {base} in force; give --{option} as well.")
@@ -64,7 +63,7 @@ def main() -> None:
             copy_fp16(file, folder / f"{name}.safetensors")
             provenance[name] = recipe_card(file)
             facts[name] = {"file": f"{name}.safetensors"} | network_form(file)
-    for name, base in ROBUST.items():
+    for name, base in MADE_OF.items():
         if file := getattr(arguments, name):
             source = folder / f"{base}.safetensors"
             copy_changed(file, source, folder / f"{name}.safetensors")

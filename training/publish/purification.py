@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from core.bundles import Bundle, weights_record
+from core.defence.certificate import DENOISED_SIDE
 from core.evaluation.tradeoff import entry_of_today, rows_of_today
 from training.files import read_results
 from training.publish.markdown import (
@@ -30,7 +31,7 @@ ABOUT = (
     "alone. Accuracy with 95 % intervals by bootstrap over near-duplicate groups; SSIM between the estimates and the "
     "scans before the attack; lesions within 10 % of their contrast, and in brackets by the plain difference of two "
     "means. Slow purifiers take fewer scans, and one fast one takes the same, to compare. The bundle's default "
-    "classifier answers on all estimates, also where the defence would ask its robust one."
+    "classifier answers on all estimates in these tables, also where the defence would ask its robust one."
 )
 
 
@@ -42,17 +43,17 @@ def purification_page(bundles: Iterable[Bundle]) -> str:
         found = [
             *purifier_table(rows_of_today(bundle, "purifiers")),
             *sensitivity_tables(rows_of_today(bundle, "sensitivity")),
-            *certified_table(of_today(report.get("certified", {}), bundle)),
+            *certified_table(certified_of_today(report.get("certified", {}), bundle)),
             *variation_tables(entry_of_today(bundle, "variation")),
         ]
         lines += [] if bundle.lacks else [f"## {bundle.name}", "", *(found or [NOTHING_YET, ""])]
     return document("Purification", ABOUT, lines)
 
 
-def of_today(record: Mapping[str, Any], bundle: Bundle) -> Mapping[str, Any]:
-    """Return what was measured with the weights of today; nothing where other weights were."""
-    today = weights_record(bundle, bundle.default_classifier)
-    return record if record.get("made_with") == today else {}
+def certified_of_today(record: Mapping[str, Any], bundle: Bundle) -> Mapping[str, Any]:
+    """Return what was certified with the weights and the denoising of today; nothing where it was with others."""
+    today = weights_record(bundle, bundle.default_classifier), DENOISED_SIDE
+    return record if (record.get("made_with"), record.get("denoised_side")) == today else {}
 
 
 def purifier_table(record: Mapping[str, Any]) -> list[str]:
@@ -187,8 +188,9 @@ def certified_about(record: Mapping[str, Any]) -> str:
         "**Certified accuracy** by denoised smoothing (Carlini et al. 2023): of how many scans the smoothed answer is "
         "right and can be turned by no change whose ℓ2 length is below the radius, whoever makes it; pixels from 0 to "
         f"1, {record['draws']:,} draws a scan, each certificate wrong with a chance of 1 in {wrong:,} at most. "
-        f"{EPS}/255 in every pixel has length {decimals(length, 1)}. The classifier itself ({record['classifier']}) is "
-        f"right on {figure_share(record['unsmoothed'])} of these scans. {made_by(record['command'], record['n'])}"
+        f"{EPS}/255 in every pixel has length {decimals(length, 1)}. Under noise {record['answering']} answers, as on "
+        f"purified scans; without any, {record['classifier']} is right on {figure_share(record['unsmoothed'])}. "
+        f"{made_by(record['command'], record['n'])}"
     )
 
 

@@ -100,7 +100,7 @@ def site_lines(record: Record, purifies: bool) -> list[str]:
     clean = [row["readings"] for row in record["rows"] if not row["attack"]["method"]]
     lines = {"no attack": {name: clean[0][name]["outcomes"] for name in readings}} if clean else {}
     for norm, eps, count, outcomes in strongest(measured_rows(record)):
-        if eps >= UNBOUNDED:
+        if eps >= UNBOUNDED or count < 2:
             continue
         lines[f"the worst of {count} for each scan, {ball_words(norm, eps)}"] = dict(outcomes)
     cells = []

@@ -34,9 +34,9 @@ def test_the_promise_is_never_rounded_up() -> None:
 
 
 def test_it_says_how_much_larger_an_attack_on_every_pixel_is() -> None:
-    assert "8/255 in every pixel at once: those are 13.6 times as long (ℓ2 4.02)" in limits(FULL)
+    assert "8/255 in every pixel at once: those are 13.6 times as long (ℓ2 4.02)" in limits(FULL, "robust")
     stronger = replace(FULL, sigma=0.24)
-    assert "those are 6.79 times as long" in limits(stronger)
+    assert "those are 6.79 times as long" in limits(stronger, "robust")
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_another_answer_than_the_card_is_said() -> None:
         from pages.examine.certificate import draw_radius
 
         made = Certificate("tumour", 0.12, 70, (1, 128, 128), 1000, SELECTION, 1000, 1000)
-        draw_radius(made, SimpleNamespace(label="no tumour", seed=0), False)  # type: ignore[arg-type]
+        draw_radius(made, SimpleNamespace(label="no tumour", seed=0), "robust", False)  # type: ignore[arg-type]
 
     script = AppTest.from_function(card).run()
     assert not script.exception and "the decision above, which is “no tumour”" in texts(script)

@@ -25,6 +25,7 @@ SIDES = {
     "bottom center": (0, -1), "top center": (0, 1), "middle left": (-1, 0), "middle right": (1, 0),
 }  # fmt: skip
 CHART, LETTER, LINE, MARK = (850, 320), 7.5, 17, 8
+ROOM, FAR = 50, 1e6  # pixels beside the outermost points; farther than any chart reaches
 # A logarithmic axis has no place for 0.
 FLOOR = 1e-7
 
@@ -102,12 +103,16 @@ def curve(points: list[tuple[int, float]], now: int, span: list[float] | None = 
 def label_sides(points: Sequence[tuple[float, float, str]]) -> list[str]:
     """On which side of each point (across, up, name) its name stands, so that names lie over one another least.
 
-    One after the other takes the side that is freest of the points and of the names placed before it.
+    One after the other takes the side that is freest of the points and of the names placed before it, and that lies
+    within the chart.
     """
     across, up = [point[0] for point in points], [point[1] for point in points]
     wide, high = (max(values) - min(values) or 1 for values in (across, up))
     places = [(x / wide * CHART[0], y / high * CHART[1]) for x, y in zip(across, up)]
     taken = [(x - MARK, y - MARK, x + MARK, y + MARK) for x, y in places]
+    left, right = min(x for x, _ in places), max(x for x, _ in places)
+    if left < right:  # what lies beyond the outermost points is the axis and its title, and the page's edge
+        taken += [(left - CHART[0], -FAR, left - ROOM, FAR), (right + ROOM, -FAR, right + CHART[0], FAR)]
     chosen = []
     for (x, y), (_, _, name) in zip(places, points):
         boxes = {side: _label_box(x, y, name, *move) for side, move in SIDES.items()}

@@ -16,3 +16,9 @@ def test_names_of_points_that_lie_together_stand_apart() -> None:
 def test_boxes_that_only_touch_do_not_overlap() -> None:
     box = _label_box(0, 0, "abcd", 1, 0)
     assert _overlap(box, box) > 0 and _overlap(box, (box[2], box[1], box[2] + 5, box[3])) == 0
+
+
+def test_the_outermost_names_stand_within_the_chart() -> None:
+    points = [(0.7, 40.0, "maskdit-pure"), (0.8, 80.0, "diffpure"), (0.9, 60.0, "one-step t=60")]
+    first, _, last = label_sides(points)
+    assert first.endswith("right") and last.endswith("left")

@@ -115,8 +115,15 @@ def sensitivity_tables(record: Mapping[str, Any]) -> list[str]:
         return []
     varied = [row for row in record["rows"] if not row["name"].startswith(TRANSFER)]
     other = [row for row in record["rows"] if row["name"].startswith(TRANSFER)]
-    made, head = made_by(record["command"], record["n"]), ["right", "clean", "PGD-40, 8/255", "command"]
-    lines = section(f"**Settings** (MAE-Pure, figure 5), one at a time. {made}", head, sensitivity_cells(varied))
+    made, head = (
+        made_by(record["command"], record["n"]),
+        ["purifier", "right, clean", "right, PGD-40, 8/255", "command"],
+    )
+    lines = section(
+        f"**Settings** (MAE-Pure, figure 5), one at a time; rate: of hidden patches. {made}",
+        head,
+        sensitivity_cells(varied),
+    )
     if other:
         about = f"**Another classifier** (D.2): {other[0]['classifier']} is attacked, and answers"
         lines += section(about, head, sensitivity_cells(other))

@@ -5,7 +5,7 @@ Gaussian noise added and taken away again. Where that class has a chance above p
 σ·Φ⁻¹(p) gives it a chance below ½ (Cohen et al. 2019, theorem 1), whatever the attacker knows.
 
 Whatever is done with the noisy scan may be done, as long as it is always the same. Large pictures are denoised as means
-over small squares: that takes a quarter of the time at 128 pixels, and the means are less noisy than the pixels.
+over small squares: that takes a third of the time at 128 pixels, and the means are less noisy than the pixels.
 """
 
 import hashlib

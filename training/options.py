@@ -101,6 +101,11 @@ def seed_words(options: argparse.Namespace) -> list[str]:
     return ["--seed", str(options.seed)] if options.seed else []
 
 
+def short_command(module: str, bundle: str, options: argparse.Namespace) -> str:
+    """Return the command line that `bundle_options` were parsed from, less what it takes by itself."""
+    return shlex.join(["python", "-m", module, *data_words(options), *bundle_words(bundle), *seed_words(options)])
+
+
 def bundle_command(module: str, bundle: str, options: argparse.Namespace) -> str:
     """Return the command line that `bundle_options`, with or without a `limit`, were parsed from."""
     limit = getattr(options, "limit", None)

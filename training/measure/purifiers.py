@@ -9,7 +9,6 @@ limits of today are not measured again.
 """
 
 import argparse
-import shlex
 import statistics
 import time
 from dataclasses import dataclass
@@ -38,7 +37,7 @@ from core.statistics import bootstrap_interval
 from training.conditions import pixels_under
 from training.files import read_results, write_results
 from training.measure.answers import weights_digest
-from training.options import bundle_options, bundle_words, data_words, seed_words
+from training.options import bundle_options, short_command
 from training.recipes.data import measured_collections, validation_scans
 
 ATTACKED = Path("build/purifiers")
@@ -79,15 +78,8 @@ def main() -> None:
 def record_purifiers(val: Dataset, bundle: Bundle, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Return every row, measured where it isn't known, and kept in results.json as it comes."""
     folder, made_with = bundle.folder, made_with_today(bundle)
-    command = shlex.join(
-        [
-            *("python", "-m", "training.measure.purifiers"),
-            *data_words(options),
-            *bundle_words(bundle.name),
-            *seed_words(options),
-        ]
-    )
-    known = known_rows(bundle, made_with, command)
+    command = short_command("training.measure.purifiers", bundle.name, options)
+    known = known_rows(bundle, "purifiers", made_with, command)
     only = getattr(options, "only", None)  # `training.publish.tables` has no such option
     usable = usable_purifiers(bundle)
     for row in (row for row in ROWS if row.settings.method in usable):
@@ -109,12 +101,14 @@ def row_name(settings: PurifySettings, count: int) -> str:
     return " ".join([settings.method, *facts, f"n={count}"])
 
 
-def known_rows(bundle: Bundle, made_with: dict[str, Any], command: str) -> dict[str, dict[str, Any]]:
-    """Return name → row of an earlier run of this command with the same weights and ladder."""
-    record = read_results(bundle.folder).get("purifiers", {})
+def known_rows(
+    bundle: Bundle, entry: str, made_with: dict[str, Any], command: str, key: str = "row"
+) -> dict[str, dict[str, Any]]:
+    """Return name → row of an earlier run of this command with the same weights and ladder; key: of the name."""
+    record = read_results(bundle.folder).get(entry, {})
     if (record.get("made_with"), record.get("command")) != (made_with, command):
         return {}
-    return {row["row"]: row for row in record["rows"] if family_is_todays(bundle, row)}
+    return {row[key]: row for row in record["rows"] if family_is_todays(bundle, row)}
 
 
 def attacked(val: Dataset, bundle: Bundle, seed: int, classifier: str | None = None) -> dict[str, Tensor]:

@@ -10,7 +10,6 @@ fine-tuned, and that one answers. A row that was measured with the weights of to
 """
 
 import argparse
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -24,13 +23,13 @@ from core import compute
 from core.bundles import Bundle, load_bundle, weights_record
 from core.evaluation.datasets import Dataset
 from core.evaluation.responses import batches
-from core.evaluation.tradeoff import family_is_todays, family_today, made_with_today
+from core.evaluation.tradeoff import family_today, made_with_today
 from core.purification.catalogue import PURIFIERS, usable_purifiers
 from core.purification.settings import PurifySettings
 from core.statistics import bootstrap_interval
-from training.files import read_results, write_results
-from training.measure.purifiers import FEW, attacked
-from training.options import bundle_options, bundle_words, data_words, seed_words
+from training.files import write_results
+from training.measure.purifiers import FEW, attacked, known_rows
+from training.options import bundle_options, short_command
 from training.recipes.data import measured_collections, validation_scans
 
 EPS = 8
@@ -85,9 +84,8 @@ def all_rows(bundle: Bundle) -> Iterator[Row]:
 
 def record_sensitivity(val: Dataset, bundle: Bundle, options: argparse.Namespace) -> None:
     """Measure what isn't known, and keep it in results.json as it comes."""
-    words = ["python", "-m", "training.measure.sensitivity", *data_words(options), *bundle_words(bundle.name)]
-    command, made_with = shlex.join([*words, *seed_words(options)]), made_with_today(bundle)
-    known = known_rows(bundle, made_with, command)
+    command, made_with = short_command("training.measure.sensitivity", bundle.name, options), made_with_today(bundle)
+    known = known_rows(bundle, "sensitivity", made_with, command, key="name")
     data = val.limited(FEW, options.seed)
     for row in all_rows(bundle):
         wanted = not options.only or any(row.name.startswith(words) for words in options.only)
@@ -113,14 +111,6 @@ def family_of_row(bundle: Bundle, row: Row) -> dict[str, str]:
     """Return file → SHA-256 of what this row hangs on beside what all of them do."""
     own = weights_record(bundle, row.classifier) if row.classifier else {}
     return family_today(bundle, row.method) | own
-
-
-def known_rows(bundle: Bundle, made_with: dict[str, Any], command: str) -> dict[str, dict[str, Any]]:
-    """Return name → row of an earlier run of this command with the weights of today."""
-    record = read_results(bundle.folder).get("sensitivity", {})
-    if (record.get("made_with"), record.get("command")) != (made_with, command):
-        return {}
-    return {row["name"]: row for row in record["rows"] if family_is_todays(bundle, row)}
 
 
 def measure(row: Row, data: Dataset, sets: dict[str, Tensor], bundle: Bundle, seed: int) -> dict[str, Any]:

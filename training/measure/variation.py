@@ -7,7 +7,6 @@ from it on few scans and takes minutes instead of hours on two cores.
 """
 
 import argparse
-import shlex
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from core.purification.catalogue import PURIFIERS, purifier_steps
 from core.purification.settings import PurifySettings
 from training.conditions import pixels_under
 from training.files import read_results, write_results
-from training.options import bundle_options, bundle_words, data_words, seed_words
+from training.options import bundle_options, short_command
 from training.recipes.data import measured_collections, validation_scans
 
 EPS = (0.5, 1, 2, 4, 8, 16)
@@ -47,14 +46,7 @@ def record_variation(val: Dataset, bundle: Bundle, options: argparse.Namespace) 
     """Measure both figures into results.json, unless they stand there, made with the weights of today."""
     folder, made_with = bundle.folder, made_with_today(bundle)
     family = family_today(bundle, MASK_DIT_PURE) if bundle.mask_dit else {}
-    command = shlex.join(
-        [
-            *("python", "-m", "training.measure.variation"),
-            *data_words(options),
-            *bundle_words(bundle.name),
-            *seed_words(options),
-        ]
-    )
+    command = short_command("training.measure.variation", bundle.name, options)
     known = read_results(folder).get("variation", {})
     same = (known.get("made_with"), known.get("command"), known.get("family", {})) == (made_with, command, family)
     if same or getattr(options, "recorded", False):

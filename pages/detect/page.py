@@ -14,6 +14,7 @@ from pages.detect.scatter import draw_scatter
 from pages.detect.site import draw_site
 from pages.detect.tables import draw_benign, draw_stress
 from pages.detect.trials import TrialsState, current_trials, draw_trials
+from pages.detect.white_box import draw_white_box
 from pages.shared.empty_states import draw_missing_models, draw_problem
 from pages.shared.errors import end_page
 from pages.shared.examinations import (
@@ -36,9 +37,10 @@ if TYPE_CHECKING:
 
 SCAN, RECORDED, NOW = "This scan", "Recorded studies", "Measured now"
 SCORES, THRESHOLDS, ROC, STRESS, BENIGN = "Scores", "Thresholds", "ROC", "Stress", "Benign changes"
+WHITE_BOX = "White box"
 RECOMPUTE, SITE = "Recompute", "Your scanner"
 NONE_YET = "No scan is chosen yet. **→** leads to what is recorded."
-SECTIONS = {RECORDED: (SCORES, THRESHOLDS, ROC, STRESS, BENIGN), NOW: (RECOMPUTE, SITE)}
+SECTIONS = {RECORDED: (SCORES, THRESHOLDS, ROC, STRESS, BENIGN, WHITE_BOX), NOW: (RECOMPUTE, SITE)}
 PART, KEYS = "detect-part", {RECORDED: "detect-section", NOW: "detect-now"}
 
 
@@ -69,6 +71,10 @@ def draw_scan(session: Session) -> None:
 def draw_recorded(session: Session, section: str) -> None:
     """A study of the bundle's calibration scans."""
     models = bundle(session.bundle)
+    if section == WHITE_BOX:
+        st.header("An attacker who knows the defence", anchor=False)
+        draw_white_box(models)
+        return
     record = open_record(models, models.classifier_name(session.classifier))
     st.header(f"{section}, recorded on {len(record.calibration.labels)} scans", anchor=False)
     if section == SCORES:

@@ -3,9 +3,9 @@
 import pytest
 
 from core.attacks import AttackSettings
-from core.evaluation.readings import READINGS
-from core.evaluation.sanity import FAR, MORE, OTHERS, MeasuredRow, strongest, verdicts
-from core.evaluation.white_box import attack_and_read
+from core.evaluation.white_box.protocol import attack_and_read
+from core.evaluation.white_box.readings import READINGS
+from core.evaluation.white_box.sanity import FAR, MORE, OTHERS, MeasuredRow, strongest, verdicts
 from tests.graded import Brightness, RoundedBrightness, graded_bundle, graded_scans
 
 COUNT = 20

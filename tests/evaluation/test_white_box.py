@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-import core.evaluation.white_box as white_box
+import core.evaluation.white_box.protocol as protocol
 from core.attacks import AttackSettings, DefendedModel
 from core.attacks.attempts import lengths
 from core.attacks.gradient import radius
 from core.bundles.calibration import Limits
-from core.evaluation.readings import DRAWS, READINGS, SHARES, Outcome, read_scans, reading_report
-from core.evaluation.white_box import attack_and_read
+from core.evaluation.white_box.protocol import attack_and_read
+from core.evaluation.white_box.readings import DRAWS, READINGS, SHARES, Outcome, read_scans, reading_report
 from core.models.diffusion import fixed_noise
 from core.purification.ddim import PURIFY_STEPS, purify
 from tests.defended import NAME, defended_bundle, scans
@@ -86,7 +86,7 @@ def test_an_attack_through_the_purifier_has_a_second_one_that_knows_the_noise(fl
         asked.append((model.known_noise, settings.eot))
         return iter(())
 
-    monkeypatch.setattr(white_box, "attack_steps", watched)
+    monkeypatch.setattr(protocol, "attack_steps", watched)
     data = graded_scans(2)
     for settings in (AttackSettings("pgd", white_box=True, eot=5), AttackSettings("bpda", eot=5)):
         attack_and_read(data, flagging, settings)
@@ -106,8 +106,8 @@ def test_known_noise_makes_the_defence_the_same_at_every_call(flagging):
 @pytest.mark.parametrize("norm, eps", [("linf", 4), ("l2", 1), ("l1", 12)])
 def test_no_change_is_longer_than_the_radius(flagging, method, norm, eps, monkeypatch):
     data, seen = graded_scans(2), []
-    real = white_box.read_scans
-    monkeypatch.setattr(white_box, "read_scans", lambda pixels, *rest: seen.append(pixels) or real(pixels, *rest))
+    real = protocol.read_scans
+    monkeypatch.setattr(protocol, "read_scans", lambda pixels, *rest: seen.append(pixels) or real(pixels, *rest))
     report = attack_and_read(data, flagging, AttackSettings(method, eps=eps, norm=norm, steps=3, white_box=True))
     assert len(seen) == 2 and 0.5 < report["longest"] <= 1.0005
     for attacked in seen:
@@ -118,7 +118,7 @@ def test_no_change_is_longer_than_the_radius(flagging, method, norm, eps, monkey
 def test_a_run_that_was_cut_off_goes_on_and_gives_what_it_would_have_given(flagging, tmp_path, monkeypatch):
     data, settings = graded_scans(5), AttackSettings("pgd", steps=1, white_box=True)
     whole = attack_and_read(data, flagging, settings)
-    path, real, asked = tmp_path / "rows.jsonl", white_box.read_scans, []
+    path, real, asked = tmp_path / "rows.jsonl", protocol.read_scans, []
 
     def torn(pixels, *rest):
         asked.append(len(pixels))
@@ -126,7 +126,7 @@ def test_a_run_that_was_cut_off_goes_on_and_gives_what_it_would_have_given(flagg
             raise KeyboardInterrupt
         return real(pixels, *rest)
 
-    monkeypatch.setattr(white_box, "read_scans", torn)
+    monkeypatch.setattr(protocol, "read_scans", torn)
     with pytest.raises(KeyboardInterrupt):
         attack_and_read(data, flagging, settings, resume=path)
     done = len(path.read_text().splitlines()) - 1
@@ -142,14 +142,14 @@ def test_a_run_that_was_cut_off_goes_on_and_gives_what_it_would_have_given(flagg
 def test_each_scan_is_attacked_and_judged_with_limits_that_never_saw_it(monkeypatch):
     data, bundle, met = graded_scans(4), graded_bundle(), []
     strict, lax = FLAGS_ALL, Limits({"mae_error": 1e9}, float("inf"), ((1.0, 40),))
-    monkeypatch.setattr(white_box, "own_limits", lambda *_: [strict, lax, strict, lax])
-    real = white_box.attack_steps
+    monkeypatch.setattr(protocol, "own_limits", lambda *_: [strict, lax, strict, lax])
+    real = protocol.attack_steps
 
     def watched(model, pixels, labels, settings, seed):
         met.append((model.limits, len(pixels)))
         return real(model, pixels, labels, settings, seed)
 
-    monkeypatch.setattr(white_box, "attack_steps", watched)
+    monkeypatch.setattr(protocol, "attack_steps", watched)
     report = attack_and_read(data, bundle, AttackSettings("detector-aware", steps=1))
     assert met == [(strict, 2), (lax, 2)]
     flagged = [letter in "ao" for letter in report["readings"]["single"]["outcomes"]]

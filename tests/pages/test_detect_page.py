@@ -129,6 +129,31 @@ def test_what_is_not_recorded_is_said(page: Callable[[str], AppTest], monkeypatc
 
 
 @pytest.mark.slow
+def test_attackers_who_know_the_defence_are_read_as_one_asks(page: Callable[[str], AppTest]) -> None:
+    app = page("White box")
+    pickers = {box.key: box for box in app.selectbox if box.key.startswith("white-box")}
+    asked, rows = pickers["white-box-ball"], app.table[0].value
+    assert set(rows["Site"]) >= {"All sites", "br35h", "cheng"} and set(rows["Scans"]) >= {"100"}
+    hardened = list(rows[rows["Policy"] == "Hardened"]["Right, attacked"])
+    asked.set_value(("linf", 4.0)).run()
+    weaker = app.table[0].value
+    assert "ℓ∞ 4/255" in texts(app) and not app.exception
+    assert hardened != list(weaker[weaker["Policy"] == "Hardened"]["Right, attacked"])
+
+
+def test_attackers_who_were_not_measured_are_named_with_the_command(
+    page: Callable[[str], AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.evaluation.white_box.record.results_entry", lambda folder, name: {})
+    stranger = replace(load_bundle(), hashes=load_bundle().hashes | {"mae.safetensors": "9" * 64})
+    for place in ("pages.shared.runtime.bundle", "pages.shared.pickers.bundle"):
+        monkeypatch.setattr(place, lambda name: stranger)
+    app = page("White box")
+    assert "Not measured with the weights of today: the clinical policy." in texts(app)
+    assert any("--policy hardened" in block.value for block in app.code) and not app.table and not app.exception
+
+
+@pytest.mark.slow
 def test_nothing_is_said_of_purification_where_the_policy_purifies_nothing(
     app: AppTest, page: Callable[[str], AppTest]
 ) -> None:

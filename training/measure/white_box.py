@@ -29,15 +29,15 @@ from tqdm import tqdm
 
 from core import compute
 from core.attacks import ATTACKS, AttackSettings
-from core.bundles import POLICIES, Bundle, classifier_under, load_bundle, weights_record
+from core.bundles import POLICIES, Bundle, classifier_under, load_bundle
 from core.bundles.policies import CLINICAL
-from core.defence.fitting import cross_fitted_limits
 from core.evaluation.datasets import Dataset, image_digest
 from core.evaluation.evaluation import own_limits
 from core.evaluation.journal import fingerprint
-from core.evaluation.sanity import UNBOUNDED, MeasuredRow
 from core.evaluation.selection import spread_evenly
-from core.evaluation.white_box import attack_and_read, run_record
+from core.evaluation.white_box.protocol import attack_and_read, run_record
+from core.evaluation.white_box.record import key_of, made_with_today, settings_of
+from core.evaluation.white_box.sanity import UNBOUNDED
 from training.conditions import condition_title
 from training.files import read_json, read_results, write_json, write_results
 from training.measure.answers import NOTEBOOKS, notebook_path
@@ -47,7 +47,6 @@ from training.recipes.data import measured_collections, validation_scans
 BALLS = (("linf", 8), ("linf", 4), ("l2", 1), ("l1", 12))
 FEW = 4  # times fewer steps, for the test that more steps are never weaker
 GRADIENT, SHRINKING = ("pgd", "bpda", "low-frequency"), ("detector-aware", "orthogonal", "feature-hiding")
-KEY = "white_box"
 
 
 @dataclass(frozen=True)
@@ -177,28 +176,6 @@ def record_white_box(data: Dataset, bundle: Bundle, rows: Sequence[Row], options
             write()
 
 
-def key_of(policy: str) -> str:
-    """Return under which key of results.json the rows of a policy stand."""
-    return KEY if policy == CLINICAL else f"{KEY}_{policy}"
-
-
-def made_with_today(bundle: Bundle, name: str) -> dict[str, Any]:
-    """Return what all rows of a classifier depend on: what was trained, and every limit by which a scan may be
-    judged.
-    """
-    limits = [bundle.limits_of(name), *cross_fitted_limits(bundle.starting_calibration(name))]
-    return {
-        "weights_sha256": weights_record(bundle, name),
-        "limits": fingerprint({"limits": [repr(own) for own in limits]}),
-    }
-
-
-def record_of_today(bundle: Bundle, policy: str = CLINICAL) -> Mapping[str, Any]:
-    """Return what results.json says of attackers on a policy; empty where other weights or limits were measured."""
-    record, name = read_results(bundle.folder).get(key_of(policy), {}), classifier_under(bundle, policy)
-    return record if record.get("rows") and record.get("made_with") == made_with_today(bundle, name) else {}
-
-
 def check_same_scans(standing: Mapping[str, Any], digests: Sequence[str], options: argparse.Namespace) -> None:
     """SystemExit, one sentence, where the rows in results.json are of other scans or another seed."""
     asked = list(digests), options.seed
@@ -243,22 +220,9 @@ def row_command(row: Row, options: argparse.Namespace) -> str:
     return shlex.join([*words, "--only", row.name])
 
 
-def settings_of(record: Mapping[str, Any]) -> AttackSettings:
-    """Return the attack of a recorded row."""
-    return AttackSettings(**record["attack"])
-
-
 def row_key(record: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return what tells a recorded row from another: the attacker and its budget."""
     return record["name"], record["attack"]["steps"], record["attack"]["eot"]
-
-
-def measured_rows(record: Mapping[str, Any]) -> list[MeasuredRow]:
-    """Return the recorded rows as the tests of `core.evaluation.sanity` take them."""
-    outcomes = [
-        {name: reading["outcomes"] for name, reading in each["readings"].items()} for each in record.get("rows", [])
-    ]
-    return [MeasuredRow(settings_of(each), found) for each, found in zip(record.get("rows", []), outcomes)]
 
 
 if __name__ == "__main__":

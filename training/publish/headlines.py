@@ -7,9 +7,9 @@ from typing import Any
 
 from core.bundles import Bundle, policy_classifiers
 from core.bundles.policies import HARDENED
+from core.evaluation.white_box.record import record_of_today
 from core.faults.record import FaultRecord
 from training.files import read_results
-from training.measure.white_box import record_of_today
 from training.publish.detection import classifiers_table
 from training.publish.encryption import encryption_records, measured_share
 from training.publish.fault_records import MOST, cell, fault_records

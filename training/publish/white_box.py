@@ -3,14 +3,20 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from core.attacks import AttackSettings, sees_defence
 from core.bundles import Bundle, policy_classifiers
-from core.evaluation.readings import READINGS, SHARES, reading_report
-from core.evaluation.sanity import UNBOUNDED, MeasuredRow, Verdict, strongest, verdicts
+from core.evaluation.white_box.readings import READINGS, SHARES, reading_report
+from core.evaluation.white_box.record import (
+    ALL,
+    Ball,
+    attacker_title,
+    measured_balls,
+    measured_rows,
+    record_of_today,
+    site_reports,
+)
+from core.evaluation.white_box.sanity import UNBOUNDED, MeasuredRow, Verdict, strongest, verdicts
 from training.conditions import radius_words
-from training.measure.white_box import measured_rows, record_of_today
 from training.publish.markdown import NONE, command, document, report_share, section, share, table
 
 Record = Mapping[str, Any]
@@ -76,7 +82,8 @@ def row_cells(row: Record, reading: str, verdict: Verdict | None) -> list[str]:
     """Return one attacker's line under one reading."""
     report = row["readings"][reading]
     alone = share(row["undefended"], row["undefended_interval"])
-    return [attacker(row), alone, *(report_share(report, name) for name in SHARES), verdict.state if verdict else NONE]
+    shares = (report_share(report, name) for name in SHARES)
+    return [attacker_title(row), alone, *shares, verdict.state if verdict else NONE]
 
 
 def together_cells(measured: Sequence[MeasuredRow], groups: Sequence[str], reading: str) -> list[list[str]]:
@@ -93,42 +100,32 @@ def together_cells(measured: Sequence[MeasuredRow], groups: Sequence[str], readi
 def site_lines(record: Record, purifies: bool) -> list[str]:
     """Return what is left right at every site: unattacked, and of every ball by the worst of its attackers."""
     readings = SITE_READINGS if purifies else SITE_READINGS[:1]
-    groups, sites = np.array(record["scans"]["groups"]), np.array(record["scans"]["sites"])
-    names = sorted(set(record["scans"]["sites"]))
-    if len(names) < 2:
+    if len(set(record["scans"]["sites"])) < 2:
         return []
-    clean = [row["readings"] for row in record["rows"] if not row["attack"]["method"]]
-    lines = {"no attack": {name: clean[0][name]["outcomes"] for name in readings}} if clean else {}
-    for norm, eps, count, outcomes in strongest(measured_rows(record)):
-        if eps >= UNBOUNDED or count < 2:
-            continue
-        lines[f"the worst of {count} for each scan, {ball_words(norm, eps)}"] = dict(outcomes)
+    lines: dict[str, Ball | None] = {"no attack": None}
+    for (norm, eps), count in measured_balls(record).items():
+        if count > 1:
+            lines[f"the worst of {count} for each scan, {ball_words(norm, eps)}"] = (norm, eps)
     cells = []
-    for attack, found in lines.items():
-        for site in names:
-            own = sites == site
-            shares = [
-                report_share(reading_report("".join(np.array(list(found[reading]))[own]), groups[own]), name)
-                for reading in readings
-                for name in ("accuracy", "passed_wrong")
-            ]
-            cells.append([attack, site, str(int(own.sum())), *shares])
+    for attack, ball in lines.items():
+        found = {reading: site_reports(record, reading, ball) for reading in readings}
+        for site, report in found[readings[0]].items():
+            own = [found[reading][site] for reading in readings]
+            shares = [report_share(each, name) for each in own for name in ("accuracy", "passed_wrong")]
+            cells += [[attack, site, str(len(report["outcomes"])), *shares]] if site != ALL else []
     head = ["attack", "site", "n"]
     head += [f"{name}, {reading}" if purifies else name for reading in readings for name in HEAD[:2]]
     return section("**By site**", head, cells)
 
 
-def attacker(row: Record) -> str:
-    """Return what a row is called: who doesn't know the defence is told from the others."""
-    if not row["attack"]["method"]:
-        return row["title"]
-    return f"{row['title']}, made for the classifier alone" if row["name"].startswith("transfer") else row["title"]
-
-
 def test_lines(rows: Sequence[Record], judged: Sequence[Verdict | None]) -> list[str]:
     """Return why rows are withdrawn, and what keeps others from being green."""
     cells = [
-        [attacker(row), verdict.state, " ".join(verdict.faults) or f"no row to compare: {', '.join(verdict.missing)}"]
+        [
+            attacker_title(row),
+            verdict.state,
+            " ".join(verdict.faults) or f"no row to compare: {', '.join(verdict.missing)}",
+        ]
         for row, verdict in zip(rows, judged)
         if verdict and verdict.state != "green"
     ]
@@ -140,7 +137,7 @@ def made_lines(rows: Sequence[Record]) -> list[str]:
     head = ["attack", "n", "largest change, of ε", "device", "precision", "minutes", "command"]
     cells = [
         [
-            attacker(row),
+            attacker_title(row),
             str(row["n"]),
             f"{row['longest']:.3f}",
             row["device"],

@@ -12,17 +12,15 @@ import pytest
 import training.measure.white_box as measure
 from core.attacks import find_method, sees_defence
 from core.bundles import weights_record
-from core.evaluation.readings import READINGS
-from core.evaluation.sanity import MeasuredRow, verdicts
+from core.evaluation.white_box.readings import READINGS
+from core.evaluation.white_box.record import KEY, made_with_today, measured_rows, record_of_today
+from core.evaluation.white_box.sanity import MeasuredRow, verdicts
 from tests.defended import invented_calibration
 from tests.graded import Brightness, graded_bundle, graded_scans
 from training.measure.white_box import (
     BALLS,
-    KEY,
     all_rows,
     chosen_rows,
-    measured_rows,
-    record_of_today,
     record_white_box,
 )
 from training.publish.headlines import readme_table
@@ -185,7 +183,7 @@ def test_what_is_left_at_every_site_is_told_where_there_are_several():
 
 
 def measure_reading(word, groups):
-    from core.evaluation.readings import reading_report
+    from core.evaluation.white_box.readings import reading_report
 
     return reading_report(word, groups)
 
@@ -232,7 +230,7 @@ def test_rows_of_other_weights_or_limits_are_not_published_as_those_of_today(tmp
     report = {
         "rows": rows,
         "slow": [],
-        KEY: recorded() | {"made_with": measure.made_with_today(bundle, bundle.default_classifier)},
+        KEY: recorded() | {"made_with": made_with_today(bundle, bundle.default_classifier)},
     }
     (tmp_path / "results.json").write_text(json.dumps(report))
 

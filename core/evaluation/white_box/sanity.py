@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.attacks import ATTACKS, AttackSettings, sees_defence
-from core.evaluation.readings import RIGHT_BENEATH, SHARES, is_one_of
+from core.evaluation.white_box.readings import RIGHT_BENEATH, SHARES, is_one_of
 from core.statistics import bootstrap_interval
 
 QUERY = ("square", "rays")
@@ -22,7 +22,7 @@ MORE, OTHERS, FAR = "more steps or EOT", "other attackers", f"ε = {UNBOUNDED}/2
 
 @dataclass(frozen=True)
 class MeasuredRow:
-    """One attack on N scans: what it was, and reading → `core.evaluation.readings.Outcome`, a letter a scan."""
+    """One attack on N scans: what it was, and reading → `readings.Outcome`, a letter a scan."""
 
     attack: AttackSettings
     outcomes: Mapping[str, str]

@@ -18,7 +18,7 @@ from core.bundles.calibration import Limits
 from core.evaluation.datasets import Dataset, image_digest
 from core.evaluation.evaluation import own_limits
 from core.evaluation.journal import Journal, fingerprint
-from core.evaluation.readings import READINGS, ScanReading, read_scans, reading_report
+from core.evaluation.white_box.readings import READINGS, ScanReading, read_scans, reading_report
 from core.statistics import bootstrap_interval
 
 Progress = Callable[[int], None]
@@ -63,7 +63,7 @@ def attack_and_read(
     -------
     dict
         n; undefended and its interval; longest, the largest change in units of ε; readings, by name, each as
-        `core.evaluation.readings.reading_report` gives it.
+        `core.evaluation.white_box.readings.reading_report` gives it.
 
     Raises
     ------

@@ -1,0 +1,94 @@
+"""White box: how the defence holds against an attacker who knows all of it, and what that costs unattacked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from pages.detect.white_box_chart import HEIGHT, trade_chart
+from pages.detect.white_box_words import attacker_rows, ball_words, made_told, site_rows, trade_told
+from pages.shared.records import draw_command, draw_finding, draw_unrecorded
+from pages.shared.visit.stage import draw_chart
+from pages.shared.words import heading, plain
+
+if TYPE_CHECKING:
+    from core import Bundle
+    from core.evaluation.white_box.record import Ball
+
+Record = Mapping[str, Any]
+MEASURE = "python -m training.measure.white_box --data FILE --bundle {bundle} --policy {policy}"
+WHAT = (
+    "Whoever attacks here knows the classifier, the detector with its thresholds and the purifier, and works against "
+    "all of them at once. Each scan meets the worst for it of the attacks that were measured."
+)
+
+
+def draw_white_box(models: Bundle) -> None:
+    """The trade between the policies, site by site, and every attacker's row."""
+    records = _records((models.name, *models.hashes.values()), models)
+    for policy in (policy for policy, record in records.items() if not record):
+        command = MEASURE.format(bundle=models.name, policy=policy)
+        whose = f"the {policy} policy"
+        draw_unrecorded(f"Not measured with the weights of today: {whose}.", command, whose)
+    known = {policy: record for policy, record in records.items() if record}
+    if not known:
+        return
+    st.markdown(WHAT)
+    ball, reading = _draw_choice(known)
+    trade = _trade(known, ball, reading)
+    if not trade:
+        st.info("Not measured in this ball, or not without an attack.", icon=":material/info:")
+        return
+    draw_finding(trade_told(trade, ball))
+    if sum(len(points) for points in trade.values()) > 1:
+        draw_chart(
+            trade_chart(trade, ball_words(*ball)), HEIGHT, key="white-box-trade",
+            alt="Right answers under attack against right answers without one, by policy and site",
+        )  # fmt: skip
+    st.table(site_rows(trade), hide_index=True)
+    for policy, record in known.items():
+        _draw_attackers(policy, record, reading)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _records(key: tuple[str, ...], _models: Bundle) -> dict[str, Record]:
+    """Policy → what is recorded; thresholds are fitted anew for that, so it is asked once."""
+    from core.bundles import policy_classifiers
+    from core.evaluation.white_box.record import record_of_today
+
+    return {policy: record_of_today(_models, policy) for policy in policy_classifiers(_models)}
+
+
+def _draw_choice(known: Mapping[str, Record]) -> tuple[Ball, str]:
+    """How far the attacker may go, and how often a scan is submitted."""
+    from core.evaluation.white_box.readings import READINGS
+    from core.evaluation.white_box.record import measured_balls
+
+    balls = list(dict.fromkeys(ball for record in known.values() for ball in measured_balls(record)))
+    left, right = st.columns(2)
+    ball = left.selectbox(
+        "Attack", balls, key="white-box-ball", format_func=lambda ball: ball_words(*ball), persist_state="session"
+    )
+    reading = right.selectbox(
+        "Answers", READINGS, key="white-box-reading", persist_state="session",
+        format_func=lambda name: f"{heading(name)}: {READINGS[name]}",
+    )  # fmt: skip
+    return ball, reading
+
+
+def _trade(known: Mapping[str, Record], ball: Ball, reading: str) -> dict[str, list[Any]]:
+    """Policy → its points, where there are any."""
+    from core.evaluation.white_box.record import trade_points
+
+    found = {policy: trade_points(record, reading, ball) for policy, record in known.items()}
+    return {policy: points for policy, points in found.items() if points}
+
+
+def _draw_attackers(policy: str, record: Record, reading: str) -> None:
+    """Every attacker's row, and what tests for masked gradients say of it."""
+    with st.expander(f"Attacker by attacker: the {policy} policy", icon=":material/table:"):
+        st.table(attacker_rows(record, reading), hide_index=True)
+    st.caption(f"{heading(policy)}: {plain(made_told(record))}")
+    draw_command("\n".join(row["command"] for row in record["rows"]), f"the {policy} policy")

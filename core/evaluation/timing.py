@@ -10,7 +10,8 @@ import torch
 
 from core import compute
 from core.attacks import attack_scan
-from core.bundles import Bundle, load_bundle
+from core.bundles import Bundle, load_bundle, policy_classifiers
+from core.bundles.policies import HARDENED
 from core.defence.pipeline import examine
 from core.scans import Scan, load_scan, sample_scans
 
@@ -28,11 +29,15 @@ def measure_timings(bundle: Bundle) -> dict[str, str]:
         attacked = attack_scan(scan, bundle)
         seconds.append(time.perf_counter() - start)
     assert examine(attacked, bundle).purification and not examine(scan, bundle).purification
-    return {
+    timings = {
         f"`examine`, nothing flagged ({_precision()})": _milliseconds(scan, bundle),
         f"`examine`, flagged and purified ({_precision()})": _milliseconds(attacked, bundle),
-        "PGD-40 on one scan": f"{1000 * statistics.median(seconds):.0f} ms",
     }
+    if hardened := policy_classifiers(bundle).get(HARDENED):
+        timings[f"`examine` of the same under the hardened policy ({_precision()})"] = _milliseconds(
+            attacked, bundle, hardened
+        )
+    return timings | {"PGD-40 on one scan": f"{1000 * statistics.median(seconds):.0f} ms"}
 
 
 def machine() -> str:
@@ -45,8 +50,8 @@ def _precision() -> str:
     return str(compute.fast_dtype()).removeprefix("torch.")
 
 
-def _milliseconds(scan: Scan, bundle: Bundle) -> str:
-    totals = [examine(scan, bundle).seconds["total"] for _ in range(WARM_UP + REPEATS)][WARM_UP:]
+def _milliseconds(scan: Scan, bundle: Bundle, classifier: str | None = None) -> str:
+    totals = [examine(scan, bundle, classifier=classifier).seconds["total"] for _ in range(WARM_UP + REPEATS)][WARM_UP:]
     return f"{1000 * statistics.median(totals):.0f} ms"
 
 

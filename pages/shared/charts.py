@@ -19,8 +19,8 @@ MORE_COLOURS = {"light": ("#00795a", "#9c4a7c"), "dark": ("#35d0a2", "#e59ac8")}
 BACKGROUNDS = {"light": "#ffffff", "dark": "#0b1015"}  # as in the theme
 DASHES = ("solid", "dash", "dot", "dashdot")
 SYMBOLS = ("circle", "square", "diamond", "x")
-# Where a name may stand by its point, to the side and up; about how large a chart on a narrow screen, a letter and a mark
-# are, in pixels: what is clear there is clear on a wide one.
+# Where a name may stand by its point, to the side and up; about how large a chart on a narrow screen, a letter and a
+# mark are, in pixels: what is clear there is clear on a wide one.
 SIDES = {
     "bottom left": (-1, -1), "top left": (-1, 1), "bottom right": (1, -1), "top right": (1, 1),
     "bottom center": (0, -1), "top center": (0, 1), "middle left": (-1, 0), "middle right": (1, 0),

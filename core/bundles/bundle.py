@@ -291,10 +291,14 @@ def content_of(bundle: Bundle) -> Content:
 def weights_record(bundle: Bundle, classifier: str, parts: Iterable[str] = ()) -> dict[str, str]:
     """File → SHA-256 of everything trained that this classifier's figures depend on: not the other classifiers.
 
-    Of `FAMILY` it holds only the `parts` that a purifier works with.
+    Of `FAMILY` it holds only the `parts` that a purifier works with. The same file answers otherwise where it is asked
+    about mirror images as well, which is said beside its SHA-256.
     """
     own = {classifier, bundle.answering(classifier)}
     others = {entry["file"] for name, entry in bundle.facts["classifiers"].items() if name not in own}
     others |= {bundle.facts[part]["file"] for part in FAMILY if part in bundle.facts and part not in parts}
     trained = {file: sha256 for file, sha256 in bundle.hashes.items() if file.endswith(".safetensors")}
-    return {file: sha256 for file, sha256 in trained.items() if file not in others}
+    entries = bundle.facts["classifiers"].values()
+    mirrored = {entry["file"] for entry in entries if entry.get("config", {}).get("mirrored")}
+    marked = {file: f"{sha256}, mirrored" if file in mirrored else sha256 for file, sha256 in trained.items()}
+    return {file: mark for file, mark in marked.items() if file not in others}

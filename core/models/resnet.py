@@ -1,5 +1,8 @@
 """ResNet classifiers, with their normaliser inside so that pixels stay in [0, 1] everywhere else."""
 
+from collections.abc import Callable
+
+import torch
 from timm.models.resnet import BasicBlock, ResNet
 from torch import Tensor, nn
 from torch.nn import functional
@@ -25,11 +28,16 @@ class NarrowResNet18(nn.Module):
     shrink : int
         Averages squares of so many pixels before anything else: 2 looks at half the resolution, in a quarter of the
         time.
+    mirrored : bool
+        Answers with the mean of the logits for a scan and for its mirror image, left for right, so that an attack has
+        to mislead both. Feature maps are those of the scan alone.
     """
 
-    def __init__(self, in_channels: int, class_count: int, width: int = HALF_WIDTH, shrink: int = 1):
+    def __init__(
+        self, in_channels: int, class_count: int, width: int = HALF_WIDTH, shrink: int = 1, mirrored: bool = False
+    ):
         super().__init__()
-        self.shrink = shrink
+        self.shrink, self.mirrored = shrink, mirrored
         self.network = ResNet(
             BasicBlock,  # type: ignore[arg-type]  # timm writes an instance where it takes the class
             (2, 2, 2, 2),
@@ -56,7 +64,10 @@ class NarrowResNet18(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, C, H, W) pixels in [0, 1] → (B, classes) logits."""
-        return self.classify(self.feature_maps(pixels))
+        if not self.mirrored:
+            return self.classify(self.feature_maps(pixels))
+        both = _paired(lambda sides: self.classify(self.feature_maps(sides)))
+        return both(_with_mirror_image(pixels)).mean(1)
 
     def stages(self) -> tuple[Stage, ...]:
         """The stem, the eight residual blocks, and the head."""
@@ -68,7 +79,12 @@ class NarrowResNet18(nn.Module):
             for name, layer in layers.items()
             for index, block in enumerate(layer)
         ]
-        return stem, *blocks, Stage("head", ("network.global_pool", "network.fc"), net.forward_head)
+        head = Stage("head", ("network.global_pool", "network.fc"), net.forward_head)
+        if not self.mirrored:
+            return stem, *blocks, head
+        first = stem._replace(run=lambda pixels: _paired(self._stem)(_with_mirror_image(pixels)))
+        last = head._replace(run=lambda maps: _paired(net.forward_head)(maps).mean(1))
+        return first, *(block._replace(run=_paired(block.run)) for block in blocks), last
 
     def _stem(self, pixels: Tensor) -> Tensor:
         normalised = (pixels - PIXEL_MEAN) / PIXEL_STD
@@ -76,3 +92,13 @@ class NarrowResNet18(nn.Module):
             normalised = functional.avg_pool2d(normalised, self.shrink)
         net = self.network
         return net.maxpool(net.act1(net.bn1(net.conv1(normalised))))
+
+
+def _with_mirror_image(pixels: Tensor) -> Tensor:
+    """(B, C, H, W) → (B, 2, C, H, W)."""
+    return torch.stack((pixels, pixels.flip(-1)), dim=1)
+
+
+def _paired(run: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """What does to the (B, 2, …) sides of each scan what `run` does to (B, …)."""
+    return lambda sides: run(sides.flatten(0, 1)).unflatten(0, sides.shape[:2])

@@ -7,6 +7,12 @@ from core.models.experts import resnet_mixture
 from core.models.resnet import NarrowResNet18
 from core.models.stages import Stage
 
+NETWORKS = [
+    NarrowResNet18(1, 2, width=4),
+    NarrowResNet18(1, 2, width=4, mirrored=True),
+    resnet_mixture(1, 2, count=2, width=4),
+]
+
 
 class Doubling(nn.Module):
     """x → 2x → 2x − 1, in two stages."""
@@ -44,7 +50,7 @@ def test_limits_themselves_are_inside(ranges):
     assert ranges.outside("relu", torch.tensor([[-0.5, 3.0], [-0.51, 0.0]])).tolist() == [False, True]
 
 
-@pytest.mark.parametrize("network", [NarrowResNet18(1, 2, width=4), resnet_mixture(1, 2, count=2, width=4)])
+@pytest.mark.parametrize("network", NETWORKS)
 def test_real_networks_stay_within_what_they_learned(network):
     pixels = torch.rand((3, 1, 32, 32), generator=torch.Generator().manual_seed(0))
     network.eval()

@@ -13,11 +13,11 @@ def small(kind):
     network = {"layered": Layered, "mixture": mixture}.get(kind)
     if network:
         return network(), images()
-    network = NarrowResNet18(1, 2, width=4) if kind == "resnet" else MedMamba(1, 2)
+    network = MedMamba(1, 2) if kind == "medmamba" else NarrowResNet18(1, 2, width=4, mirrored=kind == "mirrored")
     return network.eval(), torch.rand(4, 1, 32, 32, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("kind", ["layered", "mixture", "resnet", "medmamba"])
+@pytest.mark.parametrize("kind", ["layered", "mixture", "resnet", "mirrored", "medmamba"])
 @pytest.mark.parametrize("what", ["weight", "activation"])
 def test_answers_are_those_of_the_damaged_network(kind, what):
     network, pixels = small(kind)

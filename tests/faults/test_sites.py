@@ -20,7 +20,13 @@ from core.models.mamba import MedMamba
 from core.models.resnet import NarrowResNet18
 from tests.faults.chains import Layered, Signs, halves, images, mixture
 
-NETWORKS = [NarrowResNet18(1, 2, width=4), NarrowResNet18(3, 8, width=4, shrink=2), MedMamba(1, 2), Layered()]
+NETWORKS = [
+    NarrowResNet18(1, 2, width=4),
+    NarrowResNet18(3, 8, width=4, shrink=2),
+    NarrowResNet18(1, 2, width=4, mirrored=True),
+    MedMamba(1, 2),
+    Layered(),
+]
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: type(network).__name__)

@@ -2,7 +2,7 @@
 
 python -m training.publish.assemble --mae FILE --unet FILE --classifier resnet18=FILE
 python -m training.publish.assemble --classifier robust=FILE --answers-purified resnet18=robust
-python -m training.publish.assemble --classifier hardened=FILE --hardened hardened
+python -m training.publish.assemble --classifier hardened=FILE --hardened hardened --mirrored hardened
 python -m training.publish.assemble --bundle blood-cells --classifier mamba=FILE
 python -m training.publish.assemble --mask-dit FILE
 python -m training.publish.assemble --robust-mae FILE --robust-mask-dit FILE
@@ -48,6 +48,9 @@ def main() -> None:
         help="on scans that are purified for NAME, the classifier OTHER answers",
     )
     parser.add_argument("--hardened", metavar="NAME", help="the classifier that answers under the hardened policy")
+    parser.add_argument(
+        "--mirrored", action="append", default=[], metavar="NAME", help="it answers on the mirror image as well"
+    )
     parser.add_argument("--acquisition", type=Path, help="tells plane and sequence")
     arguments = parser.parse_args()
     folder = WEIGHTS / arguments.bundle
@@ -91,6 +94,9 @@ def main() -> None:
     for entry in arguments.answers_purified:
         name, other = entry.split("=", 1)
         facts["classifiers"][name]["robust"] = other
+    for name in arguments.mirrored:
+        entry = facts["classifiers"][name]
+        entry["config"] = entry.get("config", {}) | {"mirrored": True}
     if arguments.hardened:
         facts[HARDENED] = arguments.hardened
     if {"mae", "unet"} <= facts.keys():

@@ -86,6 +86,20 @@ def test_a_medmamba_for_blood_cells_becomes_a_bundle_of_classifiers_alone(run, t
     assert logits.shape == (1, 8) and set(bundle.hashes) == {"mamba.safetensors"}
 
 
+def test_a_classifier_may_be_asked_about_the_mirror_image_as_well(data, run, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    run(classifier, "--data", data, "--out", out, "--steps", 0)
+    for module in (assemble, loading):
+        monkeypatch.setattr(module, "WEIGHTS", tmp_path / "weights")
+    file, pixels = out / "resnet18.safetensors", torch.rand(2, 1, 128, 128)
+    run(assemble, "--classifier", f"resnet18={file}")
+    alone = loading.load_bundle("brain-mri").classifiers["resnet18"]
+    run(assemble, "--mirrored", "resnet18")
+    both = loading.load_bundle("brain-mri").classifiers["resnet18"]
+    with torch.no_grad():
+        torch.testing.assert_close(both(pixels), (alone(pixels) + alone(pixels.flip(-1))) / 2)
+
+
 def test_two_runs_with_one_seed_start_alike(data, run, tmp_path):
     def weights(out, seed):
         run(classifier, "--data", data, "--out", tmp_path / out, "--steps", 0, "--seed", seed)

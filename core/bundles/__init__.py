@@ -11,8 +11,8 @@ from core.bundles.bundle import (
     diffusion_of,
     family_of,
     mae_of,
-    weights_record,
 )
+from core.bundles.digests import classifier_sha256, weights_record
 from core.bundles.loading import (
     ARCHITECTURES,
     WEIGHTS,
@@ -39,6 +39,7 @@ __all__ = [
     "Input",
     "bundle_input",
     "bundle_names",
+    "classifier_sha256",
     "classifier_under",
     "content_of",
     "diffusion_of",

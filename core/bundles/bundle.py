@@ -1,6 +1,6 @@
 """Everything learned for one clinical task, as one record."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -286,19 +286,3 @@ def content_of(bundle: Bundle) -> Content:
     if bundle.content is None:
         raise BundleError(bundle.lacks)
     return bundle.content
-
-
-def weights_record(bundle: Bundle, classifier: str, parts: Iterable[str] = ()) -> dict[str, str]:
-    """File → SHA-256 of everything trained that this classifier's figures depend on: not the other classifiers.
-
-    Of `FAMILY` it holds only the `parts` that a purifier works with. The same file answers otherwise where it is asked
-    about mirror images as well, which is said beside its SHA-256.
-    """
-    own = {classifier, bundle.answering(classifier)}
-    others = {entry["file"] for name, entry in bundle.facts["classifiers"].items() if name not in own}
-    others |= {bundle.facts[part]["file"] for part in FAMILY if part in bundle.facts and part not in parts}
-    trained = {file: sha256 for file, sha256 in bundle.hashes.items() if file.endswith(".safetensors")}
-    entries = bundle.facts["classifiers"].values()
-    mirrored = {entry["file"] for entry in entries if entry.get("config", {}).get("mirrored")}
-    marked = {file: f"{sha256}, mirrored" if file in mirrored else sha256 for file, sha256 in trained.items()}
-    return {file: mark for file, mark in marked.items() if file not in others}

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 
 from core import compute
-from core.bundles import Bundle, BundleError
+from core.bundles import Bundle, BundleError, classifier_sha256
 from core.encryption import EncryptedPrediction, Head, Preset, Server, encrypted_steps, open_session
-from core.faults.record import weights_today
 from core.faults.samples import labelled_samples
 from core.federation.configurations import MEASURES, Measured, measure
 from core.models.vit import class_tokens
@@ -166,7 +165,7 @@ def read_encryption(bundle: Bundle, classifier: str) -> EncryptionRecord | None:
     path = bundle.folder / FILE
     try:
         entry = json.loads(path.read_text(encoding="utf-8")).get(classifier) if path.is_file() else None
-        if entry is None or entry["made_with"] != weights_today(bundle, classifier):
+        if entry is None or entry["made_with"] != classifier_sha256(bundle, classifier):
             return None
         return EncryptionRecord(
             command=entry["command"],

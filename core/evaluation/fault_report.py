@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from core import compute
-from core.bundles import Bundle
+from core.bundles import Bundle, classifier_sha256
 from core.evaluation.datasets import load_for
 from core.faults.bits import FORMATS
 from core.faults.campaign import Trial, campaign_summary, check_guard, measure_faults, run_campaign
 from core.faults.draws import CampaignSettings
-from core.faults.record import read_faults, weights_today
+from core.faults.record import read_faults
 from core.faults.samples import labelled_samples
 from core.faults.sites import private_copy
 from core.faults.worst_case import SearchStep, worst_case_steps
@@ -212,7 +212,7 @@ def _settings(bundle: Bundle, classifier: str, options: FaultOptions, scans: _Sc
         "bundle": bundle.name,
         **taken,
         "data_sha256": scans.sha256,
-        "weights_sha256": weights_today(bundle, classifier),
+        "weights_sha256": classifier_sha256(bundle, classifier),
         "device": compute.device().type,
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
     }

@@ -8,7 +8,7 @@ parameter touched on networks that visitors share.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -242,14 +242,21 @@ def _asked(method: str, part: _Part, batch: Tensor, seed: int) -> Tensor:
 
 
 def _grad_cam(part: _Part, batch: Tensor) -> Tensor:
-    """(1, h, w): the feature maps, weighted by their mean gradients."""
+    """(1, h, w): the feature maps, weighted by their mean gradients; the mean of both sides where both are asked."""
     if not (hasattr(part.network, "feature_maps") and hasattr(part.network, "classify")):
         raise ValueError("Grad-CAM needs a network with feature maps; ask for the experts of a mixture one by one.")
+    if not getattr(part.network, "mirrored", False):
+        return _cam(part, part.network, batch)
+    return (_cam(part, part.network, batch) + _cam(part, part.network, batch.flip(-1)).flip(-1)) / 2
+
+
+def _cam(part: _Part, network: Any, batch: Tensor) -> Tensor:
+    """(1, h, w): the same of a scan as it is."""
     with torch.no_grad():
-        maps, weight = part.network.feature_maps(batch), part.weight(batch)
+        maps, weight = network.feature_maps(batch), part.weight(batch)
     with torch.enable_grad():
         maps = maps.detach().requires_grad_()
-        slopes = torch.autograd.grad(log_odds(part.network.classify(maps), part.label).sum(), maps)[0]
+        slopes = torch.autograd.grad(log_odds(network.classify(maps), part.label).sum(), maps)[0]
     return weight * (slopes.mean((2, 3), keepdim=True) * maps.detach()).sum(1)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.bundles import Bundle, BundleError
+from core.bundles import Bundle, BundleError, classifier_sha256
 from core.faults.ranges import Ranges
 from core.faults.study import Study
 
@@ -253,13 +253,8 @@ def read_faults(bundle: Bundle, classifier: str) -> FaultRecord:
         raise BundleError(f"{bundle.name}/{FILE} can't be read; run training.measure.faults again.") from error
 
 
-def weights_today(bundle: Bundle, classifier: str) -> str:
-    """SHA-256 of a classifier's weights file: what a study is `made_with`."""
-    return bundle.hashes[bundle.facts["classifiers"][classifier]["file"]]
-
-
 def _record(bundle: Bundle, classifier: str, entries: Mapping[str, Any]) -> FaultRecord:
-    today = weights_today(bundle, classifier)
+    today = classifier_sha256(bundle, classifier)
     fresh = {name: entry for name, entry in entries.items() if entry["made_with"] == today}
     return FaultRecord(
         bundle=bundle.name,

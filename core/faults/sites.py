@@ -68,10 +68,11 @@ def activation_sites(network: nn.Module, pixels: Tensor) -> dict[str, int]:
     """
     private, sizes = private_copy(network), dict[str, int]()
     pixels = pixels[:1].expand(2, -1, -1, -1)  # two, so that an output that folds the batch into something else is told
+    batches = (2, 4) if getattr(network, "mirrored", False) else (2,)  # its modules see the mirror images as well
 
     def note(name: str, output: object) -> None:
-        if isinstance(output, Tensor) and output.is_floating_point() and output.shape[:1] == (2,):
-            sizes.setdefault(name, output.numel() // 2)
+        if isinstance(output, Tensor) and output.is_floating_point() and output.ndim and len(output) in batches:
+            sizes.setdefault(name, output.numel() // len(output))
 
     for name, module in leaf_modules(private).items():
         module.register_forward_hook(lambda _module, _inputs, output, name=name: note(name, output))

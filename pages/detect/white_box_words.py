@@ -17,10 +17,12 @@ OUTCOMES = {
     "alarm_alone": "Alarm alone",
 }  # fmt: skip
 NO_TEST = "no test"
+UNPROVEN = "; not proven: the attacks’ own tests, below, are failed or incomplete"
 HOW = (
     "“Alarm alone”: an alarm or a refusal where the answer was, or would have been, right. Tests for masked "
-    "gradients: more steps are never weaker, who sees less is never stronger, and ε = 64/255 leaves nothing right; a "
-    "row that fails one is withdrawn. Each scan is judged with thresholds that its fold (one of five) had no part in. "
+    "gradients: more steps must not be weaker, who sees less not stronger, and ε = 64/255 must leave nothing right. A "
+    "row that fails one is withdrawn and proves nothing; one for which a test has no row to compare with is "
+    "incomplete. Each scan is judged with thresholds that its fold (one of five) had no part in. "
     "Intervals: 95 %, bootstrap over near-duplicate groups."
 )
 
@@ -41,10 +43,27 @@ def trade_told(trade: Mapping[str, Sequence[TradePoint]], ball: Ball) -> str:
     """What each policy leaves right, unattacked and attacked, on all scans."""
     said = [
         f"{policy} **{share_text(points[0].attacked)}** of {points[0].attacked.n} scans, each under the worst of "
-        f"{points[0].attackers} for it ({share_text(points[0].unattacked)} without an attack)"
+        f"{points[0].attackers} attacks for it, {points[0].knowing} of them made against the defence "
+        f"({share_text(points[0].unattacked)} without an attack{'' if points[0].proven else UNPROVEN})"
         for policy, points in trade.items()
     ]
     return f"Right under attack, {ball_words(*ball)}: {'; '.join(said)}."
+
+
+def verdicts_told(record: Mapping[str, Any]) -> list[str]:
+    """Why attackers' rows are withdrawn or incomplete, a sentence each."""
+    from core.evaluation.white_box.record import attacker_title, measured_rows
+    from core.evaluation.white_box.sanity import verdicts
+
+    judged = verdicts(measured_rows(record), record["scans"]["groups"])
+    found = [(heading(attacker_title(row)), verdict) for row, verdict in zip(record["rows"], judged) if verdict]
+    withdrawn = [f"{title}, withdrawn: {' '.join(verdict.faults)}" for title, verdict in found if verdict.faults]
+    incomplete = [
+        f"{title}, incomplete: no row to compare with for {' and '.join(verdict.missing)}."
+        for title, verdict in found
+        if verdict.state == "incomplete"
+    ]
+    return withdrawn + incomplete
 
 
 def site_rows(trade: Mapping[str, Sequence[TradePoint]]) -> list[dict[str, str]]:

@@ -80,6 +80,8 @@ def _enlarge(part: Any, times: float) -> None:
     for name in ("size", "width"):
         if name in part and isinstance(part[name], int | float):
             part[name] *= times
+        elif name in part and isinstance(part[name], list | tuple):
+            part[name] = [times * size for size in part[name]]
 
 
 def curve(points: list[tuple[int, float]], now: int, span: list[float] | None = None) -> go.Figure:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.bundles import BundleError
+from core.bundles import BundleError, classifier_sha256
 from core.encryption import EncryptedPrediction, Server, default_preset, head_of
 from core.evaluation.encrypted import (
     FILE,
@@ -17,7 +17,6 @@ from core.evaluation.encrypted import (
     summary,
     tokens_of,
 )
-from core.faults.record import weights_today
 from core.federation.configurations import MEASURES
 from core.federation.tokens import token_classifiers
 from core.models.vit import class_tokens
@@ -78,7 +77,7 @@ def test_a_record_is_read_with_the_weights_it_was_made_with_only(cells, monkeypa
     head = found._asdict() | {
         name: {key: list(value) for key, value in getattr(found, name).items()} for name in ("plain", "encrypted")
     }
-    today = weights_today(cells, "vit")
+    today = classifier_sha256(cells, "vit")
     entry = {
         "made_with": today,
         "command": "c",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -139,6 +140,23 @@ def test_attackers_who_know_the_defence_are_read_as_one_asks(page: Callable[[str
     weaker = app.table[0].value
     assert "ℓ∞ 4/255" in texts(app) and not app.exception
     assert hardened != list(weaker[weaker["Policy"] == "Hardened"]["Right, attacked"])
+
+
+def test_a_record_that_has_only_begun_is_said_to_be_so(
+    page: Callable[[str], AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from core.evaluation.white_box.record import results_entry
+
+    def begun(folder: Path, name: str) -> Any:
+        entry = results_entry(folder, name)
+        return {**entry, "rows": entry["rows"][:2]} if entry else {}
+
+    monkeypatch.setattr("core.evaluation.white_box.record.results_entry", begun)
+    other = replace(load_bundle(), hashes=load_bundle().hashes | {"not-loaded.txt": "9" * 64})
+    for place in ("pages.shared.runtime.bundle", "pages.shared.pickers.bundle"):
+        monkeypatch.setattr(place, lambda name: other)
+    app = page("White box")
+    assert "No attack of a limited size was measured yet" in texts(app) and not app.exception
 
 
 def test_attackers_who_were_not_measured_are_named_with_the_command(

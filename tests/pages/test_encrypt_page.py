@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.bundles import Bundle
+from core.bundles import Bundle, classifier_sha256
 from core.encryption import shared_server
 from core.encryption.client import Client
 from core.evaluation import encrypted
 from core.evaluation.encrypted import FILE, LabelledTokens
-from core.faults.record import weights_today
 from core.federation import tokens
 from core.federation.configurations import CONFIGURATIONS, MEASURES
 from pages.encrypt.state import EncryptState
@@ -67,7 +66,7 @@ def section(app: AppTest, name: str) -> AppTest:
 def entry(models: Bundle, **changes: object) -> dict[str, object]:
     head = {"head": "linear", "preset": "linear", "n": 9, "clear": 8, "same": 9, "same_clear": 8, "max_error": 2e-4}
     known = {
-        "made_with": weights_today(models, "vit"),
+        "made_with": classifier_sha256(models, "vit"),
         "command": "python -m training.measure.encrypted --data cells.zip",
         "n": 9,
         "seed": 0,

@@ -21,14 +21,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from core.bundles import Bundle, load_bundle
+from core.bundles import Bundle, classifier_sha256, load_bundle
 from core.compute import device
 from core.encryption import KINDS, PRESETS, Client, Head, Preset, Server, default_preset, encrypted_mean, head_of
 from core.encryption.client import chunk_size
 from core.encryption.timing import measure_timings
 from core.evaluation.datasets import Dataset
 from core.evaluation.encrypted import FILE, Summary, ask_steps, summary
-from core.faults.record import weights_today
 from core.federation.communication import communication
 from core.federation.configurations import HEAD, NETWORK, Examples, TrainingSettings, compare_steps, zero_head
 from core.federation.hospitals import make_hospitals
@@ -75,7 +74,7 @@ def measured(
         scans.limited(limit, options.seed) for scans in (data.split("train"), validation_scans(data, options))
     )
     entry = {
-        "made_with": weights_today(bundle, classifier),
+        "made_with": classifier_sha256(bundle, classifier),
         "command": bundle_command("training.measure.encrypted", bundle.name, options),
         "data": data.sha256,
         "n": len(val),

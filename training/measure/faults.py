@@ -19,10 +19,10 @@ import torch
 from tqdm import tqdm
 
 from core import compute
-from core.bundles import Bundle, load_bundle
+from core.bundles import Bundle, classifier_sha256, load_bundle
 from core.evaluation.datasets import Dataset
 from core.faults.ranges import Ranges, learn_ranges
-from core.faults.record import FILE, STUDIES, weights_today
+from core.faults.record import FILE, STUDIES
 from core.faults.study import data_files, same_data
 from training.files import read_json, write_json
 from training.measure.flips.bench import Bench
@@ -87,7 +87,7 @@ def asked(bundle: Bundle, named: Sequence[str] | None) -> list[str]:
 def record_classifier(bench: Bench, studies: Sequence[str], data: Sequence[str]) -> None:
     """All that one classifier still lacks."""
     path = bench.bundle.folder / FILE
-    made_with = {"made_with": weights_today(bench.bundle, bench.classifier)}
+    made_with = {"made_with": classifier_sha256(bench.bundle, bench.classifier)}
     made_with |= {"data_sha256": bench.val.sha256, "seed": bench.seed}
 
     def known() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from core import compute
 from core.attacks import AttackSettings
-from core.bundles import Bundle, load_bundle
+from core.bundles import Bundle, classifier_sha256, load_bundle
 from core.evaluation.datasets import Dataset
 from core.explanation.gates import FILE
 from core.explanation.mixture import mixtures
@@ -48,7 +48,7 @@ def record_gates(data: Dataset, bundle: Bundle, classifier: str, options: argpar
         "data": data.sha256,
         "split": SPLIT,
         "seed": options.seed,
-        "weights": bundle.hashes[bundle.facts["classifiers"][classifier]["file"]],
+        "weights": classifier_sha256(bundle, classifier),
         "labels": data.labels.tolist(),
     }
     known = read_json(path)

@@ -21,7 +21,7 @@ from sklearn.model_selection import GroupKFold
 from torch import nn
 
 from core import compute
-from core.bundles import file_sha256, load_bundle
+from core.bundles import classifier_sha256, file_sha256, load_bundle
 from core.evaluation.datasets import Dataset
 from core.statistics import auc, auc_interval, bootstrap_interval, calibration_error
 from training.files import read_results, write_json, write_results
@@ -69,7 +69,7 @@ def chosen_classifier(name: str, bundle: str) -> tuple[nn.Module, str]:
     """Return a classifier of a bundle, or a recipe's, and the SHA-256 of its weights file."""
     if Path(name).suffix != ".safetensors":
         loaded = load_bundle(bundle)
-        return loaded.classifiers[name], loaded.hashes[loaded.facts["classifiers"][name]["file"]]
+        return loaded.classifiers[name], classifier_sha256(loaded, name)
     task = TASKS[bundle]
     return trained_classifier(Path(name), task["input"]["channels"], len(task["classes"])), file_sha256(Path(name))
 

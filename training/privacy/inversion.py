@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.bundles import WEIGHTS, Bundle, load_bundle
+from core.bundles import WEIGHTS, Bundle, classifier_sha256, load_bundle
 from core.faults.samples import Samples, labelled_samples
 from core.faults.sites import private_copy
 from core.federation.averaging import cross_entropy
@@ -88,7 +88,7 @@ def inversion_lines(bundle: Bundle) -> list[str]:
     today = {
         name: own
         for name, own in record.get("networks", {}).items()
-        if own["weights_sha256"] == weights_of(bundle, name)
+        if own["weights_sha256"] == classifier_sha256(bundle, name)
     }
     if not today:
         return ["Not measured with the weights of today; `python -m training.privacy.inversion` does it.", ""]
@@ -113,11 +113,6 @@ def words(row: Mapping[str, Any]) -> str:
     return f"{row['strategy']}{', privately' if row['private'] else ''}"
 
 
-def weights_of(bundle: Bundle, classifier: str) -> str:
-    """Return the SHA-256 of a classifier's weights."""
-    return bundle.hashes[bundle.facts["classifiers"][classifier]["file"]]
-
-
 def looked_at(bundle: Bundle, samples: Samples, look: Look, options: Any) -> dict[str, Any]:
     """Return what comes of one network's updates, over scans: the mean PSNR and SSIM of each case."""
     network = bundle.classifiers[look.classifier]
@@ -134,7 +129,7 @@ def looked_at(bundle: Bundle, samples: Samples, look: Look, options: Any) -> dic
             *_, last = invert_steps(network, update, pixels.shape[1:], generator, settings, guess, int(label))
             found[case].append(quality(pixels, last.estimate))
     rows = [line(case, own) for case, own in found.items()]
-    return {"weights_sha256": weights_of(bundle, look.classifier), "scans": len(places), "rows": rows}
+    return {"weights_sha256": classifier_sha256(bundle, look.classifier), "scans": len(places), "rows": rows}
 
 
 def chosen(labels: Tensor, each: int) -> Iterator[int]:

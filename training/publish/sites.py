@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from core.bundles import Bundle
+from core.bundles import Bundle, classifier_sha256
 from training.files import read_results
 from training.measure.leave_one_out import KEY as LEFT_OUT
 from training.measure.sites import KEY as SITES
@@ -53,8 +53,8 @@ def sites_tables(bundle: Bundle) -> list[str]:
     """
     lines = []
     for name, record in read_results(bundle.folder).get(SITES, {}).items():
-        entry = bundle.facts["classifiers"].get(name)
-        if entry is None or bundle.hashes[entry["file"]] != record["weights_sha256"]:
+        known = name in bundle.facts["classifiers"]
+        if not known or classifier_sha256(bundle, name) != record["weights_sha256"]:
             continue
         parts = {"all": record["all"]}
         for kind in KINDS:

@@ -12,6 +12,7 @@ from core.evaluation.white_box.record import (
     attacker_title,
     measured_balls,
     measured_rows,
+    proven_balls,
     record_of_today,
     site_reports,
 )
@@ -157,8 +158,7 @@ def headline_cells(record: Record, reading: str = "worst") -> list[list[str]]:
     classifier alone are among them, as whoever knows the defence has those as well, so the words tell how many aren't.
     """
     measured, groups = measured_rows(record), record.get("scans", {}).get("groups", [])
-    judged = verdicts(measured, groups)
-    proven = {ball(row) for row, verdict in zip(measured, judged) if row.kind == "exact" and is_green(verdict)}
+    proven = proven_balls(record)
     cells = []
     for norm, eps, count, outcomes in strongest(measured):
         if (norm, eps) in proven and eps < UNBOUNDED:
@@ -181,8 +181,3 @@ def ball(row: MeasuredRow) -> tuple[str, float]:
 def ball_words(norm: str, eps: float) -> str:
     """Return ``8/255`` or ``ℓ2 1``."""
     return radius_words(AttackSettings(eps=eps, norm=norm))
-
-
-def is_green(verdict: Verdict | None) -> bool:
-    """Return whether a row passed all tests."""
-    return verdict is not None and verdict.state == "green"

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from core.attacks import AttackSettings
+from core.attacks import AttackSettings, sees_defence
 from core.bundles import Bundle, classifier_under, weights_record
 from core.bundles.policies import CLINICAL
 from core.defence.fitting import cross_fitted_limits
@@ -13,7 +13,7 @@ from core.evaluation.journal import fingerprint
 from core.evaluation.operating_points import Share
 from core.evaluation.tradeoff import results_entry
 from core.evaluation.white_box.readings import reading_report
-from core.evaluation.white_box.sanity import UNBOUNDED, MeasuredRow, strongest
+from core.evaluation.white_box.sanity import UNBOUNDED, MeasuredRow, strongest, verdicts
 
 KEY = "white_box"
 ALL = "all"  # the scans of every site together
@@ -27,8 +27,10 @@ class TradePoint(NamedTuple):
         Right, without an attack and after the worst of those measured for each scan.
     unnoticed : Share
         Wrong after it, and without an alarm.
-    attackers : int
-        How many attacks were measured.
+    attackers, knowing : int
+        How many attacks were measured, and how many of them were made against the defence.
+    proven : bool
+        One that follows its gradient has passed all tests for masked gradients.
     """
 
     site: str
@@ -36,6 +38,8 @@ class TradePoint(NamedTuple):
     attacked: Share
     unnoticed: Share
     attackers: int
+    knowing: int
+    proven: bool
 
 
 def key_of(policy: str) -> str:
@@ -84,6 +88,17 @@ def measured_balls(record: Mapping[str, Any]) -> dict[Ball, int]:
     return {(norm, eps): count for norm, eps, count, _ in strongest(measured_rows(record)) if eps < UNBOUNDED}
 
 
+def proven_balls(record: Mapping[str, Any]) -> set[Ball]:
+    """Return where an attack that follows the defence's gradient has passed all tests for masked gradients."""
+    rows = measured_rows(record)
+    judged = verdicts(rows, record.get("scans", {}).get("groups", []))
+    return {
+        (row.attack.norm, row.attack.eps)
+        for row, verdict in zip(rows, judged)
+        if row.kind == "exact" and verdict and verdict.state == "green"
+    }
+
+
 def site_reports(record: Mapping[str, Any], reading: str, ball: Ball | None = None) -> dict[str, dict[str, Any]]:
     """Return the shares of `reading_report` by site, `ALL` first: unattacked, or after the worst in a ball for each
     scan. Empty where nobody measured that.
@@ -107,18 +122,26 @@ def site_reports(record: Mapping[str, Any], reading: str, ball: Ball | None = No
 
 
 def trade_points(record: Mapping[str, Any], reading: str, ball: Ball) -> list[TradePoint]:
-    """Return what a policy leaves right at every site, `ALL` first; empty where either side wasn't measured."""
+    """Return what a policy leaves right, of `ALL` and at every site where there are several.
+
+    Empty where either side wasn't measured.
+    """
     before, after = site_reports(record, reading), site_reports(record, reading, ball)
+    sites = ALL, *sorted(set(record["scans"]["sites"]))
+    attacks = [row.attack for row in measured_rows(record) if (row.attack.norm, row.attack.eps) == ball]
+    attacks = [attack for attack in attacks if attack.method]
     return [
         TradePoint(
             site,
             _share(before[site], "accuracy"),
             _share(after[site], "accuracy"),
             _share(after[site], "passed_wrong"),
-            measured_balls(record)[ball],
+            len(attacks),
+            sum(map(sees_defence, attacks)),
+            ball in proven_balls(record),
         )
-        for site in before
-        if site in after
+        for site in (sites if len(sites) > 2 else sites[:1])
+        if site in before and site in after
     ]
 
 

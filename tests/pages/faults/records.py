@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 from core import Bundle
+from core.bundles import classifier_sha256
 from core.faults import FORMATS
-from core.faults.record import FILE, weights_today
+from core.faults.record import FILE
 from core.faults.view import layers
 
 COMMAND = "python -m training.measure.faults --data invented.npz"
@@ -88,7 +89,7 @@ def _entries(bundle: Bundle, classifier: str, slope: float, made_with: str | Non
             for expert in experts
             for flips in (0, 1, 16)
         ]
-    facts = {"made_with": made_with or weights_today(bundle, classifier), "command": COMMAND, "n": 64, "seed": 0}
+    facts = {"made_with": made_with or classifier_sha256(bundle, classifier), "command": COMMAND, "n": 64, "seed": 0}
     return {study: facts | {"rows": found} for study, found in rows.items()}
 
 

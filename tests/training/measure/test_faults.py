@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from core.bundles import BundleError, file_sha256, load_bundle, loading
+from core.bundles import BundleError, classifier_sha256, file_sha256, load_bundle, loading
 from core.evaluation.datasets import load_for
 from core.faults import network_digest
-from core.faults.record import STUDIES, read_faults, weights_today
+from core.faults.record import STUDIES, read_faults
 from core.models.experts import resnet_mixture
 from tests.cells import CLASSES, NAME, SIDE, write_bundle
 from training.measure import faults
@@ -91,7 +91,7 @@ def test_every_study_is_read_back(measured):
         assert set(read.studies) == set(studies or STUDIES) and not read.stale and read.lack("flips") is None
         assert read.ranges.n == 12 and "head" in str(list(read.ranges.limits))
     study = read_faults(bundle, "resnet18").studies["bits"]
-    assert (study.n, study.seed, study.made_with) == (6, 0, weights_today(bundle, "resnet18"))
+    assert (study.n, study.seed, study.made_with) == (6, 0, classifier_sha256(bundle, "resnet18"))
     assert study.command.endswith("--classifier resnet18 --only bits")
     assert [row.bit for row in study.rows] == [*range(32), *range(16)]
     assert [row.field for row in study.rows][30:34] == ["exponent", "sign", "mantissa", "mantissa"]

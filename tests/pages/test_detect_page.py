@@ -149,7 +149,8 @@ def test_a_record_that_has_only_begun_is_said_to_be_so(
 
     def begun(folder: Path, name: str) -> Any:
         entry = results_entry(folder, name)
-        return {**entry, "rows": entry["rows"][:2]} if entry else {}
+        kept = [row for row in entry.get("rows", []) if row["name"] in ("no attack", "exact pgd linf 64")]
+        return {**entry, "rows": kept} if entry else {}
 
     monkeypatch.setattr("core.evaluation.white_box.record.results_entry", begun)
     other = replace(load_bundle(), hashes=load_bundle().hashes | {"not-loaded.txt": "9" * 64})

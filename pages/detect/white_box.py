@@ -15,7 +15,7 @@ from pages.shared.words import heading, plain
 
 if TYPE_CHECKING:
     from core import Bundle
-    from core.evaluation.white_box.record import Ball
+    from core.evaluation.white_box.record import Ball, TradePoint
 
 Record = Mapping[str, Any]
 UNMEASURED = "No attack of a limited size was measured yet, or not the scans without one."
@@ -31,7 +31,8 @@ def draw_white_box(models: Bundle) -> None:
     """The trade between the policies, site by site, and every attacker's row."""
     results = models.folder / "results.json"
     stamp = results.stat().st_mtime_ns if results.is_file() else 0
-    records = _records((models.name, stamp, *models.hashes.values()), models)
+    key = (models.name, stamp, *models.hashes.values())
+    records = _records(key, models)
     for policy in (policy for policy, record in records.items() if not record):
         command = MEASURE.format(bundle=models.name, policy=policy)
         whose = f"the {policy} policy"
@@ -41,10 +42,7 @@ def draw_white_box(models: Bundle) -> None:
         return
     st.markdown(WHAT)
     ball, reading = _draw_choice(models, known)
-    if ball is None:
-        st.info(UNMEASURED, icon=":material/info:")
-        return
-    trade = _trade(known, ball, reading)
+    trade = _trade(key, ball, reading, known) if ball else {}
     if not trade:
         st.info(UNMEASURED, icon=":material/info:")
         return
@@ -88,11 +86,14 @@ def _draw_choice(models: Bundle, known: Mapping[str, Record]) -> tuple[Ball | No
     return ball, reading
 
 
-def _trade(known: Mapping[str, Record], ball: Ball, reading: str) -> dict[str, list[Any]]:
-    """Policy → its points, where there are any."""
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _trade(
+    key: tuple[object, ...], ball: Ball, reading: str, _known: Mapping[str, Record]
+) -> dict[str, list[TradePoint]]:
+    """Policy → its points, where there are any; every interval is a bootstrap, so it is asked once."""
     from core.evaluation.white_box.record import trade_points
 
-    found = {policy: trade_points(record, reading, ball) for policy, record in known.items()}
+    found = {policy: trade_points(record, reading, ball) for policy, record in _known.items()}
     return {policy: points for policy, points in found.items() if points}
 
 

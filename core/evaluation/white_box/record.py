@@ -129,7 +129,7 @@ def trade_points(record: Mapping[str, Any], reading: str, ball: Ball) -> list[Tr
     before, after = site_reports(record, reading), site_reports(record, reading, ball)
     sites = ALL, *sorted(set(record["scans"]["sites"]))
     attacks = [row.attack for row in measured_rows(record) if (row.attack.norm, row.attack.eps) == ball]
-    attacks = [attack for attack in attacks if attack.method]
+    attacks, proven = [attack for attack in attacks if attack.method], ball in proven_balls(record)
     return [
         TradePoint(
             site,
@@ -138,7 +138,7 @@ def trade_points(record: Mapping[str, Any], reading: str, ball: Ball) -> list[Tr
             _share(after[site], "passed_wrong"),
             len(attacks),
             sum(map(sees_defence, attacks)),
-            ball in proven_balls(record),
+            proven,
         )
         for site in (sites if len(sites) > 2 else sites[:1])
         if site in before and site in after

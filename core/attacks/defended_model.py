@@ -103,13 +103,19 @@ class DefendedModel:
         return gather_evidence(pixels, self.bundle, self.network, self.seed)
 
     def alarm(self, evidence: Evidence) -> Tensor:
-        """(B,) above 0 where the image is flagged or altered and its own answer doesn't stand; differentiable.
+        """(B,) above 0 where the image is flagged, or purified and its own answer doesn't stand; differentiable.
 
         The logarithm of the largest ratio of a score to its threshold, or of certainty and instability to what is
-        borderline, whichever is smaller: it is enough to pass by one of the two.
+        borderline, whichever is smaller: it is enough to pass by one of the two. Limits that purify nothing leave an
+        altered image its answer, without an alarm, and a borderline one its flag.
         """
-        flag = _largest({name: evidence.scores[name] for name in self.limits.thresholds}, self.limits.thresholds)
-        if self.limits.borderline == NOTHING:
+        limits, purifies = self.limits.thresholds, self.limits.purifies
+        if not purifies:
+            limits = {name: limit for name, limit in limits.items() if name not in self.limits.altered}
+        if not limits:
+            return 0 * evidence.logits.sum(1) - 1
+        flag = _largest({name: evidence.scores[name] for name in limits}, limits)
+        if not purifies or self.limits.borderline == NOTHING:
             return flag
         answer = {"certainty": evidence.logits.softmax(1).amax(1), "instability": evidence.scores["instability"]}
         return torch.minimum(flag, _largest(answer, self.limits.borderline._asdict()))

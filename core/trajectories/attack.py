@@ -15,13 +15,13 @@ class Snapshot(NamedTuple):
     """The state after so many steps.
 
     step: how many steps were done, 0 for the image itself; loss: what the attack climbs, as its last step found it,
-    None where there is none; probability: of the original class, in [0, 1], None where nobody asked; size: of the
+    None where there is none; probability: of the original class, in [0, 1], by the classifier alone; size: of the
     perturbation, in pixel units and the attack's norm; pixels: (C, H, W) in [0, 1].
     """
 
     step: int
     loss: float | None
-    probability: float | None
+    probability: float
     size: float
     pixels: np.ndarray
 
@@ -39,11 +39,11 @@ class AttackTrajectory:
         Index of the original class.
     probability : float
         Its probability before the attack.
+    model : callable
+        (1, C, H, W) → (1, classes) logits of the classifier alone, asked about each mark's pixels. What the attack was
+        told will not do: it is of the pixels before its last step, and may be the whole defence's.
     norm : str
         ``linf``, ``l2`` or ``l1``: what `Snapshot.size` is measured in.
-    model : callable, optional
-        (1, C, H, W) → (1, classes) logits, asked about each mark's pixels. Without it a mark tells what the attack
-        itself was told, which is of the pixels before its last step.
     most : int
         So many marks are kept at most.
 
@@ -62,8 +62,8 @@ class AttackTrajectory:
         pixels: np.ndarray,
         label: int,
         probability: float,
+        model: Model,
         norm: str = "linf",
-        model: Model | None = None,
         most: int = MOST_KEPT,
     ) -> None:
         self._label, self._norm, self._model = label, norm, model
@@ -94,12 +94,11 @@ class AttackTrajectory:
         pixels = step.attacked[0].detach().cpu().numpy()
         # A benign change climbs nothing, and has no logits.
         loss = None if step.logits is None and not step.loss.any() else float(step.loss[0])
-        return Snapshot(self.steps, loss, self._probability(step), self._size(pixels), pixels)
+        return Snapshot(self.steps, loss, self._probability(step.attacked), self._size(pixels), pixels)
 
     @torch.no_grad()
-    def _probability(self, step: AttackStep) -> float | None:
-        logits = step.logits if self._model is None else self._model(step.attacked)
-        return None if logits is None else float(logits[0].softmax(0)[self._label])
+    def _probability(self, attacked: torch.Tensor) -> float:
+        return float(self._model(attacked)[0].softmax(0)[self._label])
 
     def _size(self, pixels: np.ndarray) -> float:
         change = pixels - self.snapshots[0].pixels

@@ -23,13 +23,17 @@ ATTACKERS, BENIGN = "Attack", "Benign change"
 ANY = -1  # the class that an attack drives to where none is named: None would leave the box empty
 
 
-def possible_settings(settings: AttackSettings | None, lacks: str | None) -> AttackSettings:
-    """What the visitor last set up; the attack that the page begins with where that asks for a defence that `lacks`."""
+def possible_settings(session: Session, models: Bundle, label: str) -> AttackSettings:
+    """What the visitor last set up, with no class to drive to that is the answer, `label`, or none of these models'.
+
+    The attack that the page begins with where there is none yet, or where it asks for a defence that is lacking.
+    """
     from core.attacks import AttackSettings, sees_defence
 
-    if settings and not (lacks and sees_defence(settings)):
-        return settings
-    return AttackSettings(FIRST_ATTACK, eps=BUDGETS["linf"].start)
+    settings = session.attack
+    if settings is None or (models.lacks_for(session.classifier) and sees_defence(settings)):
+        return AttackSettings(FIRST_ATTACK, eps=BUDGETS["linf"].start)
+    return settings if settings.target in (None, *_others(models, label)) else replace(settings, target=None)
 
 
 def begin_with(session: Session, settings: AttackSettings, models: Bundle, label: str) -> None:

@@ -128,8 +128,8 @@ def draw_number(attack_run: AttackRun, snapshot: Snapshot) -> None:
     draw_share(attack_run.label, snapshot.probability)
 
 
-def draw_share(label: str, probability: float | None) -> None:
+def draw_share(label: str, probability: float) -> None:
     """A probability in letters for the back row."""
-    text = "unknown" if probability is None else percent(probability)
+    text = percent(probability)
     st.markdown(f"**Probability of “{label}”**")
     draw_large_number(text, f"Probability of “{label}”: {text}")

@@ -13,7 +13,7 @@ from pages.attack.state import AttackRun, Outcome, begin, current_attack_run, ju
 from pages.attack.words import in_short
 from pages.shared.empty_states import draw_problem, draw_start
 from pages.shared.errors import end_page
-from pages.shared.examinations import answer_of, lacking, models_in_force, target_examination
+from pages.shared.examinations import answer_of, models_in_force, target_examination
 from pages.shared.job_status import draw_stop
 from pages.shared.regions.share import answer_shares
 from pages.shared.runtime import wait_until_ready
@@ -156,9 +156,10 @@ if not session.visit.class_view:
 if before.undefended is None:
     st.error(f"{plain(before.refused or '')} Choose another scan in the sidebar.", icon=":material/error:")
     end_page()
+models, label = models_in_force(session), answer_of(before).label
 if session.visit.asked.pop("attack", None) and session.attack:
-    begin_with(session, session.attack, models_in_force(session), answer_of(before).label)
-session.attack = possible_settings(session.attack, lacking(session))
+    begin_with(session, session.attack, models, label)
+session.attack = possible_settings(session, models, label)
 if session.origin is not None:
     st.caption(f"The open scan is an attacked copy; the attack begins again from {plain(target.name)}.")
 if attack_run and not running:

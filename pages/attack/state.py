@@ -101,16 +101,14 @@ def current_attack_run(session: Session) -> AttackRun | None:
 
 def begin(session: Session, before: Examination) -> None:
     """Start the attack that the visitor has set up; whatever came of an earlier one is dropped."""
-    from core.attacks import sees_defence
     from core.trajectories.attack import AttackTrajectory
 
     scan, frame, window = session.target()
     settings, seed, answer = session.attack, session.attack_seed, answer_of(before)
     assert scan is not None and settings is not None
-    # What the defence answers differs from call to call and takes long: a snapshot then tells what the attack was told.
-    network = None if sees_defence(settings) else bundle(before.bundle).classifiers[answer.classifier]
+    network = bundle(before.bundle).classifiers[answer.classifier]
     label = list(answer.probabilities).index(answer.label)
-    trajectory = AttackTrajectory(before.pixels, label, answer.confidence, settings.norm, network)
+    trajectory = AttackTrajectory(before.pixels, label, answer.confidence, network, settings.norm)
     attack_run = AttackRun(
         choices=session.target_choices(),
         scan=scan,

@@ -24,6 +24,10 @@ ALL_KNOWN = (
 NOTHING_HIDDEN = (
     "The attacker knows everything: detector and classifier. Nothing is purified, so that no noise is hidden."
 )
+HIDING = (
+    "The attacker knows detector and classifier, and the scores of unattacked scans, neither the thresholds nor what "
+    "becomes of a flagged scan."
+)
 NO_ATTACKER = "Nobody attacks: it is a change as scanners, cameras and file formats bring it. The answer should stand."
 
 
@@ -33,6 +37,8 @@ def knowledge(settings: AttackSettings, purifies: bool = True) -> str:
 
     if settings.method in CORRUPTIONS:
         return NO_ATTACKER
+    if settings.method == "feature-hiding":
+        return HIDING
     known = ALL_KNOWN if purifies else NOTHING_HIDDEN
     return QUERIES.get(settings.method or "", known if sees_defence(settings) else NOT_ASKED)
 

@@ -124,7 +124,7 @@ def attack(session: Session, settings: AttackSettings | None = None, seed: int =
     scan, frame, window = session.target()
     assert scan is not None
     before = target_examination(session)
-    climb = begin_climb(before, settings)
+    climb = begin_climb(before, settings, models)
     work = partial(attack_scan, scan, models, settings, classifier=session.classifier, seed=seed)
     attacked = heavy_work("Attacking the scan …", partial(work, frame=frame, window=window, watch=climb.take))
     session.take_attacked(attacked, before, settings, seed)

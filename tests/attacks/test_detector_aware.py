@@ -9,7 +9,7 @@ import torch
 import core.attacks
 from core.attacks import AttackSettings, DefendedModel, attack_pixels, attack_scan, attack_steps
 from core.attacks.attempts import lengths
-from core.attacks.detector_aware import detector_aware, feature_hiding, hidden, orthogonal
+from core.attacks.detector_aware import PASSES, detector_aware, feature_hiding, hidden, orthogonal
 from core.attacks.gradient import radius
 from core.bundles.calibration import Borderline, Limits
 from tests.attacks.tiny import linear, middle, zeros
@@ -65,6 +65,25 @@ def test_it_stops_at_a_borderline_answer_where_nothing_else_passes():
     evidence = Wary().evidence(result)
     assert evidence.logits.argmax(1) != labels
     assert evidence.logits.softmax(1).amax() <= 0.8 and evidence.total > 0.1
+
+
+def test_limits_that_purify_nothing_alarm_where_the_scan_is_flagged_and_nowhere_else():
+    class Hardened(Wary):
+        limits = replace(Wary.limits, purifies=False, altered=("amv",))
+
+    class Silent(Wary):
+        limits = replace(Wary.limits, thresholds={"amv": 0.1}, purifies=False, altered=("amv",))
+
+    class Loud(Wary):
+        limits = replace(Wary.limits, purifies=False)  # its answer is borderline, and flagged all the same
+
+    pixels, labels = torch.tensor([[[[0.4, 0.55]]]]), torch.tensor([0])
+    alarms = [guard().alarm(guard().evidence(pixels)).item() for guard in (Hardened, Silent, Loud, Wary)]
+    assert alarms[0] < PASSES and alarms[1] < PASSES and alarms[2] > 0 and alarms[3] < alarms[2]
+    for guard in (Hardened, Silent):
+        for attack in (detector_aware, orthogonal):
+            *_, step = attack(guard(), pixels, labels, eps=0.2 * 255, steps=10)
+            assert step.attacked.flatten()[0] == pytest.approx(0.6, abs=1e-3)  # nothing holds it back
 
 
 def test_its_steps_shrink_and_are_two_and_a_half_radii_over_their_number_in_the_mean():

@@ -43,14 +43,20 @@ def test_what_cannot_be_measured_is_said(shapes: tuple) -> None:
         distance(*(np.zeros(shape) for shape in shapes))
 
 
+def undecided(pixels: torch.Tensor) -> torch.Tensor:
+    """A classifier to which both classes are as likely."""
+    return pixels.flatten(1)[:, :2] * 0
+
+
 def step(index: int, value: float, logits: torch.Tensor | None = None) -> AttackStep:
     return AttackStep(index, torch.tensor([float(index)]), torch.full((1, 1, 2, 2), value), logits)
 
 
 @pytest.mark.parametrize(("norm", "size"), [("linf", 0.25), ("l2", 0.5), ("l1", 1.0)])
 def test_a_mark_by_hand(norm: str, size: float) -> None:
-    trajectory = AttackTrajectory(np.zeros((1, 2, 2), np.float32), 1, 0.9, norm)
-    trajectory.take(step(0, 0.25, torch.tensor([[0.0, math.log(3.0)]])))
+    classifier = lambda pixels: torch.tensor([[0.0, math.log(3.0)]])  # noqa: E731
+    trajectory = AttackTrajectory(np.zeros((1, 2, 2), np.float32), 1, 0.9, classifier, norm)
+    trajectory.take(step(0, 0.25, torch.zeros(1, 2)))
     first, last = trajectory.snapshots
     assert (first.step, first.loss, first.probability, first.size) == (0, None, 0.9, 0.0)
     assert (last.step, last.loss) == (1, 0.0)
@@ -60,17 +66,19 @@ def test_a_mark_by_hand(norm: str, size: float) -> None:
 
 
 def test_the_model_is_asked_about_the_pixels_of_the_mark() -> None:
-    trajectory = AttackTrajectory(
-        np.zeros((1, 2, 2), np.float32), 0, 1.0, model=lambda pixels: pixels.flatten(1)[:, :2] * 0
-    )
-    trajectory.take(step(0, 0.25, torch.tensor([[9.0, 0.0]])))
-    assert trajectory.snapshots[-1].probability == pytest.approx(0.5)
+    brighter = lambda pixels: pixels.flatten(1)[:, :2] * torch.tensor([4.0, 0.0])  # noqa: E731
+    trajectory = AttackTrajectory(np.zeros((1, 2, 2), np.float32), 0, 0.5, brighter)
+    for index, value in enumerate((0.25, 0.75)):  # the attack is told what was answered before each step
+        told = brighter(torch.full((1, 1, 2, 2), (0.0, 0.25)[index]))
+        trajectory.take(step(index, value, told))
+    shares = [snapshot.probability for snapshot in trajectory.snapshots]
+    assert shares == pytest.approx([0.5, 1 / (1 + math.exp(-1)), 1 / (1 + math.exp(-3))])
 
 
 def test_a_long_course_is_thinned_and_ends_with_its_last_step() -> None:
     asked = []
     trajectory = AttackTrajectory(
-        np.zeros((1, 2, 2), np.float32), 0, 1.0, model=lambda pixels: asked.append(0) or torch.zeros(1, 2), most=10
+        np.zeros((1, 2, 2), np.float32), 0, 1.0, lambda pixels: asked.append(0) or torch.zeros(1, 2), most=10
     )
     for index in range(1001):
         trajectory.take(step(index, index / 2000))
@@ -84,14 +92,14 @@ def test_a_long_course_is_thinned_and_ends_with_its_last_step() -> None:
     assert float(trajectory.result.max()) == pytest.approx(0.5)
 
 
-def test_a_benign_change_has_no_loss_and_no_probability_of_its_own() -> None:
-    trajectory = AttackTrajectory(np.zeros((1, 2, 2), np.float32), 0, 1.0)
+def test_a_benign_change_has_no_loss_but_the_classifier_answers_it() -> None:
+    trajectory = AttackTrajectory(np.zeros((1, 2, 2), np.float32), 0, 1.0, undecided)
     trajectory.take(step(0, 0.25))
-    assert (trajectory.snapshots[-1].loss, trajectory.snapshots[-1].probability) == (None, None)
+    assert (trajectory.snapshots[-1].loss, trajectory.snapshots[-1].probability) == (None, 0.5)
 
 
 def test_the_image_itself_stays_however_long_it_takes() -> None:
-    trajectory = AttackTrajectory(np.zeros((1, 2, 2), np.float32), 0, 1.0, most=4)
+    trajectory = AttackTrajectory(np.zeros((1, 2, 2), np.float32), 0, 1.0, undecided, most=4)
     for index in range(50):
         trajectory.take(step(index, 0.5))
     trajectory.finish()

@@ -83,6 +83,8 @@ def test_sizes_steps_and_knowledge_of_an_attack() -> None:
     assert knowledge(AttackSettings("pgd")) == NOT_ASKED
     assert knowledge(AttackSettings("rays")) != knowledge(AttackSettings("square"))
     assert "everything" in knowledge(AttackSettings("bpda"))
+    for purifies in (True, False):
+        assert "neither the thresholds" in knowledge(AttackSettings("feature-hiding"), purifies)
     assert in_short(AttackSettings("gamma", severity=2)) == "Gamma, severity 2"
     assert in_short(AttackSettings("pgd", white_box=True)).endswith("on the whole defence")
     assert {ALONE, WHOLE} == {"Classifier", "Whole defence"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pages.shared.page_state import PageState
 
 if TYPE_CHECKING:
-    from core import Examination, Scan
+    from core import Bundle, Examination, Scan
     from core.attacks import AttackSettings
     from core.trajectories.attack import AttackTrajectory
     from pages.shared.session import Session
@@ -30,21 +30,23 @@ class ClimbState(PageState):
         return attacked_copy
 
 
-def begin_climb(before: Examination, settings: AttackSettings) -> AttackTrajectory:
-    """What takes the steps of an attack; nobody is asked anything for it. ValueError where there is no answer."""
+def begin_climb(before: Examination, settings: AttackSettings, models: Bundle) -> AttackTrajectory:
+    """What takes the steps of an attack, and asks the classifier about them. ValueError where there is no answer."""
     from core.trajectories.attack import AttackTrajectory
 
     answer = before.undefended
     if answer is None:
         raise ValueError(before.refused)
     label = list(answer.probabilities).index(answer.label)
-    return AttackTrajectory(before.pixels, label, answer.confidence, settings.norm)
+    return AttackTrajectory(
+        before.pixels, label, answer.confidence, models.classifiers[answer.classifier], settings.norm
+    )
 
 
 def keep_climb(session: Session, copy: Scan, trajectory: AttackTrajectory) -> None:
-    """Keep how probable the answer was after each step."""
-    known = ((snapshot.step, snapshot.probability) for snapshot in trajectory.snapshots)
-    points = tuple((step, share) for step, share in known if share is not None)
+    """Keep how probable the answer was after each step, the last one included."""
+    trajectory.finish()
+    points = tuple((snapshot.step, snapshot.probability) for snapshot in trajectory.snapshots)
     session.keep(ClimbState(choices=(copy.key,), points=points))
 
 

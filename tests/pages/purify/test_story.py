@@ -5,12 +5,16 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core import examine, load_bundle, load_scan
+from core.attacks import AttackSettings, attack_scan
+from core.scans import sample_scans
 from pages.attack.state import AttackRun
 from pages.purify.state import PurifyState
 from pages.purify.timeline import NO_CLIMB, timeline
 from pages.shared.regions import keep_drawn, region_state
 from pages.shared.regions.share import sentence
-from pages.shared.story.climb import climb_of
+from pages.shared.session import Session
+from pages.shared.story.climb import ClimbState, begin_climb, climb_of, keep_climb
 from pages.shared.viewer.drawn import Drawn
 from pages.shared.words import heading, percent, said_of
 from tests.reading import session, texts
@@ -36,6 +40,21 @@ def attacked(app: AppTest, choose: Choose) -> AppTest:
     app.button(key="attack").click().run()
     assert not app.exception and not app.error
     return app
+
+
+@pytest.mark.parametrize(
+    "settings", [AttackSettings("pgd", steps=3, white_box=True), AttackSettings("gaussian-noise", severity=2)]
+)
+def test_a_climb_ends_where_the_copy_stands(settings: AttackSettings) -> None:
+    sample = next(sample for sample in sample_scans("brain-mri") if sample.key == "tumour-01")
+    scan, models, visitor = load_scan(str(sample.path)), load_bundle(), Session()
+    before = examine(scan, models)
+    climb = begin_climb(before, settings, models)
+    copy = attack_scan(scan, models, settings, watch=climb.take)
+    keep_climb(visitor, copy, climb)
+    points = visitor.state_of(ClimbState).points
+    first, last = (exam.undefended.probabilities[before.undefended.label] for exam in (before, examine(copy, models)))
+    assert points[0] == (0, first) and points[-1] == (settings.steps or 1, pytest.approx(last, abs=1e-3))
 
 
 @pytest.mark.slow

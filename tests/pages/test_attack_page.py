@@ -232,19 +232,6 @@ def test_a_slice_of_a_volume_is_attacked_again(app: AppTest, choose: Choose) -> 
     assert session(app).state_of(AttackRun).before.frame_index == 59
 
 
-def test_no_class_is_driven_to_that_is_the_answer_or_of_another_bundle(page: AppTest) -> None:
-    classes = load_bundle().classes
-    answer, other = (
-        classes.index(name)
-        for name in sorted(classes, key=lambda name: name != session(page).examination.undefended.label)
-    )
-    session(page).visit.class_view = True  # which offers no other
-    for target, left in ((answer, None), (len(classes), None), (other, other)):
-        session(page).attack = AttackSettings("pgd", steps=5, target=target)
-        page.run()
-        assert session(page).attack.target == left and not page.exception
-
-
 @pytest.mark.slow
 def test_the_class_view_shows_one_number_and_steps(page: AppTest) -> None:
     page.button(key="class-view").click().run()

@@ -209,7 +209,7 @@ def test_a_classifier_without_thresholds_answers_alone(page: AppTest, models: Bu
 
 @pytest.mark.slow
 def test_a_bundle_without_autoencoder_works(app: AppTest, served: Bundle, choose: Choose, monkeypatch) -> None:
-    alone = dataclasses.replace(served, mae=None, diffusion=None)
+    alone = dataclasses.replace(served, mae=None, robust_mae=None, diffusion=None)
     monkeypatch.setattr(core, "load_bundle", lambda name: alone)
     cached_bundle.clear()
     choose(app, SCAN.key)
